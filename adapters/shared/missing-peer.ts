@@ -1,0 +1,8 @@
+import { FunboostError } from "../../src/errors.ts";
+
+/** The error for an engine's client that is not installed. The import itself stands in the adapter file: bundlers see no other form. */
+export function missingPeer(broker: string, peer: string, cause: unknown): unknown {
+  const code = (cause as { code?: string }).code;
+  if (code !== "ERR_MODULE_NOT_FOUND" && code !== "MODULE_NOT_FOUND") return cause; // installed, and broken in its own way
+  return new FunboostError("MISSING_PEER", `needs the package "${peer}". Run: npm install ${peer}`, { where: broker, cause });
+}

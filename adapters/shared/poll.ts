@@ -1,0 +1,194 @@
+/** A consumer for engines that are asked for messages: window, batched settlements with the next fetch, wake-up, backoff, closing. */
+import { clock, jittered } from "../../src/clock.ts";
+import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
+import { toError } from "../../src/errors.ts";
+
+export interface Settled<D extends Delivery> {
+  readonly delivery: D;
+  readonly settlement: Settlement;
+}
+
+export interface Exchanged<D extends Delivery> {
+  /** True for each settlement that came too late. Left out: none did. */
+  readonly stale?: readonly boolean[];
+  readonly deliveries: readonly D[];
+  /** When the next delayed message is due, from now. */
+  readonly nextDueMs?: number | undefined;
+}
+
+export interface PollSource<D extends Delivery> {
+  /** Carries out settlements, then takes up to `take` messages: both or neither. A settlement that is repeated after an error must do no harm. */
+  exchange(settled: readonly Settled<D>[], take: number): Promise<Exchanged<D>>;
+  /** Most settlements, and most messages, of one exchange. */
+  readonly batchSize: number;
+  /** Asks again after this time, whatever the notices say. */
+  readonly idleMs: number;
+}
+
+export interface PollConsumer<D extends Delivery> extends Consumer {
+  /** There may be something: asks at once, if the window has room. */
+  wake(): void;
+  /** The engine has taken these away: aborts their signals. */
+  lost(gone: (delivery: D) => boolean): void;
+}
+
+const backoffMs = { first: 100, longest: 5000 };
+
+interface State<D extends Delivery> {
+  window: number;
+  /** Delivered, and their settlement not yet in force. */
+  readonly held: Map<D, AbortController | undefined>;
+  /** Ended, to go with the next exchange. */
+  settled: Settled<D>[];
+  /** Came in while closing: given back, and never seen by the core. */
+  readonly unseen: Set<D>;
+  /** There may be messages; false once an exchange brought fewer than asked for. */
+  hungry: boolean;
+  /** Scheduled, under way, or waiting after an error. */
+  busy: boolean;
+  failures: number;
+  phase: "open" | "closing" | "forced" | "closed";
+  lastFetchAt: number | undefined;
+  cancelTimer: () => void;
+  idle: () => void;
+}
+
+/** Runs `handler` for what `source` hands out. */
+export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler, options: ConsumeOptions): PollConsumer<D> {
+  const state: State<D> = {
+    window: 0,
+    held: new Map(),
+    settled: [],
+    unseen: new Set(),
+    hungry: true,
+    busy: false,
+    failures: 0,
+    phase: "open",
+    lastFetchAt: undefined,
+    cancelTimer: () => {},
+    idle: () => {},
+  };
+  const kick = () => {
+    if (state.busy || state.phase === "closed") return;
+    state.busy = true;
+    setImmediate(step); // all that ends in this tick goes together
+  };
+  const wake = () => {
+    state.hungry = true;
+    kick();
+  };
+  const deliver = (delivery: D) => start(state, delivery, handler, options, kick);
+  const step = () => {
+    if (state.phase === "closed") return;
+    const settled = state.settled.slice(0, source.batchSize);
+    const take = room(state, settled.length, source.batchSize);
+    if (settled.length === 0 && take === 0) return rest(state);
+    if (take > 0) {
+      state.cancelTimer();
+      state.hungry = false; // set again by a wake-up meanwhile
+    }
+    source.exchange(settled, take).then(
+      (exchanged) => {
+        state.failures = 0;
+        confirm(state, settled, exchanged.stale, options);
+        for (const delivery of exchanged.deliveries) deliver(delivery);
+        if (take > 0) again(state, take, exchanged, source.idleMs, wake);
+        state.busy = false;
+        kick();
+      },
+      (error: unknown) => {
+        options.onError(toError(error));
+        if (state.phase === "forced") return state.idle();
+        state.hungry = true;
+        state.cancelTimer();
+        state.cancelTimer = clock.after(pause(state), step, { unref: true });
+      },
+    );
+  };
+  return {
+    wake,
+    lost(gone) {
+      for (const [delivery, controller] of state.held) if (gone(delivery)) controller?.abort();
+    },
+    setWindow(n) {
+      if (state.phase !== "open") return;
+      const wider = n > state.window;
+      state.window = n;
+      if (wider && state.hungry) kick();
+    },
+    status: () => ({ held: [...state.held.keys()].map(({ id }) => id), ...(state.lastFetchAt === undefined ? {} : { lastFetchAt: state.lastFetchAt }) }),
+    close: closer(state, kick),
+  };
+}
+
+function room<D extends Delivery>(state: State<D>, leaving: number, batchSize: number): number {
+  if (state.phase !== "open" || !state.hungry) return 0;
+  return Math.max(0, Math.min(batchSize, state.window - state.held.size + leaving));
+}
+
+/** Nothing to do: a settlement, a wider window or a wake-up starts it again. */
+function rest<D extends Delivery>(state: State<D>): void {
+  state.busy = false;
+  if (state.phase === "forced" || (state.phase === "closing" && state.held.size === 0)) state.idle();
+}
+
+function again<D extends Delivery>(state: State<D>, take: number, { deliveries, nextDueMs }: Exchanged<D>, idleMs: number, wake: () => void): void {
+  state.lastFetchAt = clock.monotonic();
+  if (deliveries.length >= take) state.hungry = true;
+  else if (!state.hungry) state.cancelTimer = clock.after(Math.min(jittered(idleMs), Math.max(1, nextDueMs ?? idleMs)), wake, { unref: true });
+}
+
+function start<D extends Delivery>(state: State<D>, taken: D, handler: Handler, options: ConsumeOptions, kick: () => void): void {
+  const controller = options.signal ? new AbortController() : undefined;
+  const delivery = controller ? { ...taken, signal: controller.signal } : taken;
+  state.held.set(delivery, controller);
+  const end = (settlement: Settlement) => {
+    if (state.phase === "forced" || state.phase === "closed") {
+      if (state.held.delete(delivery)) options.onSettled(delivery, "stale");
+      return;
+    }
+    state.settled.push({ delivery, settlement });
+    kick();
+  };
+  if (state.phase !== "open") {
+    state.unseen.add(delivery);
+    state.settled.push({ delivery, settlement: { outcome: "returned" } });
+    return;
+  }
+  handler(delivery).then(end, (thrown: unknown) => {
+    options.onError(toError(thrown)); // against the contract: put off rather than lost
+    end({ outcome: "postponed", delayMs: 1000 });
+  });
+}
+
+function confirm<D extends Delivery>(state: State<D>, settled: readonly Settled<D>[], stale: readonly boolean[] | undefined, options: ConsumeOptions): void {
+  state.settled = state.settled.slice(settled.length);
+  for (const [index, { delivery }] of settled.entries()) {
+    if (state.held.delete(delivery) && !state.unseen.delete(delivery)) options.onSettled(delivery, stale?.[index] ? "stale" : "applied");
+  }
+}
+
+function pause<D extends Delivery>(state: State<D>): number {
+  state.failures += 1;
+  return jittered(Math.min(backoffMs.longest, backoffMs.first * 2 ** (state.failures - 1)));
+}
+
+/** Flushes in both cases: what has ended is never redelivered because of a stop. */
+function closer<D extends Delivery>(state: State<D>, kick: () => void): Consumer["close"] {
+  let closed: Promise<void> | undefined;
+  const drain = () =>
+    new Promise<void>((resolve) => {
+      state.idle = () => {
+        state.phase = "closed";
+        state.cancelTimer();
+        resolve();
+      };
+    });
+  return ({ force = false } = {}) => {
+    closed ??= drain();
+    if (state.phase !== "closed") state.phase = force || state.phase === "forced" ? "forced" : "closing";
+    if (force && state.failures > 0) state.idle(); // the engine does not answer: nothing to flush with
+    kick();
+    return closed;
+  };
+}

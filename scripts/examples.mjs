@@ -1,0 +1,59 @@
+// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own; those that need Redis only where REDIS_URL is set.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const limitMs = 60_000;
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { values } = parseArgs({ options: { json: { type: "string" } } });
+
+/** The table's rows: a link to a file beside it in the first column, what it needs in the last. The demo has its own script. */
+function listed() {
+  const table = readFileSync(join(root, "examples/README.md"), "utf8");
+  return [...table.matchAll(/^\| \[([\w-]+)\.ts\][^|]*\|.*\|([^|]*)\|\s*$/gm)].map(([, name, needs]) => ({ name, needs: needs.trim() }));
+}
+
+function runExample(name) {
+  const folder = mkdtempSync(join(tmpdir(), "funboost-example-"));
+  return new Promise((resolve) => {
+    const env = { ...process.env, FUNBOOST_SQLITE_FILE: join(folder, "queue.db") };
+    const child = spawn(process.execPath, [join(root, "dist/examples", `${name}.js`)], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+    const timer = setTimeout(() => {
+      output += `\nstill running after ${limitMs / 1000} s`;
+      child.kill("SIGKILL");
+    }, limitMs);
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      resolve({ code, output: output.trim() });
+    });
+  });
+}
+
+async function resultOf({ name, needs }) {
+  if (needs.includes("REDIS_URL") && !process.env.REDIS_URL) return { example: name, result: "skipped", reason: "REDIS_URL is not set" };
+  const started = performance.now();
+  const { code, output } = await runExample(name);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (code !== 0) return { example: name, result: "failed", seconds, reason: `exit code ${code}:\n${output}` };
+  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason: output === "" ? "printed nothing" : "" };
+}
+
+const rows = [];
+for (const example of listed()) {
+  const row = await resultOf(example);
+  rows.push(row);
+  console.log(`${row.result.padEnd(8)} ${row.example.padEnd(28)} ${row.seconds ? `${row.seconds} s` : ""}${row.reason ? `  ${row.reason}` : ""}`);
+}
+const files = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
+for (const file of files.filter((each) => !rows.some(({ example }) => `${example}.ts` === each))) {
+  rows.push({ example: file, result: "failed", reason: "not in the table" });
+  console.log(`failed   ${file}: not in the table of examples/README.md`);
+}
+if (values.json) writeFileSync(values.json, JSON.stringify(rows, undefined, 2));
+process.exitCode = rows.some(({ result }) => result === "failed") || rows.length === 0 ? 1 : 0;

@@ -1,0 +1,129 @@
+/** boost(params, fn): a function becomes a task. Opens nothing, reads no environment and no configuration. */
+import { type ConsumeOptions, consume, type TaskConsumer } from "./consumer.ts";
+import type { Counts } from "./contract/broker.ts";
+import { type DeadLetters, deadLettersOf } from "./dead-letter.ts";
+import { type AnyFunction, type Definition, define, register } from "./definition.ts";
+import { describe, FunboostError } from "./errors.ts";
+import { type Handle, TaskHandle } from "./handle.ts";
+import { type WaitIdleOptions, waitIdle } from "./idle.ts";
+import { checkParams, type PublishOptions, type TaskParams } from "./params.ts";
+import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
+import { callQueue } from "./queue-calls.ts";
+
+/** What publishes and asks, without the function. */
+export interface Publishing<Args extends readonly unknown[], R> {
+  readonly queue: string;
+  /** To the queue, with the function's own arguments. */
+  push(...args: Args): Promise<Handle<R>>;
+  /** Many at once, each a list of arguments. */
+  pushMany(listOfArgs: readonly Args[]): Promise<Handle<R>[]>;
+  /** To the queue, with options for this message. */
+  publish(args: Args, options?: PublishOptions): Promise<Handle<R>>;
+  /** Many at once, each with its own options. */
+  publishMany(items: readonly PublishItem<Args>[]): Promise<Handle<R>[]>;
+  /** A body of your own, sent unchanged: text or any JSON value. */
+  publishRaw(body: unknown): Promise<Handle<R>>;
+  /** Messages that wait or are delayed, not those that run. */
+  count(): Promise<number>;
+  /** The same in parts; `running` in all processes, where the engine knows. */
+  counts(): Promise<Counts>;
+  /** Removes what waits and is delayed. */
+  clear(): Promise<void>;
+  /** The handle of a task that was published anywhere. */
+  handle(id: string): Handle<R>;
+}
+
+/** A boosted function. Called plainly it runs here and now, without a queue. */
+export interface TaskMembers<Args extends readonly unknown[], R> extends Publishing<Args, R> {
+  readonly params: TaskParams;
+  /** Starts consuming in this process; resolves when ready. */
+  consume(options?: ConsumeOptions): Promise<TaskConsumer>;
+  /** Stops the queue in all processes until `resume()`; what runs goes on. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  paused(): Promise<boolean>;
+  /** Resolves when nothing waits, is delayed or runs. */
+  waitIdle(options?: WaitIdleOptions): Promise<void>;
+  readonly deadLetters: DeadLetters;
+}
+
+export type Task<F> = F & TaskMembers<ParametersOf<F>, ResultOf<F>>;
+
+export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never;
+export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
+
+// biome-ignore lint/complexity/noBannedTypes: a bound with a call signature would make a parameter with a default, such as `b = 3`, an `any`
+type FunctionLike = Function;
+
+/**
+ * Makes a task of a function. `params.queue` names its queue, `params.broker` the engine that carries it.
+ *
+ * @example
+ * const add = boost({ queue: "add", rpc: true }, (a: number, b: number) => a + b);
+ * await add.consume();
+ * console.log(await (await add.push(1, 2)).waitResult()); // 3
+ * await shutdown();
+ */
+export function boost<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F>;
+export function boost(params: TaskParams): <F extends FunctionLike>(fn: F) => Task<F>;
+export function boost(params: TaskParams, ...given: unknown[]): unknown {
+  checkParams(params);
+  if (given.length === 0) return (later: AnyFunction) => boost(params, later);
+  const [fn] = given as [AnyFunction];
+  if (typeof fn !== "function") {
+    throw new FunboostError("BAD_OPTION", `boost() takes the params and a function; the second argument is ${describe(fn)}.`, { where: params.queue });
+  }
+  const definition = define(params, fn);
+  const run = (...args: unknown[]) => fn(...args);
+  const task = Object.assign(run, publishingMembers(definition), consumingMembers(definition));
+  Object.defineProperty(task, "name", { value: fn.name });
+  Object.defineProperty(task, "length", { value: fn.length });
+  definition.task = task;
+  register(definition);
+  return task;
+}
+
+export function publishingMembers(definition: Definition): Publishing<readonly unknown[], unknown> {
+  return {
+    queue: definition.params.queue,
+    push: (...args) => publishOne(definition, args, undefined),
+    pushMany: (listOfArgs) => publishAll(definition, asItems(definition, listOfArgs)),
+    publish: (args, options) => publishOne(definition, checkedArgs(definition, args), options),
+    publishMany: (items) => publishAll(definition, items),
+    publishRaw: (body) => publishRaw(definition, body),
+    count: async () => {
+      const { ready, delayed } = await callQueue(definition, "count");
+      return ready + delayed;
+    },
+    counts: () => callQueue(definition, "count"),
+    clear: () => callQueue(definition, "clear"),
+    handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
+  };
+}
+
+function consumingMembers(definition: Definition) {
+  return {
+    params: definition.params,
+    consume: (options?: ConsumeOptions) => consume(definition, options),
+    pause: () => callQueue(definition, "setPaused", true),
+    resume: () => callQueue(definition, "setPaused", false),
+    paused: () => callQueue(definition, "paused"),
+    waitIdle: (options?: WaitIdleOptions) => waitIdle(definition, options),
+    deadLetters: deadLettersOf(definition),
+  };
+}
+
+function asItems({ params }: Definition, listOfArgs: readonly (readonly unknown[])[]): PublishItem[] {
+  if (!Array.isArray(listOfArgs)) throw new FunboostError("BAD_ARGS", `pushMany() takes a list of argument lists, got ${describe(listOfArgs)}.`, { where: params.queue });
+  return listOfArgs.map((args) => ({ args }));
+}
+
+function checkedArgs({ params }: Definition, args: readonly unknown[]): readonly unknown[] {
+  if (!Array.isArray(args)) throw new FunboostError("BAD_ARGS", `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`, { where: params.queue });
+  return args;
+}
+
+function checkedId({ params }: Definition, id: string): string {
+  if (typeof id !== "string" || id === "") throw new FunboostError("BAD_OPTION", `handle() takes a task id, got ${describe(id)}.`, { where: params.queue });
+  return id;
+}

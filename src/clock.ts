@@ -1,0 +1,77 @@
+/** The one source of time and timers. Tests inject their own with `setClock`. */
+
+export interface Clock {
+  /** Epoch milliseconds; may jump. For what is written into messages and nothing else. */
+  now(): number;
+  /** Milliseconds that only grow. For every wait and every rate. */
+  monotonic(): number;
+  /** Keeps the process alive unless `unref` is true. Answers a function that cancels it. */
+  after(ms: number, run: () => void, options?: { readonly unref?: boolean }): () => void;
+}
+
+const longest = 2 ** 31 - 1;
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, run, options) {
+    // A longer time would fire at once: wait in steps.
+    const timer = ms > longest ? setTimeout(() => (cancel = systemClock.after(ms - longest, run, options)), longest) : setTimeout(run, Math.max(0, ms));
+    let cancel = () => clearTimeout(timer);
+    if (options?.unref) timer.unref();
+    return () => cancel();
+  },
+};
+
+let current: Clock = systemClock;
+
+export const clock: Clock = {
+  now: () => current.now(),
+  monotonic: () => current.monotonic(),
+  after: (ms, run, options) => current.after(ms, run, options),
+};
+
+/** Replaces the clock (tests); without an argument the system's own comes back. */
+export function setClock(replacement: Clock = systemClock): void {
+  current = replacement;
+}
+
+export interface SleepOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly unref?: boolean;
+}
+
+/** Resolves after `ms`, or at once when the signal aborts: whoever aborts looks at the signal. */
+export function sleep(ms: number, { signal, unref = false }: SleepOptions = {}): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(ms, done, { unref });
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** `ms` and up to a quarter more, so that processes do not poll in step. */
+export function jittered(ms: number): number {
+  return ms * (1 + Math.random() / 4);
+}
+
+/** Runs `work` again and again, `ms` (jittered) after it has ended; errors go to `onError`. Answers a function that stops it and resolves when it is idle. */
+export function repeat(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+  let cancel = () => {};
+  const arm = () => {
+    cancel = clock.after(jittered(ms), () => (running = work().catch(onError).then(() => (stopped ? undefined : arm()))), { unref: true });
+  };
+  arm();
+  return () => {
+    stopped = true;
+    cancel();
+    return running;
+  };
+}

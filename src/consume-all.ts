@@ -1,0 +1,58 @@
+/** consumeAll(): every task of a process under one roof, with its health. */
+import { consume, type ConsumerStatus, type TaskConsumer } from "./consumer.ts";
+import { allDefinitions, type Definition } from "./definition.ts";
+import { describe, FunboostError } from "./errors.ts";
+import { shared } from "./global.ts";
+import { callQueue } from "./queue-calls.ts";
+
+export interface Consuming {
+  /** Unhealthy: messages wait, and nothing was fetched for 30 s although it could have been. */
+  health(): Promise<{ readonly healthy: boolean; readonly queues: readonly (ConsumerStatus & { readonly healthy: boolean })[] }>;
+  close(): Promise<void>;
+}
+
+const stuckMs = 30_000;
+
+/**
+ * Consumes the given tasks, or all that are defined.
+ *
+ * @example
+ * const worker = await consumeAll();
+ * http.createServer(async (_, res) => res.writeHead((await worker.health()).healthy ? 200 : 503).end()).listen(8080);
+ */
+export async function consumeAll(tasks?: readonly object[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<Consuming> {
+  signal?.throwIfAborted();
+  const definitions = tasks ? tasks.map(definitionOf) : allDefinitions().filter((each) => each.fn);
+  if (definitions.length === 0) throw new FunboostError("BAD_OPTION", "consumeAll() found no task. Import the modules that define them first.");
+  const outcomes = await Promise.allSettled(definitions.map((each) => consume(each)));
+  const consumers = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const close = async () => void (await Promise.all(consumers.map((each) => each.close())));
+  const failed = outcomes.find((each) => each.status === "rejected");
+  if (failed) {
+    await close();
+    throw failed.reason;
+  }
+  signal?.addEventListener("abort", () => void close().catch(() => {}), { once: true });
+  const health = async () => {
+    const queues = await Promise.all(consumers.map((each, i) => healthOf(each, definitions[i] as Definition)));
+    return { healthy: queues.every((each) => each.healthy), queues };
+  };
+  return { health, close };
+}
+
+async function healthOf(consumer: TaskConsumer, definition: Definition): Promise<ConsumerStatus & { healthy: boolean }> {
+  const status = consumer.status();
+  const idle = !status.paused && status.running === 0 && (status.sinceFetchMs ?? Number.POSITIVE_INFINITY) > stuckMs;
+  return { ...status, healthy: !(idle && (await callQueue(definition, "count")).ready > 0) };
+}
+
+function definitionOf(task: object): Definition {
+  const found = allDefinitions().find((each) => each.task === task);
+  if (!found) throw new FunboostError("BAD_OPTION", `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`);
+  return found;
+}
+
+/** The names of all queues that this process has defined a task on. */
+export function queues(): string[] {
+  return [...shared().definitions.keys()];
+}

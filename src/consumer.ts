@@ -1,0 +1,204 @@
+/** Consuming one task's queue in this process. */
+import { clock, repeat, sleep } from "./clock.ts";
+import type { Consumer, Delivery } from "./contract/broker.ts";
+import { createRate } from "./controls/rate.ts";
+import { type Definition, sameBroker } from "./definition.ts";
+import { type Duration, durationMs } from "./duration.ts";
+import { describe, FunboostError, isFunboostError, toError } from "./errors.ts";
+import { type Closable, shared } from "./global.ts";
+import { createRunner } from "./run.ts";
+import { type Runtime, resolve } from "./runtime.ts";
+import { installSignalHandlers } from "./shutdown.ts";
+import { createSlots, type Slots } from "./slots.ts";
+import { createTrouble } from "./trouble.ts";
+
+export interface ConsumeOptions {
+  /** Runs at once in this process; the task's own value when absent. */
+  readonly concurrency?: number;
+}
+
+/** One process's consuming of one task. `pause` and `resume` act on this process; the task's own act on the queue. */
+export interface TaskConsumer {
+  pause(): void;
+  resume(): void;
+  setConcurrency(n: number): void;
+  status(): ConsumerStatus;
+  /** Stops fetching, lets runs finish within `grace` (default 30 s), and flushes. */
+  close(options?: { readonly grace?: Duration }): Promise<void>;
+}
+
+export interface ConsumerStatus {
+  readonly queue: string;
+  /** Runs under way, those that wait for other tasks included. */
+  readonly running: number;
+  readonly held: number;
+  readonly paused: boolean;
+  /** Milliseconds since something was fetched. */
+  readonly sinceFetchMs: number | undefined;
+}
+
+const defaultGraceMs = 30_000;
+const flagPollMs = 380; // with its jitter below the 500 ms in which a pause is in force
+
+export async function consume(definition: Definition, { concurrency, ...rest }: ConsumeOptions = {}): Promise<TaskConsumer> {
+  const [unknown] = Object.keys(rest);
+  if (unknown) throw new FunboostError("BAD_OPTION", `consume() does not know "${unknown}". It knows: concurrency.`, { where: definition.params.queue });
+  if (concurrency !== undefined) checkConcurrency(concurrency);
+  await takeOver(definition);
+  const closed = { value: false };
+  const entry: Closable = { definition, close: async () => void (closed.value = true) };
+  shared().consumers.add(entry); // before the first await, so that two calls at once are seen
+  try {
+    const runtime = await insistOnOpening(definition, closed);
+    const consumer = await start(runtime, concurrency ?? runtime.options.concurrency);
+    entry.close = ({ graceMs }) => consumer.close({ grace: graceMs });
+    if (shared().config.signals !== false) installSignalHandlers();
+    return { ...consumer, close: (options) => consumer.close(options).finally(() => shared().consumers.delete(entry)) };
+  } catch (error) {
+    shared().consumers.delete(entry);
+    throw error;
+  }
+}
+
+export function checkConcurrency(n: unknown): asserts n is number {
+  if (!Number.isInteger(n) || (n as number) < 1 || (n as number) > 100_000) throw new FunboostError("BAD_OPTION", `concurrency must be a whole number from 1 to 100000, got ${describe(n)}.`);
+}
+
+/** Two functions that consume one queue are a mistake; the same function defined again (hot reload) replaces the older. */
+async function takeOver(definition: Definition): Promise<void> {
+  const other = [...shared().consumers].find((each) => each.definition.params.queue === definition.params.queue && sameBroker(each.definition, definition));
+  if (!other) return;
+  const reloaded = other.definition !== definition && other.definition.fn?.name && other.definition.fn.name === definition.fn?.name;
+  if (!reloaded) {
+    const who = other.definition === definition ? "this task" : `another function, ${other.definition.fn?.name || "(anonymous)"}`;
+    throw new FunboostError("TWO_CONSUMERS", `Queue "${definition.params.queue}" is consumed already, by ${who}. Close that consumer first, or give each function its own queue.`);
+  }
+  shared().consumers.delete(other);
+  await other.close({ graceMs: defaultGraceMs });
+}
+
+/** A server that is down now may be up soon: say so once, and keep trying. What will never work rejects. */
+async function insistOnOpening(definition: Definition, closed: { value: boolean }): Promise<Runtime> {
+  const trouble = createTrouble(definition);
+  for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    try {
+      const runtime = await resolve(definition);
+      trouble.over();
+      return runtime;
+    } catch (error) {
+      if (!isFunboostError(error) || error.code !== "BROKER_DOWN" || closed.value) throw error;
+      trouble.report(error);
+      await sleep(pauseMs);
+    }
+  }
+}
+
+async function start(runtime: Runtime, concurrency: number): Promise<TaskConsumer> {
+  const { options, queue, store } = runtime;
+  const live = new Set<AbortController>();
+  const trouble = createTrouble(runtime.definition, runtime.log);
+  let engine: Consumer | undefined;
+  const slots = createSlots({
+    limit: concurrency,
+    maxSuspended: options.maxSuspended,
+    lookahead: Math.min(options.prefetch ?? concurrency * 2, queue.lookahead),
+    rate: options.qps === undefined ? undefined : createRate(options.qps),
+    run: createRunner(runtime, live),
+    setWindow: (n) => engine?.setWindow(n),
+  });
+  const flags = { here: false, queue: queue.paused ? await queue.paused() : false, closing: false };
+  const apply = () => slots.setOpen(!flags.here && !flags.queue && !flags.closing);
+  apply();
+  const handler = (delivery: Delivery) => {
+    trouble.over();
+    return slots.handle(delivery);
+  };
+  const opened = await queue.consume(handler, { signal: false, onSettled: () => {}, onError: (error) => trouble.report(error) });
+  engine = opened;
+  slots.refreshWindow();
+  const stopDuties = startDuties(runtime, opened, trouble.report, (paused) => {
+    flags.queue = paused;
+    apply();
+  });
+  const keepAlive = setInterval(() => {}, 2 ** 30); // sockets are unref'd: a consuming process stays
+  let closing: Promise<void> | undefined;
+  const finish = async (graceMs: number) => {
+    flags.closing = true;
+    apply();
+    try {
+      await drain(slots, opened, live, graceMs);
+    } finally {
+      await stopDuties();
+      clearInterval(keepAlive);
+      await store?.release(`maintain:${options.queue}`, owner).catch(() => {});
+    }
+  };
+  return {
+    pause: () => {
+      flags.here = true;
+      apply();
+    },
+    resume: () => {
+      flags.here = false;
+      apply();
+    },
+    setConcurrency: (n) => {
+      checkConcurrency(n);
+      slots.setLimit(n);
+    },
+    status: () => statusOf(runtime, slots, opened, flags.here || flags.queue),
+    close: ({ grace = defaultGraceMs } = {}) => (closing ??= finish(durationMs(grace, "grace"))),
+  };
+}
+
+function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: boolean): ConsumerStatus {
+  const { held, lastFetchAt } = engine.status();
+  return { queue: options.queue, running: slots.running, held: held.length, paused, sinceFetchMs: lastFetchAt === undefined ? undefined : clock.monotonic() - lastFetchAt };
+}
+
+/** Runs finish within the grace time; then their signals abort, and what still runs is left to be redelivered. */
+async function drain(slots: Slots, engine: Consumer, live: Set<AbortController>, graceMs: number): Promise<void> {
+  engine.setWindow(0);
+  const settled = slots.idle().then(() => engine.close());
+  if (await within(settled, graceMs)) return;
+  for (const controller of live) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
+  if (await within(settled, Math.min(graceMs, 1_000))) return;
+  await engine.close({ force: true });
+}
+
+async function within(work: Promise<void>, ms: number): Promise<boolean> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), sleep(ms, { signal: stop.signal }).then(() => false)]);
+  } finally {
+    stop.abort();
+  }
+}
+
+/** Leases, rescue and flags, each on its own clock. Adapters keep no such timers. */
+function startDuties(runtime: Runtime, engine: Consumer, onError: (error: Error) => void, onPaused: (paused: boolean) => void): () => Promise<void> {
+  const { queue, leaseMs, store, options } = runtime;
+  const failed = (error: unknown) => onError(toError(error));
+  const stop = new AbortController();
+  const duties: (() => Promise<void>)[] = [];
+  if (engine.renew) duties.push(repeat(leaseMs / 4, async () => engine.renew?.(), failed)); // with its jitter every third of a lease at the latest
+  if (queue.maintain) {
+    duties.push(
+      repeat(
+        leaseMs / 4,
+        async () => {
+          if (!store || (await store.lease(`maintain:${options.queue}`, owner, leaseMs / 2))) await queue.maintain?.(stop.signal);
+        },
+        failed,
+      ),
+    );
+  }
+  if (queue.paused) duties.push(repeat(flagPollMs, async () => onPaused((await queue.paused?.()) ?? false), failed));
+  return async () => {
+    stop.abort();
+    await Promise.all(duties.map((end) => end()));
+  };
+}
+
+/** Leases belong to a process, never to a host name. */
+const owner = `${process.pid}-${Math.random().toString(36).slice(2)}`;

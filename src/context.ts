@@ -1,0 +1,88 @@
+/** The running task, through AsyncLocalStorage: `fct`. */
+import { shared } from "./global.ts";
+import type { Logger } from "./log.ts";
+
+/** One run of a task. Kept by the core; users see it through `fct`. */
+export interface Run {
+  readonly taskId: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly args: readonly unknown[];
+  readonly message: unknown;
+  readonly publishedAt: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly native: unknown;
+  readonly logger: Logger;
+  readonly controller: AbortController;
+  /** Gives the slot back while the run waits; answers how to take one again. Nested waits give back one. */
+  suspend(): () => Promise<void>;
+}
+
+export function currentRun(): Run | undefined {
+  return shared().runs.getStore();
+}
+
+/**
+ * The running task, without an extra parameter. Outside a task its members are undefined, and nothing throws.
+ *
+ * @example
+ * const resize = boost({ queue: "resize" }, async (file: string) => {
+ *   fct.logger?.info({ attempt: fct.attempt }, "started");
+ *   await fetch(`https://example.com/${file}`, { signal: fct.signal });
+ * });
+ */
+export interface TaskContext {
+  readonly taskId: string | undefined;
+  readonly queue: string | undefined;
+  /** 1 at the first run; a crash does not raise it. */
+  readonly attempt: number | undefined;
+  readonly args: readonly unknown[] | undefined;
+  /** The message's body as it came from the broker. */
+  readonly message: unknown;
+  readonly publishedAt: Date | undefined;
+  /** Aborts at the task's timeout and when the process must stop. */
+  readonly signal: AbortSignal | undefined;
+  /** Writes lines that carry queue and task id; outside a task it writes nothing. */
+  readonly logger: Logger;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The engine's own object for the message, such as BullMQ's Job. */
+  readonly native: unknown;
+}
+
+const quiet = () => {};
+const noLogger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+const noHeaders = Object.freeze({});
+
+export const fct: TaskContext = {
+  get taskId() {
+    return currentRun()?.taskId;
+  },
+  get queue() {
+    return currentRun()?.queue;
+  },
+  get attempt() {
+    return currentRun()?.attempt;
+  },
+  get args() {
+    return currentRun()?.args;
+  },
+  get message() {
+    return currentRun()?.message;
+  },
+  get publishedAt() {
+    const at = currentRun()?.publishedAt;
+    return at === undefined ? undefined : new Date(at);
+  },
+  get signal() {
+    return currentRun()?.controller.signal;
+  },
+  get logger() {
+    return currentRun()?.logger ?? noLogger;
+  },
+  get headers() {
+    return currentRun()?.headers ?? noHeaders;
+  },
+  get native() {
+    return currentRun()?.native;
+  },
+};

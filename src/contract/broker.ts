@@ -1,0 +1,185 @@
+/**
+ * What a broker implements. Types only.
+ *
+ * Vocabulary
+ * - broker:     one engine with its connection: memory, SQLite, BullMQ, ...
+ * - queue:      a named place in a broker where messages wait.
+ * - message:    what is published: a body and how the engine is to treat it.
+ * - delivery:   one message handed to this process once; a redelivered message is a new delivery of the same id.
+ * - attempt:    counts runs that the user's function ended by itself: 1, 2, 3. A crash does not raise it.
+ * - crash:      a delivery that was lost with its process, started or not.
+ * - settlement: how a delivery ends. The core decides it, the adapter carries it out.
+ * - window:     how many unsettled deliveries an adapter may hold.
+ * - lane:       an ordinary queue `<queue>.<lane>` that is consumed beside the main one, under one window.
+ * - ahead:      a message that goes before all that waits, last in first out: children of a running task.
+ * - lease:      the time for which a delivery is ours; renewed while it runs, given to others when it ends.
+ */
+import type { Store } from "./store.ts";
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+/** `undefined` members are left out by JSON. A bigint occurs only where a broker delivered an integer above 2^53 as text. */
+export type JsonObject = { [key: string]: unknown };
+
+/** What an engine, its server and this queue can do by themselves. All fields are required: a new one lists every adapter to revisit. */
+export interface Features {
+  /** Keeps an id, a publish time and the attempt beside each message. False: they travel in the body's `extra`. */
+  readonly ids: boolean;
+  /** A message can be published to be delivered after a time. False: held in the store's timers until due. */
+  readonly delay: boolean;
+  /** A bigger `priority` is delivered first. False: lanes, one for each of five levels. */
+  readonly priority: boolean;
+  /** The adapter can requeue one delivery after any delay and report the next attempt. False: a copy is published, then the original acknowledged. */
+  readonly retry: boolean;
+  /** `ahead` is honoured. False: a lane `<queue>.sub`, read first. */
+  readonly ahead: boolean;
+  /** `setPaused` holds for every process and survives restarts as far as the broker does. False: a flag in the store. */
+  readonly pause: boolean;
+  /** Messages survive a restart of every process (and of the server, where there is one). Never emulated. */
+  readonly durable: boolean;
+  /** A message whose process died is delivered again. Never emulated. */
+  readonly redelivers: boolean;
+  /** Equal messages are delivered in the order in which they were published. Never emulated. */
+  readonly ordered: boolean;
+  /** `count` is exact. Never emulated; without it `waitIdle` is refused. */
+  readonly exactCount: boolean;
+  /** Each message goes to every consumer. Never emulated. */
+  readonly broadcast: boolean;
+}
+
+export interface Broker {
+  /** The catalog's word for it: lower case, as in `broker: "sqlite"`. */
+  readonly name: string;
+  /** Best case of this engine: what it can never do is refused before connecting. */
+  readonly features: Features;
+  /** Declares the queue; connects at the first call. Rejects with code BROKER_DOWN when unreachable, BROKER_REFUSED when it would never work (password, version, name). */
+  open(spec: QueueSpec): Promise<BrokerQueue>;
+  /** The shared state that lives on this broker's own server, where it can hold one. Asked once; closed with the broker. */
+  store?(): Promise<Store>;
+  /** Closes what this broker opened and nothing else. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface QueueSpec {
+  readonly queue: string;
+  /** The task's `brokerOptions`, passed through. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** How long a delivery is ours without renewal, in milliseconds. */
+  readonly leaseMs: number;
+}
+
+export interface BrokerQueue {
+  /** What this server, version and queue really have. */
+  readonly features: Features;
+  /** How many deliveries are worth holding unstarted: 0 where fetching one costs nothing (memory, BullMQ). */
+  readonly lookahead: number;
+  /** Resolves in order when all are accepted; else rejects, where it knows with `accepted: string[]` (ids) on the error. `publish([])` does nothing. Messages of one tick are sent together. */
+  publish(messages: readonly Message[]): Promise<readonly Published[]>;
+  /** Resolves when connected. Fetches nothing until `setWindow`. Trouble with the engine goes to `onError`, is retried with backoff, and never ends the consumer. */
+  consume(handler: Handler, options: ConsumeOptions): Promise<Consumer>;
+  /** Closes this queue only; its consumers first. */
+  close(): Promise<void>;
+  /** Messages that wait; `running` where the engine knows what all processes hold. */
+  count?(): Promise<Counts>;
+  /** Removes what waits and is delayed, never what runs. */
+  clear?(): Promise<void>;
+  /** The first `n` that wait, without taking them. */
+  peek?(n: number): Promise<readonly Peeked[]>;
+  setPaused?(paused: boolean): Promise<void>;
+  paused?(): Promise<boolean>;
+  /** Removes those of these messages that wait or are delayed; answers the ids that it removed. */
+  cancel?(ids: readonly string[]): Promise<readonly string[]>;
+  state?(id: string): Promise<MessageState>;
+  /** The outcome as the engine keeps it; absent where the store keeps results. */
+  result?(id: string, signal: AbortSignal): Promise<unknown>;
+  reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
+  /** Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease, by one process where there is a store. */
+  maintain?(signal: AbortSignal): Promise<void>;
+}
+
+export interface Message {
+  /** Unique in its queue. Absent: the engine makes one (only where `features.ids`). */
+  readonly id?: string;
+  /** An object; or, published raw, any other JSON value or text. Engines that hold text send a string as it is and stringify all else. */
+  readonly body: JsonObject | JsonValue;
+  readonly delayMs?: number;
+  /** -1000 to 1000, bigger is sooner, 0 is none. */
+  readonly priority?: number;
+  readonly ahead?: boolean;
+  /** Attempt of the next delivery; set by emulations that republish. Default 1. */
+  readonly attempt?: number;
+  /** Epoch milliseconds; set by emulations that republish. Default: now. */
+  readonly publishedAt?: number;
+  /** This engine's own options for the message. */
+  readonly native?: Readonly<Record<string, unknown>>;
+}
+
+export interface Published {
+  readonly id: string;
+  /** True: this id was known, nothing was published. */
+  readonly existing?: boolean;
+}
+
+export interface Counts {
+  readonly ready: number;
+  readonly delayed: number;
+  /** Delivered and not settled, in all processes. */
+  readonly running?: number;
+}
+
+export interface Peeked {
+  readonly id: string;
+  readonly body: unknown;
+}
+
+export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed" | "unknown";
+
+export interface ConsumeOptions {
+  /** True: deliveries carry `signal`, aborted when the engine takes them away. False costs less. */
+  readonly signal: boolean;
+  /** Called once for each delivery when its settlement is in force ("applied") or came too late ("stale": lease lost, message gone). */
+  onSettled(delivery: Delivery, how: "applied" | "stale"): void;
+  /** Trouble with the engine, each time; the core says it once. */
+  onError(error: Error): void;
+}
+
+export interface Consumer {
+  /** At most `n` unsettled deliveries from now on; 0 fetches nothing. 0 until the first call. Cheap. */
+  setWindow(n: number): void;
+  /** Extends the leases of all it holds; called every third of a lease. Absent where the client renews. */
+  renew?(): Promise<void>;
+  status(): { readonly held: readonly string[]; readonly lastFetchAt?: number };
+  /** Stops fetching, waits until what is held has settled, and flushes. `force`: at once; what is held is redelivered later. */
+  close(options?: { readonly force?: boolean }): Promise<void>;
+}
+
+export interface Delivery {
+  readonly id: string;
+  /** Text where the engine holds text, else the JSON value. */
+  readonly body: unknown;
+  readonly attempt: number;
+  /** Deliveries of this message that were lost with their process. */
+  readonly crashes?: number;
+  readonly ahead?: boolean;
+  /** Epoch milliseconds. */
+  readonly publishedAt?: number;
+  readonly signal?: AbortSignal;
+  /** The engine's own object for it. */
+  readonly native: unknown;
+}
+
+/** Never rejects. Called as soon as a delivery is there; calls may overlap up to the window. */
+export type Handler = (delivery: Delivery) => Promise<Settlement>;
+
+export type Settlement =
+  | { readonly outcome: "done"; readonly result?: unknown }
+  /** Final. */
+  | { readonly outcome: "failed"; readonly error: Error }
+  /** Again after `delayMs`, attempt + 1. */
+  | { readonly outcome: "retry"; readonly error: Error; readonly delayMs: number }
+  /** Again after `delayMs`, attempt unchanged, behind what waits. */
+  | { readonly outcome: "postponed"; readonly delayMs: number }
+  /** Untouched, to the front, no crash counted; only for a delivery whose run has not started. */
+  | { readonly outcome: "returned" };
+
+/** What the catalog loads. `url` comes from `configure({ brokers })` or the environment; no options: the engine's default address. */
+export type BrokerFactory = (options?: Readonly<Record<string, unknown>>) => Broker;

@@ -1,0 +1,70 @@
+/**
+ * What a store implements: the shared state behind controls. Types only.
+ *
+ * Every call takes a list and is atomic for each entry. Keys are text of ours, values are text.
+ * Calls of one tick are sent together. Sockets and timers never keep the process alive: the core does while it waits.
+ */
+export interface Store {
+  readonly name: string;
+  /** Who sees it: this process, the processes of this machine, or all. */
+  readonly scope: "process" | "host" | "shared";
+  readonly durable: boolean;
+  get(keys: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** Answers for each entry whether it was written. */
+  set(entries: readonly SetEntry[]): Promise<readonly boolean[]>;
+  delete(keys: readonly string[]): Promise<void>;
+  /** Answers the new values; a missing key counts from 0. `ttlMs` is set when the key is made. */
+  increment(counters: readonly { readonly key: string; readonly by: number; readonly ttlMs?: number }[]): Promise<readonly number[]>;
+  /**
+   * Reserves `count` evenly spaced starts, `perMs` apart, by the store's own clock (GCRA).
+   * Answers for each how many milliseconds from now it is due. A start up to `slackMs` late does not move the later ones.
+   */
+  reserve(key: string, options: { readonly perMs: number; readonly count: number; readonly slackMs: number }): Promise<readonly number[]>;
+  /** Takes or renews a named lease; null while another owner has it. `fence` grows with each change of owner. */
+  lease(name: string, owner: string, ttlMs: number): Promise<{ readonly fence: number } | null>;
+  release(name: string, owner: string): Promise<void>;
+  readonly timers: Timers;
+  readonly list: {
+    append(key: string, items: readonly string[], ttlMs?: number): Promise<void>;
+    /** `limit` items from index `from`, oldest first. */
+    read(key: string, from: number, limit: number): Promise<readonly string[]>;
+  };
+  /** To every subscriber that is there now; lost otherwise: whoever listens polls too. */
+  notify(channel: string, text: string): Promise<void>;
+  subscribe(channel: string, listener: (text: string) => void): Promise<() => void>;
+  readonly results: Results;
+  close(): Promise<void>;
+}
+
+export interface SetEntry {
+  readonly key: string;
+  readonly value: string;
+  readonly ttlMs?: number;
+  readonly if?: "absent" | { readonly equals: string };
+}
+
+/** Messages that are due later. None is lost: what is leased and not acknowledged is leased again. */
+export interface Timers {
+  /** An id that is there already is replaced. */
+  add(queue: string, entries: readonly TimerEntry[]): Promise<void>;
+  lease(queue: string, limit: number, ttlMs: number): Promise<{ readonly entries: readonly { readonly id: string; readonly payload: string }[]; readonly nextDueMs?: number }>;
+  ack(queue: string, ids: readonly string[]): Promise<void>;
+  /** Removes those that are not leased; answers the ids that it removed. */
+  remove(queue: string, ids: readonly string[]): Promise<readonly string[]>;
+  count(queue: string): Promise<number>;
+  clear(queue: string): Promise<void>;
+}
+
+export interface TimerEntry {
+  readonly id: string;
+  readonly dueInMs: number;
+  readonly payload: string;
+}
+
+/** Final outcomes as text, by queue and task id. */
+export interface Results {
+  put(queue: string, results: readonly { readonly id: string; readonly outcome: string; readonly ttlMs: number }[]): Promise<void>;
+  get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** Resolves with the outcome when it is there. Coalesced: one connection for all waits of a process. */
+  wait(queue: string, id: string, signal: AbortSignal): Promise<string>;
+}

@@ -1,0 +1,54 @@
+/** The public API without the catalog: brokers are passed as instances. For apps that are bundled. */
+import { allDefinitions, findDefinition } from "./definition.ts";
+import { checkDefinitions } from "./runtime.ts";
+
+export { boost, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export { type Configuration, configure } from "./config.ts";
+export { type Consuming, consumeAll, queues } from "./consume-all.ts";
+export type { ConsumeOptions, ConsumerStatus, TaskConsumer } from "./consumer.ts";
+export { fct, type TaskContext } from "./context.ts";
+export type { DeadLetters } from "./dead-letter.ts";
+export type { Duration } from "./duration.ts";
+export {
+  DeadLetterError,
+  type ErrorCode,
+  FatalError,
+  type FinalStatus,
+  FunboostError,
+  isFunboostError,
+  PublishError,
+  RequeueError,
+  ResultError,
+  RetryError,
+  TaskError,
+  TimeoutError,
+  WaitTimeoutError,
+} from "./errors.ts";
+export { asCompleted, type Completed, type Handle, type WaitOptions, waitAll } from "./handle.ts";
+export type { WaitIdleOptions } from "./idle.ts";
+export type { Logger, LogLevel, LogOptions } from "./log.ts";
+export type { TaskRecord } from "./outcome.ts";
+export type { PublishOptions, TaskParams } from "./params.ts";
+export type { PublishItem } from "./publish.ts";
+export { type PublisherParams, publisher } from "./publisher.ts";
+export { shutdown } from "./shutdown.ts";
+
+/**
+ * The task on a queue, if this process has defined one.
+ *
+ * @example
+ * await getTask("thumbnails")?.push("a.png");
+ */
+export function getTask(queue: string, broker?: string): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
+  return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
+}
+
+/**
+ * Connects every defined task and refuses what its broker cannot do, so that it shows at start and not at the first push.
+ *
+ * @example
+ * await checkTasks();
+ */
+export function checkTasks(): Promise<void> {
+  return checkDefinitions(allDefinitions());
+}

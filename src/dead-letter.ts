@@ -1,0 +1,44 @@
+/** The dead-letter queue: an ordinary queue `<queue>_dlx` on the same broker. */
+import type { BrokerQueue, Delivery, Peeked } from "./contract/broker.ts";
+import type { Definition } from "./definition.ts";
+import { FunboostError, serializeError } from "./errors.ts";
+import { deadLetterBody, readExtra, stampExtra } from "./message.ts";
+import { type Runtime, resolve } from "./runtime.ts";
+
+/** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
+export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error: Error): Promise<boolean> {
+  const { options, log } = runtime;
+  const body = deadLetterBody(delivery.body, { reason: `${error.name}: ${error.message}`, attempts: delivery.attempt, queue: options.queue, error: serializeError(error) });
+  try {
+    const dead = await runtime.deadLetters();
+    // The old id travels in the body: engines that number their own jobs refuse one of their own kind.
+    await dead.publish([{ body: stampExtra(body, { id: readExtra(body)?.id ?? delivery.id, ...(delivery.publishedAt ? { publishedAt: delivery.publishedAt } : {}) }) }]);
+    return true;
+  } catch (cause) {
+    log.error({ queue: options.queue, taskId: delivery.id, error: cause }, "cannot publish to the dead-letter queue; the message stays");
+    return false;
+  }
+}
+
+/** The dead letters of a task. */
+export interface DeadLetters {
+  count(): Promise<number>;
+  /** The first `limit` (default 100), without taking them; `body.extra.reason` says why each is there. */
+  list(limit?: number): Promise<readonly Peeked[]>;
+}
+
+export function deadLettersOf(definition: Definition): DeadLetters {
+  const open = async <K extends "count" | "peek">(call: K): Promise<NonNullable<BrokerQueue[K]>> => {
+    const runtime = definition.runtime ?? (await resolve(definition));
+    const found = (await runtime.deadLetters())[call];
+    if (!found) throw new FunboostError("UNSUPPORTED", `cannot ${call} messages.`, { where: runtime.brokerName });
+    return found as NonNullable<BrokerQueue[K]>;
+  };
+  return {
+    count: async () => {
+      const { ready, delayed } = await (await open("count"))();
+      return ready + delayed;
+    },
+    list: async (limit = 100) => (await open("peek"))(limit),
+  };
+}

@@ -1,0 +1,67 @@
+/** What boost() was given, before anything is opened; and where definitions are found again. */
+import type { Broker } from "./contract/broker.ts";
+import { FunboostError } from "./errors.ts";
+import { shared } from "./global.ts";
+import type { TaskParams } from "./params.ts";
+import type { Runtime } from "./runtime.ts";
+import { readSignature, type Signature } from "./signature.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
+export type AnyFunction = (...args: any[]) => unknown;
+
+export interface Definition {
+  readonly params: TaskParams;
+  /** Absent for a publisher, which holds no worker code. */
+  readonly fn: AnyFunction | undefined;
+  readonly signature: Signature;
+  /** The public object made from it. */
+  task: unknown;
+  /** Set once resolved, so that the hot path needs no await. */
+  runtime: Runtime | undefined;
+  resolving: Promise<Runtime> | undefined;
+}
+
+export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
+  const signature: Signature = fn ? readSignature(fn, params.params, params.queue) : publisherSignature(params);
+  return { params, fn, signature, task: undefined, runtime: undefined, resolving: undefined };
+}
+
+/** Without a function names come from `params`; without those, arguments go by position under made-up names. */
+function publisherSignature({ params }: TaskParams): Signature {
+  if (params === "object") return { kind: "object", names: [], rest: false, required: 1 };
+  if (params) return { kind: "named", names: params.map((name) => name.replace(/\?$/, "").replace(/^\.\.\./, "")), rest: params.at(-1)?.startsWith("...") ?? false, required: 0 };
+  return { kind: "positional", names: ["args"], rest: true, required: 0 };
+}
+
+/** A queue's identity is broker and name; defined again, the newer one replaces the older (hot reload). */
+export function register(definition: Definition): void {
+  const { definitions } = shared();
+  const { queue } = definition.params;
+  const others = (definitions.get(queue) ?? []).filter((other) => !sameBroker(other, definition));
+  definitions.set(queue, [...others, definition]);
+}
+
+export function sameBroker(a: Definition, b: Definition): boolean {
+  return brokerOf(a) === brokerOf(b);
+}
+
+/** The broker a definition names: its own, else the configured default, else SQLite. */
+export function brokerOf({ params }: Definition): string | Broker {
+  return params.broker ?? shared().config.defaults?.broker ?? "sqlite";
+}
+
+export function brokerName(broker: string | Broker): string {
+  return typeof broker === "string" ? broker : broker.name;
+}
+
+export function findDefinition(queue: string, broker?: string | Broker): Definition | undefined {
+  const found = (shared().definitions.get(queue) ?? []).filter((each) => broker === undefined || brokerOf(each) === broker || brokerName(brokerOf(each)) === broker);
+  if (found.length > 1) {
+    throw new FunboostError("BAD_OPTION", `Several tasks are defined on queue "${queue}", on ${found.map((each) => brokerName(brokerOf(each))).join(", ")}. Say which broker.`);
+  }
+  return found[0];
+}
+
+export function allDefinitions(): Definition[] {
+  return [...shared().definitions.values()].flat();
+}

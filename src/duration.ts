@@ -1,0 +1,30 @@
+/** Durations as users write them, in milliseconds. */
+import { describe, FunboostError } from "./errors.ts";
+
+/**
+ * Milliseconds, or a number with a unit: "250ms" "30s" "5m" "1.5h" "1d".
+ *
+ * @example
+ * const timeout: Duration = "30s"; // the same as 30_000
+ */
+export type Duration = number | string;
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const pattern = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h|d)\s*$/;
+
+/** Whole milliseconds of `value`; `name` is the option that a refusal names. More than nothing never becomes 0. */
+export function durationMs(value: Duration, name: string): number {
+  const ms = typeof value === "string" ? textMs(value) : value;
+  if (typeof ms !== "number" || !(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) {
+    throw new FunboostError(
+      "BAD_OPTION",
+      `"${name}" is ${describe(value)}. Allowed: milliseconds from 0, or a number with a unit: "250ms", "30s", "5m", "2h", "1d" (decimals too: "1.5h").`,
+    );
+  }
+  return ms > 0 ? Math.max(1, Math.round(ms)) : 0;
+}
+
+function textMs(text: string): number {
+  const match = pattern.exec(text);
+  return match ? Number(match[1]) * (units[match[2] ?? ""] ?? Number.NaN) : Number.NaN;
+}

@@ -1,0 +1,3 @@
+import type { Broker } from "../contract/index.ts";
+/** TEMPORARY placeholder by the core author: overwrite me. */
+export const withIds = (broker: Broker, ..._more: unknown[]): Broker => broker;

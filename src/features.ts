@@ -1,0 +1,47 @@
+/** Per feature: native, emulated or refused with advice. Resolved here and nowhere else. */
+import type { Broker, BrokerQueue, Features, QueueSpec } from "./contract/broker.ts";
+import type { Store } from "./contract/store.ts";
+import { withAhead } from "./emulation/ahead.ts";
+import { withDelay } from "./emulation/delay.ts";
+import { withIds } from "./emulation/ids.ts";
+import { withPause } from "./emulation/pause.ts";
+import { withPriority } from "./emulation/priority.ts";
+import { withRetry } from "./emulation/retry.ts";
+import { FunboostError } from "./errors.ts";
+import type { Options } from "./params.ts";
+
+/** Adds what the broker lacks, innermost first: a retry republishes with a delay, and needs an id to carry. */
+export function emulate(broker: Broker, store: Store | undefined): Broker {
+  let result = broker;
+  if (!result.features.ids) result = withIds(result);
+  if (!result.features.delay && store) result = withDelay(result, store);
+  if (!result.features.retry && result.features.delay) result = withRetry(result);
+  if (!result.features.ahead) result = withAhead(result);
+  if (!result.features.priority) result = withPriority(result);
+  if (!result.features.pause && store) result = withPause(result, store);
+  return result;
+}
+
+/** Opens a queue with all features: first as the adapter promises, then again by what this server really has. */
+export async function openQueue(broker: Broker, store: Store | undefined, spec: QueueSpec): Promise<BrokerQueue> {
+  const first = await broker.open(spec);
+  const actual: Broker = { ...broker, features: first.features, open: (inner) => (inner.queue === spec.queue ? Promise.resolve(first) : broker.open(inner)) };
+  return emulate(actual, store).open(spec);
+}
+
+/** Which features of this broker are emulated when it has this store. */
+export function emulatedFeatures(broker: Broker, store: Store | undefined): (keyof Features)[] {
+  const after = emulate(broker, store).features;
+  return (Object.keys(after) as (keyof Features)[]).filter((name) => after[name] && !broker.features[name]);
+}
+
+/** Refuses the options that this broker and store cannot serve. */
+export function checkFeatures(name: string, queue: BrokerQueue, store: Store | undefined, options: Options): void {
+  if (options.rpc && !store && !queue.result) throw needsStore(name, "rpc");
+  if (!queue.features.retry && options.maxRetries > 0) throw needsStore(name, "maxRetries");
+}
+
+export function needsStore(broker: string, option: string): FunboostError {
+  const advice = `"${option}" needs a store, which this broker has not. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
+  return new FunboostError("NEEDS_STORE", advice, { where: broker });
+}

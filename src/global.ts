@@ -1,0 +1,50 @@
+/** State that all copies of funboost in a process share: bundlers and pnpm make several. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Configuration } from "./config.ts";
+import type { Run } from "./context.ts";
+import type { Broker, BrokerFactory } from "./contract/broker.ts";
+import type { Store } from "./contract/store.ts";
+import type { Definition } from "./definition.ts";
+
+export interface Opened {
+  readonly broker: Broker;
+  /** The store on the broker's own server, else the configured one. */
+  readonly store: Store | undefined;
+}
+
+export interface Closable {
+  readonly definition: Definition;
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
+
+interface Shared {
+  config: Configuration;
+  /** Set at the first use: from then on configure() throws. */
+  used: boolean;
+  shuttingDown: boolean;
+  catalog: Readonly<Record<string, () => Promise<BrokerFactory>>>;
+  /** By queue name; the same broker and queue occurs once. */
+  readonly definitions: Map<string, Definition[]>;
+  readonly brokers: Map<string | Broker, Promise<Opened>>;
+  readonly consumers: Set<Closable>;
+  readonly runs: AsyncLocalStorage<Run>;
+  removeSignalHandlers: (() => void) | undefined;
+}
+
+const key = Symbol.for("funboost.v1");
+
+export function shared(): Shared {
+  const home = globalThis as { [key]?: Shared };
+  home[key] ??= {
+    config: {},
+    used: false,
+    shuttingDown: false,
+    catalog: {},
+    definitions: new Map(),
+    brokers: new Map(),
+    consumers: new Set(),
+    runs: new AsyncLocalStorage(),
+    removeSignalHandlers: undefined,
+  };
+  return home[key];
+}

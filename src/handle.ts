@@ -1,0 +1,204 @@
+/** A published task: its id, its state, its result. */
+import { clock, sleep } from "./clock.ts";
+import { currentRun } from "./context.ts";
+import type { MessageState, Published } from "./contract/broker.ts";
+import type { Definition } from "./definition.ts";
+import { type Duration, durationMs } from "./duration.ts";
+import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
+import { shared } from "./global.ts";
+import { type Outcome, resultOf, type TaskRecord, toRecord } from "./outcome.ts";
+import { type Runtime, resolve } from "./runtime.ts";
+
+export interface WaitOptions {
+  /** @default the task's `rpc.timeout`, 30 minutes */
+  readonly timeout?: Duration;
+  /** Ends the wait, never the task. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What `push` and `publish` answer.
+ *
+ * @example
+ * const handle = await add.push(1, 2);
+ * console.log(handle.id, await handle.waitResult({ timeout: "5s" }));
+ */
+export interface Handle<R = unknown> {
+  readonly id: string;
+  /** True: a task with this id was there already, nothing was published. */
+  readonly existing: boolean;
+  /** The task's result. Rejects with TaskError when it failed, was moved to the dead letters, was cancelled or expired; with WaitTimeoutError after `timeout`. Needs `rpc: true` on the task. */
+  waitResult(options?: WaitOptions): Promise<R>;
+  /** The final record, also of a task that failed. Needs `rpc: true` on the task. */
+  waitRecord(options?: WaitOptions): Promise<TaskRecord<R>>;
+  /** The final record if there is one already. */
+  record(): Promise<TaskRecord<R> | undefined>;
+  /** Where the task is now; "unknown" when the engine forgets what has ended. */
+  state(): Promise<MessageState | FinalStatus>;
+  /** Takes a waiting or delayed task out of its queue. False: it runs, has run, or is unknown. */
+  cancel(): Promise<boolean>;
+}
+
+// A class, because one is made for each push: methods on the prototype cost nothing.
+export class TaskHandle<R> implements Handle<R> {
+  readonly id: string;
+  readonly existing: boolean;
+  readonly #definition: Definition;
+  readonly #rpc: boolean | undefined;
+
+  constructor(definition: Definition, published: Published, rpc?: boolean) {
+    this.#definition = definition;
+    this.id = published.id;
+    this.existing = published.existing ?? false;
+    this.#rpc = rpc;
+  }
+
+  async waitResult(options?: WaitOptions): Promise<R> {
+    const runtime = await this.#resolved();
+    return resultOf(await this.#wait(runtime, options), runtime.options.errors);
+  }
+
+  async waitRecord(options?: WaitOptions): Promise<TaskRecord<R>> {
+    const runtime = await this.#resolved();
+    return toRecord(await this.#wait(runtime, options), runtime.options.errors);
+  }
+
+  async record(): Promise<TaskRecord<R> | undefined> {
+    const runtime = await this.#resolved();
+    const outcome = await this.#outcome(runtime);
+    return outcome && toRecord(outcome, runtime.options.errors);
+  }
+
+  async state(): Promise<MessageState | FinalStatus> {
+    const runtime = await this.#resolved();
+    return (await this.#outcome(runtime))?.status ?? (await runtime.queue.state?.(this.id)) ?? "unknown";
+  }
+
+  async cancel(): Promise<boolean> {
+    const runtime = await this.#resolved();
+    if (!runtime.queue.cancel) throw new FunboostError("UNSUPPORTED", "cannot take a message out of its queue.", { where: runtime.brokerName });
+    const removed = await runtime.queue.cancel([this.id]);
+    if (removed.length === 0) return false;
+    await cancelled(runtime, this.id);
+    return true;
+  }
+
+  #resolved(): Promise<Runtime> | Runtime {
+    return this.#definition.runtime ?? resolve(this.#definition);
+  }
+
+  async #outcome({ store, options }: Runtime): Promise<Outcome | undefined> {
+    const [text] = store ? await store.results.get(options.queue, [this.id]) : [];
+    return text === undefined ? undefined : (JSON.parse(text) as Outcome);
+  }
+
+  async #wait(runtime: Runtime, options: WaitOptions = {}): Promise<Outcome> {
+    const { rpc, queue } = runtime.options;
+    if (!rpc && !this.#rpc) {
+      throw new FunboostError("NO_RESULT", `keeps no results. Set "rpc: true" on the task, or { rpc: true } at this publish.`, { where: queue });
+    }
+    const timeoutMs = options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
+    return suspended(awaitOutcome(runtime, this.id, timeoutMs, options.signal));
+  }
+}
+
+async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
+  const { queue } = runtime.options;
+  signal?.throwIfAborted();
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  // Not unref'd: the process stays for as long as somebody waits.
+  const cancel = clock.after(timeoutMs, () => stop.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)));
+  try {
+    const text = runtime.queue.result ? await runtime.queue.result(id, stop.signal) : await runtime.store?.results.wait(queue, id, stop.signal);
+    return (typeof text === "string" ? JSON.parse(text) : text) as Outcome;
+  } catch (error) {
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  } finally {
+    cancel();
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function cancelled({ store, options, definition }: Runtime, id: string): Promise<void> {
+  if (!store || !options.rpc) return;
+  const outcome: Outcome = { id, queue: definition.params.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host: "", pid: process.pid };
+  await store.results.put(options.queue, [{ id, outcome: JSON.stringify(outcome), ttlMs: options.rpc.ttlMs }]);
+}
+
+/**
+ * All results, in order; one wait for the slots of a running task. Rejects at the first failure.
+ *
+ * @example
+ * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
+ */
+export async function waitAll<R>(handles: readonly Handle<R>[], options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {}): Promise<R[]> {
+  const { onFailure = "leave", ...wait } = options;
+  if (onFailure !== "leave" && onFailure !== "cancel") throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
+  const stop = new AbortController();
+  const signal = wait.signal ? AbortSignal.any([wait.signal, stop.signal]) : stop.signal;
+  try {
+    return await suspended(Promise.all(handles.map((handle) => waitOutside(handle, { ...wait, signal }))));
+  } catch (error) {
+    stop.abort(error); // the other waits end with this one
+    if (onFailure === "cancel") await Promise.allSettled(handles.map((handle) => handle.cancel()));
+    throw error;
+  }
+}
+
+export type Completed<R> = { readonly handle: Handle<R>; readonly value: R } | { readonly handle: Handle<R>; readonly error: Error };
+
+/**
+ * Each handle as it ends, well or not.
+ *
+ * @example
+ * for await (const done of asCompleted(handles)) console.log(done.handle.id, "error" in done ? done.error.message : done.value);
+ */
+export async function* asCompleted<R>(handles: readonly Handle<R>[], options: WaitOptions = {}): AsyncGenerator<Completed<R>> {
+  const ended: Completed<R>[] = [];
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  let wake = () => {};
+  for (const handle of handles) {
+    waitOutside(handle, { ...options, signal })
+      .then((value): Completed<R> => ({ handle, value }), (error: Error): Completed<R> => ({ handle, error }))
+      .then((done) => {
+        ended.push(done);
+        wake();
+      });
+  }
+  try {
+    for (let given = 0; given < handles.length; given++) {
+      if (ended.length <= given) await suspended(new Promise<void>((resolve) => (wake = resolve)));
+      yield ended[given] as Completed<R>;
+    }
+  } finally {
+    stop.abort(); // left early: no wait may hold the process
+  }
+}
+
+/** Waits without giving back the running task's slot: whoever collects several waits does that once for all. */
+function waitOutside<R>(handle: Handle<R>, options: WaitOptions): Promise<R> {
+  return shared().runs.exit(() => handle.waitResult(options));
+}
+
+/** Gives the running task's slot back for as long as `work` takes. */
+async function suspended<T>(work: Promise<T>): Promise<T> {
+  const resume = currentRun()?.suspend();
+  try {
+    return await work;
+  } finally {
+    await resume?.();
+  }
+}
+
+/** Waits until `check` holds in two reads `quietMs` apart. */
+export async function untilQuiet(check: () => Promise<boolean>, quietMs: number, stop: () => void): Promise<void> {
+  let quiet = 0;
+  while (quiet < 2) {
+    stop();
+    quiet = (await check()) ? quiet + 1 : 0;
+    if (quiet < 2) await sleep(quiet > 0 ? quietMs : Math.min(quietMs, 100));
+  }
+}

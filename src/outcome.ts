@@ -1,0 +1,56 @@
+/** How a task ended, as it is kept in the store and read by waiters. */
+import { type ErrorClass, type FinalStatus, ResultError, reviveError, type SerializedError, TaskError } from "./errors.ts";
+
+/** The final record of a task. Times are epoch milliseconds. */
+export interface TaskRecord<R = unknown> {
+  readonly id: string;
+  readonly queue: string;
+  readonly status: FinalStatus;
+  /** Present when done, unless the task returned nothing. */
+  readonly result?: R;
+  readonly error?: Error;
+  readonly attempts: number;
+  readonly publishedAt?: number;
+  readonly startedAt?: number;
+  readonly endedAt: number;
+  readonly host: string;
+  readonly pid: number;
+}
+
+/** The same as JSON. */
+export interface Outcome extends Omit<TaskRecord, "error"> {
+  readonly error?: SerializedError;
+  /** Where the result could not be carried. */
+  readonly lostAt?: string;
+}
+
+export function toRecord<R>(outcome: Outcome, classes: readonly ErrorClass[]): TaskRecord<R> {
+  const { error, lostAt, ...rest } = outcome;
+  const record = rest as TaskRecord<R>;
+  if (lostAt !== undefined) return { ...record, error: lostResult(outcome, lostAt) };
+  return error ? { ...record, error: reviveError(error, classes) as Error } : record;
+}
+
+/** The result, or throws what the waiter is to see. */
+export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R {
+  const { error, cause } = { error: outcome.error, cause: outcome.error && reviveError(outcome.error, classes) };
+  if (outcome.lostAt !== undefined) throw lostResult(outcome, outcome.lostAt);
+  if (outcome.status === "done") return outcome.result as R;
+  const code = outcome.status === "expired" ? "EXPIRED" : outcome.status === "cancelled" ? "CANCELLED" : "TASK";
+  const text = error ? `: ${error.name}: ${error.message}` : "";
+  const { status, id: taskId, queue, attempts } = outcome;
+  throw new TaskError(`Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`, { code, status, taskId, queue, attempts, cause });
+}
+
+const endings: Record<FinalStatus, string> = {
+  done: "ended",
+  failed: "failed",
+  dead: "was moved to the dead-letter queue",
+  cancelled: "was cancelled",
+  expired: "expired",
+  filtered: "was filtered",
+};
+
+function lostResult(outcome: Outcome, path: string): ResultError {
+  return new ResultError(`Task ${outcome.id} is done, but its result cannot be carried: ${outcome.error?.message ?? path}`, path, outcome.queue);
+}

@@ -1,0 +1,96 @@
+/** From arguments to messages in a queue. */
+import { clock } from "./clock.ts";
+import { currentRun } from "./context.ts";
+import type { Message, Published } from "./contract/broker.ts";
+import type { Definition } from "./definition.ts";
+import { describe, FunboostError, isFunboostError, PublishError, toError } from "./errors.ts";
+import { needsStore } from "./features.ts";
+import { TaskHandle } from "./handle.ts";
+import { encodeBody } from "./message.ts";
+import { deadline } from "./observed.ts";
+import { type PublishOptions, resolvePublish } from "./params.ts";
+import { type Runtime, resolve } from "./runtime.ts";
+
+export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
+  readonly args: Args;
+}
+
+export async function publishOne<R>(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Promise<TaskHandle<R>> {
+  const message = toMessage(definition, args, options);
+  const runtime = definition.runtime ?? (await resolve(definition));
+  checkMessage(runtime, message, options);
+  const [published] = await send(runtime, [message]);
+  return new TaskHandle<R>(definition, published as Published, options?.rpc);
+}
+
+export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
+  if (!Array.isArray(items)) throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
+  const messages = items.map((item, i) => listed(definition, item, i));
+  const runtime = definition.runtime ?? (await resolve(definition));
+  messages.forEach((message, i) => {
+    checkMessage(runtime, message, items[i]);
+  });
+  const handles: TaskHandle<R>[] = [];
+  for (let from = 0; from < messages.length; from += chunk) {
+    const published = await send(runtime, messages.slice(from, from + chunk), handles);
+    published.forEach((each, i) => {
+      handles.push(new TaskHandle<R>(definition, each, items[from + i]?.rpc));
+    });
+  }
+  return handles;
+}
+
+/** Large enough for the engines' best rate, small enough that a refused publish says closely what was accepted. */
+const chunk = 1_000;
+
+function listed(definition: Definition, item: PublishItem, index: number): Message {
+  const { args, ...options } = item ?? {};
+  if (!Array.isArray(args)) {
+    throw new FunboostError("BAD_ARGS", `item ${index} of the list needs "args": a list of arguments; got ${describe(args)}.`, { where: definition.params.queue });
+  }
+  return toMessage(definition, args, Object.keys(options).length > 0 ? options : undefined);
+}
+
+export async function publishRaw<R>(definition: Definition, body: unknown): Promise<TaskHandle<R>> {
+  if (body === undefined || typeof body === "function" || typeof body === "symbol") {
+    throw new FunboostError("BAD_ARGS", `publishRaw() takes text or a JSON value, got ${describe(body)}.`, { where: definition.params.queue });
+  }
+  const runtime = definition.runtime ?? (await resolve(definition));
+  const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
+  const [published] = await send(runtime, [{ body: raw as Message["body"] }]);
+  return new TaskHandle<R>(definition, published as Published, undefined);
+}
+
+function toMessage(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Message {
+  const { id, delayMs, priority, limits } = resolvePublish(options, clock.now());
+  const message: { -readonly [K in keyof Message]: Message[K] } = { body: encodeBody(definition.signature, args, limits, definition.params.queue) };
+  if (id !== undefined) message.id = id;
+  if (delayMs !== undefined) message.delayMs = delayMs;
+  if (priority !== undefined) message.priority = priority;
+  // A child goes before all that waits, or the parents that wait for their children would fill every slot.
+  else if (currentRun()) message.ahead = true;
+  return message;
+}
+
+/** What only the opened queue can tell: which features it has. */
+function checkMessage({ queue, store, brokerName }: Runtime, message: Message, options: PublishOptions | undefined): void {
+  if (message.delayMs !== undefined && !queue.features.delay) throw needsStore(brokerName, options?.eta === undefined ? "delay" : "eta");
+  if (options?.rpc && !store && !queue.result) throw needsStore(brokerName, "rpc");
+}
+
+async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
+  const { queue, options, brokerName } = runtime;
+  try {
+    return await deadline(queue.publish(messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+  } catch (error) {
+    throw publishError(toError(error), runtime, before.map(({ id }) => id), messages.length);
+  }
+}
+
+function publishError(cause: Error, { options, brokerName }: Runtime, before: readonly string[], unsure: number): Error {
+  if (isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // refused before anything was sent
+  const accepted = [...before, ...((cause as Partial<PublishError>).accepted ?? [])];
+  const known = accepted.length === 0 ? "None is known to be accepted" : `Accepted: ${accepted.length <= 20 ? accepted.join(", ") : `${accepted.length} ids, see error.accepted`}`;
+  const text = `queue "${options.queue}": ${unsure} ${unsure === 1 ? "message was" : "messages were"} not confirmed. ${known}. ${cause.message}`;
+  return new PublishError(text, accepted, { cause, where: brokerName });
+}

@@ -1,0 +1,29 @@
+/** publisher<typeof task>(): publishes to a queue whose function lives elsewhere. */
+import { type ParametersOf, type Publishing, publishingMembers, type ResultOf } from "./boost.ts";
+import { define } from "./definition.ts";
+import { FunboostError } from "./errors.ts";
+import { checkParams, type TaskParams } from "./params.ts";
+
+/** The task options that mean something where nothing runs. */
+export type PublisherParams = Pick<TaskParams, "queue" | "broker" | "brokerOptions" | "params" | "rpc" | "errors" | "publishTimeout" | "log">;
+
+const allowed = ["queue", "broker", "brokerOptions", "params", "rpc", "errors", "publishTimeout", "log"];
+
+type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
+
+/**
+ * The publishing half of a task, from an `import type`: a web bundle holds no worker code.
+ * Where the task declares `params`, give the same list here.
+ *
+ * @example
+ * import type { transcode } from "./tasks.js";
+ * const jobs = publisher<typeof transcode>({ queue: "transcode", broker: "bullmq", params: ["file", "height"], rpc: true });
+ * const handle = await jobs.push("a.mov", 720);
+ */
+export function publisher<F>(params: PublisherParams): Publisher<F> {
+  checkParams(params);
+  for (const name of Object.keys(params)) {
+    if (!allowed.includes(name)) throw new FunboostError("BAD_OPTION", `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`, { where: params.queue });
+  }
+  return publishingMembers(define(params, undefined)) as unknown as Publisher<F>;
+}

@@ -1,0 +1,106 @@
+/** A definition made ready: options, broker, store and queue, resolved at the first use because imports run before configure() can. */
+import { leaseMs } from "./config.ts";
+import type { Broker, BrokerQueue } from "./contract/broker.ts";
+import type { Store } from "./contract/store.ts";
+import { brokerName, brokerOf, type Definition } from "./definition.ts";
+import { FunboostError } from "./errors.ts";
+import { checkFeatures, openQueue } from "./features.ts";
+import { type Opened, shared } from "./global.ts";
+import { createLogger, type Logger } from "./log.ts";
+import { deadline, observed } from "./observed.ts";
+import { type Options, resolveOptions } from "./params.ts";
+
+export interface Runtime {
+  readonly definition: Definition;
+  readonly options: Options;
+  readonly brokerName: string;
+  readonly queue: BrokerQueue;
+  readonly store: Store | undefined;
+  readonly leaseMs: number;
+  readonly log: Logger;
+  /** The dead-letter queue, opened when first needed. */
+  deadLetters(): Promise<BrokerQueue>;
+}
+
+const openMs = 30_000;
+
+export function resolve(definition: Definition): Promise<Runtime> {
+  definition.resolving ??= open(definition).then(
+    (runtime) => (definition.runtime = runtime),
+    (error) => {
+      definition.resolving = undefined; // the server may be there next time
+      throw error;
+    },
+  );
+  return definition.resolving;
+}
+
+async function open(definition: Definition): Promise<Runtime> {
+  const state = shared();
+  state.used = true;
+  if (state.shuttingDown) throw new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${definition.params.queue}" can no longer be used in this process.`);
+  const { config } = state;
+  const options = resolveOptions(definition.params, config.defaults ?? {});
+  const { broker, store } = await openBroker(brokerOf(definition));
+  const openNamed = (queue: string) => {
+    const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
+    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name).then((opened) => observed(opened, broker.name));
+  };
+  const queue = await openNamed(options.queue);
+  if (definition.fn) checkFeatures(broker.name, queue, store, options);
+  let dead: Promise<BrokerQueue> | undefined;
+  const deadLetters = () => {
+    dead ??= openNamed(options.deadLetter ?? `${options.queue}_dlx`).catch((error) => {
+      dead = undefined;
+      throw error;
+    });
+    return dead;
+  };
+  return { definition, options, brokerName: broker.name, queue, store, leaseMs: leaseMs(), log: createLogger({ ...config.log, ...options.log }), deadLetters };
+}
+
+/** One broker per name and instance in a process. */
+export function openBroker(choice: string | Broker): Promise<Opened> {
+  const { brokers } = shared();
+  let opened = brokers.get(choice);
+  if (!opened) {
+    opened = connect(choice);
+    brokers.set(choice, opened);
+    opened.catch(() => brokers.delete(choice));
+  }
+  return opened;
+}
+
+async function connect(choice: string | Broker): Promise<Opened> {
+  const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
+  const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
+  return { broker, store: own ?? shared().config.store };
+}
+
+async function loadBroker(name: string): Promise<Broker> {
+  const { catalog, config } = shared();
+  const load = catalog[name];
+  if (!load) {
+    const known = Object.keys(catalog);
+    const advice = known.length > 0 ? `Known: ${known.join(", ")}.` : 'Brokers are known by name only with "funboost"; with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
+    throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
+  }
+  const factory = await load();
+  return factory(config.brokers?.[name] ?? fromEnvironment(name));
+}
+
+function fromEnvironment(name: string): { url: string } | undefined {
+  const url = process.env[`FUNBOOST_${name.toUpperCase().replaceAll("-", "_")}_URL`];
+  return url ? { url } : undefined;
+}
+
+/** Opens every defined task's queue, so that what is wrong shows at start. */
+export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
+  const outcomes = await Promise.allSettled(definitions.map(resolve));
+  const errors = outcomes.flatMap((outcome, i) => (outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : []));
+  if (errors.length === 1) throw errors[0]?.error;
+  if (errors.length > 1) {
+    const lines = errors.map(({ definition, error }) => `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`);
+    throw new AggregateError(errors.map(({ error }) => error), `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`);
+  }
+}

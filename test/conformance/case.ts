@@ -1,0 +1,23 @@
+/** What a conformance case is. Cases know no test runner: vitest wraps them, and `npm run conformance` runs them by itself. */
+import type { Features } from "../../src/contract/index.ts";
+import type { Context } from "./context.ts";
+
+export interface Case {
+  /** The features without which the promise does not hold on any broker. They are never emulated. */
+  readonly needs?: readonly (keyof Features)[];
+  /** The feature under test: native where the broker declares it, else emulated by the core. */
+  readonly feature?: keyof Features;
+  /** Starts processes of its own, from the built package. */
+  readonly processes?: boolean;
+  /** Keeps the machine busy: runs after the others, not beside them. */
+  readonly alone?: boolean;
+  /** @default 30_000 */
+  readonly timeoutMs?: number;
+  run(context: Context): Promise<void>;
+}
+
+/** Cases by their sentence. Keeps the sentences as literal types, so that `knownGaps` is checked against them. */
+export function cases<Name extends string>(list: Readonly<Record<Name, Case | Case["run"]>>): Readonly<Record<Name, Case>> {
+  const entries = Object.entries<Case | Case["run"]>(list).map(([name, each]) => [name, typeof each === "function" ? { run: each } : each]);
+  return Object.fromEntries(entries) as Record<Name, Case>;
+}

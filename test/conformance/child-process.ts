@@ -1,0 +1,96 @@
+/** The parent's side of a child process: starts it, sees what it reports, calls it, kills it. */
+import assert from "node:assert/strict";
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { ChildJob, Report } from "./child.ts";
+import { built, type Subject } from "./subject.ts";
+import { until, within } from "./until.ts";
+
+export interface ChildOptions {
+  /** Options of the child's task; JSON only. */
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** What it does with a message; see `behaviours` in child.ts. @default "work" */
+  readonly behaviour?: ChildJob["behaviour"];
+  /** Consume at once. @default true */
+  readonly consume?: boolean;
+  /** Handlers for SIGTERM, as users have them. @default false */
+  readonly signals?: boolean;
+  /** Milliseconds that its wall clock is ahead of (or, negative, behind) the real one. @default 0 */
+  readonly clockMs?: number;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** What its tasks reported, in order. */
+  readonly reports: Report[];
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+  /** Calls a method of its task or, with "consumer.", of its consumer. */
+  call(method: string, ...args: unknown[]): Promise<unknown>;
+  /** Reports of this kind, such as "start" or "end". */
+  seen(kind: Report["kind"]): Report[];
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+  /** Closes the channel, so that it does not keep the child alive. */
+  disconnect(): void;
+}
+
+const startMs = 20_000;
+
+export function childModule(): URL | undefined {
+  return built(new URL(import.meta.url.endsWith(".ts") ? "./child.ts" : "./child.js", import.meta.url));
+}
+
+/** Why child processes cannot be started here; undefined when they can. */
+export function whyNoChildren(subject: Subject): string | undefined {
+  if (childModule() && built(subject.create)) return undefined;
+  return "child processes run from dist, which is not built: npm run build";
+}
+
+export async function startChild(subject: Subject, queue: string, options: ChildOptions): Promise<Child> {
+  const module = childModule();
+  const create = built(subject.create);
+  assert.ok(module && create, "child processes run from dist, which is not built: npm run build");
+  const { params = {}, behaviour = "work", consume = true, signals = false, clockMs = 0 } = options;
+  const job: ChildJob = { create: create.href, settings: subject.settings, leaseMs: subject.leaseMs, queue, params, behaviour, consume, signals, clockMs };
+  const child = fork(fileURLToPath(module), [JSON.stringify(job)], { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
+  const reports: Report[] = [];
+  const calls = new Map<number, (report: Report) => void>();
+  let stderr = "";
+  child.stderr?.on("data", (chunk) => (stderr = (stderr + chunk).slice(-4000)));
+  child.on("message", (message) => {
+    const report = message as Report;
+    if (report.kind === "answer") calls.get(report.call ?? -1)?.(report);
+    else reports.push(report);
+  });
+  const exited = once(child, "exit").then(([code, signal]) => {
+    for (const settle of calls.values()) settle({ kind: "answer", error: `the child has exited (${code ?? signal}) ${stderr}` });
+    return { code: code as number | null, signal: signal as string | null };
+  });
+  const gone = () => child.exitCode !== null || child.signalCode !== null;
+  await until("the child process is ready", () => gone() || reports.some(({ kind }) => kind === "ready"), startMs);
+  assert.ok(!gone() || reports.some(({ kind }) => kind === "ready"), `the child process could not start: ${stderr}`);
+  return { pid: child.pid ?? 0, reports, exited, seen: (kind) => reports.filter((each) => each.kind === kind), ...controls(child, calls, exited, gone) };
+}
+
+function controls(child: ChildProcess, calls: Map<number, (report: Report) => void>, exited: Promise<unknown>, gone: () => boolean) {
+  let last = 0;
+  return {
+    async call(method: string, ...args: unknown[]): Promise<unknown> {
+      const call = ++last;
+      const answer = new Promise<Report>((resolve) => calls.set(call, resolve));
+      child.send({ call, method, args }, () => {});
+      const { error, value } = await within(`the child answers ${method}()`, answer, startMs);
+      calls.delete(call);
+      if (error !== undefined) throw new Error(String(error));
+      return value;
+    },
+    async kill() {
+      if (!gone()) child.kill("SIGKILL");
+      await exited;
+    },
+    signal: (name: NodeJS.Signals) => void child.kill(name),
+    disconnect: () => child.disconnect(),
+  };
+}

@@ -1,0 +1,114 @@
+/** A child process of the kit: one task on the engine under test. It is the one that is killed. */
+import type { Broker } from "../../src/contract/index.ts";
+import { boost, configure, fct, shutdown, type TaskConsumer, type TaskParams } from "../../src/index.ts";
+import type { CreateModule } from "./subject.ts";
+
+export interface ChildJob {
+  readonly create: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly leaseMs: number;
+  readonly queue: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly behaviour: keyof typeof behaviours;
+  readonly consume: boolean;
+  readonly signals: boolean;
+  readonly clockMs: number;
+}
+
+export interface Report {
+  readonly kind: "ready" | "start" | "end" | "answer";
+  readonly value?: unknown;
+  readonly attempt?: number;
+  readonly error?: string;
+  readonly call?: number;
+}
+
+/** Resolves when the parent has it, or is gone. */
+const report = (message: Report) => new Promise<void>((resolve) => (process.connected ? process.send?.(message, undefined, {}, () => resolve()) : resolve()));
+const work = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** What the task does with `value`; `ms` is how long. */
+const behaviours = {
+  async work(value: unknown, ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await work(ms);
+    await report({ kind: "end", value });
+    return value;
+  },
+  /** Dies with its process when the value is "poison". */
+  async poison(value: unknown, ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    if (value === "poison") process.kill(process.pid, "SIGKILL");
+    await work(ms);
+    await report({ kind: "end", value });
+    return value;
+  },
+  /** Keeps the event loop busy: no lease can be renewed meanwhile. */
+  async block(value: unknown, ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    const end = performance.now() + ms;
+    while (performance.now() < end);
+    await report({ kind: "end", value });
+    return value;
+  },
+};
+
+let clockMs = 0;
+const realNow = Date.now;
+
+/** The wall clock jumps as a correction by hand would make it jump; the monotonic one goes on. */
+function stubClock(): void {
+  const RealDate = Date;
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (target, args: unknown[]) => Reflect.construct(target, args.length === 0 ? [realNow() + clockMs] : args) as Date,
+    get: (target, key) => (key === "now" ? () => realNow() + clockMs : Reflect.get(target, key)),
+  });
+}
+
+async function main(job: ChildJob): Promise<void> {
+  clockMs = job.clockMs;
+  stubClock();
+  configure({ lease: job.leaseMs, signals: job.signals, log: { level: "silent" } });
+  const { create } = (await import(job.create)) as CreateModule;
+  const broker = await create(job.settings);
+  const task = boost({ queue: job.queue, params: ["value", "ms?"], ...job.params, broker } as TaskParams, behaviours[job.behaviour]);
+  const consumer = job.consume ? await task.consume() : undefined;
+  answerCalls({ task: task as unknown as Methods, consumer, broker });
+  await report({ kind: "ready" });
+}
+
+type Methods = Record<string, (...args: unknown[]) => unknown>;
+
+interface Parts {
+  readonly task: Methods;
+  consumer: TaskConsumer | undefined;
+  readonly broker: Broker;
+}
+
+function answerCalls(parts: Parts): void {
+  process.on("message", (message) => {
+    const { call, method, args } = message as { call: number; method: string; args: unknown[] };
+    perform(parts, method, args).then(
+      (value) => report({ kind: "answer", call, value: carried(value) }),
+      (error: Error) => report({ kind: "answer", call, error: error.stack ?? error.message }),
+    );
+  });
+}
+
+async function perform(parts: Parts, method: string, args: unknown[]): Promise<unknown> {
+  if (method === "clock") return void (clockMs = args[0] as number);
+  if (method === "consume") return void (parts.consumer = await parts.task.consume?.(...args) as TaskConsumer);
+  if (method === "shutdown") return shutdown();
+  if (method === "closeBroker") return parts.broker.close();
+  const [owner, name] = method.startsWith("consumer.") ? [parts.consumer as unknown as Methods, method.slice(9)] : [parts.task, method];
+  return owner[name]?.(...args);
+}
+
+/** Handles and consumers stay here; plain values go to the parent. */
+function carried(value: unknown): unknown {
+  if (value instanceof Object && "id" in value) return value.id;
+  if (Array.isArray(value)) return value.map(carried);
+  return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
+}
+
+await main(JSON.parse(process.argv[2] ?? "{}") as ChildJob);

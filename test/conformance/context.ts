@@ -1,0 +1,96 @@
+/** What a case gets: a broker of its own, queues with names of their own, and the way to clean up after it. */
+import { randomBytes } from "node:crypto";
+import type { Broker, BrokerQueue, Features } from "../../src/contract/index.ts";
+import { boost, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
+import { type Child, type ChildOptions, startChild } from "./child-process.ts";
+import type { Subject } from "./subject.ts";
+import { holds, until, within } from "./until.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
+type AnyFunction = (...args: any[]) => unknown;
+
+export type CaseParams = Omit<TaskParams, "queue" | "broker"> & { readonly queue?: string };
+
+export interface Context {
+  /** The broker of this case, in this process. */
+  readonly broker: Broker;
+  readonly features: Features;
+  /** How exactly this engine keeps times, in milliseconds. */
+  readonly precisionMs: number;
+  readonly leaseMs: number;
+  /** How long a case waits for what must come. */
+  readonly patienceMs: number;
+  /** A queue name that nobody else has. */
+  readonly queue: string;
+  /** A task on a queue of this case. */
+  task<F extends AnyFunction>(params: CaseParams, fn: F): Task<F>;
+  /** Consumes until the case ends. */
+  consume(task: { consume(options?: { readonly concurrency?: number }): Promise<TaskConsumer> }, options?: { readonly concurrency?: number }): Promise<TaskConsumer>;
+  /** The bare queue of the adapter, without the core. */
+  open(queue?: string): Promise<BrokerQueue>;
+  /** One more broker of the same kind: another process would have it. */
+  another(): Promise<Broker>;
+  /** A process of its own that uses the same engine. */
+  child(options?: ChildOptions): Promise<Child>;
+  until(what: string, condition: () => unknown, ms?: number): Promise<void>;
+  holds(what: string, condition: () => unknown, ms: number): Promise<void>;
+  /** Runs at the end of the case, last first. */
+  defer(clean: () => unknown): void;
+}
+
+const closeMs = 10_000;
+
+/** A context and the function that cleans up after it and says what leaked. */
+export async function createContext(subject: Subject): Promise<{ readonly context: Context; clean(): Promise<void> }> {
+  const deferred: (() => unknown)[] = [];
+  const defer = (clean: () => unknown) => void deferred.push(clean);
+  const make = async () => {
+    const broker = await subject.make();
+    defer(() => within("broker.close() resolves", broker.close(), closeMs));
+    return broker;
+  };
+  const broker = await make();
+  const { patienceMs, leaseMs, precisionMs } = subject;
+  const queue = `kit-${randomBytes(6).toString("hex")}`;
+  const context: Context = {
+    broker,
+    features: broker.features,
+    precisionMs,
+    leaseMs,
+    patienceMs,
+    queue,
+    task: (params, fn) => boost({ queue, ...params, broker } as TaskParams, fn) as Task<typeof fn>,
+    async consume(task, options) {
+      const consumer = await task.consume(options);
+      defer(() => within("consumer.close() resolves: a task still runs at the end of the case", consumer.close({ grace: closeMs / 2 }), closeMs));
+      return consumer;
+    },
+    async open(name = queue) {
+      const opened = await broker.open({ queue: name, options: {}, leaseMs });
+      defer(() => opened.close());
+      return opened;
+    },
+    another: make,
+    async child(options = {}) {
+      const child = await startChild(subject, queue, options);
+      defer(() => child.kill());
+      return child;
+    },
+    until: (what, condition, ms = patienceMs) => until(what, condition, ms),
+    holds,
+    defer,
+  };
+  return { context, clean: () => cleanUp(deferred) };
+}
+
+async function cleanUp(deferred: (() => unknown)[]): Promise<void> {
+  let first: unknown;
+  for (let clean = deferred.pop(); clean; clean = deferred.pop()) {
+    try {
+      await clean();
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  if (first !== undefined) throw first;
+}

@@ -1,0 +1,154 @@
+/** The wire: bodies that others wrote, good and bad. */
+import assert from "node:assert/strict";
+import { fct } from "../../src/index.ts";
+import { cases } from "./case.ts";
+import type { Context } from "./context.ts";
+import { range, sorted, track } from "./track.ts";
+
+/** Bodies that Python funboost 54.8 wrote for `add(a, b, c=3)`, as they were on the wire. */
+const golden = {
+  push: '{"b":2,"a":1,"extra":{"task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea15","publish_time":1795241242.2532,"publish_time_format":"2026-11-21 14:07:22"}}',
+  publish:
+    '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":null,"eta":null,"user_extra_info":{"u":1},"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea16","publish_time":1795241242.6544,"publish_time_format":"2026-11-21 14:07:22"}}',
+};
+
+/** True where the engine holds text: there a body is published as the text that it is. */
+async function holdsText(context: Context): Promise<boolean> {
+  const queue = await context.open(`${context.queue}-probe`);
+  let body: unknown;
+  const consumer = await queue.consume(
+    async (delivery) => {
+      body = delivery.body;
+      return { outcome: "done" };
+    },
+    { signal: false, onSettled: () => {}, onError: () => {} },
+  );
+  await queue.publish([{ ...(context.features.ids ? {} : { id: "probe" }), body: { probe: 1, extra: {} } }]);
+  consumer.setWindow(1);
+  await context.until("the probe is delivered", () => body !== undefined);
+  await consumer.close();
+  return typeof body === "string";
+}
+
+export const wire = cases({
+  async "a plain foreign body is consumed as the task's args"({ task, consume, until }) {
+    const seen: unknown[][] = [];
+    const job = task({ params: ["file", "height", "options?"] }, (file: string, height: number, options = "none") => void seen.push([file, height, options]));
+    await consume(job);
+    await job.publishRaw({ file: "a.mov", height: 720 });
+    await job.publishRaw({ options: "some", height: 1080, file: "b.mov" });
+    await until("both are handled", () => seen.length === 2);
+    assert.deepEqual(seen.sort(), [["a.mov", 720, "none"], ["b.mov", 1080, "some"]]);
+  },
+
+  async "a foreign body is the whole argument of a one-parameter task"({ task, consume, until }) {
+    const seen: unknown[] = [];
+    const job = task({}, (order: unknown) => void seen.push(order));
+    await consume(job);
+    await job.publishRaw({ id: 7, lines: [{ sku: "x" }] });
+    await until("it is handled", () => seen.length === 1);
+    assert.deepEqual(seen, [{ id: 7, lines: [{ sku: "x" }] }]);
+  },
+
+  async "Python's golden samples give the same values"(context) {
+    const { task, consume, until } = context;
+    const seen: unknown[] = [];
+    const job = task({ params: ["a", "b", "c?"] }, (a: number, b: number, c = 3) => void seen.push([a, b, c]));
+    const asText = await holdsText(context);
+    await consume(job);
+    for (const body of Object.values(golden)) await job.publishRaw(asText ? body : JSON.parse(body));
+    await until("both are handled", () => seen.length === 2);
+    assert.deepEqual(seen.sort(), [[1, 2, 3], [5, 6, 3]]);
+  },
+
+  async "an integer above 2^53 survives where the engine holds text"(context) {
+    const { task, consume, until } = context;
+    if (!(await holdsText(context))) return;
+    const seen: unknown[] = [];
+    const job = task({ params: ["id", "n"] }, (id: unknown, n: unknown) => void seen.push(id, n));
+    await consume(job);
+    await job.publishRaw('{"id":1795241242123456789,"n":12}');
+    await until("it is handled", () => seen.length === 2);
+    assert.deepEqual(seen, [1795241242123456789n, 12]);
+  },
+
+  async "a message whose args do not fit goes to the dead-letter queue with its reason"({ task, consume, until }) {
+    const seen = track<unknown>();
+    const job = task({ params: ["file", "height"] }, (file: unknown, _height: unknown) => seen.run(file));
+    await consume(job);
+    await job.publishRaw({ file: "a.mov" });
+    await job.publishRaw({ file: "a.mov", height: 1, depth: 2 });
+    await job.push("good", 1);
+    await until("the good one is handled", () => seen.ended.length === 1);
+    await until("two dead letters", async () => (await job.deadLetters.count()) === 2);
+    const reasons = (await job.deadLetters.list(5)).map(({ body }) => String((body as { extra: { reason: unknown } }).extra.reason)).sort();
+    assert.deepEqual([/height/.test(reasons[0] ?? ""), /depth/.test(reasons[1] ?? "")].sort(), [true, true], reasons.join("\n"));
+    assert.deepEqual(seen.started, ["good"]);
+  },
+
+  "1,000 malformed messages between good ones lose nothing and stop nothing": {
+    alone: true,
+    timeoutMs: 60_000,
+    async run({ task, consume, until, patienceMs }) {
+      const bad: unknown[] = ["{not json", "", "plain text", 42, null, [1, 2], true, "[1,2", '"quoted"', [[]]];
+      const seen = track<number>();
+      const job = task({ params: ["n"], concurrency: 20 }, (n: number) => seen.run(n));
+      await consume(job);
+      for (const round of range(10)) {
+        await Promise.all(range(100).map((i) => job.publishRaw(bad[i % bad.length])));
+        await job.pushMany(range(10).map((i) => [round * 10 + i]));
+      }
+      await until("100 good ones are handled", () => seen.ended.length >= 100, patienceMs * 2);
+      await until("1,000 dead letters", async () => (await job.deadLetters.count()) === 1_000, patienceMs * 2);
+      assert.deepEqual(sorted(seen.started), range(100));
+      const letters = (await job.deadLetters.list(1_000)) as unknown as { body: { raw: unknown; extra: { reason: string } } }[];
+      assert.equal(letters.length, 1_000);
+      assert.ok(letters.every(({ body }) => body.extra.reason.length > 10), "each says why");
+      for (const raw of bad) assert.ok(letters.some(({ body }) => JSON.stringify(body.raw) === JSON.stringify(raw)), `${JSON.stringify(raw)} is kept as it was`);
+      await job.push(100);
+      await until("the consumer goes on", () => seen.ended.includes(100));
+    },
+  },
+
+  async "convert takes bodies of any form"({ task, consume, until }) {
+    const seen: unknown[] = [];
+    const job = task({ convert: (raw) => [String(raw), 1] }, (text: string, n: number) => void seen.push([text, n]));
+    await consume(job);
+    await job.publishRaw("line;of;csv");
+    await job.push("ours", 2);
+    await until("both are handled", () => seen.length === 2);
+    assert.deepEqual(seen.sort(), [["line;of;csv", 1], ["ours", 2]]);
+  },
+
+  async "args bind by position, whatever names a bundler gave them"({ task, consume, until }) {
+    const seen: unknown[] = [];
+    const before = task({ concurrency: 1 }, (from: string, to: string, cents: number) => void seen.push([from, to, cents]));
+    await before.push("a", "b", 1);
+    const after = task({ concurrency: 1 }, (r: string, n: string, t: number) => void seen.push([r, n, t]));
+    await after.push("c", "d", 2);
+    await consume(after);
+    await until("both are handled", () => seen.length === 2);
+    assert.deepEqual(seen.sort(), [["a", "b", 1], ["c", "d", 2]]);
+  },
+
+  async "optional, default and rest parameters arrive as they were given"({ task, consume, until }) {
+    const seen: unknown[] = [];
+    const job = task({}, (a: number, b = 5, ...rest: number[]) => void seen.push([a, b, rest, fct.args?.length]));
+    await consume(job);
+    await job.push(1);
+    await job.push(1, 2);
+    await job.push(1, 2, 3, 4);
+    await until("three are handled", () => seen.length === 3);
+    assert.deepEqual(seen.sort(), [[1, 2, [], 2], [1, 2, [3, 4], 4], [1, 5, [], 1]]);
+  },
+
+  async "a destructured parameter is the body"({ task, consume, until }) {
+    const seen: unknown[] = [];
+    const job = task({}, ({ file, size = 1 }: { file: string; size?: number }) => void seen.push([file, size]));
+    await consume(job);
+    await job.push({ file: "a" });
+    await job.publishRaw({ file: "b", size: 2 });
+    await until("two are handled", () => seen.length === 2);
+    assert.deepEqual(seen.sort(), [["a", 1], ["b", 2]]);
+  },
+});

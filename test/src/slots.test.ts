@@ -1,0 +1,152 @@
+import { describe, expect, it } from "vitest";
+import type { Delivery, Settlement } from "../../src/contract/index.ts";
+import { createSlots, type Ended, type Slot, type SlotsOptions } from "../../src/slots.ts";
+
+interface Started {
+  readonly delivery: Delivery;
+  readonly slot: Slot;
+  end(): void;
+}
+
+function setUp(options: Partial<SlotsOptions> = {}) {
+  const started: Started[] = [];
+  const windows: number[] = [];
+  const run = (delivery: Delivery, slot: Slot) =>
+    new Promise<Ended>((resolve) => started.push({ delivery, slot, end: () => resolve({ settlement: { outcome: "done" } }) }));
+  const slots = createSlots({ limit: 2, maxSuspended: 1000, lookahead: 0, rate: undefined, run, setWindow: (n) => windows.push(n), ...options });
+  const settled: Record<string, Settlement> = {};
+  const give = (id: string, more: Partial<Delivery> = {}) =>
+    slots.handle({ id, body: {}, attempt: 1, native: undefined, ...more }).then((settlement) => void (settled[id] = settlement));
+  const ids = () => started.map(({ delivery }) => delivery.id);
+  const find = (id: string) => started.find(({ delivery }) => delivery.id === id) as Started;
+  return { slots, give, ids, find, windows, settled };
+}
+
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("slots", () => {
+  it("starts no more than the limit and goes on when a run ends", async () => {
+    const { give, ids, find } = setUp();
+    for (const id of ["a", "b", "c"]) give(id);
+    expect(ids()).toEqual(["a", "b"]);
+    find("a").end();
+    await tick();
+    expect(ids()).toEqual(["a", "b", "c"]);
+  });
+
+  it("gives a suspended run's slot to others, and the next free one back before any new delivery", async () => {
+    const { give, ids, find } = setUp({ limit: 1 });
+    give("parent");
+    const resume = find("parent").slot.suspend();
+    give("child", { ahead: true });
+    give("other");
+    expect(ids()).toEqual(["parent", "child"]);
+    let resumed = false;
+    const back = resume().then(() => (resumed = true));
+    await tick();
+    expect(resumed).toBe(false);
+    find("child").end();
+    await back;
+    expect(ids()).toEqual(["parent", "child"]);
+    find("parent").end();
+    await tick();
+    expect(ids()).toEqual(["parent", "child", "other"]);
+  });
+
+  it("gives back one slot however many waits are pending in a run", async () => {
+    const { give, ids, find } = setUp({ limit: 1 });
+    give("parent");
+    const first = find("parent").slot.suspend();
+    const second = find("parent").slot.suspend();
+    give("a");
+    give("b");
+    expect(ids()).toEqual(["parent", "a"]);
+    await first();
+    find("a").end();
+    await tick();
+    expect(ids()).toEqual(["parent", "a", "b"]);
+    find("b").end();
+    await second();
+  });
+
+  it("starts only deliveries marked ahead once maxSuspended are suspended", () => {
+    const { give, ids, find } = setUp({ limit: 2, maxSuspended: 1 });
+    give("parent");
+    find("parent").slot.suspend();
+    give("stranger");
+    give("child", { ahead: true });
+    expect(ids()).toEqual(["parent", "child"]);
+  });
+
+  it("postpones what would fill it up with deliveries that may not start", async () => {
+    const { give, find, settled } = setUp({ limit: 1, maxSuspended: 1 });
+    give("parent");
+    find("parent").slot.suspend();
+    give("held");
+    await give("too-many");
+    expect(settled["too-many"]).toMatchObject({ outcome: "postponed" });
+    expect(settled.held).toBeUndefined();
+  });
+
+  it("grows the window by one for each suspended run", async () => {
+    const { give, find, windows } = setUp({ limit: 2, lookahead: 3 });
+    await tick();
+    expect(windows).toEqual([5]);
+    give("a");
+    find("a").slot.suspend();
+    await tick();
+    expect(windows).toEqual([5, 6]);
+  });
+
+  it("runs a delivery that lost two processes with nothing beside it", async () => {
+    const { give, ids, find, settled, windows } = setUp({ limit: 2 });
+    give("a");
+    give("b");
+    give("waiting");
+    give("poison", { crashes: 2 });
+    await tick();
+    expect(settled.waiting).toEqual({ outcome: "returned" });
+    expect(windows.at(-1)).toBe(1);
+    find("a").end();
+    await tick();
+    expect(ids()).toEqual(["a", "b"]);
+    find("b").end();
+    await tick();
+    expect(ids()).toEqual(["a", "b", "poison"]);
+    await give("late");
+    expect(settled.late).toEqual({ outcome: "returned" });
+    find("poison").end();
+    await tick();
+    await tick();
+    expect(windows.at(-1)).toBe(2);
+  });
+
+  it("returns what it holds unstarted when it closes, and starts nothing", async () => {
+    const { slots, give, ids, settled, windows } = setUp({ limit: 1 });
+    give("a");
+    give("b");
+    slots.setOpen(false);
+    await give("c");
+    await tick();
+    expect(ids()).toEqual(["a"]);
+    expect(settled).toEqual({ b: { outcome: "returned" }, c: { outcome: "returned" } });
+    expect(windows.at(-1)).toBe(0);
+  });
+
+  it("keeps the slot of a timed-out run until its function has returned", async () => {
+    let returned = () => {};
+    const ids: string[] = [];
+    const run = async ({ id }: Delivery): Promise<Ended> => {
+      ids.push(id);
+      return { settlement: { outcome: "done" }, returned: new Promise<void>((resolve) => (returned = resolve)) };
+    };
+    const { give } = setUp({ limit: 1, run });
+    await give("a");
+    give("b");
+    await tick();
+    expect(ids).toEqual(["a"]);
+    returned();
+    await tick();
+    expect(ids).toEqual(["a", "b"]);
+  });
+});

@@ -1,0 +1,44 @@
+/** Four projects, run one after the other: two cores cannot give timing cases and package installs at once. */
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const alias = [
+  { find: /^funboost$/, replacement: at("./src/index.ts") },
+  { find: /^funboost\/core$/, replacement: at("./src/core.ts") },
+  { find: /^funboost\/contract$/, replacement: at("./src/contract/index.ts") },
+  { find: /^funboost\/conformance$/, replacement: at("./test/conformance/index.ts") },
+  { find: /^funboost\/adapters\/(.+)$/, replacement: at("./adapters/brokers/$1.ts") },
+  { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/stores/$1.ts") },
+];
+const slow = ["test/package.test.ts", "test/bundle.test.ts"];
+const overMemory = ["test/src/**/*.test.ts", "test/adapters/memory*.test.ts"];
+const built = { globalSetup: ["./test/support/global-setup.ts"] };
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    passWithNoTests: true,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: "architecture", include: ["test/architecture.test.ts"], sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: "unit", include: overMemory, sequence: { groupOrder: 1 } } },
+      {
+        extends: true,
+        test: {
+          name: "adapters",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/architecture.test.ts", ...overMemory, ...slow],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          ...built,
+        },
+      },
+      {
+        extends: true,
+        test: { name: "package", include: slow, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 3 }, ...built },
+      },
+    ],
+  },
+});
