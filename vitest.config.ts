@@ -18,7 +18,6 @@ const built = { globalSetup: ["./test/support/global-setup.ts"] };
 export default defineConfig({
   resolve: { alias },
   test: {
-    passWithNoTests: true,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [

@@ -7,7 +7,7 @@ class PaymentDeclined extends Error {
   authorization = "Bearer secret"; // as HTTP clients do; it does not travel
 }
 
-const pay = boost({ queue: "pay", broker: "memory", rpc: true, maxRetries: 0, errors: [PaymentDeclined] }, async function pay(cents: number) {
+const pay = boost({ queue: "pay", broker: "memory", rpc: true, maxRetries: 0, errors: [PaymentDeclined], log: false }, async function pay(cents: number) {
   if (cents > 1000) throw new PaymentDeclined("card has expired", { cause: new Error("bank said 51") });
   return cents;
 });

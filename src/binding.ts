@@ -18,14 +18,14 @@ function namedBody(signature: Signature, args: readonly unknown[], queue: string
     const name = names[i] as string;
     const value = args[i];
     if (value !== undefined) {
-      if (typeof value !== "string") checkJson(value, `args.${name}`);
+      if (typeof value !== "string") checkJson(value, `args.${name}`, queue);
       body[name] = value;
     } else if (i < required)
       refuseArgs(queue, `"${name}" is missing; it takes ${counted(names.length)}${listed(signature)}. Where it may be missing, declare it as "${name}?".`);
   }
   if (rest && args.length > plain) {
     const items = args.slice(plain);
-    checkJson(items, `args.${names[plain]}`);
+    checkJson(items, `args.${names[plain]}`, queue);
     body[names[plain] as string] = items;
   }
   return body;
@@ -36,7 +36,7 @@ function objectBody(signature: Signature, args: readonly unknown[], queue: strin
   if (args.length > 1) refuseArgs(queue, `got ${counted(args.length)}, takes one object.`);
   if (value === undefined && signature.required === 0) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value)) refuseArgs(queue, `got ${describe(value)}, takes one object.`);
-  checkJson(value, "args");
+  checkJson(value, "args", queue);
   if (Object.hasOwn(value, "extra")) refuseArgs(queue, 'the object has a member "extra", which is funboost\'s own in a message. Rename it.');
   return { ...value };
 }

@@ -87,8 +87,8 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
   return {
     queue: definition.params.queue,
     push: (...args) => publishOne(definition, args, undefined),
-    pushMany: (listOfArgs) => publishAll(definition, asItems(definition, listOfArgs)),
-    publish: (args, options) => publishOne(definition, checkedArgs(definition, args), options),
+    pushMany: async (listOfArgs) => publishAll(definition, asItems(definition, listOfArgs)),
+    publish: async (args, options) => publishOne(definition, checkedArgs(definition, args), options),
     publishMany: (items) => publishAll(definition, items),
     publishRaw: (body) => publishRaw(definition, body),
     count: async () => {

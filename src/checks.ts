@@ -1,6 +1,7 @@
 /** Checks of option objects: unknown names get the nearest known one, bad values get what is allowed. */
 import { type Duration, durationMs } from "./duration.ts";
 import { describe, FunboostError } from "./errors.ts";
+import type { LogLevel } from "./log.ts";
 
 /** Throws BAD_OPTION when `value` does not do for the option `name`. */
 export type Check = (value: unknown, name: string) => void;
@@ -47,6 +48,26 @@ export const record: Check = (value, name) => {
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+const levels: readonly unknown[] = ["debug", "info", "warn", "error", "silent"] satisfies LogLevel[];
+const levelsText = '"debug", "info", "warn", "error" or "silent"';
+
+const logChecks: Checks = {
+  level(value, name) {
+    if (!levels.includes(value)) refuseOption(name, value, levelsText);
+  },
+  logger(value, name) {
+    const complete = isRecord(value) && ["debug", "info", "warn", "error"].every((method) => typeof value[method] === "function");
+    if (!complete) refuseOption(name, value, "an object with the methods debug, info, warn and error");
+  },
+  bodies: boolean,
+  stacks: boolean,
+};
+
+export const log: Check = (value, name) => {
+  if (isRecord(value)) checkMembers(value, logChecks, name);
+  else if (value !== false && !levels.includes(value)) refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks }`);
+};
 
 /** Every member of `options` is known and passes; `undefined` counts as left out. `inside`: the option that these are members of. */
 export function checkMembers(options: Readonly<Record<string, unknown>>, checks: Checks, inside?: string): void {

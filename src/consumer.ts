@@ -37,6 +37,7 @@ export interface ConsumerStatus {
   readonly sinceFetchMs: number | undefined;
 }
 
+const tooLate = "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
 const defaultGraceMs = 30_000;
 const flagPollMs = 380; // with its jitter below the 500 ms in which a pause is in force
 
@@ -113,7 +114,10 @@ async function start(runtime: Runtime, concurrency: number): Promise<TaskConsume
     trouble.over();
     return slots.handle(delivery);
   };
-  const opened = await queue.consume(handler, { signal: false, onSettled: () => {}, onError: (error) => trouble.report(error) });
+  const onSettled = (delivery: Delivery, how: "applied" | "stale") => {
+    if (how === "stale") runtime.log.warn({ queue: options.queue, taskId: delivery.id }, tooLate);
+  };
+  const opened = await queue.consume(handler, { signal: false, onSettled, onError: trouble.report });
   engine = opened;
   slots.refreshWindow();
   const stopDuties = startDuties(runtime, opened, trouble.report, (paused) => {

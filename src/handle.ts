@@ -105,19 +105,18 @@ export class TaskHandle<R> implements Handle<R> {
 async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
   const { queue } = runtime.options;
   signal?.throwIfAborted();
-  const stop = new AbortController();
-  const abort = () => stop.abort(signal?.reason);
-  signal?.addEventListener("abort", abort, { once: true });
+  const late = new AbortController();
+  // any() instead of a listener on the caller's signal: hundreds of waits may share one.
+  const stop = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
   // Not unref'd: the process stays for as long as somebody waits.
-  const cancel = clock.after(timeoutMs, () => stop.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)));
+  const cancel = clock.after(timeoutMs, () => late.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)));
   try {
-    const text = runtime.queue.result ? await runtime.queue.result(id, stop.signal) : await runtime.store?.results.wait(queue, id, stop.signal);
+    const text = runtime.queue.result ? await runtime.queue.result(id, stop) : await runtime.store?.results.wait(queue, id, stop);
     return (typeof text === "string" ? JSON.parse(text) : text) as Outcome;
   } catch (error) {
-    throw stop.signal.aborted ? stop.signal.reason : error;
+    throw stop.aborted ? stop.reason : error;
   } finally {
     cancel();
-    signal?.removeEventListener("abort", abort);
   }
 }
 

@@ -29,10 +29,11 @@ const advices: Readonly<Record<string, string>> = {
   Boolean: "Send the plain value",
 };
 
-/** Throws BAD_ARGS with the path of the first part of `value` that JSON would change. */
-export function checkJson(value: unknown, path: string): void {
+/** Throws BAD_ARGS with the path of the first part of `value` that JSON would change; `where` is the queue. */
+export function checkJson(value: unknown, path: string, where?: string): void {
   const problem = visit(value, 0, value);
-  if (problem) throw new FunboostError("BAD_ARGS", `${path}${problem.path} is ${problem.what}, which JSON cannot carry. ${problem.advice}.`);
+  if (problem)
+    throw new FunboostError("BAD_ARGS", `${path}${problem.path} is ${problem.what}, which JSON cannot carry. ${problem.advice}.`, where ? { where } : {});
 }
 
 /** The first part of `value` that JSON would change; undefined when there is none. `undefined` itself and undefined members are carried by leaving them out. */

@@ -1,19 +1,6 @@
 /** Every option of a task: type, default, validation. */
 import { type Backoff, type BackoffPlan, parseBackoff } from "./backoff.ts";
-import {
-  boolean,
-  type Check,
-  type Checks,
-  checkMembers,
-  duration,
-  durationAboveZero,
-  isRecord,
-  numberIn,
-  record,
-  refuseOption,
-  text,
-  whole,
-} from "./checks.ts";
+import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, numberIn, record, refuseOption, text, whole } from "./checks.ts";
 import type { Broker } from "./contract/index.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { describe, type ErrorClass, FunboostError } from "./errors.ts";
@@ -27,6 +14,7 @@ export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./pub
  * @example
  * const params: TaskParams = { queue: "transcode", broker: "bullmq", concurrency: 4, maxRetries: 5, timeout: "10m" };
  */
+// biome-ignore lint/suspicious/noExplicitAny: a bound; shared params fit tasks of whatever arguments
 export interface TaskParams<Args extends readonly unknown[] = any> {
   /** The queue's name; one function on each. Required. */
   queue: string;
@@ -113,23 +101,9 @@ export const paramDefaults = {
   maxCrashes: 5,
 } as const;
 
-const levels: readonly unknown[] = ["debug", "info", "warn", "error", "silent"] satisfies LogLevel[];
-const levelsText = '"debug", "info", "warn", "error" or "silent"';
 const most = 1_000_000;
 
 const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero };
-
-const logChecks: Checks = {
-  level(value, name) {
-    if (!levels.includes(value)) refuseOption(name, value, levelsText);
-  },
-  logger(value, name) {
-    const complete = isRecord(value) && ["debug", "info", "warn", "error"].every((method) => typeof value[method] === "function");
-    if (!complete) refuseOption(name, value, "an object with the methods debug, info, warn and error");
-  },
-  bodies: boolean,
-  stacks: boolean,
-};
 
 const checks: Readonly<Record<keyof TaskParams, Check>> = {
   queue: text(255),
@@ -167,10 +141,7 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   convert(value, name) {
     if (typeof value !== "function") refuseOption(name, value, "a function from a raw body to the list of arguments");
   },
-  log(value, name) {
-    if (isRecord(value)) checkMembers(value, logChecks, name);
-    else if (value !== false && !levels.includes(value)) refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks }`);
-  },
+  log,
   publishTimeout: durationAboveZero,
   maxSuspended: whole(1, most),
   maxCrashes: whole(1, 1000),

@@ -76,14 +76,17 @@ describe("the README's example", () => {
     expect(compiled).toEqual({ code: 0, output: "" });
     const { code, output } = await runFile("example.js");
     expect(code, output).toBe(0);
+    expect(output).toMatch(/\S/);
   });
   it("runs and exits as plain .mjs", async () => {
     const { code, output } = await runExample("plain.mjs", withoutTypes(readmeExample()));
     expect(code, output).toBe(0);
+    expect(output).toMatch(/\S/);
   });
   it("runs and exits by require()", async () => {
     const { code, output } = await runExample("required.cjs", asCommonJs(readmeExample()));
     expect(code, output).toBe(0);
+    expect(output).toMatch(/\S/);
   });
   it("has every public entry that needs no peer for require()", async () => {
     const entries = [

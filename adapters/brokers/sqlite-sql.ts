@@ -1,6 +1,6 @@
 /** What the SQLite broker says to its file: tables, statements, and what they mean for one queue. All of it runs inside a transaction of the caller's. */
 import type { Counts, Delivery, Message, MessageState, Settlement } from "../../src/contract/index.ts";
-import type { SqliteFile } from "../shared/sqlite-file.ts";
+import { jsonText, type SqliteFile } from "../shared/sqlite-file.ts";
 
 /**
  * A message waits (owner 0, due 0), is delayed (owner 0, due later) or runs (owner above 0). `ord` is its place: rowids grow with each
@@ -93,21 +93,15 @@ export type NewRow = readonly [string, number, number, number, number | null, st
 
 export function newRow(message: Message, id: string): NewRow {
   const { body, delayMs = 0, priority = 0, ahead = false, attempt = 1, publishedAt = null } = message;
-  const text = wellFormed(typeof body === "string" ? body : JSON.stringify(body));
-  return [wellFormed(id), ahead ? aheadRank : priority, Math.ceil(delayMs), attempt, publishedAt, text];
-}
-
-/** Half a surrogate pair aborts the process inside the driver; UTF-8 has none anyway. */
-export function wellFormed(text: string): string {
-  return (text as string & { toWellFormed(): string }).toWellFormed();
+  return [id, ahead ? aheadRank : priority, Math.ceil(delayMs), attempt, publishedAt, typeof body === "string" ? body : JSON.stringify(body)];
 }
 
 const number = (file: SqliteFile, text: string, values: readonly (string | number)[] = []) => file.get<{ n: number | null }>(text, values)?.n ?? undefined;
 
 /** The number of a queue, made at its first use. */
 export function queueNumber(file: SqliteFile, name: string): number {
-  file.run(sql.addQueue, [wellFormed(name)]);
-  return number(file, sql.queue, [wellFormed(name)]) as number;
+  file.run(sql.addQueue, [name]);
+  return number(file, sql.queue, [name]) as number;
 }
 
 export type QueueSql = ReturnType<typeof queueSql>;
@@ -116,7 +110,7 @@ export type QueueSql = ReturnType<typeof queueSql>;
 export function queueSql(file: SqliteFile, queue: number) {
   const insert = (rows: readonly NewRow[]) => {
     const base = rows.some(([, rank]) => rank === aheadRank) ? (number(file, sql.lowest) ?? 0) : 0;
-    return file.run(sql.insert, [base, queue, JSON.stringify(rows)]);
+    return file.run(sql.insert, [base, queue, jsonText(rows)]);
   };
   const isPaused = () => number(file, sql.paused, [queue]) === 1;
   const nextDueMs = () => number(file, sql.nextDue, [queue]);
@@ -166,7 +160,9 @@ export function queueSql(file: SqliteFile, queue: number) {
       return owners.length > 0;
     },
     counts(): Counts {
-      const { ready, due, delayed, running } = file.get<Counts & { due: number }>(sql.counts, [queue, queue, queue, queue]) as Required<Counts> & { due: number };
+      const { ready, due, delayed, running } = file.get<Counts & { due: number }>(sql.counts, [queue, queue, queue, queue]) as Required<Counts> & {
+        due: number;
+      };
       return { ready: ready + due, delayed, running };
     },
     peek(n: number) {
@@ -177,13 +173,13 @@ export function queueSql(file: SqliteFile, queue: number) {
     /** Removes at most twice `limit` of those that were there when `top` was read. */
     clear: (top: number, limit: number) => file.run(sql.clearWaiting, [queue, top, limit]) + file.run(sql.clearDelayed, [queue, top, limit]),
     cancel(ids: readonly string[]): readonly string[] {
-      const text = JSON.stringify(ids.map(wellFormed));
+      const text = jsonText(ids);
       const waiting = file.json<readonly string[]>(sql.waitingIds, [queue, text]);
-      if (waiting.length > 0) file.run(sql.cancel, [queue, JSON.stringify(waiting)]);
+      if (waiting.length > 0) file.run(sql.cancel, [queue, jsonText(waiting)]);
       return waiting;
     },
-    state: (id: string): MessageState => file.get<{ state: MessageState }>(sql.state, [queue, wellFormed(id)])?.state ?? "unknown",
-    reschedule: (id: string, delayMs: number) => file.run(sql.reschedule, [Math.ceil(delayMs), queue, wellFormed(id)]) === 1,
+    state: (id: string): MessageState => file.get<{ state: MessageState }>(sql.state, [queue, id])?.state ?? "unknown",
+    reschedule: (id: string, delayMs: number) => file.run(sql.reschedule, [Math.ceil(delayMs), queue, id]) === 1,
   };
 }
 

@@ -4,8 +4,9 @@ import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Features, Handler, 
 import { describe, FunboostError, PublishError } from "../../src/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
-import { batchSize, openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
+import { openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../shared/sqlite-path.ts";
+import { batchSize } from "../shared/sqlite-writer.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
 import { newRow, type QueueSql, queueNumber, queueSql, type SqliteDelivery, schema, version } from "./sqlite-sql.ts";
 
@@ -43,13 +44,20 @@ export function sqlite(options: SqliteOptions = {}): Broker {
     features,
     async open(spec) {
       checkSpec(spec);
-      const file = await (opened.file ??= open(options));
+      opened.file ??= open(options);
+      const file = await opened.file.catch((error) => {
+        opened.file = undefined; // the next call tries again
+        throw error;
+      });
       const number = await file.write(() => queueNumber(file, spec.queue));
       const queue = openQueue(file, number, spec);
       opened.queues.add(queue);
       return queue;
     },
-    store: () => (opened.store ??= (async () => sqliteStore({ ...options, file: (await (opened.file ??= open(options))).path }))()),
+    async store() {
+      opened.store ??= sqliteStore({ ...options, file: chosenFile(options) });
+      return opened.store;
+    },
     close: () => close(opened),
   };
 }
@@ -57,7 +65,7 @@ export function sqlite(options: SqliteOptions = {}): Broker {
 interface Opened {
   readonly queues: Set<SqliteQueue>;
   file: Promise<SqliteFile> | undefined;
-  store: Promise<Store> | undefined;
+  store: Store | undefined;
 }
 
 async function open(options: SqliteOptions): Promise<SqliteFile> {
@@ -81,7 +89,7 @@ async function close(opened: Opened): Promise<void> {
   opened.store = undefined;
   await Promise.all([...opened.queues].map((queue) => queue.abandon()));
   opened.queues.clear();
-  await (await store?.catch(() => undefined))?.close();
+  await store?.close();
   await (await file?.catch(() => undefined))?.release();
 }
 

@@ -64,7 +64,10 @@ export function sqliteError(path: string, cause: unknown): Error {
   if (isFunboostError(cause)) return cause;
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
   if (/READONLY|CANTOPEN|NOTADB|PERM|AUTH|CORRUPT/.test(code) || /unable to open/i.test(message)) return refused(path, message, advice, cause);
-  return new FunboostError("BROKER_DOWN", `the file ${JSON.stringify(path)} cannot be used now: ${message}. Trying again makes sense.`, { where: "sqlite", cause });
+  return new FunboostError("BROKER_DOWN", `the file ${JSON.stringify(path)} cannot be used now: ${message}. Trying again makes sense.`, {
+    where: "sqlite",
+    cause,
+  });
 }
 
 function workspaceRoot(from: string): string {

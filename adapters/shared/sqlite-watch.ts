@@ -56,7 +56,12 @@ function watching(path: string, version: () => number | undefined, changed: () =
   look();
   const lookAgain = lookRepeatedly(look);
   let stopPoll: () => Promise<void>;
-  const poll = (ms: number) => (stopPoll = repeat(ms, async () => void look(), () => {}));
+  const poll = (ms: number) =>
+    (stopPoll = repeat(
+      ms,
+      async () => void look(),
+      () => {},
+    ));
   const watcher = watchWal(path, lookAgain, () => {
     void stopPoll();
     poll(pollAloneMs);
@@ -88,8 +93,7 @@ function lookRepeatedly(look: () => boolean): () => void {
   const later = (delays: readonly number[]) => {
     const [first, ...rest] = delays;
     pending = first !== undefined;
-    if (first === undefined) return;
-    clock.after(first, () => (look() ? (pending = false) : later(rest)), { unref: true });
+    if (first !== undefined) clock.after(first, () => later(look() ? [] : rest), { unref: true });
   };
   return () => {
     if (!look() && !pending) later([1, 4]);

@@ -55,7 +55,7 @@ async function collect(runs: readonly Handle<PackageReport>[], files: number): P
   for await (const done of asCompleted(runs, { timeout: "2m" })) {
     if ("error" in done) throw done.error;
     reports.push(done.value);
-    bar.step(done.value.files);
+    bar.step(done.value.files, done.value.retried);
   }
   bar.end();
   return reports;
@@ -65,8 +65,8 @@ function printFacts(reports: readonly PackageReport[], seconds: number, dead: nu
   const { files, retried, failed, pids } = sum("total", reports);
   const shares = [...new Set(pids)].map((pid) => `${pids.filter((each) => each === pid).length} by process ${pid}`);
   console.log(`\n${files} files in ${seconds.toFixed(1)} s: ${shares.join(", ")}.`);
-  console.log(`${retried} succeeded at a later attempt (one in ten fails once, simulated).`);
-  console.log(`${dead} in the dead-letter queue:`);
+  console.log(`${retried} at a later attempt: about one in ten fails once, on purpose.`);
+  if (dead > 0) console.log(`${dead} in the dead-letter queue:`);
   for (const each of failed) console.log(`  ${relative(root, each)}`);
 }
 

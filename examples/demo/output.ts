@@ -2,14 +2,16 @@
 import type { PackageReport } from "./tasks.ts";
 
 /** On a terminal one line that changes; elsewhere a line every tenth. */
-export function progress(total: number): { step(files: number): void; end(): void } {
+export function progress(total: number): { step(files: number, retried: number): void; end(): void } {
   const terminal = process.stdout.isTTY === true;
   let done = 0;
+  let retries = 0;
   let tenth = 0;
   return {
-    step(files) {
+    step(files, retried) {
       done += files;
-      const text = `${done} of ${total} files`;
+      retries += retried;
+      const text = `${done} of ${total} files, ${retries} retried`;
       if (terminal) process.stdout.write(`\r${"█".repeat(Math.round((30 * done) / total)).padEnd(30, "░")} ${text}`);
       else if (Math.floor((10 * done) / total) > tenth) console.log(text);
       tenth = Math.floor((10 * done) / total);

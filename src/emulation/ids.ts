@@ -1,3 +1,77 @@
-import type { Broker } from "../contract/index.ts";
-/** TEMPORARY placeholder by the core author: overwrite me. */
-export const withIds = (broker: Broker, ..._more: unknown[]): Broker => broker;
+/** Ids for brokers without them: id, publish time and attempt travel in the body's `extra`. */
+import { v7 as uuidv7 } from "uuid";
+import { clock } from "../clock.ts";
+import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published } from "../contract/index.ts";
+import { toError } from "../errors.ts";
+import { type ExtraFacts, readExtra, stampExtra } from "../message.ts";
+
+/**
+ * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule): the engine does not know our ids.
+ * A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at a redelivery.
+ */
+export function withIds(broker: Broker): Broker {
+  return { ...broker, features: { ...broker.features, ids: true }, open: async (spec) => idsOn(await broker.open(spec)) };
+}
+
+function idsOn(queue: BrokerQueue): BrokerQueue {
+  const { cancel: _cancel, state: _state, reschedule: _reschedule, result: _result, peek, ...rest } = queue;
+  return {
+    ...rest,
+    features: { ...queue.features, ids: true },
+    publish: (messages) => publish(queue, messages),
+    consume: (handler, options) => consume(queue, handler, options),
+    ...(peek ? { peek: async (n: number) => (await peek(n)).map(({ id, body }) => ({ id: readExtra(body)?.id ?? id, body })) } : {}),
+  };
+}
+
+async function publish(queue: BrokerQueue, messages: readonly Message[]): Promise<readonly Published[]> {
+  const now = clock.now();
+  const stamped = messages.map((message) => stamp(message, now));
+  try {
+    await queue.publish(stamped.map(({ message }) => message));
+  } catch (error) {
+    throw Object.assign(toError(error), { accepted: [] }); // the engine's own ids mean nothing above
+  }
+  return stamped.map(({ id }) => ({ id }));
+}
+
+function stamp(original: Message, now: number): { id: string; message: Message } {
+  const { id: given, attempt, publishedAt, ...message } = original;
+  const { ahead, priority, body } = message;
+  const written = readExtra(body); // a dead letter brings its old id along
+  const id = given ?? written?.id ?? uuidv7();
+  const raw = typeof body !== "object" || body === null || Array.isArray(body);
+  if (raw && given === undefined && attempt === undefined && publishedAt === undefined) return { id, message };
+  const facts: ExtraFacts = { id, publishedAt: publishedAt ?? written?.publishedAt ?? now };
+  if (attempt !== undefined) facts.attempt = attempt;
+  if (ahead !== undefined) facts.ahead = ahead;
+  if (priority !== undefined) facts.priority = priority;
+  return { id, message: { ...message, body: stampExtra(body, facts) } };
+}
+
+async function consume(queue: BrokerQueue, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+  const held = new Map<Delivery, Delivery>();
+  const take: Handler = (delivery) => {
+    const known = identified(delivery);
+    held.set(delivery, known);
+    return handler(known);
+  };
+  const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => {
+    const known = held.get(delivery);
+    held.delete(delivery);
+    options.onSettled(known ?? delivery, how);
+  };
+  const consumer = await queue.consume(take, { ...options, onSettled });
+  return { ...consumer, status: () => ({ ...consumer.status(), held: Array.from(held.values(), ({ id }) => id) }) };
+}
+
+function identified(delivery: Delivery): Delivery {
+  const { id, publishedAt = delivery.publishedAt, attempt = 1, ahead = delivery.ahead } = readExtra(delivery.body) ?? {};
+  return {
+    ...delivery,
+    id: id ?? (delivery.id || uuidv7()),
+    attempt: Math.max(attempt, delivery.attempt),
+    ...(publishedAt === undefined ? {} : { publishedAt }),
+    ...(ahead === undefined ? {} : { ahead }),
+  };
+}

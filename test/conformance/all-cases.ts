@@ -12,7 +12,8 @@ import { settlement } from "./settlement.ts";
 import { waiting } from "./waiting.ts";
 import { wire } from "./wire.ts";
 
-const clauses = { delivery, settlement, results, lifecycle, features, limits, waiting, wire, contract, guarantees };
+// Guarantees first: they take longest, and run beside the others.
+const clauses = { guarantees, limits, lifecycle, delivery, settlement, results, features, waiting, wire, contract };
 
 type Clauses = typeof clauses;
 

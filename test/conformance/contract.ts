@@ -130,7 +130,8 @@ export const contract = cases({
     all.consumer.setWindow(5);
     const published = await queue.publish(messages(context, 25));
     await drain(context, all, 25);
-    await all.consumer.close();
+    await context.until("none is held", () => all.deliveries.length === 25 && all.held.length === 0);
+    await within("close resolves", all.consumer.close(), context.patienceMs);
     assert.deepEqual(all.settled.map(({ id }) => id).sort(), published.map(({ id }) => id).sort());
     assert.ok(all.settled.every(({ how }) => how === "applied"));
   },
@@ -226,6 +227,22 @@ export const contract = cases({
     await drain(context, next, 10 - all.deliveries.length);
     const seen = [...all.deliveries, ...next.deliveries].map(({ id }) => id);
     assert.equal(new Set(seen).size, seen.length, "what was settled came again");
+  },
+
+  async "nothing is delivered after close"(context) {
+    const queue = await context.open();
+    const { consumer, deliveries, held } = await bench(context, queue);
+    consumer.setWindow(2);
+    await queue.publish(messages(context, 1));
+    await context.until("the first is held", () => held.length === 1);
+    held[0]?.settle(done);
+    await within("close resolves", consumer.close(), context.patienceMs);
+    await queue.publish([{ ...messages(context, 2)[1], body: body(1) }]);
+    consumer.setWindow(5);
+    await context.holds("nothing is delivered", () => deliveries.length === 1, 150);
+    const next = await bench(context, queue);
+    next.consumer.setWindow(1);
+    await drain(context, next, 1);
   },
 
   async "close with force does not wait, and a late settlement is not applied"(context) {

@@ -140,7 +140,7 @@ export const features = cases({
   async "clear removes what waits"({ task, consume, until, holds }) {
     const door = gate();
     const seen = track<number>();
-    const job = task({ concurrency: 1, prefetch: 0 }, (n: number) => seen.run(n, () => (n === 0 ? door.opened : undefined)));
+    const job = task({ concurrency: 1, prefetch: 0 }, (n: number) => seen.run(n, () => door.opened));
     await job.pushMany(each(10));
     await job.publish([50], { priority: 100 });
     await consume(job);

@@ -118,7 +118,7 @@ export const settlement = cases({
     feature: "retry",
     async run({ task, consume, patienceMs, precisionMs }) {
       const at: number[] = [];
-      const job = task({ rpc: true, backoff: "1h" as never }, () => {
+      const job = task({ rpc: true, backoff: 3_600_000 }, () => {
         at.push(performance.now());
         if (at.length === 1) throw new RetryError({ after: 250 });
         return fct.attempt;

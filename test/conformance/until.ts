@@ -6,7 +6,7 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 /** Resolves as soon as `condition` holds; fails with `what` after `ms`. */
 export async function until(what: string, condition: () => unknown, ms: number): Promise<void> {
   const end = performance.now() + ms;
-  for (let step = 1; ; step = Math.min(step * 2, 40)) {
+  for (let step = 1; ; step = Math.min(step * 2, 16)) {
     if (await condition()) return;
     assert.ok(performance.now() < end, `not within ${ms} ms: ${what}`);
     await pause(step);

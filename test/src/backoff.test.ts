@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { type Backoff, backoffMs, parseBackoff } from "../../src/backoff.ts";
 
-const waits = (value: Backoff | number | undefined, attempts: readonly number[], random = () => 1) => attempts.map((attempt) => backoffMs(parseBackoff(value), attempt, random));
+const waits = (value: Backoff | number | undefined, attempts: readonly number[], random = () => 1) =>
+  attempts.map((attempt) => backoffMs(parseBackoff(value), attempt, random));
 
 test("the default doubles from 1 s to 1 min, with full jitter", () => {
   expect(parseBackoff(undefined)).toEqual({ type: "exponential", baseMs: 1000, factor: 2, capMs: 60_000, jitter: true });
@@ -44,7 +45,10 @@ test.each<[unknown, string]>([
   [-1, '"backoff" is -1.'],
   ["5s", '"backoff" is "5s". Allowed: { type:'],
   [null, '"backoff" is null.'],
-  [{ delay: 5 }, '"backoff" has the unknown member "delay". Allowed: { type: "fixed" | "exponential", base, factor, cap, jitter }, or a number of milliseconds (0: at once).'],
+  [
+    { delay: 5 },
+    '"backoff" has the unknown member "delay". Allowed: { type: "fixed" | "exponential", base, factor, cap, jitter }, or a number of milliseconds (0: at once).',
+  ],
   [{ type: "linear" }, '"backoff.type" is "linear". Allowed: "fixed" or "exponential".'],
   [{ base: "soon" }, '"backoff.base" is "soon".'],
   [{ factor: 0.5 }, '"backoff.factor" is 0.5. Allowed: a number from 1 to 1000.'],

@@ -10,17 +10,42 @@ describe("checkParams", () => {
   test("takes each option at its limits", () => {
     const params: TaskParams[] = [
       { queue: "q" },
-      { queue: "über.q:1", broker: "bullmq", brokerOptions: { prefix: "x" }, concurrency: 1, prefetch: 0, qps: 0.01, maxRetries: 0, maxRequeues: 0, backoff: 0 },
-      { queue: "q", broker: { name: "x", open: () => Promise.reject(new Error()) } as never, concurrency: 100_000, qps: 100_000, deadLetter: "dead", timeout: 0, expireAfter: "1d" },
+      {
+        queue: "über.q:1",
+        broker: "bullmq",
+        brokerOptions: { prefix: "x" },
+        concurrency: 1,
+        prefetch: 0,
+        qps: 0.01,
+        maxRetries: 0,
+        maxRequeues: 0,
+        backoff: 0,
+      },
+      {
+        queue: "q",
+        broker: { name: "x", open: () => Promise.reject(new Error()) } as never,
+        concurrency: 100_000,
+        qps: 100_000,
+        deadLetter: "dead",
+        timeout: 0,
+        expireAfter: "1d",
+      },
       { queue: "q", rpc: true, errors: [Declined, TypeError], params: [], convert: () => [1], log: false, publishTimeout: 1, maxSuspended: 1, maxCrashes: 1 },
-      { queue: "q", rpc: { ttl: "1h" }, params: "object", log: { level: "debug", bodies: true, logger: console as never }, backoff: { base: "1s" }, deadLetter: true },
+      {
+        queue: "q",
+        rpc: { ttl: "1h" },
+        params: "object",
+        log: { level: "debug", bodies: true, logger: console as never },
+        backoff: { base: "1s" },
+        deadLetter: true,
+      },
     ];
     for (const each of params) expect(() => checkParams(each)).not.toThrow();
     expect(() => checkParams({ queue: "q", qps: undefined, timeout: undefined })).not.toThrow();
   });
 
   test.each<[unknown, string]>([
-    [undefined, "[funboost] the params are undefined. Allowed: an object such as { queue: \"emails\" }."],
+    [undefined, '[funboost] the params are undefined. Allowed: an object such as { queue: "emails" }.'],
     ["emails", '[funboost] the params are "emails".'],
     [[], "[funboost] the params are an array of 0."],
     [{}, '[funboost] "queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).'],
@@ -34,7 +59,10 @@ describe("checkParams", () => {
     [{ queue: "q", function_timeout: 3 }, 'Did you mean "timeout"?'],
     [{ queue: "q", filter: true }, `unknown option "filter". Allowed: ${names}.`],
     [{ queue: "q", toString: 1 }, 'unknown option "toString"'],
-    [{ queue: "q", broker: "" }, '[funboost] [q] "broker" is "". Allowed: a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url }).'],
+    [
+      { queue: "q", broker: "" },
+      '[funboost] [q] "broker" is "". Allowed: a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url }).',
+    ],
     [{ queue: "q", broker: { url: "redis://a:secret@b" } }, '"broker" is an object. Allowed:'],
     [{ queue: "q", broker: () => {} }, '"broker" is function broker. Allowed:'],
     [{ queue: "q", brokerOptions: [] }, '"brokerOptions" is an array of 0. Allowed: an object.'],
@@ -172,8 +200,11 @@ describe("resolvePublish", () => {
   });
 
   test.each<[unknown, string]>([
-    [null, "[funboost] the publish options are null. Allowed: an object such as { delay: \"5m\" }."],
-    [{ task_id: "a" }, 'unknown option "task_id". Did you mean "taskId"? Allowed: taskId, delay, eta, misfireGrace, priority, maxRetries, timeout, expireAfter, rpc, headers.'],
+    [null, '[funboost] the publish options are null. Allowed: an object such as { delay: "5m" }.'],
+    [
+      { task_id: "a" },
+      'unknown option "task_id". Did you mean "taskId"? Allowed: taskId, delay, eta, misfireGrace, priority, maxRetries, timeout, expireAfter, rpc, headers.',
+    ],
     [{ countdown: 5 }, 'unknown option "countdown". Did you mean "delay"?'],
     [{ taskId: "" }, '"taskId" is "". Allowed: a text of 1 to 200 characters.'],
     [{ taskId: "x".repeat(201) }, '"taskId" is "xxx'],

@@ -1,8 +1,8 @@
 /** Signatures: names read from sources as bundlers and engines write them, and refusals with advice. */
+// biome-ignore-all lint/complexity/useArrowFunction: each form of a function is a case
 import { describe, expect, test } from "vitest";
 import { readSignature } from "../../src/signature.ts";
 
-// biome-ignore-all lint/complexity/useArrowFunction: each form of a function is a case
 type AnyFunction = (...args: never[]) => unknown;
 const make = (source: string): AnyFunction => new Function(`return ${source}`)();
 const positional = (names: string[], rest = false) => ({ kind: "positional", names, rest, required: 0 });
@@ -29,13 +29,33 @@ class Mailer {
 
 describe("positional", () => {
   const key = "computed";
-  const methods = { plain(a: number, b: number) { return a + b; }, async later(a: number) { return a; }, [key](a: number) { return a; }, arrow: (a: number) => a, get(a: number) { return a; } };
+  const methods = {
+    plain(a: number, b: number) {
+      return a + b;
+    },
+    async later(a: number) {
+      return a;
+    },
+    [key](a: number) {
+      return a;
+    },
+    arrow: (a: number) => a,
+    get(a: number) {
+      return a;
+    },
+  };
   test.each<[string, AnyFunction, string[], boolean?]>([
-    ["a function", function (file: string, height: number) { return file + height; }, ["file", "height"]],
+    ["a function", (file: string, height: number) => file + height, ["file", "height"]],
     ["an arrow", (file: string) => file, ["file"]],
     ["an arrow without parentheses", make("a => a"), ["a"]],
     ["an async arrow", make("async a => a"), ["a"]],
-    ["an async function", async function named(a: number, b: number) { return a + b; }, ["a", "b"]],
+    [
+      "an async function",
+      async function named(a: number, b: number) {
+        return a + b;
+      },
+      ["a", "b"],
+    ],
     ["no parameters", () => 1, []],
     ["defaults", (a: number, b = "x, (y) => {", c = [1, { d: 2 }]) => [a, b, c], ["a", "b", "c"]],
     ["a rest parameter", (a: number, ...more: number[]) => [a, more], ["a", "more"], true],
@@ -64,10 +84,19 @@ describe("positional", () => {
 });
 
 describe("object", () => {
+  const withDefault = ({ file = "x" } = {}) => file;
   test.each<[string, AnyFunction, number]>([
     ["a destructured parameter", ({ file }: { file: string }) => file, 1],
-    ["with a default", ({ file = "x" } = {}) => file, 0],
-    ["an async method", { async f({ a, ...more }: { a: number }) { return [a, more]; } }.f, 1],
+    ["with a default", withDefault, 0],
+    [
+      "an async method",
+      {
+        async f({ a, ...more }: { a: number }) {
+          return [a, more];
+        },
+      }.f,
+      1,
+    ],
   ])("%s", (_, fn, required) => {
     expect(readSignature(fn)).toEqual(object(required));
   });
@@ -100,13 +129,25 @@ describe("named", () => {
 
 describe("refused with advice", () => {
   const names = 'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
-  const two = function pair(a: number, b: number) { return a + b; };
+  const two = function pair(a: number, b: number) {
+    return a + b;
+  };
   test.each<[string, unknown, readonly string[] | "object" | undefined, string]>([
     ["no function", 5, undefined, "the function cannot be a task: the task is 5, not a function."],
-    ["native", Math.max, undefined, `function "max" cannot be a task: it is native or bound, so its parameters cannot be read. ${names}, or wrap it: (file) => fn(file).`],
+    [
+      "native",
+      Math.max,
+      undefined,
+      `function "max" cannot be a task: it is native or bound, so its parameters cannot be read. ${names}, or wrap it: (file) => fn(file).`,
+    ],
     ["bound", two.bind(null), undefined, 'function "bound pair" cannot be a task: it is native or bound'],
     ["unparsable", Object.assign(() => 1, { toString: () => "" }) && getter(), undefined, `its source cannot be read. ${names}.`],
-    ["destructured among several", ({ a }: { a: number }, b: number) => a + b, undefined, 'parameter 1 is destructured. Give it a name and take it apart inside, or declare params: ["options"'],
+    [
+      "destructured among several",
+      ({ a }: { a: number }, b: number) => a + b,
+      undefined,
+      'parameter 1 is destructured. Give it a name and take it apart inside, or declare params: ["options"',
+    ],
     ["a destructured list", ([a]: number[]) => a, undefined, "parameter 1 is destructured."],
     ["a destructured rest", (...[a]: number[]) => a, undefined, "parameter 1 is destructured."],
     ["a parameter called extra", (extra: string) => extra, undefined, `a parameter is called "extra", which is funboost's own member of a message. Rename it.`],
@@ -114,8 +155,22 @@ describe("refused with advice", () => {
     ["a parameter called __proto__", make("(__proto__) => 1"), undefined, 'a parameter is called "__proto__", which is not safe in a message. Rename it.'],
     ["arguments", make("function () { return arguments[0]; }"), undefined, "it reads `arguments`, which have no names. Use a rest parameter: (...items)."],
     ["arguments in an inner arrow", make("function () { return () => arguments[0]; }"), undefined, "it reads `arguments`"],
-    ["a generator", function* () { yield 1; }, undefined, "it is a generator: calling it would run nothing. Use a plain or an async function."],
-    ["an async generator", async function* () { yield 1; }, ["a"], "it is a generator"],
+    [
+      "a generator",
+      function* () {
+        yield 1;
+      },
+      undefined,
+      "it is a generator: calling it would run nothing. Use a plain or an async function.",
+    ],
+    [
+      "an async generator",
+      async function* () {
+        yield 1;
+      },
+      ["a"],
+      "it is a generator",
+    ],
     ["a class", Mailer, undefined, 'function "Mailer" cannot be a task: it is a class. Use a function that makes and uses an instance.'],
     ['params: "object" for two', two, "object", 'function "pair" cannot be a task: it takes 2 parameters, and params: "object" gives it one.'],
     ["params is a text", two, "a,b" as never, '"params" is "a,b". Allowed: a list of names, or "object".'],

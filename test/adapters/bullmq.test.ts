@@ -1,0 +1,8 @@
+import { afterAll } from "vitest";
+import { describeBroker } from "../conformance/index.ts";
+import { redisService } from "../support/services.ts";
+
+const service = await redisService();
+afterAll(() => service.stop());
+
+describeBroker({ name: "bullmq", create: new URL("./bullmq.create.ts", import.meta.url), service, timePrecisionMs: 50 });
