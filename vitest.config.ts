@@ -12,7 +12,7 @@ const alias = [
   { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/stores/$1.ts") },
 ];
 const slow = ["test/package.test.ts", "test/bundle.test.ts"];
-const overMemory = ["test/src/**/*.test.ts", "test/adapters/memory*.test.ts"];
+const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/memory*.test.ts"];
 const built = { globalSetup: ["./test/support/global-setup.ts"] };
 
 export default defineConfig({

@@ -2,6 +2,7 @@
 import type { BrokerQueue, Delivery, Peeked } from "./contract/broker.ts";
 import type { Definition } from "./definition.ts";
 import { FunboostError, serializeError } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import { deadLetterBody, readExtra, stampExtra } from "./message.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
@@ -39,6 +40,6 @@ export function deadLettersOf(definition: Definition): DeadLetters {
       const { ready, delayed } = await (await open("count"))();
       return ready + delayed;
     },
-    list: async (limit = 100) => (await open("peek"))(limit),
+    list: async (limit = 100) => (await (await open("peek"))(limit)).map(({ id, body }) => ({ id, body: typeof body === "string" ? parseJson(body) : body })),
   };
 }

@@ -42,7 +42,7 @@ export function createRunner(runtime: Runtime, live: Set<AbortController>): Runn
     const startedAt = clock.now();
     let call: Call;
     try {
-      call = decodeBody(delivery.body, definition.signature, options.convert);
+      call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
     } catch (error) {
       return { settlement: await bad(runtime, delivery, toError(error), startedAt) };
     }

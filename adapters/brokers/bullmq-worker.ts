@@ -33,14 +33,19 @@ export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisCli
   const connection = await clients.get("patient");
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { held: new Map(), onIdle: [], report, closed: false };
-  const settle = settler(bull, own.removeOnComplete === undefined, report);
+  const settle = settler(bull, report);
+  const dropIfMany = makeDropper();
+  const mayDrop = own.removeOnComplete === undefined;
 
   async function run(job: Job, token?: string, signal?: AbortSignal): Promise<unknown> {
     const entry: Held = { delivery: toDelivery(job, signal), attemptsMade: job.attemptsMade, moved: false };
     if (state.closed) return settle({ outcome: "returned" }, job, entry, token); // the fetch was under way
     state.held.set(job, entry);
     state.lastFetchAt = job.processedOn ?? 0;
-    return settle(await handler(entry.delivery), job, entry, token);
+    const settlement = await handler(entry.delivery);
+    if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
+    if (mayDrop) dropIfMany(job);
+    return carried(settlement.result);
   }
 
   // With a third parameter BullMQ makes an AbortController for each job, which costs 4 to 7 %.
@@ -49,10 +54,10 @@ export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisCli
   worker.on("error", report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
-  const stopLeases = keepLeases(worker, state);
+  const stopLeases = inNeutralContext(() => keepLeases(worker, state));
   const window = makeWindow(worker, state);
   return {
-    setWindow: window.set,
+    setWindow: (n) => inNeutralContext(() => window.set(n)),
     status: () => ({ held: [...state.held.keys()].map((job) => String(job.id)), ...(state.lastFetchAt ? { lastFetchAt: state.lastFetchAt } : {}) }),
     close: closer(worker, state, window.stop, stopLeases),
   };
@@ -90,25 +95,28 @@ function toDelivery(job: Job, signal: AbortSignal | undefined): Delivery {
   return signal ? { ...delivery, signal } : delivery;
 }
 
-/** Every way in which a delivery can end, in BullMQ's words. */
-function settler(bull: Bullmq, mayDrop: boolean, report: (error: unknown) => void) {
+function makeDropper() {
   let kept = 0;
   let since = 0;
-  function dropIfMany(job: Job): void {
+  return (job: Job): void => {
     const now = job.processedOn ?? 0;
-    if (Math.abs(now - since) >= 1_000) [kept, since] = [0, now];
+    if (Math.abs(now - since) >= 1_000) {
+      kept = 0;
+      since = now;
+    }
     // A job with a given id stays: it is how a second publish under that id is noticed.
-    if (++kept > keptPerSecond && mayDrop && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? "")) job.opts.removeOnComplete = true;
-  }
+    if (++kept > keptPerSecond && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? "")) job.opts.removeOnComplete = true;
+  };
+}
+
+/** Every way but "done" in which a delivery can end, in BullMQ's words. */
+function settler(bull: Bullmq, report: (error: unknown) => void) {
   async function putBack(entry: Held, move: Promise<unknown>): Promise<never> {
     await move.then(() => (entry.moved = true), report);
     throw new bull.WaitingError(); // tells BullMQ that the job has been taken care of
   }
-  return async (settlement: Settlement, job: Job, entry: Held, token: string | undefined): Promise<unknown> => {
+  return async (settlement: Exclude<Settlement, { outcome: "done" }>, job: Job, entry: Held, token: string | undefined): Promise<never> => {
     switch (settlement.outcome) {
-      case "done":
-        dropIfMany(job);
-        return carried(settlement.result);
       case "failed":
         throw ending(job, settlement.error, 1);
       case "retry":

@@ -111,8 +111,8 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisC
 }
 
 async function count(queue: Queue): Promise<Counts> {
-  const { wait = 0, paused = 0, prioritized = 0, delayed = 0, active = 0 } = await queue.getJobCounts("wait", "paused", "prioritized", "delayed", "active");
-  return { ready: wait + paused + prioritized, delayed, running: active };
+  const { wait = 0, prioritized = 0, delayed = 0, active = 0 } = await queue.getJobCounts("wait", "prioritized", "delayed", "active");
+  return { ready: wait + prioritized, delayed, running: active };
 }
 
 async function peek(queue: Queue, n: number) {
@@ -185,11 +185,20 @@ async function makePublisher(bull: Bullmq, queue: Queue, client: Redis, defaults
     });
   }
 
+  function sendOne(entry: Entry): void {
+    backend.addJob(entry.job, undefined as unknown as string).then(
+      (id) => settleEntry(entry, [null, id], false),
+      (error: Error) => settleEntry(entry, [error], false),
+    );
+  }
+
   function flush(): void {
     const batch = waiting;
     waiting = [];
     if (batch.length === 0) return;
     priorities.checkSoon();
+    const [first] = batch;
+    if (batch.length === 1 && first && first.id === undefined) return sendOne(first); // a pipeline for one costs more than it saves
     // With ids in a transaction: "was it there before?" and the add are one step.
     const withIds = batch.some((entry) => entry.id !== undefined);
     const pipeline = withIds ? commands.multi() : commands.pipeline();

@@ -4,6 +4,9 @@ import type { ConsumeOptions, Delivery, Handler, Message, Published } from "../.
 import { addFirst, addLast, type Deque, deque, items, type Linked, unlink } from "../shared/deque.ts";
 import { type Due, type Heap, heap } from "../shared/heap.ts";
 
+/** Deliveries started before timers and sockets get their turn. */
+export const turn = 512;
+
 /** The level before all priorities. */
 export const aheadLevel = Number.POSITIVE_INFINITY;
 
@@ -67,7 +70,7 @@ export function makeQueue(): Queue {
     waiting: 0,
     paused: false,
     served: 0,
-    left: 0,
+    left: turn,
     scheduled: false,
     armedFor: Number.POSITIVE_INFINITY,
     disarm: () => {},

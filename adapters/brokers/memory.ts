@@ -21,6 +21,7 @@ import {
   removeTaker,
   type Taker,
   takeFirst,
+  turn,
   withdraw,
 } from "./memory-queue.ts";
 
@@ -37,9 +38,6 @@ const features: Features = {
   exactCount: true,
   broadcast: false,
 };
-
-/** Deliveries started before timers and sockets get their turn. */
-const turn = 512;
 
 /**
  * The broker that needs nothing: messages wait in this process and are lost with it.

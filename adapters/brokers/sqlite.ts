@@ -1,8 +1,8 @@
 /** SQLite: queues in one file, for all processes of one machine; durable, no server. */
-import { v7 } from "uuid";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Features, Handler, Message, Published, QueueSpec, Store } from "../../src/contract/index.ts";
 import { describe, FunboostError, PublishError } from "../../src/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { orderedId } from "../shared/ordered-id.ts";
 import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../shared/sqlite-path.ts";
@@ -183,7 +183,7 @@ function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
 async function publish(file: SqliteFile, ops: QueueSql, messages: readonly Message[], changed: () => void): Promise<readonly Published[]> {
   const published: Published[] = [];
   for (const some of chunks(messages)) {
-    const rows = some.map((message) => newRow(message, message.id ?? v7()));
+    const rows = some.map((message) => newRow(message, message.id ?? orderedId()));
     try {
       const fresh = await file.write(() => ops.insert(rows), rows.length);
       for (const [index, [id]] of rows.entries()) published.push(fresh[index] ? { id } : { id, existing: true });

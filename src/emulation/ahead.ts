@@ -1,3 +1,7 @@
+/** `ahead` for brokers without it: a lane `<queue>.sub`, read before all others. */
 import type { Broker } from "../contract/index.ts";
-/** TEMPORARY placeholder by the core author: overwrite me. */
-export const withAhead = (broker: Broker, ..._more: unknown[]): Broker => broker;
+import { withLanes } from "./lanes.ts";
+
+export function withAhead(broker: Broker): Broker {
+  return withLanes(broker, "ahead", [{ suffix: ".sub", rank: Number.POSITIVE_INFINITY, takes: ({ ahead }) => ahead === true }]);
+}

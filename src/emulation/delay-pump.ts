@@ -18,8 +18,18 @@ export function wakePumps(store: Store, name: string): void {
   for (const wake of pumps.get(store)?.get(name) ?? []) wake();
 }
 
+interface Pump {
+  readonly queue: BrokerQueue;
+  readonly store: Store;
+  readonly name: string;
+  readonly onError: (error: Error) => void;
+  /** Published, and the store did not hear of it yet. */
+  published: readonly string[];
+}
+
 /** Answers a function that stops it, and resolves when it is idle. */
 export function startPump(queue: BrokerQueue, store: Store, name: string, onError: (error: Error) => void): () => Promise<void> {
+  const pump: Pump = { queue, store, name, onError, published: [] };
   const stop = new AbortController();
   let nap = new AbortController();
   const wake = () => nap.abort();
@@ -27,7 +37,7 @@ export function startPump(queue: BrokerQueue, store: Store, name: string, onErro
   const run = async () => {
     while (!stop.signal.aborted) {
       nap = new AbortController();
-      const waitMs = await fire(queue, store, name, onError).catch((error) => {
+      const waitMs = await fire(pump).catch((error) => {
         onError(toError(error));
         return downMs;
       });
@@ -60,39 +70,42 @@ interface Entry {
 }
 
 /** Publishes what is due; answers how long nothing will be. */
-async function fire(queue: BrokerQueue, { timers }: Store, name: string, onError: (error: Error) => void): Promise<number> {
-  const { entries, nextDueMs } = await timers.lease(name, batch, leaseMs);
+async function fire(pump: Pump): Promise<number> {
+  const { timers } = pump.store;
+  if (pump.published.length > 0) await ack(pump, pump.published);
+  const { entries, nextDueMs } = await timers.lease(pump.name, batch, leaseMs);
   if (entries.length === 0) return Math.max(1, Math.min(nextDueMs ?? pollMs, jittered(pollMs)));
-  const giveBack = (left: readonly Entry[], dueInMs: number) => timers.add(name, left.map((entry) => ({ ...entry, dueInMs })));
-  try {
-    await publish(queue, entries);
-    await timers.ack(name, idsOf(entries));
-    return 0;
-  } catch (error) {
-    const accepted = new Set((error as { accepted?: readonly string[] }).accepted);
-    await timers.ack(name, [...accepted]);
-    const left = entries.filter(({ id }) => !accepted.has(id));
-    if (left.length > 1 && isRefusal(error)) {
-      // One of them is at fault: singly, so that it holds up no other.
-      for (const entry of left) await publish(queue, [entry]).then(() => timers.ack(name, [entry.id]), (cause) => refuse(cause, entry));
-      return 0;
-    }
-    onError(toError(error));
-    await giveBack(left, isRefusal(error) ? refusedMs : downMs);
-    return downMs;
-  }
-  async function refuse(cause: unknown, entry: Entry): Promise<void> {
-    onError(toError(cause));
-    await giveBack([entry], isRefusal(cause) ? refusedMs : downMs);
-  }
+  return (await publish(pump, entries)) ? 0 : downMs;
 }
 
-const idsOf = (entries: readonly Entry[]) => entries.map(({ id }) => id);
-
-function isRefusal(error: unknown): boolean {
-  return !(isFunboostError(error) && error.code === "BROKER_DOWN");
+/** True when all of them are in the queue. */
+async function publish(pump: Pump, entries: readonly Entry[]): Promise<boolean> {
+  const failure = await pump.queue.publish(entries.map(({ payload }) => parseJson(payload) as Message)).then(
+    () => undefined,
+    (error: unknown) => ({ error, accepted: new Set((error as { accepted?: readonly string[] }).accepted) }),
+  );
+  const left = failure ? entries.filter(({ id }) => !failure.accepted.has(id)) : [];
+  const published = failure ? [...failure.accepted] : entries.map(({ id }) => id);
+  if (published.length > 0) await ack(pump, published);
+  if (!failure || left.length === 0) return true;
+  const refused = !(isFunboostError(failure.error) && failure.error.code === "BROKER_DOWN");
+  if (refused && left.length > 1) return publishSingly(pump, left);
+  pump.onError(toError(failure.error));
+  await pump.store.timers.add(
+    pump.name,
+    left.map((entry) => ({ ...entry, dueInMs: refused ? refusedMs : downMs })),
+  );
+  return false;
 }
 
-async function publish(queue: BrokerQueue, entries: readonly Entry[]): Promise<void> {
-  await queue.publish(entries.map(({ payload }) => parseJson(payload) as Message));
+/** One of them is at fault; it must not hold up the others. */
+async function publishSingly(pump: Pump, entries: readonly Entry[]): Promise<boolean> {
+  for (const entry of entries) await publish(pump, [entry]);
+  return true;
+}
+
+async function ack(pump: Pump, ids: readonly string[]): Promise<void> {
+  pump.published = ids;
+  await pump.store.timers.ack(pump.name, ids);
+  pump.published = [];
 }

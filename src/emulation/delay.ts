@@ -88,6 +88,16 @@ async function publish(queue: BrokerQueue, store: Store, name: string, messages:
     await store.timers.add(name, later);
     wakePumps(store, name);
   }
-  const published = rest.length > 0 ? await queue.publish(rest).catch((error) => Promise.reject(addAccepted(error, later.map(({ id }) => id)))) : [];
+  const published =
+    rest.length > 0
+      ? await queue.publish(rest).catch((error) =>
+          Promise.reject(
+            addAccepted(
+              error,
+              later.map(({ id }) => id),
+            ),
+          ),
+        )
+      : [];
   return order.map((place) => (typeof place === "number" ? (published[place] as Published) : place));
 }

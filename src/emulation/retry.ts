@@ -66,7 +66,13 @@ async function republish(queue: BrokerQueue, copy: Message, name: string, { onEr
     try {
       const [published] = await queue.publish([copy]);
       if (!published?.existing) return { outcome: "done" };
-      onError(new FunboostError("UNSUPPORTED", `the engine takes no second message under the id "${copy.id}", so its retry could not be published. It stays queued.`, { where: name }));
+      onError(
+        new FunboostError(
+          "UNSUPPORTED",
+          `the engine takes no second message under the id "${copy.id}", so its retry could not be published. It stays queued.`,
+          { where: name },
+        ),
+      );
     } catch (error) {
       onError(toError(error));
     }

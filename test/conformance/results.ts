@@ -181,18 +181,21 @@ export const results = cases({
     assert.deepEqual(await waitAll(await job.pushMany(each(30)), { timeout: patienceMs }), range(30).map((n) => n * n));
   },
 
-  async "waitAll rejects at the first failure and can cancel the others"({ task, consume, patienceMs, until }) {
-    const seen: number[] = [];
-    const job = task({ rpc: true, maxRetries: 0, concurrency: 1 }, (n: number) => {
-      seen.push(n);
-      if (n === 0) throw new Error("first");
-    });
-    const handles = [await job.push(0), ...(await job.publishMany(range(5).map((n) => ({ args: [n + 1] as [number], delay: "1h" }))))];
-    const waiting = rejection(waitAll(handles, { timeout: patienceMs, onFailure: "cancel" }));
-    await consume(job);
-    assert.match((await waiting).message, /first/);
-    await until("the others are gone", async () => (await job.count()) === 0);
-    assert.deepEqual(seen, [0]);
+  "waitAll rejects at the first failure and can cancel the others": {
+    needs: ["ids"],
+    async run({ task, consume, patienceMs, until }) {
+      const seen: number[] = [];
+      const job = task({ rpc: true, maxRetries: 0, concurrency: 1 }, (n: number) => {
+        seen.push(n);
+        if (n === 0) throw new Error("first");
+      });
+      const handles = [await job.push(0), ...(await job.publishMany(range(5).map((n) => ({ args: [n + 1] as [number], delay: "1h" }))))];
+      const waiting = rejection(waitAll(handles, { timeout: patienceMs, onFailure: "cancel" }));
+      await consume(job);
+      assert.match((await waiting).message, /first/);
+      await until("the others are gone", async () => (await job.count()) === 0);
+      assert.deepEqual(seen, [0]);
+    },
   },
 
   async "asCompleted yields each as it ends"({ task, consume, patienceMs }) {
@@ -213,51 +216,60 @@ export const results = cases({
     assert.deepEqual(seen, [3, "two", 0, 1]);
   },
 
-  async "state() and record() follow a task to its end"({ task, consume, until, queue }) {
-    const door = gate();
-    const job = task({ rpc: true, concurrency: 1 }, async () => {
-      await door.opened;
-      return "end";
-    });
-    const [handle, later] = [await job.push(), await job.publish([], { delay: "1h" })];
-    assert.deepEqual([await handle.state(), await later.state(), await handle.record()], ["waiting", "delayed", undefined]);
-    await consume(job);
-    await until("it runs", async () => (await handle.state()) === "running");
-    door.open();
-    await until("it is done", async () => (await handle.state()) === "done");
-    const record = await handle.record();
-    assert.deepEqual([record?.id, record?.queue, record?.status, record?.result, record?.attempts, record?.pid], [handle.id, queue, "done", "end", 1, process.pid]);
-    assert.ok((record?.endedAt ?? 0) >= (record?.startedAt ?? Number.POSITIVE_INFINITY));
-    assert.equal(await job.handle("never-published").state(), "unknown");
+  "state() and record() follow a task to its end": {
+    needs: ["ids"],
+    async run({ task, consume, until, queue }) {
+      const door = gate();
+      const job = task({ rpc: true, concurrency: 1 }, async () => {
+        await door.opened;
+        return "end";
+      });
+      const [handle, later] = [await job.push(), await job.publish([], { delay: "1h" })];
+      assert.deepEqual([await handle.state(), await later.state(), await handle.record()], ["waiting", "delayed", undefined]);
+      await consume(job);
+      await until("it runs", async () => (await handle.state()) === "running");
+      door.open();
+      await until("it is done", async () => (await handle.state()) === "done");
+      const record = await handle.record();
+      assert.deepEqual([record?.id, record?.queue, record?.status, record?.result, record?.attempts, record?.pid], [handle.id, queue, "done", "end", 1, process.pid]);
+      assert.ok((record?.endedAt ?? 0) >= (record?.startedAt ?? Number.POSITIVE_INFINITY));
+      assert.equal(await job.handle("never-published").state(), "unknown");
+    },
   },
 
-  async "a cancelled message does not run, and its waiter hears of it"({ task, consume, until, patienceMs }) {
-    const seen: number[] = [];
-    const job = task({ rpc: true, concurrency: 1 }, (n: number) => void seen.push(n));
-    const [first, waiting] = await job.pushMany([[1], [2]]);
-    const later = await job.publish([3], { delay: "1h" });
-    const heard = [waiting, later].map((handle) => rejection(handle?.waitResult({ timeout: patienceMs }) ?? Promise.resolve()));
-    assert.deepEqual([await waiting?.cancel(), await later.cancel()], [true, true]);
-    assert.deepEqual((await Promise.all(heard)).map(({ code, status }) => [code, status]), Array(2).fill(["CANCELLED", "cancelled"]));
-    await consume(job);
-    await first?.waitResult({ timeout: patienceMs });
-    await until("the queue is empty", async () => (await job.count()) === 0);
-    assert.deepEqual(seen, [1]);
+  "a cancelled message does not run, and its waiter hears of it": {
+    needs: ["ids"],
+    async run({ task, consume, until, patienceMs }) {
+      const seen: number[] = [];
+      const job = task({ rpc: true, concurrency: 1 }, (n: number) => void seen.push(n));
+      const [first, waiting] = await job.pushMany([[1], [2]]);
+      const later = await job.publish([3], { delay: "1h" });
+      const heard = [waiting, later].map((handle) => rejection(handle?.waitResult({ timeout: patienceMs }) ?? Promise.resolve()));
+      assert.deepEqual([await waiting?.cancel(), await later.cancel()], [true, true]);
+      assert.deepEqual((await Promise.all(heard)).map(({ code, status }) => [code, status]), Array(2).fill(["CANCELLED", "cancelled"]));
+      await consume(job);
+      await first?.waitResult({ timeout: patienceMs });
+      await until("the queue is empty", async () => (await job.count()) === 0);
+      assert.deepEqual(seen, [1]);
+    },
   },
 
-  async "what runs or has run cannot be cancelled"({ task, consume, until, patienceMs }) {
-    const door = gate();
-    const job = task({ rpc: true }, async () => {
-      await door.opened;
-      return 1;
-    });
-    await consume(job);
-    const handle = await job.push();
-    await until("it runs", async () => (await handle.state()) === "running");
-    assert.equal(await handle.cancel(), false);
-    door.open();
-    assert.equal(await handle.waitResult({ timeout: patienceMs }), 1);
-    assert.equal(await handle.cancel(), false);
+  "what runs or has run cannot be cancelled": {
+    needs: ["ids"],
+    async run({ task, consume, until, patienceMs }) {
+      const door = gate();
+      const job = task({ rpc: true }, async () => {
+        await door.opened;
+        return 1;
+      });
+      await consume(job);
+      const handle = await job.push();
+      await until("it runs", async () => (await handle.state()) === "running");
+      assert.equal(await handle.cancel(), false);
+      door.open();
+      assert.equal(await handle.waitResult({ timeout: patienceMs }), 1);
+      assert.equal(await handle.cancel(), false);
+    },
   },
 
   async "a run that takes too long fails with TimeoutError and its signal aborts"({ task, consume, patienceMs }) {

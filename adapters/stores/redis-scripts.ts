@@ -1,0 +1,101 @@
+/** What the Redis store does in one step on the server. Times are the server's own. */
+
+const now = "local t = redis.call('TIME'); local now = t[1] * 1000 + t[2] / 1000";
+
+/** name -> number of keys and text. `ARGV` are texts; "" stands for "none". */
+export const scripts = {
+  /** KEYS key; ARGV value, ttlMs, expected. Writes if the key holds what is expected. */
+  setEqual: {
+    keys: 1,
+    lua: `if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
+if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+return 1`,
+  },
+  /** KEYS key; ARGV by, ttlMs. */
+  increment: {
+    keys: 1,
+    lua: `local new = redis.call('EXISTS', KEYS[1]) == 0
+local value = redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
+if new and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return value`,
+  },
+  /** KEYS key; ARGV perMs, count, slackMs. Answers in how many ms the first of them is due; the key holds when the next would be. */
+  reserve: {
+    keys: 1,
+    lua: `${now}
+local per, count, slack = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local first = tonumber(redis.call('GET', KEYS[1]) or now)
+if first < now - slack then first = now - slack end
+local after = first + per * count
+redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(math.max(after - now, 0) + slack) + 1000)
+return string.format('%.3f', first - now)`,
+  },
+  /** KEYS lease, fence; ARGV owner, ttlMs. One fence for all leases: it grows, and leaves no key behind for each name. */
+  lease: {
+    keys: 2,
+    lua: `local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
+if held[1] and held[1] ~= ARGV[1] then return false end
+local fence = held[2] or redis.call('INCR', KEYS[2])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return tonumber(fence)`,
+  },
+  /** KEYS lease; ARGV owner. */
+  release: { keys: 1, lua: "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0" },
+  /** KEYS due, leased, payloads; ARGV id, dueInMs, payload, ... */
+  timersAdd: {
+    keys: 3,
+    lua: `${now}
+for i = 1, #ARGV, 3 do
+  redis.call('ZREM', KEYS[2], ARGV[i])
+  redis.call('ZADD', KEYS[1], string.format('%.3f', now + ARGV[i + 1]), ARGV[i])
+  redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])
+end`,
+  },
+  /** KEYS due, leased, payloads; ARGV limit, ttlMs. Answers the time to the next one ("" if none), then id, payload, ... */
+  timersLease: {
+    keys: 3,
+    lua: `${now}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])) do
+  redis.call('ZADD', KEYS[1], redis.call('ZSCORE', KEYS[2], id), id)
+  redis.call('ZREM', KEYS[2], id)
+end
+local answer = {''}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.3f', now), 'LIMIT', 0, ARGV[1])) do
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZADD', KEYS[2], string.format('%.3f', now + ARGV[2]), id)
+  answer[#answer + 1] = id
+  answer[#answer + 1] = redis.call('HGET', KEYS[3], id) or ''
+end
+for k = 1, 2 do
+  local first = redis.call('ZRANGE', KEYS[k], 0, 0, 'WITHSCORES')[2]
+  if first and (answer[1] == '' or first - now < tonumber(answer[1])) then answer[1] = string.format('%.3f', math.max(first - now, 0)) end
+end
+return answer`,
+  },
+  /** KEYS from, payloads; ARGV ids. Answers those that were there. From "leased" it acknowledges, from "due" it removes. */
+  timersTake: {
+    keys: 2,
+    lua: `local taken = {}
+for _, id in ipairs(ARGV) do
+  if redis.call('ZREM', KEYS[1], id) == 1 then redis.call('HDEL', KEYS[2], id); taken[#taken + 1] = id end
+end
+return taken`,
+  },
+  /** KEYS list; ARGV ttlMs, items ... */
+  append: {
+    keys: 1,
+    lua: `for i = 2, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
+  },
+  /** KEYS result; ARGV outcome, ttlMs. A list of one item, as Python's funboost has it; waiters hear of it with the outcome, if it is short. */
+  putResult: {
+    keys: 1,
+    lua: `redis.call('DEL', KEYS[1])
+redis.call('LPUSH', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PUBLISH', KEYS[1], #ARGV[1] < 16384 and ARGV[1] or '')`,
+  },
+} as const;
+
+export type ScriptName = keyof typeof scripts;

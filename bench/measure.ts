@@ -1,0 +1,80 @@
+/** Clocks and rounds: how one run is measured, and how several variants take turns. */
+import { orderOf } from "./pairs.ts";
+
+export interface Sample {
+  readonly perSecond: number;
+  /** CPU of this process for each job. */
+  readonly cpuUs: number;
+}
+
+/** Answers a function that ends the measurement of `jobs` jobs. */
+export function stopwatch(): (jobs: number) => Sample {
+  const cpuFrom = process.cpuUsage();
+  const from = performance.now();
+  return (jobs) => {
+    const seconds = (performance.now() - from) / 1000;
+    const { user, system } = process.cpuUsage(cpuFrom);
+    return { perSecond: jobs / seconds, cpuUs: (user + system) / jobs };
+  };
+}
+
+export interface Meter {
+  /** To be called by each run. */
+  readonly hit: () => void;
+  readonly calls: () => number;
+  /** From the first run to the last of `expected`, so that connecting is not measured. */
+  readonly done: Promise<Sample>;
+}
+
+export function meter(expected: number): Meter {
+  let calls = 0;
+  let stop: ReturnType<typeof stopwatch>;
+  let settle: (sample: Sample) => void;
+  const done = new Promise<Sample>((resolve) => (settle = resolve));
+  const hit = () => {
+    calls++;
+    if (calls === 1) stop = stopwatch();
+    else if (calls === expected) settle(stop(expected - 1));
+  };
+  return { hit, calls: () => calls, done };
+}
+
+/** `work` for each index, `lanes` at a time. */
+export async function inFlight(count: number, lanes: number, work: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+export function mustBe(what: string, got: number, wanted: number): void {
+  if (got !== wanted) throw new Error(`${what}: ${got}, must be ${wanted}. The figures would be worth nothing.`);
+}
+
+export interface RoundsOptions {
+  readonly rounds: number;
+  /** First rounds, which are not counted: the compiler and the caches settle in them. */
+  readonly warmUps: number;
+  readonly say: (text: string) => void;
+}
+
+/** Runs all variants once in each round, in changing order. */
+export async function interleave<Name extends string>(
+  variants: Readonly<Record<Name, () => Promise<Sample>>>,
+  { rounds, warmUps, say }: RoundsOptions,
+): Promise<Record<Name, Sample[]>> {
+  const names = Object.keys(variants) as Name[];
+  const samples = Object.fromEntries(names.map((name) => [name, [] as Sample[]])) as Record<Name, Sample[]>;
+  for (let round = -warmUps; round < rounds; round++) {
+    const took: string[] = [];
+    for (const name of orderOf(names, Math.max(0, round))) {
+      globalThis.gc?.(); // nobody pays for the garbage of the variant before
+      const sample = await variants[name]();
+      if (round >= 0) samples[name].push(sample);
+      took.push(`${name} ${Math.round(sample.perSecond)}/s`);
+    }
+    say(`${round < 0 ? "warm-up" : `round ${round + 1}/${rounds}`}: ${took.join(", ")}`);
+  }
+  return samples;
+}

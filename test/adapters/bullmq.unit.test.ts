@@ -1,0 +1,520 @@
+/** What only BullMQ and the Redis store can get wrong; all else is in the conformance kit. Needs REDIS_URL. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { createServer } from "node:net";
+import { Queue } from "bullmq";
+import { Redis } from "ioredis";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { bullmq } from "../../adapters/brokers/bullmq.ts";
+import { redisStore } from "../../adapters/stores/redis.ts";
+import { sleep } from "../../src/clock.ts";
+import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
+
+const url = process.env.REDIS_URL ?? "";
+const run = `t${process.pid}${Date.now().toString(36)}`;
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+let counter = 0;
+
+async function fresh(options: Record<string, unknown> = {}, leaseMs = 15_000): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
+  const broker = bullmq({ url, prefix: run });
+  ends.push(() => broker.close());
+  const name = `q${counter++}`;
+  return { broker, name, queue: await broker.open({ queue: name, options, leaseMs }) };
+}
+
+type Answer = (delivery: Delivery) => Settlement | Promise<Settlement>;
+async function consume(queue: BrokerQueue, answer: Answer, window = 1, signal = false) {
+  const seen: Delivery[] = [];
+  const settled: string[] = [];
+  const errors: Error[] = [];
+  const consumer: Consumer = await queue.consume(
+    async (delivery) => {
+      seen.push(delivery);
+      return answer(delivery);
+    },
+    { signal, onSettled: (delivery, how) => settled.push(`${delivery.id}:${how}`), onError: (error) => errors.push(error) },
+  );
+  consumer.setWindow(window);
+  return { seen, settled, errors, consumer };
+}
+const until = async (what: () => unknown, ms = 5_000) => {
+  for (let t = 0; t < ms; t += 5) {
+    if (await what()) return;
+    await sleep(5);
+  }
+  throw new Error(`did not happen: ${what}`);
+};
+const done = (): Settlement => ({ outcome: "done" });
+const bodies = (deliveries: readonly Delivery[]) => deliveries.map((each) => (each.body as { n: unknown }).n);
+const native = (name: string) => {
+  const queue = new Queue(name, { connection: { url } as never, prefix: run });
+  ends.push(() => queue.close());
+  return queue;
+};
+
+describe.skipIf(!url)("bullmq", () => {
+  afterAll(async () => {
+    const redis = new Redis(url);
+    const keys = await redis.keys(`${run}*`);
+    if (keys.length) await redis.del(...keys);
+    redis.disconnect();
+  });
+
+  it("delivers in order with id, attempt and time", async () => {
+    const { queue, name } = await fresh();
+    const published = await queue.publish([1, 2, 3].map((n) => ({ body: { n } })));
+    expect(published.map((each) => each.id)).toEqual(["1", "2", "3"]);
+    const { seen, settled } = await consume(queue, () => ({ outcome: "done", result: { ok: true } }));
+    await until(() => settled.length === 3);
+    expect(bodies(seen)).toEqual([1, 2, 3]);
+    expect(seen[0]).toMatchObject({ id: "1", attempt: 1, crashes: 0, ahead: false });
+    expect(Math.abs((seen[0]?.publishedAt ?? 0) - Date.now())).toBeLessThan(2_000);
+    expect(settled).toEqual(["1:applied", "2:applied", "3:applied"]);
+    const job = await native(name).getJob("2");
+    expect(job?.returnvalue).toEqual({ ok: true });
+    expect(job?.name).toBe(name);
+  });
+
+  it("carries any JSON body, and a result that is not JSON does not run again", async () => {
+    const { queue } = await fresh();
+    const all = ["text", null, [1], 5, { s: "日本 \u{1F600}" }, { big: "x".repeat(100_000) }];
+    await queue.publish(all.map((body) => ({ body: body as never })));
+    const loop: Record<string, unknown> = {};
+    loop.self = loop;
+    const { seen, settled } = await consume(queue, () => ({ outcome: "done", result: loop }), 10);
+    await until(() => settled.length === all.length);
+    expect(seen.map((each) => each.body)).toEqual(all);
+    expect(settled.every((each) => each.endsWith("applied"))).toBe(true);
+  });
+
+  it("retries with the core's delay, fails with the user's error", async () => {
+    const { queue, name } = await fresh();
+    await queue.publish([{ body: { n: 1 } }]);
+    const times: number[] = [];
+    const { seen, settled } = await consume(queue, ({ attempt }) => {
+      times.push(performance.now());
+      const error = new RangeError(`no ${attempt}`);
+      return attempt < 3 ? { outcome: "retry", error, delayMs: attempt === 1 ? 0 : 300 } : { outcome: "failed", error };
+    });
+    await until(() => settled.length === 3);
+    expect(seen.map((each) => each.attempt)).toEqual([1, 2, 3]);
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(295);
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeLessThan(500);
+    const job = await native(name).getJob("1");
+    expect(job?.failedReason).toBe("no 3");
+    expect(job?.attemptsMade).toBe(3);
+    expect(job?.stacktrace?.[2]).toContain("RangeError: no 3");
+    expect(await queue.state?.("1")).toBe("failed");
+    expect(settled).toEqual(["1:applied", "1:applied", "1:applied"]);
+  });
+
+  it("errors that mean something to BullMQ do not when a task throws them", async () => {
+    const { queue } = await fresh();
+    await queue.publish([{ body: { n: 1 } }]);
+    const names = ["UnrecoverableError", "DelayedError", "WaitingError"];
+    const { settled, seen } = await consume(queue, ({ attempt }) => {
+      const name = names[attempt - 1];
+      return name ? { outcome: "retry", error: Object.assign(new Error("x"), { name }), delayMs: 0 } : done();
+    });
+    await until(() => settled.length === 4);
+    expect(seen.map((each) => each.attempt)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("postponed goes behind what waits, attempt unchanged; returned goes to the front", async () => {
+    const { queue } = await fresh();
+    await queue.publish([1, 2, 3].map((n) => ({ body: { n } })));
+    let first = true;
+    let back = true;
+    const { seen, settled } = await consume(queue, ({ body }) => {
+      const { n } = body as { n: number };
+      if (n === 1 && first) {
+        first = false;
+        return { outcome: "postponed", delayMs: 0 };
+      }
+      if (n === 2 && back) {
+        back = false;
+        return { outcome: "returned" };
+      }
+      return done();
+    });
+    await until(() => settled.length === 5);
+    expect(bodies(seen)).toEqual([1, 2, 2, 3, 1]);
+    expect(seen.every((each) => each.attempt === 1 && each.crashes === 0)).toBe(true);
+  });
+
+  it("a bigger priority is sooner, none lies between, also for what waited before and for other publishers", async () => {
+    const { queue, broker, name } = await fresh();
+    const second = bullmq({ url, prefix: run });
+    ends.push(() => second.close());
+    const other = await second.open({ queue: name, options: {}, leaseMs: 15_000 });
+    await queue.publish([0, -5].map((priority) => ({ body: { n: priority }, priority })));
+    await other.publish([{ body: { n: "ahead" }, ahead: true }]);
+    await queue.publish([{ body: { n: 5 }, priority: 5 }, { body: { n: 7 }, priority: 7 }]);
+    await other.publish([{ body: { n: "late" } }]); // has not seen the mark yet
+    await sleep(160);
+    await other.publish([{ body: { n: "later" } }]);
+    await queue.publish([{ body: { n: 6 }, priority: 6 }]);
+    expect((await queue.peek?.(20))?.map((each) => (each.body as { n: unknown }).n)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
+    const { seen, settled } = await consume(queue, done);
+    await until(() => settled.length === 8);
+    expect(bodies(seen)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
+    expect(broker.features.priority).toBe(true);
+  });
+
+  it("ahead goes before all, last in first out, also after a retry with a delay", async () => {
+    const { queue } = await fresh();
+    await queue.publish([1, 2].map((n) => ({ body: { n } })));
+    await queue.publish([3, 4].map((n) => ({ body: { n }, ahead: true })));
+    await queue.publish([{ body: { n: 5 }, ahead: true, delayMs: 100 }]);
+    let stop = () => {};
+    const { seen, settled, consumer } = await consume(
+      queue,
+      ({ body, attempt }) => {
+        if ((body as { n: number }).n !== 4 || attempt > 1) return done();
+        stop();
+        return { outcome: "retry", error: new Error("x"), delayMs: 50 };
+      },
+      0,
+    );
+    stop = () => consumer.setWindow(0);
+    consumer.setWindow(1);
+    await until(() => settled.length === 1);
+    await sleep(300);
+    consumer.setWindow(1);
+    await until(() => settled.length === 6);
+    expect(seen.filter((each) => each.ahead).length).toBe(4);
+    const order = bodies(seen);
+    expect(order[0]).toBe(4);
+    expect(order.slice(1, 4).sort()).toEqual([3, 4, 5]);
+    expect(order.slice(-2)).toEqual([1, 2]);
+  });
+
+  it("a given id is published once", async () => {
+    const { queue } = await fresh();
+    const twice = await queue.publish([{ id: "a", body: { n: 1 } }, { body: { n: 2 } }, { id: "a", body: { n: 3 } }]);
+    expect(twice).toEqual([{ id: "a" }, { id: "2" }, { id: "a", existing: true }]);
+    expect(await queue.publish([{ id: "a", body: { n: 4 } }])).toEqual([{ id: "a", existing: true }]);
+    expect(await queue.count?.()).toEqual({ ready: 2, delayed: 0, running: 0 });
+    const { settled } = await consume(queue, done);
+    await until(() => settled.length === 2);
+    expect(await queue.publish([{ id: "a", body: { n: 4 } }])).toEqual([{ id: "a", existing: true }]);
+  });
+
+  it.each(["12", "", "0:x", "a:b", "wait", "meta"])("refuses the id %j", async (id) => {
+    const { queue } = await fresh();
+    await expect(queue.publish([{ body: {} }, { id, body: {} }])).rejects.toMatchObject({ code: "BAD_OPTION" });
+    expect((await queue.count?.())?.ready).toBe(0);
+  });
+
+  it("refuses queue names and options that it cannot take", async () => {
+    const { broker } = await fresh();
+    await expect(broker.open({ queue: "a:b", options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
+    await expect(broker.open({ queue: "", options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
+    await expect(broker.open({ queue: "a", options: { nope: 1 }, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_OPTION" });
+    expect(() => bullmq({ url: "http://user:secret@x" })).toThrow(/redis:\/\//);
+    expect(() => bullmq({ url: "http://user:secret@x" })).not.toThrow(/secret/);
+    expect(() => bullmq({ uri: "x" } as never)).toThrow(/uri/);
+  });
+
+  it("counts, peeks, states, cancels, reschedules, clears", async () => {
+    const { queue } = await fresh();
+    await queue.publish([1, 2, 3].map((n) => ({ body: { n } })));
+    await queue.publish([{ body: { n: 4 }, delayMs: 60_000 }, { id: "p", body: { n: 5 }, priority: -1 }]);
+    expect(await queue.count?.()).toEqual({ ready: 4, delayed: 1, running: 0 });
+    expect(await queue.state?.("4")).toBe("delayed");
+    expect(await queue.state?.("p")).toBe("waiting");
+    expect(await queue.state?.("nope")).toBe("unknown");
+    expect(await queue.cancel?.(["2", "nope", "p"])).toEqual(["2", "p"]);
+    expect(await queue.reschedule?.("4", { delayMs: 1 })).toBe(true);
+    expect(await queue.reschedule?.("1", { delayMs: 1 })).toBe(false);
+    const { seen, settled } = await consume(queue, async () => (await sleep(50), done()));
+    await until(() => seen.length === 1);
+    expect(await queue.cancel?.(["1"])).toEqual([]);
+    await until(() => settled.length === 3);
+    expect(bodies(seen)).toEqual([1, 3, 4]);
+    expect(await queue.cancel?.(["1"])).toEqual([]);
+    expect(await queue.state?.("1")).toBe("done");
+    const held = await consume(queue, () => new Promise<Settlement>((r) => setTimeout(() => r(done()), 300)));
+    await queue.publish([{ body: { n: 6 } }, { body: { n: 7 } }, { body: { n: 8 }, delayMs: 10_000 }]);
+    await until(async () => (await queue.count?.())?.running);
+    await queue.clear?.();
+    expect(await queue.count?.()).toMatchObject({ ready: 0, delayed: 0 });
+    await held.consumer.close();
+  });
+
+  it("pauses for every process", async () => {
+    const { queue } = await fresh();
+    await queue.setPaused?.(true);
+    expect(await queue.paused?.()).toBe(true);
+    await queue.publish([{ body: { n: 1 } }]);
+    const { seen, settled } = await consume(queue, done);
+    await sleep(100);
+    expect(seen.length).toBe(0);
+    expect((await queue.count?.())?.ready).toBe(1);
+    await queue.setPaused?.(false);
+    await until(() => settled.length === 1);
+  });
+
+  it("keeps to the window: raised while full, lowered, 0", async () => {
+    const { queue } = await fresh();
+    await queue.publish(Array.from({ length: 60 }, (_, n) => ({ body: { n } })));
+    const open: (() => void)[] = [];
+    const { seen, consumer, settled } = await consume(queue, () => new Promise<Settlement>((resolve) => open.push(() => resolve(done()))), 0);
+    await sleep(30);
+    expect(seen.length).toBe(0);
+    consumer.setWindow(2);
+    await until(() => seen.length === 2);
+    await sleep(30);
+    expect(seen.length).toBe(2);
+    const lags: number[] = [];
+    for (let n = 3; n <= 12; n++) {
+      const t = performance.now();
+      consumer.setWindow(n);
+      await new Promise<void>((resolve) => {
+        const check = () => (seen.length === n ? resolve() : setImmediate(check));
+        check();
+      });
+      lags.push(performance.now() - t);
+    }
+    expect(consumer.status().held.length).toBe(12);
+    expect(lags.sort((a, b) => a - b)[5]).toBeLessThan(30);
+    consumer.setWindow(5);
+    for (const end of open.splice(0, 7)) end();
+    await until(() => settled.length === 7);
+    await sleep(50);
+    expect(seen.length).toBe(12);
+    consumer.setWindow(0);
+    for (const end of open.splice(0)) end();
+    await until(() => settled.length === 12);
+    await sleep(50);
+    expect(seen.length).toBeLessThanOrEqual(13);
+    for (let i = 0; i < 50; i++) {
+      consumer.setWindow(0);
+      if (i % 3) await Promise.resolve();
+      consumer.setWindow(1 + (i % 3));
+      if (i % 2) await sleep(1);
+    }
+    consumer.setWindow(3);
+    const timer = setInterval(() => open.splice(0).forEach((end) => end()), 2);
+    await until(() => settled.length === 60);
+    clearInterval(timer);
+  });
+
+  it("close waits for what runs; force does not and leaves it to be delivered again", async () => {
+    const { queue } = await fresh({}, 600);
+    await queue.publish([{ body: { n: 1 } }]);
+    const slow = await consume(queue, async () => (await sleep(200), done()));
+    await until(() => slow.seen.length === 1);
+    await slow.consumer.close();
+    await slow.consumer.close();
+    expect(slow.settled).toEqual(["1:applied"]);
+    await queue.publish([{ body: { n: 2 } }]);
+    const stuck = await consume(queue, async () => (await sleep(900), done()));
+    await until(() => stuck.seen.length === 1);
+    const t = performance.now();
+    await stuck.consumer.close({ force: true });
+    expect(performance.now() - t).toBeLessThan(150);
+    const next = await consume(queue, done);
+    await until(() => next.settled.length === 1);
+    expect(next.seen[0]).toMatchObject({ id: "2", attempt: 1, crashes: 1 });
+    await until(() => stuck.settled.length === 1);
+    expect(stuck.settled).toEqual(["2:stale"]);
+  });
+
+  it("a job that was taken away ends as stale, once, and its signal aborts", async () => {
+    const { queue, name } = await fresh({}, 600);
+    const redis = new Redis(url);
+    ends.push(async () => redis.disconnect());
+    await queue.publish([1, 2, 3].map((n) => ({ body: { n } })));
+    const aborted: string[] = [];
+    const answers: Settlement[] = [done(), { outcome: "retry", error: new Error("x"), delayMs: 0 }, { outcome: "returned" }];
+    const { settled, errors } = await consume(
+      queue,
+      async ({ id, signal, body }) => {
+        signal?.addEventListener("abort", () => aborted.push(id));
+        await redis.del(`${run}:${name}:${id}:lock`, `${run}:${name}:${id}`);
+        await sleep(400);
+        return answers[(body as { n: number }).n - 1] as Settlement;
+      },
+      3,
+      true,
+    );
+    await until(() => settled.length === 3);
+    expect(settled.sort()).toEqual(["1:stale", "2:stale", "3:stale"]);
+    expect(aborted.sort()).toEqual(["1", "2", "3"]);
+    expect(errors).toEqual([]);
+  });
+
+  it("holds its lease while a run is longer than it", async () => {
+    const { queue } = await fresh({}, 500);
+    await queue.publish([{ body: { n: 1 } }]);
+    const one = await consume(queue, async () => (await sleep(2_000), done()));
+    const two = await consume(queue, done);
+    await until(() => one.settled.length + two.settled.length > 0);
+    expect(one.settled.length + two.seen.length).toBe(1);
+  });
+
+  it("does not carry the context of whoever consumed or published first", async () => {
+    const context = new AsyncLocalStorage<string>();
+    const { queue } = await context.run("caller", () => fresh());
+    const seen: (string | undefined)[] = [];
+    const { settled } = await context.run("caller", () => consume(queue, () => (seen.push(context.getStore()), done())));
+    await context.run("publisher", () => queue.publish([{ body: {} }]));
+    await until(() => settled.length === 1);
+    expect(seen).toEqual([undefined]);
+  });
+
+  it("passes BullMQ's options through, and foreign jobs are consumed", async () => {
+    const { queue, name } = await fresh({ job: { attempts: 7 }, worker: { removeOnComplete: { count: 0 } }, queue: {} });
+    await queue.publish([{ body: { n: 1 }, native: { keepLogs: 3 } }]);
+    expect((await native(name).getJob("1"))?.opts).toMatchObject({ attempts: 7, keepLogs: 3 });
+    await native(name).add("theirs", { n: 2 }, { attempts: 2 });
+    const { seen, settled } = await consume(queue, done);
+    await until(() => settled.length === 2);
+    expect(bodies(seen)).toEqual([1, 2]);
+    expect(await queue.state?.("1")).toBe("unknown");
+  });
+
+  it("says what is wrong with the server", async () => {
+    const open = (address: string) => {
+      const broker = bullmq({ url: address });
+      ends.push(() => broker.close());
+      return broker.open({ queue: "x", options: {}, leaseMs: 1_000 });
+    };
+    await expect(open("redis://:secret@127.0.0.1:1")).rejects.toMatchObject({ code: "BROKER_DOWN", message: expect.stringMatching(/\*\*\*@127.0.0.1:1.*ECONNREFUSED/) });
+    const refusing = await fakeRedis((command) => (command.includes("AUTH") || command.includes("HELLO") ? "-WRONGPASS invalid username-password pair\r\n" : "+OK\r\n"));
+    const refused = open(`redis://:secret@127.0.0.1:${refusing}`);
+    await expect(refused).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.not.stringContaining("secret") });
+    expect(JSON.stringify(await refused.catch((error) => ({ ...error.cause, message: error.cause.message })))).not.toContain("secret");
+    const info = "redis_version:4.0.9\r\nloading:0\r\n";
+    const old = await fakeRedis((command) => (command.includes("INFO") ? `$${info.length}\r\n${info}\r\n` : command.includes("HELLO") ? "-ERR unknown command `HELLO`\r\n" : "+OK\r\n"));
+    await expect(open(`redis://127.0.0.1:${old}`)).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.stringContaining("4.0.9") });
+    const silent = await fakeRedis(() => "");
+    const t = performance.now();
+    await expect(open(`redis://127.0.0.1:${silent}`)).rejects.toMatchObject({ code: "BROKER_DOWN" });
+    expect(performance.now() - t).toBeLessThan(5_000);
+  }, 15_000);
+});
+
+async function fakeRedis(answer: (command: string) => string): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (data) => {
+      for (const command of data.toString().toUpperCase().split(/(?=\*\d+\r\n)/)) socket.write(answer(command));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  ends.push(async () => server.close());
+  return (server.address() as { port: number }).port;
+}
+
+describe.skipIf(!url)("redis store", () => {
+  const open = () => {
+    const store = redisStore({ url, prefix: `${run}s${counter++}:` });
+    ends.push(() => store.close());
+    return store;
+  };
+
+  it("gets, sets on conditions, deletes, increments", async () => {
+    const store = open();
+    expect(await store.set([{ key: "a", value: "1", if: "absent" }, { key: "b", value: "2", ttlMs: 60 }])).toEqual([true, true]);
+    expect(await store.set([{ key: "a", value: "x", if: "absent" }, { key: "a", value: "3", if: { equals: "1" } }, { key: "a", value: "4", if: { equals: "1" } }])).toEqual([false, true, false]);
+    expect(await store.get(["a", "b", "c"])).toEqual(["3", "2", undefined]);
+    await sleep(90);
+    expect(await store.get(["b"])).toEqual([undefined]);
+    await store.delete(["a"]);
+    expect(await store.get(["a"])).toEqual([undefined]);
+    expect(await store.increment([{ key: "n", by: 2, ttlMs: 80 }, { key: "n", by: 3, ttlMs: 10_000 }])).toEqual([2, 5]);
+    await sleep(110);
+    expect(await store.increment([{ key: "n", by: -1 }])).toEqual([-1]);
+    expect(await store.get([])).toEqual([]);
+  });
+
+  it("reserves evenly spaced starts, over all who ask", async () => {
+    const store = open();
+    const options = { perMs: 50, count: 2, slackMs: 20 };
+    const [one, two] = await Promise.all([store.reserve("r", options), store.reserve("r", options)]);
+    const all = [...one, ...two];
+    expect(all[0]).toBe(0);
+    expect(all[3]).toBeGreaterThan(140);
+    expect(all[3]).toBeLessThanOrEqual(150);
+    await sleep(260);
+    const [now, then] = await store.reserve("r", options);
+    expect(now).toBe(0);
+    expect(then).toBeCloseTo(30, -1);
+  });
+
+  it("leases have one owner and a growing fence", async () => {
+    const store = open();
+    const first = await store.lease("l", "a", 80);
+    expect(await store.lease("l", "a", 80)).toEqual(first);
+    expect(await store.lease("l", "b", 80)).toBeNull();
+    await store.release("l", "b");
+    expect(await store.lease("l", "b", 80)).toBeNull();
+    await sleep(110);
+    const second = await store.lease("l", "b", 80);
+    expect(second?.fence).toBeGreaterThan(first?.fence ?? 0);
+    await store.release("l", "b");
+    expect((await store.lease("l", "a", 80))?.fence).toBeGreaterThan(second?.fence ?? 0);
+  });
+
+  it("timers are leased when due, again when the lease ends, and gone when acknowledged", async () => {
+    const { timers } = open();
+    await timers.add("q", [{ id: "a", dueInMs: 0, payload: "A" }, { id: "b", dueInMs: 40, payload: "B" }, { id: "c", dueInMs: 60_000, payload: "C" }]);
+    const first = await timers.lease("q", 10, 100);
+    expect(first.entries).toEqual([{ id: "a", payload: "A" }]);
+    expect(first.nextDueMs).toBeLessThanOrEqual(40);
+    expect(await timers.remove("q", ["a", "c"])).toEqual(["c"]);
+    expect(await timers.count("q")).toBe(2);
+    await sleep(130);
+    expect((await timers.lease("q", 10, 100)).entries.map((each) => each.id).sort()).toEqual(["a", "b"]);
+    await timers.add("q", [{ id: "b", dueInMs: 0, payload: "B2" }]);
+    await timers.ack("q", ["a", "b"]);
+    expect((await timers.lease("q", 10, 100)).entries).toEqual([{ id: "b", payload: "B2" }]);
+    await timers.clear("q");
+    expect(await timers.count("q")).toBe(0);
+    expect(await timers.lease("q", 10, 100)).toEqual({ entries: [] });
+  });
+
+  it("lists, notices", async () => {
+    const store = open();
+    await store.list.append("l", ["a", "b", "c"], 10_000);
+    expect(await store.list.read("l", 1, 5)).toEqual(["b", "c"]);
+    const heard: string[] = [];
+    const stop = await store.subscribe("c", (text) => heard.push(text));
+    await store.notify("c", "hello");
+    await until(() => heard.length === 1);
+    stop();
+    await sleep(20);
+    await store.notify("c", "nobody");
+    await sleep(30);
+    expect(heard).toEqual(["hello"]);
+  });
+
+  it("a result is heard by all who wait, before and after it is there", async () => {
+    const store = open();
+    const other = redisStore({ url, prefix: `${run}s${counter - 1}:` });
+    ends.push(() => other.close());
+    const { signal } = new AbortController();
+    const waits = [store.results.wait("q", "1", signal), store.results.wait("q", "1", signal), other.results.wait("q", "2", signal)];
+    await sleep(30);
+    await other.results.put("q", [{ id: "1", outcome: '"one"', ttlMs: 10_000 }, { id: "2", outcome: `"${"x".repeat(50_000)}"`, ttlMs: 10_000 }]);
+    const [a, b, c] = await Promise.all(waits);
+    expect([a, b, c?.length]).toEqual(['"one"', '"one"', 50_002]);
+    expect(await store.results.wait("q", "1", signal)).toBe('"one"');
+    expect(await store.results.get("q", ["1", "9"])).toEqual(['"one"', undefined]);
+    const aborter = new AbortController();
+    const lost = store.results.wait("q", "9", aborter.signal);
+    aborter.abort(new Error("enough"));
+    await expect(lost).rejects.toThrow("enough");
+  });
+
+  it("many waits at once, each with its own result", async () => {
+    const store = open();
+    const waits = Array.from({ length: 500 }, (_, i) => store.results.wait("q", `m${i}`, new AbortController().signal));
+    await store.results.put("q", Array.from({ length: 500 }, (_, i) => ({ id: `m${i}`, outcome: String(i), ttlMs: 10_000 })));
+    expect(await Promise.all(waits)).toEqual(Array.from({ length: 500 }, (_, i) => String(i)));
+  });
+});
