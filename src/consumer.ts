@@ -48,15 +48,21 @@ export async function consume(definition: Definition, { concurrency, ...rest }: 
   await takeOver(definition);
   const closed = { value: false };
   const entry: Closable = { definition, close: async () => void (closed.value = true) };
+  const keepAlive = setInterval(() => {}, 2 ** 30); // sockets are unref'd: a consuming process stays
+  const forget = () => {
+    clearInterval(keepAlive);
+    shared().consumers.delete(entry);
+  };
   shared().consumers.add(entry); // before the first await, so that two calls at once are seen
   try {
     const runtime = await insistOnOpening(definition, closed);
     const consumer = await start(runtime, concurrency ?? runtime.options.concurrency);
-    entry.close = ({ graceMs }) => consumer.close({ grace: graceMs });
+    const close: TaskConsumer["close"] = (options) => consumer.close(options).finally(forget);
+    entry.close = ({ graceMs }) => close({ grace: graceMs });
     if (shared().config.signals !== false) installSignalHandlers();
-    return { ...consumer, close: (options) => consumer.close(options).finally(() => shared().consumers.delete(entry)) };
+    return { ...consumer, close };
   } catch (error) {
-    shared().consumers.delete(entry);
+    forget();
     throw error;
   }
 }
@@ -124,7 +130,6 @@ async function start(runtime: Runtime, concurrency: number): Promise<TaskConsume
     flags.queue = paused;
     apply();
   });
-  const keepAlive = setInterval(() => {}, 2 ** 30); // sockets are unref'd: a consuming process stays
   let closing: Promise<void> | undefined;
   const finish = async (graceMs: number) => {
     flags.closing = true;
@@ -133,7 +138,6 @@ async function start(runtime: Runtime, concurrency: number): Promise<TaskConsume
       await drain(slots, opened, live, graceMs);
     } finally {
       await stopDuties();
-      clearInterval(keepAlive);
       await store?.release(`maintain:${options.queue}`, owner).catch(() => {});
     }
   };

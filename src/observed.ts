@@ -1,6 +1,7 @@
 /** Deadlines around the calls to an engine: none may hang its caller for ever. */
 import { clock } from "./clock.ts";
 import type { BrokerQueue } from "./contract/broker.ts";
+import type { Store } from "./contract/store.ts";
 import { FunboostError } from "./errors.ts";
 
 const callMs = 30_000;
@@ -15,12 +16,27 @@ export function deadline<T>(work: Promise<T>, ms: number, what: string, where: s
 
 type Call = (...args: never[]) => Promise<unknown>;
 
-/** Wraps a queue's calls with named deadlines. `publish` has its own, from `publishTimeout`; results wait as long as their caller. */
-export function observed(queue: BrokerQueue, where: string): BrokerQueue {
-  const wrapped: Record<string, unknown> = { ...queue };
-  for (const name of ["count", "clear", "peek", "setPaused", "paused", "cancel", "state", "reschedule"] as const) {
-    const call = queue[name] as Call | undefined;
-    if (call) wrapped[name] = (...args: never[]) => deadline(call.apply(queue, args), callMs, `${name}()`, where);
+/** The same object, with a deadline around each of the named calls that it has. */
+function within<T extends object>(target: T, names: readonly (keyof T & string)[], where: string): T {
+  const wrapped: Record<string, unknown> = { ...(target as Record<string, unknown>) };
+  for (const name of names) {
+    const call = target[name] as Call | undefined;
+    if (call) wrapped[name] = (...args: never[]) => deadline(call.apply(target, args), callMs, `${name}()`, where);
   }
-  return wrapped as unknown as BrokerQueue;
+  return wrapped as T;
+}
+
+/** `publish` has its own deadline, from `publishTimeout`; results wait as long as their caller. */
+export function observedQueue(queue: BrokerQueue, where: string): BrokerQueue {
+  return within(queue, ["count", "clear", "peek", "setPaused", "paused", "cancel", "state", "reschedule"], where);
+}
+
+export function observedStore(store: Store): Store {
+  const where = `${store.name} store`;
+  return {
+    ...within(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify", "subscribe"], where),
+    timers: within(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], where),
+    list: within(store.list, ["append", "read"], where),
+    results: within(store.results, ["put", "get"], where),
+  };
 }

@@ -7,7 +7,7 @@ import { FunboostError } from "./errors.ts";
 import { checkFeatures, openQueue } from "./features.ts";
 import { type Opened, shared } from "./global.ts";
 import { createLogger, type Logger } from "./log.ts";
-import { deadline, observed } from "./observed.ts";
+import { deadline, observedQueue, observedStore } from "./observed.ts";
 import { type Options, resolveOptions } from "./params.ts";
 
 export interface Runtime {
@@ -44,7 +44,7 @@ async function open(definition: Definition): Promise<Runtime> {
   const { broker, store } = await openBroker(brokerOf(definition));
   const openNamed = (queue: string) => {
     const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name).then((opened) => observed(opened, broker.name));
+    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name).then((opened) => observedQueue(opened, broker.name));
   };
   const queue = await openNamed(options.queue);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
@@ -74,7 +74,8 @@ export function openBroker(choice: string | Broker): Promise<Opened> {
 async function connect(choice: string | Broker): Promise<Opened> {
   const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
   const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
-  return { broker, store: own ?? shared().config.store };
+  const store = own ?? shared().config.store;
+  return { broker, store: store && observedStore(store) };
 }
 
 async function loadBroker(name: string): Promise<Broker> {

@@ -80,6 +80,7 @@ async function build(where: string, { url, connection }: RedisSource, use: Redis
     lazyConnect: true,
     replyMapping: "legacy", // the shapes that BullMQ and our scripts read
     connectTimeout: connectTimeoutMs,
+    disconnectTimeout: 200,
     // 0: what is under way when the connection breaks fails at once; it is never sent a second time.
     maxRetriesPerRequest: use === "commands" ? 0 : null,
     enableAutoPipelining: pipelined && use === "commands",

@@ -10,10 +10,11 @@ export interface Lane {
   readonly rank: number;
   /** The feature that it stands for. */
   readonly feature?: "ahead" | "priority";
+  /** The main queue takes what no other does. */
   takes(message: Message): boolean;
 }
 
-const main: Lane = { suffix: "", rank: 0, takes: () => true };
+const main: Lane = { suffix: "", rank: 0, takes: () => false };
 
 /** What was made here: lanes of two features over one broker are one row, because what is ahead goes before every priority. */
 const laned = new WeakMap<Broker, { readonly base: Broker; readonly lanes: readonly Lane[] }>();

@@ -1,0 +1,25 @@
+/** How the conformance kit makes a broker without features over a store: all that it is asked for is emulated. */
+import { memoryStore } from "../../adapters/stores/memory.ts";
+import { redisStore } from "../../adapters/stores/redis.ts";
+import { sqliteStore } from "../../adapters/stores/sqlite.ts";
+import type { Broker, Store } from "../../src/contract/index.ts";
+import { bareBroker } from "../support/bare-broker.ts";
+
+function storeOf(settings: Readonly<Record<string, string>>): Store {
+  if (settings.store === "redis" && settings.REDIS_URL) return redisStore({ url: settings.REDIS_URL });
+  if (settings.store === "sqlite" && settings.file) return sqliteStore({ file: settings.file });
+  return memoryStore();
+}
+
+export function create(settings: Readonly<Record<string, string>>): Broker {
+  const broker = bareBroker();
+  const store = storeOf(settings);
+  return {
+    ...broker,
+    store: async () => store,
+    async close() {
+      await broker.close();
+      await store.close();
+    },
+  };
+}
