@@ -114,12 +114,16 @@ function consumingMembers(definition: Definition) {
 }
 
 function asItems({ params }: Definition, listOfArgs: readonly (readonly unknown[])[]): PublishItem[] {
-  if (!Array.isArray(listOfArgs)) throw new FunboostError("BAD_ARGS", `pushMany() takes a list of argument lists, got ${describe(listOfArgs)}.`, { where: params.queue });
+  if (!Array.isArray(listOfArgs))
+    throw new FunboostError("BAD_ARGS", `pushMany() takes a list of argument lists, got ${describe(listOfArgs)}.`, { where: params.queue });
   return listOfArgs.map((args) => ({ args }));
 }
 
 function checkedArgs({ params }: Definition, args: readonly unknown[]): readonly unknown[] {
-  if (!Array.isArray(args)) throw new FunboostError("BAD_ARGS", `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`, { where: params.queue });
+  if (!Array.isArray(args))
+    throw new FunboostError("BAD_ARGS", `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`, {
+      where: params.queue,
+    });
   return args;
 }
 

@@ -66,7 +66,14 @@ export function repeat(ms: number, work: () => Promise<void>, onError: (error: u
   let running: Promise<void> = Promise.resolve();
   let cancel = () => {};
   const arm = () => {
-    cancel = clock.after(jittered(ms), () => (running = work().catch(onError).then(() => (stopped ? undefined : arm()))), { unref: true });
+    cancel = clock.after(
+      jittered(ms),
+      () =>
+        (running = work()
+          .catch(onError)
+          .then(() => (stopped ? undefined : arm()))),
+      { unref: true },
+    );
   };
   arm();
   return () => {

@@ -1,5 +1,5 @@
 /** consumeAll(): every task of a process under one roof, with its health. */
-import { consume, type ConsumerStatus, type TaskConsumer } from "./consumer.ts";
+import { type ConsumerStatus, consume, type TaskConsumer } from "./consumer.ts";
 import { allDefinitions, type Definition } from "./definition.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
@@ -48,7 +48,8 @@ async function healthOf(consumer: TaskConsumer, definition: Definition): Promise
 
 function definitionOf(task: object): Definition {
   const found = allDefinitions().find((each) => each.task === task);
-  if (!found) throw new FunboostError("BAD_OPTION", `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`);
+  if (!found)
+    throw new FunboostError("BAD_OPTION", `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`);
   return found;
 }
 

@@ -1,16 +1,17 @@
 /** Consuming one task's queue in this process. */
-import { clock, repeat, sleep } from "./clock.ts";
-import type { Consumer, Delivery } from "./contract/broker.ts";
+import { clock, sleep } from "./clock.ts";
+import type { BrokerQueue, Consumer, Delivery } from "./contract/broker.ts";
 import { createRate } from "./controls/rate.ts";
 import { type Definition, sameBroker } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { describe, FunboostError, isFunboostError, toError } from "./errors.ts";
+import { startDuties } from "./duties.ts";
+import { describe, FunboostError, isFunboostError } from "./errors.ts";
 import { type Closable, shared } from "./global.ts";
 import { createRunner } from "./run.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 import { installSignalHandlers } from "./shutdown.ts";
 import { createSlots, type Slots } from "./slots.ts";
-import { createTrouble } from "./trouble.ts";
+import { createTrouble, type Trouble } from "./trouble.ts";
 
 export interface ConsumeOptions {
   /** Runs at once in this process; the task's own value when absent. */
@@ -39,7 +40,6 @@ export interface ConsumerStatus {
 
 const tooLate = "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
 const defaultGraceMs = 30_000;
-const flagPollMs = 380; // with its jitter below the 500 ms in which a pause is in force
 
 export async function consume(definition: Definition, { concurrency, ...rest }: ConsumeOptions = {}): Promise<TaskConsumer> {
   const [unknown] = Object.keys(rest);
@@ -68,7 +68,8 @@ export async function consume(definition: Definition, { concurrency, ...rest }: 
 }
 
 export function checkConcurrency(n: unknown): asserts n is number {
-  if (!Number.isInteger(n) || (n as number) < 1 || (n as number) > 100_000) throw new FunboostError("BAD_OPTION", `concurrency must be a whole number from 1 to 100000, got ${describe(n)}.`);
+  if (!Number.isInteger(n) || (n as number) < 1 || (n as number) > 100_000)
+    throw new FunboostError("BAD_OPTION", `concurrency must be a whole number from 1 to 100000, got ${describe(n)}.`);
 }
 
 /** Two functions that consume one queue are a mistake; the same function defined again (hot reload) replaces the older. */
@@ -78,7 +79,10 @@ async function takeOver(definition: Definition): Promise<void> {
   const reloaded = other.definition !== definition && other.definition.fn?.name && other.definition.fn.name === definition.fn?.name;
   if (!reloaded) {
     const who = other.definition === definition ? "this task" : `another function, ${other.definition.fn?.name || "(anonymous)"}`;
-    throw new FunboostError("TWO_CONSUMERS", `Queue "${definition.params.queue}" is consumed already, by ${who}. Close that consumer first, or give each function its own queue.`);
+    throw new FunboostError(
+      "TWO_CONSUMERS",
+      `Queue "${definition.params.queue}" is consumed already, by ${who}. Close that consumer first, or give each function its own queue.`,
+    );
   }
   shared().consumers.delete(other);
   await other.close({ graceMs: defaultGraceMs });
@@ -100,8 +104,15 @@ async function insistOnOpening(definition: Definition, closed: { value: boolean 
   }
 }
 
+/** What may keep a consumer from starting runs. */
+interface Flags {
+  here: boolean;
+  queue: boolean;
+  closing: boolean;
+}
+
 async function start(runtime: Runtime, concurrency: number): Promise<TaskConsumer> {
-  const { options, queue, store } = runtime;
+  const { options, queue } = runtime;
   const live = new Set<AbortController>();
   const trouble = createTrouble(runtime.definition, runtime.log);
   let engine: Consumer | undefined;
@@ -113,55 +124,71 @@ async function start(runtime: Runtime, concurrency: number): Promise<TaskConsume
     run: createRunner(runtime, live),
     setWindow: (n) => engine?.setWindow(n),
   });
-  const flags = { here: false, queue: queue.paused ? await queue.paused() : false, closing: false };
-  const apply = () => slots.setOpen(!flags.here && !flags.queue && !flags.closing);
-  apply();
+  const flags: Flags = { here: false, queue: (await queue.paused?.()) ?? false, closing: false };
+  const set = (change: Partial<Flags>) => {
+    Object.assign(flags, change);
+    slots.setOpen(!flags.here && !flags.queue && !flags.closing);
+  };
+  set({});
+  engine = await queue.consume(...listeners(runtime, slots, trouble));
+  slots.refreshWindow();
+  const stopDuties = startDuties(runtime, engine, trouble.report, (paused) => set({ queue: paused }));
+  return consumerOf(runtime, { slots, engine, live, flags, set, stopDuties });
+}
+
+function listeners({ options, log }: Runtime, slots: Slots, trouble: Trouble): Parameters<BrokerQueue["consume"]> {
   const handler = (delivery: Delivery) => {
     trouble.over();
     return slots.handle(delivery);
   };
   const onSettled = (delivery: Delivery, how: "applied" | "stale") => {
-    if (how === "stale") runtime.log.warn({ queue: options.queue, taskId: delivery.id }, tooLate);
+    if (how === "stale") log.warn({ queue: options.queue, taskId: delivery.id }, tooLate);
   };
-  const opened = await queue.consume(handler, { signal: false, onSettled, onError: trouble.report });
-  engine = opened;
-  slots.refreshWindow();
-  const stopDuties = startDuties(runtime, opened, trouble.report, (paused) => {
-    flags.queue = paused;
-    apply();
-  });
+  return [handler, { signal: false, onSettled, onError: trouble.report }];
+}
+
+interface Parts {
+  readonly slots: Slots;
+  readonly engine: Consumer;
+  readonly live: Set<AbortController>;
+  readonly flags: Readonly<Flags>;
+  set(change: Partial<Flags>): void;
+  stopDuties(): Promise<void>;
+}
+
+function consumerOf(runtime: Runtime, parts: Parts): TaskConsumer {
+  const { slots, engine, flags, set } = parts;
   let closing: Promise<void> | undefined;
-  const finish = async (graceMs: number) => {
-    flags.closing = true;
-    apply();
-    try {
-      await drain(slots, opened, live, graceMs);
-    } finally {
-      await stopDuties();
-      await store?.release(`maintain:${options.queue}`, owner).catch(() => {});
-    }
-  };
   return {
-    pause: () => {
-      flags.here = true;
-      apply();
-    },
-    resume: () => {
-      flags.here = false;
-      apply();
-    },
+    pause: () => set({ here: true }),
+    resume: () => set({ here: false }),
     setConcurrency: (n) => {
       checkConcurrency(n);
       slots.setLimit(n);
     },
-    status: () => statusOf(runtime, slots, opened, flags.here || flags.queue),
-    close: ({ grace = defaultGraceMs } = {}) => (closing ??= finish(durationMs(grace, "grace"))),
+    status: () => statusOf(runtime, slots, engine, flags.here || flags.queue),
+    close: ({ grace = defaultGraceMs } = {}) => (closing ??= finish(parts, durationMs(grace, "grace"))),
   };
+}
+
+async function finish({ slots, engine, live, set, stopDuties }: Parts, graceMs: number): Promise<void> {
+  set({ closing: true });
+  try {
+    await drain(slots, engine, live, graceMs);
+  } finally {
+    await stopDuties();
+  }
 }
 
 function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: boolean): ConsumerStatus {
   const { held, lastFetchAt } = engine.status();
-  return { queue: options.queue, running: slots.running, held: held.length, paused, sinceFetchMs: lastFetchAt === undefined ? undefined : clock.monotonic() - lastFetchAt };
+  return {
+    queue: options.queue,
+    running: slots.running(),
+    held: held.length,
+    paused,
+    sinceFetchMs: lastFetchAt === undefined ? undefined : clock.monotonic() - lastFetchAt,
+  };
 }
 
 /** Runs finish within the grace time; then their signals abort, and what still runs is left to be redelivered. */
@@ -182,31 +209,3 @@ async function within(work: Promise<void>, ms: number): Promise<boolean> {
     stop.abort();
   }
 }
-
-/** Leases, rescue and flags, each on its own clock. Adapters keep no such timers. */
-function startDuties(runtime: Runtime, engine: Consumer, onError: (error: Error) => void, onPaused: (paused: boolean) => void): () => Promise<void> {
-  const { queue, leaseMs, store, options } = runtime;
-  const failed = (error: unknown) => onError(toError(error));
-  const stop = new AbortController();
-  const duties: (() => Promise<void>)[] = [];
-  if (engine.renew) duties.push(repeat(leaseMs / 4, async () => engine.renew?.(), failed)); // with its jitter every third of a lease at the latest
-  if (queue.maintain) {
-    duties.push(
-      repeat(
-        leaseMs / 4,
-        async () => {
-          if (!store || (await store.lease(`maintain:${options.queue}`, owner, leaseMs / 2))) await queue.maintain?.(stop.signal);
-        },
-        failed,
-      ),
-    );
-  }
-  if (queue.paused) duties.push(repeat(flagPollMs, async () => onPaused((await queue.paused?.()) ?? false), failed));
-  return async () => {
-    stop.abort();
-    await Promise.all(duties.map((end) => end()));
-  };
-}
-
-/** Leases belong to a process, never to a host name. */
-const owner = `${process.pid}-${Math.random().toString(36).slice(2)}`;

@@ -9,11 +9,18 @@ import { type Runtime, resolve } from "./runtime.ts";
 /** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
 export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error: Error): Promise<boolean> {
   const { options, log } = runtime;
-  const body = deadLetterBody(delivery.body, { reason: `${error.name}: ${error.message}`, attempts: delivery.attempt, queue: options.queue, error: serializeError(error) });
+  const body = deadLetterBody(delivery.body, {
+    reason: `${error.name}: ${error.message}`,
+    attempts: delivery.attempt,
+    queue: options.queue,
+    error: serializeError(error),
+  });
   try {
     const dead = await runtime.deadLetters();
     // The old id travels in the body: engines that number their own jobs refuse one of their own kind.
-    await dead.publish([{ body: stampExtra(body, { id: readExtra(body)?.id ?? delivery.id, ...(delivery.publishedAt ? { publishedAt: delivery.publishedAt } : {}) }) }]);
+    await dead.publish([
+      { body: stampExtra(body, { id: readExtra(body)?.id ?? delivery.id, ...(delivery.publishedAt ? { publishedAt: delivery.publishedAt } : {}) }) },
+    ]);
     return true;
   } catch (cause) {
     log.error({ queue: options.queue, taskId: delivery.id, error: cause }, "cannot publish to the dead-letter queue; the message stays");

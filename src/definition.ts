@@ -29,7 +29,13 @@ export function define(params: TaskParams, fn: AnyFunction | undefined): Definit
 /** Without a function names come from `params`; without those, arguments go by position under made-up names. */
 function publisherSignature({ params }: TaskParams): Signature {
   if (params === "object") return { kind: "object", names: [], rest: false, required: 1 };
-  if (params) return { kind: "named", names: params.map((name) => name.replace(/\?$/, "").replace(/^\.\.\./, "")), rest: params.at(-1)?.startsWith("...") ?? false, required: 0 };
+  if (params)
+    return {
+      kind: "named",
+      names: params.map((name) => name.replace(/\?$/, "").replace(/^\.\.\./, "")),
+      rest: params.at(-1)?.startsWith("...") ?? false,
+      required: 0,
+    };
   return { kind: "positional", names: ["args"], rest: true, required: 0 };
 }
 
@@ -55,9 +61,14 @@ export function brokerName(broker: string | Broker): string {
 }
 
 export function findDefinition(queue: string, broker?: string | Broker): Definition | undefined {
-  const found = (shared().definitions.get(queue) ?? []).filter((each) => broker === undefined || brokerOf(each) === broker || brokerName(brokerOf(each)) === broker);
+  const found = (shared().definitions.get(queue) ?? []).filter(
+    (each) => broker === undefined || brokerOf(each) === broker || brokerName(brokerOf(each)) === broker,
+  );
   if (found.length > 1) {
-    throw new FunboostError("BAD_OPTION", `Several tasks are defined on queue "${queue}", on ${found.map((each) => brokerName(brokerOf(each))).join(", ")}. Say which broker.`);
+    throw new FunboostError(
+      "BAD_OPTION",
+      `Several tasks are defined on queue "${queue}", on ${found.map((each) => brokerName(brokerOf(each))).join(", ")}. Say which broker.`,
+    );
   }
   return found[0];
 }

@@ -109,7 +109,9 @@ async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, sig
   // any() instead of a listener on the caller's signal: hundreds of waits may share one.
   const stop = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
   // Not unref'd: the process stays for as long as somebody waits.
-  const cancel = clock.after(timeoutMs, () => late.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)));
+  const cancel = clock.after(timeoutMs, () =>
+    late.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)),
+  );
   try {
     const text = runtime.queue.result ? await runtime.queue.result(id, stop) : await runtime.store?.results.wait(queue, id, stop);
     return (typeof text === "string" ? JSON.parse(text) : text) as Outcome;
@@ -134,7 +136,8 @@ async function cancelled({ store, options, definition }: Runtime, id: string): P
  */
 export async function waitAll<R>(handles: readonly Handle<R>[], options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {}): Promise<R[]> {
   const { onFailure = "leave", ...wait } = options;
-  if (onFailure !== "leave" && onFailure !== "cancel") throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
+  if (onFailure !== "leave" && onFailure !== "cancel")
+    throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
   const stop = new AbortController();
   const signal = wait.signal ? AbortSignal.any([wait.signal, stop.signal]) : stop.signal;
   try {
@@ -160,8 +163,11 @@ export async function* asCompleted<R>(handles: readonly Handle<R>[], options: Wa
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   let wake = () => {};
   for (const handle of handles) {
-    waitOutside(handle, { ...options, signal })
-      .then((value): Completed<R> => ({ handle, value }), (error: Error): Completed<R> => ({ handle, error }))
+    void waitOutside(handle, { ...options, signal })
+      .then(
+        (value): Completed<R> => ({ handle, value }),
+        (error: Error): Completed<R> => ({ handle, error }),
+      )
       .then((done) => {
         ended.push(done);
         wake();

@@ -19,8 +19,10 @@ export interface WaitIdleOptions {
 export async function waitIdle(definition: Definition, { quietFor = 100, timeout, signal }: WaitIdleOptions = {}): Promise<void> {
   const { queue, brokerName } = await resolve(definition);
   const name = definition.params.queue;
-  if (!queue.features.exactCount) throw new FunboostError("UNSUPPORTED", "cannot count exactly, so waitIdle() could not tell when a queue is idle.", { where: brokerName });
-  if (currentRun()?.queue === name) throw new FunboostError("UNSUPPORTED", "waitIdle() inside a task of the same queue would wait for itself.", { where: name });
+  if (!queue.features.exactCount)
+    throw new FunboostError("UNSUPPORTED", "cannot count exactly, so waitIdle() could not tell when a queue is idle.", { where: brokerName });
+  if (currentRun()?.queue === name)
+    throw new FunboostError("UNSUPPORTED", "waitIdle() inside a task of the same queue would wait for itself.", { where: name });
   const quietMs = durationMs(quietFor, "quietFor");
   const endsAt = timeout === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() + durationMs(timeout, "timeout");
   const idle = async () => {

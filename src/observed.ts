@@ -9,7 +9,9 @@ const callMs = 30_000;
 /** Rejects with BROKER_DOWN when `work` takes longer than `ms`. The timer keeps the process alive while the call is under way. */
 export function deadline<T>(work: Promise<T>, ms: number, what: string, where: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is the server up and reachable?`, { where })));
+    const cancel = clock.after(ms, () =>
+      reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is the server up and reachable?`, { where })),
+    );
     work.then(resolve, reject).finally(cancel);
   });
 }

@@ -39,7 +39,14 @@ export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R
   const code = outcome.status === "expired" ? "EXPIRED" : outcome.status === "cancelled" ? "CANCELLED" : "TASK";
   const text = error ? `: ${error.name}: ${error.message}` : "";
   const { status, id: taskId, queue, attempts } = outcome;
-  throw new TaskError(`Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`, { code, status, taskId, queue, attempts, cause });
+  throw new TaskError(`Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`, {
+    code,
+    status,
+    taskId,
+    queue,
+    attempts,
+    cause,
+  });
 }
 
 const endings: Record<FinalStatus, string> = {

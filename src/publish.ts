@@ -46,7 +46,9 @@ const chunk = 1_000;
 function listed(definition: Definition, item: PublishItem, index: number): Message {
   const { args, ...options } = item ?? {};
   if (!Array.isArray(args)) {
-    throw new FunboostError("BAD_ARGS", `item ${index} of the list needs "args": a list of arguments; got ${describe(args)}.`, { where: definition.params.queue });
+    throw new FunboostError("BAD_ARGS", `item ${index} of the list needs "args": a list of arguments; got ${describe(args)}.`, {
+      where: definition.params.queue,
+    });
   }
   return toMessage(definition, args, Object.keys(options).length > 0 ? options : undefined);
 }
@@ -83,14 +85,22 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
   try {
     return await deadline(queue.publish(messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
   } catch (error) {
-    throw publishError(toError(error), runtime, before.map(({ id }) => id), messages.length);
+    throw publishError(
+      toError(error),
+      runtime,
+      before.map(({ id }) => id),
+      messages.length,
+    );
   }
 }
 
 function publishError(cause: Error, { options, brokerName }: Runtime, before: readonly string[], unsure: number): Error {
   if (isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // refused before anything was sent
   const accepted = [...before, ...((cause as Partial<PublishError>).accepted ?? [])];
-  const known = accepted.length === 0 ? "None is known to be accepted" : `Accepted: ${accepted.length <= 20 ? accepted.join(", ") : `${accepted.length} ids, see error.accepted`}`;
+  const known =
+    accepted.length === 0
+      ? "None is known to be accepted"
+      : `Accepted: ${accepted.length <= 20 ? accepted.join(", ") : `${accepted.length} ids, see error.accepted`}`;
   const text = `queue "${options.queue}": ${unsure} ${unsure === 1 ? "message was" : "messages were"} not confirmed. ${known}. ${cause.message}`;
   return new PublishError(text, accepted, { cause, where: brokerName });
 }

@@ -23,7 +23,10 @@ type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
 export function publisher<F>(params: PublisherParams): Publisher<F> {
   checkParams(params);
   for (const name of Object.keys(params)) {
-    if (!allowed.includes(name)) throw new FunboostError("BAD_OPTION", `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`, { where: params.queue });
+    if (!allowed.includes(name))
+      throw new FunboostError("BAD_OPTION", `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`, {
+        where: params.queue,
+      });
   }
   return publishingMembers(define(params, undefined)) as unknown as Publisher<F>;
 }

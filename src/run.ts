@@ -182,7 +182,17 @@ type Ending = Pick<Outcome, "status" | "result" | "error" | "lostAt">;
 async function keep(runtime: Runtime, { delivery, startedAt }: Attempt, ending: Ending): Promise<void> {
   const { options, store } = runtime;
   const { id, attempt: attempts, publishedAt } = delivery;
-  const outcome: Outcome = { id, queue: options.queue, ...ending, attempts, startedAt, endedAt: clock.now(), host, pid: process.pid, ...(publishedAt === undefined ? {} : { publishedAt }) };
+  const outcome: Outcome = {
+    id,
+    queue: options.queue,
+    ...ending,
+    attempts,
+    startedAt,
+    endedAt: clock.now(),
+    host,
+    pid: process.pid,
+    ...(publishedAt === undefined ? {} : { publishedAt }),
+  };
   const entry = { id, outcome: JSON.stringify(outcome), ttlMs: options.rpc?.ttlMs ?? 1_800_000 };
   await insisting(runtime, async () => store?.results.put(options.queue, [entry]));
 }

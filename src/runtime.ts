@@ -38,7 +38,8 @@ export function resolve(definition: Definition): Promise<Runtime> {
 async function open(definition: Definition): Promise<Runtime> {
   const state = shared();
   state.used = true;
-  if (state.shuttingDown) throw new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${definition.params.queue}" can no longer be used in this process.`);
+  if (state.shuttingDown)
+    throw new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${definition.params.queue}" can no longer be used in this process.`);
   const { config } = state;
   const options = resolveOptions(definition.params, config.defaults ?? {});
   const { broker, store } = await openBroker(brokerOf(definition));
@@ -83,7 +84,10 @@ async function loadBroker(name: string): Promise<Broker> {
   const load = catalog[name];
   if (!load) {
     const known = Object.keys(catalog);
-    const advice = known.length > 0 ? `Known: ${known.join(", ")}.` : 'Brokers are known by name only with "funboost"; with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
+    const advice =
+      known.length > 0
+        ? `Known: ${known.join(", ")}.`
+        : 'Brokers are known by name only with "funboost"; with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
     throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
   }
   const factory = await load();
@@ -102,6 +106,9 @@ export async function checkDefinitions(definitions: readonly Definition[]): Prom
   if (errors.length === 1) throw errors[0]?.error;
   if (errors.length > 1) {
     const lines = errors.map(({ definition, error }) => `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`);
-    throw new AggregateError(errors.map(({ error }) => error), `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`);
+    throw new AggregateError(
+      errors.map(({ error }) => error),
+      `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
+    );
   }
 }

@@ -8,6 +8,7 @@
 import { clock } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Rate } from "./controls/rate.ts";
+import { updateWindow, type WindowState } from "./window.ts";
 
 /** A run under way, as far as slots are concerned. */
 export interface Ended {
@@ -41,194 +42,193 @@ export interface Slots {
   refreshWindow(): void;
   /** Closed: nothing starts, what waits here is returned. */
   setOpen(open: boolean): void;
-  readonly running: number;
+  /** Runs under way, suspended ones included. */
+  running(): number;
   /** Settles when nothing runs. */
   idle(): Promise<void>;
 }
 
 const returned: Settlement = { outcome: "returned" };
+/** How long a delivery stays away that may not start while others are suspended. */
+const postponedMs = 250;
+
+interface State extends SlotsOptions, WindowState {
+  readonly ahead: Waiting[];
+  readonly waiting: Waiting[];
+  /** Suspended runs whose wait has ended. */
+  readonly resuming: (() => void)[];
+  readonly idlers: (() => void)[];
+  /** A delivery that has twice lost its process: it runs with nothing beside it. */
+  alone: Waiting | undefined;
+  aloneStarted: boolean;
+  timed: boolean;
+}
 
 export function createSlots(options: SlotsOptions): Slots {
-  const { maxSuspended, rate } = options;
-  const ahead: Waiting[] = [];
-  const waiting: Waiting[] = [];
-  const resuming: (() => void)[] = [];
-  const idlers: (() => void)[] = [];
-  let limit = options.limit;
-  let open = true;
-  let running = 0;
-  let suspended = 0;
-  /** A delivery that has twice lost its process: it runs with nothing beside it. */
-  let alone: Waiting | undefined;
-  let aloneStarted = false;
-  let sentWindow = -1;
-  let sending = false;
-  let cancelTimer: (() => void) | undefined;
+  const state: State = {
+    ...options,
+    ahead: [],
+    waiting: [],
+    resuming: [],
+    idlers: [],
+    open: true,
+    running: 0,
+    suspended: 0,
+    alone: undefined,
+    aloneStarted: false,
+    sentWindow: -1,
+    sendingWindow: false,
+    timed: false,
+  };
+  return {
+    handle: (delivery) => handle(state, delivery),
+    setLimit(n) {
+      state.limit = n;
+      pump(state);
+    },
+    setOpen: (open) => setOpen(state, open),
+    refreshWindow() {
+      state.sentWindow = -1;
+      updateWindow(state);
+    },
+    running: () => state.running + state.suspended,
+    idle: () => (isIdle(state) ? Promise.resolve() : new Promise((wake) => state.idlers.push(wake))),
+  };
+}
 
-  function mayStart(delivery: Delivery): boolean {
-    if (!open || running >= limit || resuming.length > 0) return false;
-    if (alone) return running === 0 && (aloneStarted ? delivery.ahead === true : delivery === alone.delivery);
-    return delivery.ahead === true || suspended < maxSuspended;
-  }
+function handle(state: State, delivery: Delivery): Promise<Settlement> {
+  const { rate, ahead, waiting, limit } = state;
+  if ((delivery.crashes ?? 0) >= 2 && !isChildOfAlone(state, delivery)) return handleAlone(state, delivery);
+  if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take() === 0)) return begin(state, delivery);
+  if (!state.open || (state.alone && !delivery.ahead)) return Promise.resolve(returned);
+  const full = !delivery.ahead && state.suspended >= state.maxSuspended && waiting.length >= limit;
+  if (full) return Promise.resolve({ outcome: "postponed", delayMs: postponedMs }); // behind what waits, where its children may be
+  return new Promise((settle) => {
+    (delivery.ahead ? ahead : waiting).push({ delivery, settle });
+    pump(state);
+  });
+}
 
-  function handle(delivery: Delivery): Promise<Settlement> {
-    if ((delivery.crashes ?? 0) >= 2 && !(alone && aloneStarted && delivery.ahead)) return handleAlone(delivery);
-    if (ahead.length + waiting.length === 0 && mayStart(delivery) && (!rate || rate.take() === 0)) return begin(delivery);
-    if (!open || (alone && !delivery.ahead)) return Promise.resolve(returned);
-    if (!delivery.ahead && suspended >= maxSuspended && waiting.length >= limit) return Promise.resolve({ outcome: "postponed", delayMs: 250 });
-    return new Promise((settle) => {
-      (delivery.ahead ? ahead : waiting).push({ delivery, settle });
-      pump();
-      updateWindow();
+function handleAlone(state: State, delivery: Delivery): Promise<Settlement> {
+  if (state.alone || !state.open) return Promise.resolve(returned);
+  return new Promise((settle) => {
+    state.alone = { delivery, settle };
+    state.aloneStarted = false;
+    returnWaiting(state);
+    pump(state);
+  });
+}
+
+function isChildOfAlone({ alone, aloneStarted }: State, { ahead }: Delivery): boolean {
+  return alone !== undefined && aloneStarted && ahead === true;
+}
+
+function mayStart(state: State, delivery: Delivery): boolean {
+  const { open, running, limit, resuming, alone } = state;
+  if (!open || running >= limit || resuming.length > 0) return false;
+  if (alone) return running === 0 && (delivery === alone.delivery || isChildOfAlone(state, delivery));
+  return delivery.ahead === true || state.suspended < state.maxSuspended;
+}
+
+/** Last first: each goes to the front, so the first ends up foremost. */
+function returnWaiting({ waiting, ahead }: State): void {
+  for (const list of [waiting, ahead]) for (const each of list.splice(0).reverse()) each.settle(returned);
+}
+
+async function begin(state: State, delivery: Delivery): Promise<Settlement> {
+  state.running++;
+  if (state.rate) updateWindow(state);
+  const ended = await state.run(delivery, slotOf(state));
+  if (ended.returned) void ended.returned.then(() => release(state));
+  else release(state);
+  return ended.settlement;
+}
+
+function release(state: State): void {
+  const { rate, alone, resuming, ahead, waiting, idlers } = state;
+  state.running--;
+  if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || rate || alone) pump(state);
+  if (idlers.length > 0 && isIdle(state)) for (const wake of idlers.splice(0)) wake();
+}
+
+function isIdle({ running, suspended }: State): boolean {
+  return running + suspended === 0;
+}
+
+function slotOf(state: State): Slot {
+  let waits = 0;
+  return {
+    suspend() {
+      if (++waits === 1) {
+        state.running--;
+        state.suspended++;
+        pump(state);
+      }
+      return () => (--waits === 0 ? resume(state) : Promise.resolve());
+    },
+  };
+}
+
+function resume(state: State): Promise<void> {
+  return new Promise((taken) => {
+    state.resuming.push(() => {
+      state.running++;
+      state.suspended--;
+      taken();
     });
-  }
+    pump(state);
+  });
+}
 
-  function handleAlone(delivery: Delivery): Promise<Settlement> {
-    if (alone || !open) return Promise.resolve(returned);
-    return new Promise((settle) => {
-      alone = { delivery, settle };
-      aloneStarted = false;
-      returnWaiting();
-      pump();
-      updateWindow();
-    });
-  }
+/** Starts all that may start now. */
+function pump(state: State): void {
+  while (state.resuming.length > 0 && state.running < state.limit) state.resuming.shift()?.();
+  if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
+  else startWaiting(state);
+  updateWindow(state);
+}
 
-  function returnWaiting(): void {
-    // Last first: each goes to the front, so the first ends up foremost.
-    for (const list of [waiting, ahead]) for (const each of list.splice(0).reverse()) each.settle(returned);
+function startWaiting(state: State): void {
+  for (let list = nextWaiting(state); list; list = nextWaiting(state)) {
+    const waitMs = state.rate ? state.rate.take() : 0;
+    if (waitMs > 0) return wakeIn(state, waitMs);
+    const entry = list.shift();
+    entry?.settle(begin(state, entry.delivery));
   }
+}
 
-  async function begin(delivery: Delivery): Promise<Settlement> {
-    running++;
-    if (rate) updateWindow();
-    const ended = await options.run(delivery, slotOf());
-    if (ended.returned) ended.returned.then(release);
-    else release();
-    return ended.settlement;
-  }
+function nextWaiting(state: State): Waiting[] | undefined {
+  const list = state.ahead.length > 0 ? state.ahead : state.waiting;
+  return list[0] && mayStart(state, list[0].delivery) ? list : undefined;
+}
 
-  function release(): void {
-    running--;
-    if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || alone) pump();
-    if (rate || alone) updateWindow();
-    if (running === 0 && suspended === 0) for (const wake of idlers.splice(0)) wake();
-  }
+function startAlone(state: State, { delivery, settle }: Waiting): void {
+  state.aloneStarted = true;
+  settle(
+    begin(state, delivery).finally(() => {
+      state.alone = undefined;
+      pump(state);
+    }),
+  );
+}
 
-  function slotOf(): Slot {
-    let waits = 0;
-    return {
-      suspend() {
-        if (++waits === 1) {
-          running--;
-          suspended++;
-          pump();
-          updateWindow();
-        }
-        return () => (--waits === 0 ? resume() : Promise.resolve());
-      },
-    };
-  }
+function wakeIn(state: State, ms: number): void {
+  if (state.timed) return;
+  state.timed = true;
+  clock.after(ms, () => {
+    state.timed = false;
+    pump(state);
+  });
+}
 
-  function resume(): Promise<void> {
-    return new Promise((taken) => {
-      resuming.push(() => {
-        running++;
-        suspended--;
-        taken();
-      });
-      pump();
-      updateWindow();
-    });
-  }
-
-  function pump(): void {
-    while (resuming.length > 0 && running < limit) resuming.shift()?.();
-    if (alone && !aloneStarted && mayStart(alone.delivery)) return startAlone(alone);
-    for (let next = nextWaiting(); next; next = nextWaiting()) {
-      const waitMs = rate ? rate.take() : 0;
-      if (waitMs > 0) return wakeIn(waitMs);
-      const entry = next.shift();
-      entry?.settle(begin(entry.delivery));
+function setOpen(state: State, open: boolean): void {
+  state.open = open;
+  if (!open) {
+    returnWaiting(state);
+    if (state.alone && !state.aloneStarted) {
+      state.alone.settle(returned);
+      state.alone = undefined;
     }
   }
-
-  function nextWaiting(): Waiting[] | undefined {
-    const list = ahead.length > 0 ? ahead : waiting;
-    return list[0] && mayStart(list[0].delivery) ? list : undefined;
-  }
-
-  function startAlone(entry: Waiting): void {
-    aloneStarted = true;
-    const settled = begin(entry.delivery).finally(() => {
-      alone = undefined;
-      pump();
-      updateWindow();
-    });
-    entry.settle(settled);
-  }
-
-  function wakeIn(ms: number): void {
-    if (cancelTimer) return;
-    cancelTimer = clock.after(ms, () => {
-      cancelTimer = undefined;
-      pump();
-    });
-  }
-
-  /** What the adapter may hold: all that runs or is suspended, and a little that waits here. */
-  function wanted(): number {
-    if (!open) return 0;
-    if (alone) return suspended + 1;
-    const blocked = suspended >= maxSuspended ? Math.min(waiting.length, limit) : 0;
-    const all = suspended + limit + options.lookahead + blocked;
-    return rate ? Math.min(all, suspended + running + rate.ahead()) : all;
-  }
-
-  function updateWindow(): void {
-    if (sending) return;
-    sending = true;
-    setImmediate(() => {
-      sending = false;
-      const n = wanted();
-      if (n === sentWindow || isJitter(n)) return;
-      sentWindow = n;
-      options.setWindow(n);
-    });
-  }
-
-  /** A rate makes the window breathe with each start; engines pay for each change. */
-  function isJitter(n: number): boolean {
-    return rate !== undefined && n > 64 && sentWindow > suspended + running && Math.abs(n - sentWindow) < n / 8;
-  }
-
-  updateWindow();
-  return {
-    handle,
-    setLimit(n) {
-      limit = n;
-      pump();
-      updateWindow();
-    },
-    refreshWindow() {
-      sentWindow = -1;
-      updateWindow();
-    },
-    setOpen(value) {
-      open = value;
-      if (!open) {
-        returnWaiting();
-        if (alone && !aloneStarted) {
-          alone.settle(returned);
-          alone = undefined;
-        }
-      }
-      pump();
-      updateWindow();
-    },
-    get running() {
-      return running + suspended;
-    },
-    idle: () => (running + suspended === 0 ? Promise.resolve() : new Promise((wake) => idlers.push(wake))),
-  };
+  pump(state);
 }

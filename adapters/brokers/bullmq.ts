@@ -260,11 +260,16 @@ function publishError(error: unknown, results: readonly (Published | undefined)[
   return new PublishError(`${results.length - accepted.length} of ${results.length} messages were not accepted: ${cause.message}`, accepted, { where: "bullmq", cause });
 }
 
-function checkId(id: string, queue: Queue): void {
-  const colons = id.split(":").length - 1;
-  if (id && !/^-?\d+$/.test(id) && !id.startsWith("0:") && (colons === 0 || colons === 2) && !(id in queue.keys)) return;
-  const allowed = `any text but: only digits, "${Object.keys(queue.keys).filter(Boolean).slice(0, 3).join('", "')}" and BullMQ's other key names, or with ":"`;
-  throw new FunboostError("BAD_OPTION", `BullMQ cannot take the task id ${describe(id)}. Allowed is ${allowed}.`, { where: queue.name });
+const marker = "id~";
+
+/** BullMQ's key for a task id. It takes no ":", and its own key names would collide: such ids are written in another way, and read back by `taskId`. */
+function jobId(id: string, queue: Queue): string {
+  if (/^-?\d+$/.test(id)) {
+    const text = `BullMQ counts its own job ids, so it cannot take the task id ${describe(id)}. Allowed is any text that is no whole number: "order-${id}".`;
+    throw new FunboostError("BAD_OPTION", text, { where: queue.name });
+  }
+  if (id && !id.includes(":") && !id.startsWith(marker) && !(id in queue.keys)) return id;
+  return marker + id.replace(/[%:]/g, (character) => (character === ":" ? "%3A" : "%25"));
 }
 
 function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {

@@ -49,6 +49,8 @@ export interface Queue {
   sequence: number;
   waiting: number;
   paused: boolean;
+  /** The broker was closed: nothing published here would ever be delivered. */
+  ended: boolean;
   /** The taker that was served last. */
   served: number;
   /** Deliveries left in this turn of the event loop. */
@@ -69,6 +71,7 @@ export function makeQueue(): Queue {
     sequence: 0,
     waiting: 0,
     paused: false,
+    ended: false,
     served: 0,
     left: turn,
     scheduled: false,

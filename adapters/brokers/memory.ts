@@ -62,6 +62,7 @@ export function memory(): Broker {
       for (const queue of queues.values()) {
         for (const taker of [...queue.takers]) abandon(queue, taker);
         clear(queue);
+        queue.ended = true;
       }
       queues.clear();
       await store?.close();
@@ -75,7 +76,7 @@ function openQueue(queue: Queue, name: string, prefix: string): BrokerQueue {
   const consumers: Consumer[] = [];
   let closed = false;
   const refuseClosed = () => {
-    if (closed) throw new FunboostError("SHUT_DOWN", `the queue "${name}" was closed here: open it again.`, { where: "memory" });
+    if (closed || queue.ended) throw new FunboostError("SHUT_DOWN", `the queue "${name}" was closed here: open it again.`, { where: "memory" });
   };
   return {
     features,

@@ -1,13 +1,14 @@
 /** What the SQLite broker says to its file: tables, statements, and what they mean for one queue. All of it runs inside a transaction of the caller's. */
-import type { Counts, Delivery, Message, MessageState, Settlement } from "../../src/contract/index.ts";
+import type { Counts, Delivery, Message, MessageState } from "../../src/contract/index.ts";
+import type { Settled } from "../shared/poll.ts";
 import { jsonText, type SqliteFile } from "../shared/sqlite-file.ts";
+import { batchSize } from "../shared/sqlite-writer.ts";
 
 /**
  * A message waits (owner 0, due 0), is delayed (owner 0, due later) or runs (owner above 0). `ord` is its place: rowids grow with each
  * publish, those of `ahead` go below zero. A lease belongs to a consumer, not to each message: renewing it is one row.
  */
-export const version = 1;
-export const schema = `
+const schema = `
 create table if not exists funboost_queue (queue integer primary key, name text not null unique, paused integer not null default 0);
 create table if not exists funboost_consumer (owner integer primary key autoincrement, queue integer not null, lease_until integer not null);
 create table if not exists funboost_message (
@@ -27,6 +28,8 @@ create index if not exists funboost_message_ready on funboost_message (queue, ra
 create index if not exists funboost_message_delayed on funboost_message (queue, due) where owner = 0 and due > 0;
 create index if not exists funboost_message_running on funboost_message (queue, owner) where owner > 0;
 `;
+
+export const part = { name: "broker", version: 1, schema };
 
 /** The file's clock, not JavaScript's: a process whose clock jumps steals no lease and runs nothing early. */
 const nowMs = "cast(unixepoch('subsec') * 1000 as integer)";
@@ -55,6 +58,7 @@ const sql = {
     where funboost_message.ord = moved.was`,
   ready: `select json_group_array(json_array(ord, id, rank, attempt, crashes, published_at, body)) as j
     from (select * from funboost_message where ${waits} order by rank desc, ord limit ?)`,
+  bytes: `select sum(bytes) as n from (select octet_length(body) as bytes from funboost_message where ${waits} order by rank desc, ord limit ?)`,
   peek: `select json_group_array(json_array(id, body)) as j from (select id, body from funboost_message where ${waits} order by rank desc, ord limit ?)`,
   claim: `update funboost_message set owner = ? where ord in ${listed}`,
   alive: "select exists (select 1 from funboost_consumer where owner = ?) as n",
@@ -78,6 +82,25 @@ const sql = {
   reschedule: `update funboost_message set due = ${nowMs} + ? where queue = ? and id = ? and owner = 0`,
 };
 
+/** Most text in one transaction: large bodies would block the event loop for long. */
+const batchChars = 1_000_000;
+
+/** Cuts a list of rows into transactions. */
+export function* batches(messages: readonly Message[], idOf: (message: Message) => string): Generator<readonly NewRow[]> {
+  let rows: NewRow[] = [];
+  let chars = 0;
+  for (const message of messages) {
+    const made = newRow(message, idOf(message));
+    rows.push(made);
+    chars += made[5].length;
+    if (rows.length < batchSize && chars < batchChars) continue;
+    yield rows;
+    rows = [];
+    chars = 0;
+  }
+  if (rows.length > 0) yield rows;
+}
+
 /** Where a delivery is: its place, and the lease under which it is ours. */
 export interface RowKey {
   readonly ord: number;
@@ -91,7 +114,7 @@ export interface SqliteDelivery extends Delivery {
 /** id, rank, delay, attempt, publish time, body. */
 export type NewRow = readonly [string, number, number, number, number | null, string];
 
-export function newRow(message: Message, id: string): NewRow {
+function newRow(message: Message, id: string): NewRow {
   const { body, delayMs = 0, priority = 0, ahead = false, attempt = 1, publishedAt = null } = message;
   return [id, ahead ? aheadRank : priority, Math.ceil(delayMs), attempt, publishedAt, typeof body === "string" ? body : JSON.stringify(body)];
 }
@@ -108,48 +131,42 @@ export type QueueSql = ReturnType<typeof queueSql>;
 
 /** The operations of one queue. */
 export function queueSql(file: SqliteFile, queue: number) {
-  const insert = (rows: readonly NewRow[]) => {
-    const base = rows.some(([, rank]) => rank === aheadRank) ? (number(file, sql.lowest) ?? 0) : 0;
-    return file.run(sql.insert, [base, queue, jsonText(rows)]);
-  };
   const isPaused = () => number(file, sql.paused, [queue]) === 1;
   const nextDueMs = () => number(file, sql.nextDue, [queue]);
   return {
     isPaused,
     nextDueMs,
     setPaused: (paused: boolean) => file.run(sql.setPaused, [paused ? 1 : 0, queue]),
-    /** Answers for each row whether it was new. */
-    insert(rows: readonly NewRow[]): readonly boolean[] {
-      if (rows.length === 1) return [insert(rows) === 1];
-      file.run("savepoint rows");
-      if (insert(rows) === rows.length) {
-        file.run("release rows");
-        return rows.map(() => true);
-      }
-      file.run("rollback to rows"); // some were known: find out which
-      const fresh = rows.map((each) => insert([each]) === 1);
-      file.run("release rows");
-      return fresh;
-    },
     /** Cheap, and without the write lock. */
     hasWork: () => !isPaused() && (number(file, sql.exists, [queue]) === 1 || (nextDueMs() ?? 1) <= 0),
+    insert: (rows: readonly NewRow[]) => insertRows(file, queue, rows),
     /** Takes up to `take` for `owner`. */
-    claim(owner: number, take: number): readonly SqliteDelivery[] {
-      promote(file, queue, take, nextDueMs);
-      const rows = file.json<readonly ReadyRow[]>(sql.ready, [queue, take]);
+    claim(owner: number, take: number): { readonly deliveries: readonly SqliteDelivery[]; readonly more: boolean } {
+      if ((nextDueMs() ?? 1) <= 0) file.run(sql.promote, [queue, take]);
+      let fits = take;
+      while (fits > 1 && (number(file, sql.bytes, [queue, fits]) ?? 0) > batchChars) fits = Math.ceil(fits / 2);
+      const rows = file.json<readonly ReadyRow[]>(sql.ready, [queue, fits]);
       if (rows.length > 0) file.run(sql.claim, [owner, JSON.stringify(rows.map(([ord]) => ord))]);
-      return rows.map((each) => delivery(each, owner));
+      return { deliveries: rows.map((each) => delivery(each, owner)), more: rows.length === fits };
     },
+    settle: (owner: number, ended: readonly Ended[]) => settle(file, owner, ended),
+    ...leases(file, queue),
+    ...controls(file, queue),
+  };
+}
+
+function leases(file: SqliteFile, queue: number) {
+  const renew = (owner: number, leaseMs: number) => file.run(sql.renew, [leaseMs, owner]) === 1;
+  return {
+    renew,
     /** The owner under which this consumer may claim: the one it had, while nobody has declared it dead. */
     lease(owner: number | undefined, leaseMs: number): number {
-      if (owner !== undefined && file.run(sql.renew, [leaseMs, owner]) === 1) return owner;
+      if (owner !== undefined && renew(owner, leaseMs)) return owner;
       file.run(sql.addOwner, [queue, leaseMs]);
       return number(file, sql.newest) as number;
     },
-    renew: (owner: number, leaseMs: number) => file.run(sql.renew, [leaseMs, owner]) === 1,
     removeOwner: (owner: number) => file.run(sql.removeOwner, [owner]),
     isAlive: (owner: number) => number(file, sql.alive, [owner]) === 1,
-    settle: (owner: number, ended: readonly Ended[]) => settle(file, owner, ended),
     /** Gives back what expired leases held, at its old place; answers whether there was any. */
     rescue(): boolean {
       const owners = file.json<readonly number[]>(sql.expired, [queue]);
@@ -159,22 +176,26 @@ export function queueSql(file: SqliteFile, queue: number) {
       }
       return owners.length > 0;
     },
+  };
+}
+
+function controls(file: SqliteFile, queue: number) {
+  return {
     counts(): Counts {
-      const { ready, due, delayed, running } = file.get<Counts & { due: number }>(sql.counts, [queue, queue, queue, queue]) as Required<Counts> & {
+      const { ready, due, delayed, running } = file.get<Required<Counts> & { due: number }>(sql.counts, [queue, queue, queue, queue]) as Required<Counts> & {
         due: number;
       };
       return { ready: ready + due, delayed, running };
     },
     peek(n: number) {
-      promote(file, queue, n, nextDueMs);
+      file.run(sql.promote, [queue, n]);
       return file.json<readonly (readonly [string, string])[]>(sql.peek, [queue, n]).map(([id, body]) => ({ id, body }));
     },
     top: () => number(file, sql.top) ?? 0,
     /** Removes at most twice `limit` of those that were there when `top` was read. */
     clear: (top: number, limit: number) => file.run(sql.clearWaiting, [queue, top, limit]) + file.run(sql.clearDelayed, [queue, top, limit]),
     cancel(ids: readonly string[]): readonly string[] {
-      const text = jsonText(ids);
-      const waiting = file.json<readonly string[]>(sql.waitingIds, [queue, text]);
+      const waiting = file.json<readonly string[]>(sql.waitingIds, [queue, jsonText(ids)]);
       if (waiting.length > 0) file.run(sql.cancel, [queue, jsonText(waiting)]);
       return waiting;
     },
@@ -183,9 +204,21 @@ export function queueSql(file: SqliteFile, queue: number) {
   };
 }
 
-/** What is due goes behind what waits. */
-function promote(file: SqliteFile, queue: number, limit: number, nextDueMs: () => number | undefined): void {
-  if ((nextDueMs() ?? 1) <= 0) file.run(sql.promote, [queue, Math.max(1, limit)]);
+/** Answers for each row whether it was new. */
+function insertRows(file: SqliteFile, queue: number, rows: readonly NewRow[]): readonly boolean[] {
+  const insert = (some: readonly NewRow[]) => {
+    const base = some.some(([, rank]) => rank === aheadRank) ? (number(file, sql.lowest) ?? 0) : 0;
+    return file.run(sql.insert, [base, queue, jsonText(some)]);
+  };
+  if (rows.length === 1) return [insert(rows) === 1];
+  file.run("savepoint rows");
+  let fresh: readonly boolean[] = rows.map(() => true);
+  if (insert(rows) !== rows.length) {
+    file.run("rollback to rows"); // some were known: find out which
+    fresh = rows.map((each) => insert([each]) === 1);
+  }
+  file.run("release rows");
+  return fresh;
 }
 
 type ReadyRow = readonly [ord: number, id: string, rank: number, attempt: number, crashes: number, publishedAt: number, body: string];
@@ -194,18 +227,17 @@ function delivery([ord, id, rank, attempt, crashes, publishedAt, body]: ReadyRow
   return { id, body, attempt, crashes, ahead: rank === aheadRank, publishedAt, native: { ord, owner } };
 }
 
-export interface Ended {
-  readonly ord: number;
-  readonly settlement: Settlement;
-}
+type Ended = Settled<SqliteDelivery>;
 
 function settle(file: SqliteFile, owner: number, ended: readonly Ended[]): void {
-  const places = (...outcomes: readonly string[]) => ended.filter(({ settlement }) => outcomes.includes(settlement.outcome)).map(({ ord }) => ord);
+  const places = (...outcomes: readonly string[]) =>
+    ended.filter(({ settlement }) => outcomes.includes(settlement.outcome)).map(({ delivery }) => delivery.native.ord);
   const over = places("done", "failed");
   const returned = places("returned");
   if (over.length > 0) file.run(sql.remove, [JSON.stringify(over), owner]);
   if (returned.length > 0) file.run(sql.giveBack, [JSON.stringify(returned), owner]);
-  for (const { ord, settlement } of ended) {
+  for (const { delivery, settlement } of ended) {
+    const { ord } = delivery.native;
     if (settlement.outcome === "retry") file.run(sql.again, [1, Math.ceil(settlement.delayMs), ord, owner]);
     if (settlement.outcome === "postponed") file.run(sql.again, [0, Math.ceil(settlement.delayMs), ord, owner]);
   }

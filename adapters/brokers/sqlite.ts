@@ -6,9 +6,9 @@ import { orderedId } from "../shared/ordered-id.ts";
 import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../shared/sqlite-path.ts";
-import { batchSize } from "../shared/sqlite-writer.ts";
+import { batchSize, chunks } from "../shared/sqlite-writer.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
-import { newRow, type QueueSql, queueNumber, queueSql, type SqliteDelivery, schema, version } from "./sqlite-sql.ts";
+import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "./sqlite-sql.ts";
 
 export type { SqliteOptions };
 export { defaultFile };
@@ -69,9 +69,7 @@ interface Opened {
 }
 
 async function open(options: SqliteOptions): Promise<SqliteFile> {
-  const file = await openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal");
-  await file.schema("broker", version, schema);
-  return file;
+  return openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
 }
 
 async function loadDriver(): Promise<SqliteDriver> {
@@ -94,12 +92,11 @@ async function close(opened: Opened): Promise<void> {
 }
 
 function checkSpec({ queue, options }: QueueSpec): void {
-  const refuse = (code: "BAD_QUEUE" | "BAD_OPTION", text: string) => {
-    throw new FunboostError(code, text, { where: "sqlite" });
-  };
-  if (queue.length < 1 || queue.length > 200) refuse("BAD_QUEUE", `a queue name has 1 to 200 characters, got ${queue.length}: ${describe(queue)}.`);
+  const name = `a queue name has 1 to 200 characters, got ${queue.length}: ${describe(queue)}.`;
+  if (queue.length < 1 || queue.length > 200) throw new FunboostError("BAD_QUEUE", name, { where: "sqlite" });
   const [unknown] = Object.keys(options);
-  if (unknown !== undefined) refuse("BAD_OPTION", `has no brokerOptions, got ${describe(unknown)}. The file is chosen with sqlite({ file }).`);
+  const text = `has no brokerOptions, got ${describe(unknown)}. The file is chosen with sqlite({ file }).`;
+  if (unknown !== undefined) throw new FunboostError("BAD_OPTION", text, { where: "sqlite" });
 }
 
 interface SqliteQueue extends BrokerQueue {
@@ -176,19 +173,14 @@ function controls(file: SqliteFile, ops: QueueSql, changed: () => void, refuseCl
   } satisfies Partial<BrokerQueue>;
 }
 
-function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < list.length; from += batchSize) yield list.slice(from, from + batchSize);
-}
-
 async function publish(file: SqliteFile, ops: QueueSql, messages: readonly Message[], changed: () => void): Promise<readonly Published[]> {
   const published: Published[] = [];
-  for (const some of chunks(messages)) {
-    const rows = some.map((message) => newRow(message, message.id ?? orderedId()));
+  for (const rows of batches(messages, ({ id }) => id ?? orderedId())) {
     try {
       const fresh = await file.write(() => ops.insert(rows), rows.length);
       for (const [index, [id]] of rows.entries()) published.push(fresh[index] ? { id } : { id, existing: true });
     } catch (cause) {
-      if (messages.length <= batchSize) throw cause; // nothing was accepted: the reason itself says most
+      if (rows.length === messages.length) throw cause; // nothing was accepted: the reason itself says most
       const accepted = published.map(({ id }) => id);
       throw new PublishError(`accepted ${accepted.length} of ${messages.length} messages: ${(cause as Error).message}`, accepted, { cause, where: "sqlite" });
     }
@@ -207,7 +199,9 @@ interface ConsumeContext {
 function consume({ file, ops, topic, leaseMs }: ConsumeContext, handler: Handler, options: ConsumeOptions, onClose: () => void): Consumer {
   let owner: number | undefined;
   const exchange = async (settled: readonly Settled<SqliteDelivery>[], take: number): Promise<Exchanged<SqliteDelivery>> => {
-    if (settled.length === 0 && !(await file.read(ops.hasWork))) return { deliveries: [], nextDueMs: await file.read(ops.nextDueMs) };
+    if (settled.length === 0 && !(await file.read(ops.hasWork))) {
+      return { deliveries: [], nextDueMs: await file.read(() => (ops.isPaused() ? undefined : ops.nextDueMs())) };
+    }
     const done = await file.write(() => exchangeRows(ops, settled, take, owner, leaseMs), settled.length + take);
     if (take > 0) owner = done.owner;
     if (done.again) file.announce(topic);
@@ -238,15 +232,12 @@ function exchangeRows(ops: QueueSql, settled: readonly Settled<SqliteDelivery>[]
   const alive = new Set([...owners].filter(ops.isAlive));
   for (const each of alive) {
     const ended = settled.filter(({ delivery }) => delivery.native.owner === each);
-    ops.settle(
-      each,
-      ended.map(({ delivery, settlement }) => ({ ord: delivery.native.ord, settlement })),
-    );
+    ops.settle(each, ended);
   }
   const again = settled.some(({ settlement }) => settlement.outcome !== "done" && settlement.outcome !== "failed");
   const stale = settled.map(({ delivery }) => !alive.has(delivery.native.owner));
-  if (take === 0 || ops.isPaused()) return { owner, stale, again, deliveries: [], nextDueMs: undefined };
+  if (take === 0 || ops.isPaused()) return { owner, stale, again, deliveries: [] };
   const mine = ops.lease(owner, leaseMs);
-  const deliveries = ops.claim(mine, take);
-  return { owner: mine, stale, again, deliveries, nextDueMs: deliveries.length < take ? ops.nextDueMs() : undefined };
+  const claimed = ops.claim(mine, take);
+  return { owner: mine, stale, again, ...claimed, nextDueMs: claimed.more ? undefined : ops.nextDueMs() };
 }

@@ -12,6 +12,8 @@ export interface Exchanged<D extends Delivery> {
   /** True for each settlement that came too late. Left out: none did. */
   readonly stale?: readonly boolean[];
   readonly deliveries: readonly D[];
+  /** True: there are more, though fewer came than were asked for. */
+  readonly more?: boolean;
   /** When the next delayed message is due, from now. */
   readonly nextDueMs?: number | undefined;
 }
@@ -55,19 +57,7 @@ interface State<D extends Delivery> {
 
 /** Runs `handler` for what `source` hands out. */
 export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler, options: ConsumeOptions): PollConsumer<D> {
-  const state: State<D> = {
-    window: 0,
-    held: new Map(),
-    settled: [],
-    unseen: new Set(),
-    hungry: true,
-    busy: false,
-    failures: 0,
-    phase: "open",
-    lastFetchAt: undefined,
-    cancelTimer: () => {},
-    idle: () => {},
-  };
+  const state = createState<D>();
   const kick = () => {
     if (state.busy || state.phase === "closed") return;
     state.busy = true;
@@ -77,34 +67,7 @@ export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler
     state.hungry = true;
     kick();
   };
-  const deliver = (delivery: D) => start(state, delivery, handler, options, kick);
-  const step = () => {
-    if (state.phase === "closed") return;
-    const settled = state.settled.slice(0, source.batchSize);
-    const take = room(state, settled.length, source.batchSize);
-    if (settled.length === 0 && take === 0) return rest(state);
-    if (take > 0) {
-      state.cancelTimer();
-      state.hungry = false; // set again by a wake-up meanwhile
-    }
-    source.exchange(settled, take).then(
-      (exchanged) => {
-        state.failures = 0;
-        confirm(state, settled, exchanged.stale, options);
-        for (const delivery of exchanged.deliveries) deliver(delivery);
-        if (take > 0) again(state, take, exchanged, source.idleMs, wake);
-        state.busy = false;
-        kick();
-      },
-      (error: unknown) => {
-        options.onError(toError(error));
-        if (state.phase === "forced") return state.idle();
-        state.hungry = true;
-        state.cancelTimer();
-        state.cancelTimer = clock.after(pause(state), step, { unref: true });
-      },
-    );
-  };
+  const step = createStep(state, source, options, { kick, wake, deliver: (delivery) => start(state, delivery, handler, options, kick) });
   return {
     wake,
     lost(gone) {
@@ -121,6 +84,59 @@ export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler
   };
 }
 
+function createState<D extends Delivery>(): State<D> {
+  return {
+    window: 0,
+    held: new Map(),
+    settled: [],
+    unseen: new Set(),
+    hungry: true,
+    busy: false,
+    failures: 0,
+    phase: "open",
+    lastFetchAt: undefined,
+    cancelTimer: () => {},
+    idle: () => {},
+  };
+}
+
+interface Steps<D> {
+  kick(): void;
+  wake(): void;
+  deliver(delivery: D): void;
+}
+
+/** One exchange with the engine; never two at once. */
+function createStep<D extends Delivery>(state: State<D>, source: PollSource<D>, options: ConsumeOptions, { kick, wake, deliver }: Steps<D>): () => void {
+  const succeed = (settled: readonly Settled<D>[], take: number, exchanged: Exchanged<D>) => {
+    state.failures = 0;
+    confirm(state, settled, exchanged.stale, options);
+    for (const delivery of exchanged.deliveries) deliver(delivery);
+    if (take > 0) again(state, take, exchanged, source.idleMs, wake);
+    state.busy = false;
+    kick();
+  };
+  const fail = (error: unknown) => {
+    options.onError(toError(error));
+    if (state.phase === "forced") return state.idle();
+    state.hungry = true;
+    state.cancelTimer();
+    state.cancelTimer = clock.after(pause(state), step, { unref: true });
+  };
+  const step = () => {
+    if (state.phase === "closed") return;
+    const settled = state.settled.slice(0, source.batchSize);
+    const take = room(state, settled.length, source.batchSize);
+    if (settled.length === 0 && take === 0) return rest(state);
+    if (take > 0) {
+      state.cancelTimer();
+      state.hungry = false; // set again by a wake-up meanwhile
+    }
+    source.exchange(settled, take).then((exchanged) => succeed(settled, take, exchanged), fail);
+  };
+  return step;
+}
+
 function room<D extends Delivery>(state: State<D>, leaving: number, batchSize: number): number {
   if (state.phase !== "open" || !state.hungry) return 0;
   return Math.max(0, Math.min(batchSize, state.window - state.held.size + leaving));
@@ -132,9 +148,15 @@ function rest<D extends Delivery>(state: State<D>): void {
   if (state.phase === "forced" || (state.phase === "closing" && state.held.size === 0)) state.idle();
 }
 
-function again<D extends Delivery>(state: State<D>, take: number, { deliveries, nextDueMs }: Exchanged<D>, idleMs: number, wake: () => void): void {
+function again<D extends Delivery>(
+  state: State<D>,
+  take: number,
+  { deliveries, more = false, nextDueMs }: Exchanged<D>,
+  idleMs: number,
+  wake: () => void,
+): void {
   state.lastFetchAt = clock.monotonic();
-  if (deliveries.length >= take) state.hungry = true;
+  if (more || deliveries.length >= take) state.hungry = true;
   else if (!state.hungry) state.cancelTimer = clock.after(Math.min(jittered(idleMs), Math.max(1, nextDueMs ?? idleMs)), wake, { unref: true });
 }
 

@@ -1,7 +1,8 @@
 /** Options of the SQLite broker and store: where the file lies, and what to say when it cannot be used. */
-import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { clock } from "../../src/clock.ts";
 import { describe, FunboostError, isFunboostError } from "../../src/errors.ts";
 
 export interface SqliteOptions {
@@ -57,6 +58,22 @@ const advice = "Choose a file that this user may write, in a folder on this mach
 
 function refused(path: string, why: string, next: string, cause?: unknown): FunboostError {
   return new FunboostError("BROKER_REFUSED", `cannot use the file ${JSON.stringify(path)}: ${why}. ${next}.`, { where: "sqlite", cause });
+}
+
+/** A file that was deleted or replaced goes on taking writes that nobody will ever read. */
+export function createPresence(path: string) {
+  const { ino } = statSync(path);
+  let nextLook = 0;
+  const isGone = () => statSync(path, { throwIfNoEntry: false })?.ino !== ino;
+  return {
+    isGone,
+    /** Looks twice a second; throws when the file is gone. */
+    check() {
+      if (clock.monotonic() < nextLook) return;
+      if (isGone()) throw refused(path, "it was deleted or replaced while it was open", "Restart the processes that use it");
+      nextLook = clock.monotonic() + 500;
+    },
+  };
 }
 
 /** libsql's errors in our words. What will never work is refused; all else may pass: a lock, a full disk. */

@@ -4,25 +4,47 @@ import { sqliteError } from "./sqlite-path.ts";
 
 /** Most rows in one transaction: about 2 ms, so that neither this event loop nor the other processes wait long. */
 export const batchSize = 500;
+export function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < list.length; from += batchSize) yield list.slice(from, from + batchSize);
+}
+
 /** How long a lock of another process is waited for. */
 const patienceMs = 10_000;
 
 const isBusy = (error: unknown) => /BUSY|LOCKED/.test((error as { code?: string }).code ?? "");
 
+/** How often a lock was met in a row, and what to do about it. */
+function createPatience() {
+  let tries = 0;
+  let since = 0;
+  return {
+    reset() {
+      tries = 0;
+    },
+    /** How long to sleep before the next try; undefined when it has taken too long. */
+    pauseMs(): number | undefined {
+      if (tries === 0) since = clock.monotonic();
+      tries += 1;
+      if (clock.monotonic() - since <= patienceMs) return Math.random() * Math.min(2 * tries, 10);
+      tries = 0;
+      return undefined;
+    },
+  };
+}
+
 /** SQLite's own busy timeout blocks the event loop (measured: for as long as the lock lasts). So: try, sleep, try. */
 export async function patiently<T>(work: () => T): Promise<T> {
-  const since = clock.monotonic();
-  for (let tries = 1; ; tries += 1) {
+  const patience = createPatience();
+  for (;;) {
     try {
       return work();
     } catch (error) {
-      if (!isBusy(error) || clock.monotonic() - since > patienceMs) throw error;
+      const pauseMs = isBusy(error) ? patience.pauseMs() : undefined;
+      if (pauseMs === undefined) throw error;
+      await sleep(pauseMs, { unref: true });
     }
-    await sleep(pauseMs(tries), { unref: true });
   }
 }
-
-const pauseMs = (tries: number) => Math.random() * Math.min(2 * tries, 10);
 
 interface Job {
   readonly weight: number;
@@ -31,45 +53,50 @@ interface Job {
   reject(error: unknown): void;
 }
 
-export function createWriter(run: (sql: string) => number, path: string) {
+export interface Transactions {
+  /** Takes the write lock, or throws. */
+  begin(): void;
+  commit(): void;
+  rollback(): void;
+}
+
+export function createWriter(transactions: Transactions, path: string) {
   const waiting: Job[] = [];
+  const patience = createPatience();
   let scheduled = false;
-  let busy = { tries: 0, since: 0 };
-  let settled = () => {};
+  let emptied = () => {};
   const schedule = () => {
     scheduled = true;
     setImmediate(flush);
   };
   const flush = () => {
-    const group = nextGroup(waiting);
-    const left = runGroup(run, path, group);
-    scheduled = false;
+    const left = runGroup(transactions, path, nextGroup(waiting));
     if (left.length > 0) return postpone(left);
-    busy = { tries: 0, since: 0 };
+    patience.reset();
+    scheduled = false;
     if (waiting.length > 0) schedule();
-    else settled();
+    else emptied();
   };
   const postpone = (left: readonly Job[]) => {
-    busy = { tries: busy.tries + 1, since: busy.since || clock.monotonic() };
-    if (clock.monotonic() - busy.since > patienceMs) {
-      busy = { tries: 0, since: 0 };
-      const error = sqliteError(path, new Error(`another process has held its write lock for ${patienceMs / 1000} s`));
-      for (const job of left) job.reject(error);
-    } else waiting.unshift(...left);
-    scheduled = true;
-    clock.after(pauseMs(busy.tries), flush, { unref: true });
+    const pauseMs = patience.pauseMs();
+    if (pauseMs === undefined) rejectAll(left, path, new Error(`another process has held its write lock for ${patienceMs / 1000} s`));
+    else waiting.unshift(...left);
+    clock.after(pauseMs ?? 0, flush, { unref: true });
   };
-  return {
-    write<T>(work: () => T, weight = 1): Promise<T> {
-      if (!scheduled) schedule();
-      return new Promise<T>((resolve, reject) => void waiting.push({ weight, work, resolve: resolve as (value: unknown) => void, reject }));
-    },
-    idle: () =>
-      new Promise<void>((resolve) => {
-        settled = resolve;
-        if (!scheduled) resolve();
-      }),
+  const write = <T>(work: () => T, weight = 1) => {
+    if (!scheduled) schedule();
+    return new Promise<T>((resolve, reject) => void waiting.push({ weight, work, resolve: resolve as (value: unknown) => void, reject }));
   };
+  const idle = () => {
+    const promise = new Promise<void>((resolve) => (emptied = resolve));
+    if (!scheduled) emptied();
+    return promise;
+  };
+  return { write, idle };
+}
+
+function rejectAll(jobs: readonly Job[], path: string, error: unknown): void {
+  for (const job of jobs) job.reject(sqliteError(path, error));
 }
 
 function nextGroup(waiting: Job[]): readonly Job[] {
@@ -80,35 +107,35 @@ function nextGroup(waiting: Job[]): readonly Job[] {
 }
 
 /** One transaction for all; if one of them fails, one for each. Answers those that found the file locked. */
-function runGroup(run: (sql: string) => number, path: string, group: readonly Job[]): readonly Job[] {
+function runGroup(transactions: Transactions, path: string, group: readonly Job[]): readonly Job[] {
   if (group.length === 0) return group;
   try {
-    run("begin immediate");
+    transactions.begin();
   } catch (error) {
     if (isBusy(error)) return group;
-    for (const job of group) job.reject(sqliteError(path, error));
+    rejectAll(group, path, error);
     return [];
   }
   try {
     const values = group.map((job) => job.work());
-    run("commit");
+    transactions.commit();
     for (const [index, job] of group.entries()) job.resolve(values[index]);
     return [];
   } catch (error) {
-    rollback(run);
-    return runSingly(run, path, group, error);
+    rollback(transactions);
+    return runSingly(transactions, path, group, error);
   }
 }
 
-function runSingly(run: (sql: string) => number, path: string, group: readonly Job[], error: unknown): readonly Job[] {
-  if (group.length === 1) group[0]?.reject(sqliteError(path, error));
-  else for (const [index, job] of group.entries()) if (runGroup(run, path, [job]).length > 0) return group.slice(index);
+function runSingly(transactions: Transactions, path: string, group: readonly Job[], error: unknown): readonly Job[] {
+  if (group.length === 1) rejectAll(group, path, error);
+  else for (const [index, job] of group.entries()) if (runGroup(transactions, path, [job]).length > 0) return group.slice(index);
   return [];
 }
 
-function rollback(run: (sql: string) => number): void {
+function rollback(transactions: Transactions): void {
   try {
-    run("rollback");
+    transactions.rollback();
   } catch {
     // SQLite has rolled back by itself: a full disk, an I/O error
   }

@@ -1,8 +1,6 @@
 /** Tables and statements of the SQLite store. Times are the file's own clock; what has expired counts as gone until it is pruned. */
 
-export const version = 1;
-
-export const schema = `
+const schema = `
 create table if not exists funboost_value (key text primary key, value text not null, expires integer) without rowid;
 create index if not exists funboost_value_expires on funboost_value (expires) where expires is not null;
 create table if not exists funboost_rate (key text primary key, next real not null, expires integer not null) without rowid;
@@ -15,6 +13,8 @@ create table if not exists funboost_notice (seq integer primary key autoincremen
 create table if not exists funboost_result (seq integer primary key autoincrement, queue text not null, id text not null, outcome text not null, expires integer not null, unique (queue, id));
 create index if not exists funboost_result_expires on funboost_result (expires);
 `;
+
+export const part = { name: "store", version: 1, schema };
 
 const nowMs = "cast(unixepoch('subsec') * 1000 as integer)";
 const live = `(expires is null or expires > ${nowMs})`;

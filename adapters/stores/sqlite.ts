@@ -5,7 +5,7 @@ import { missingPeer } from "../shared/missing-peer.ts";
 import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
 import { createNotices, createWaits, type Notices, type Waits } from "../shared/sqlite-news.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "../shared/sqlite-path.ts";
-import { prune, pruneLimit, schema, sql, version } from "./sqlite-sql.ts";
+import { part, prune, pruneLimit, sql } from "./sqlite-sql.ts";
 
 const pruneMs = 30_000;
 
@@ -62,8 +62,7 @@ interface Opened {
 }
 
 async function open(options: SqliteOptions): Promise<Opened> {
-  const file = await openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal");
-  await file.schema("store", version, schema);
+  const file = await openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
   const waits = createWaits(file, sql);
   const notices = createNotices(file, sql);
   const stopPruning = repeat(

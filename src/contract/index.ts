@@ -1,2 +1,3 @@
+/** What adapters implement: the types of `funboost/contract`. */
 export type * from "./broker.ts";
 export type * from "./store.ts";

@@ -47,7 +47,11 @@ export interface SetEntry {
 export interface Timers {
   /** An id that is there already is replaced. */
   add(queue: string, entries: readonly TimerEntry[]): Promise<void>;
-  lease(queue: string, limit: number, ttlMs: number): Promise<{ readonly entries: readonly { readonly id: string; readonly payload: string }[]; readonly nextDueMs?: number }>;
+  lease(
+    queue: string,
+    limit: number,
+    ttlMs: number,
+  ): Promise<{ readonly entries: readonly { readonly id: string; readonly payload: string }[]; readonly nextDueMs?: number }>;
   ack(queue: string, ids: readonly string[]): Promise<void>;
   /** Removes those that are not leased; answers the ids that it removed. */
   remove(queue: string, ids: readonly string[]): Promise<readonly string[]>;

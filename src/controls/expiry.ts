@@ -3,7 +3,12 @@ import type { Delivery } from "../contract/broker.ts";
 import type { MessageLimits } from "../message.ts";
 
 /** Why this delivery must not start any more; undefined when it may. */
-export function expiredReason({ publishedAt, attempt }: Delivery, limits: MessageLimits, taskExpireAfterMs: number | undefined, now: number): string | undefined {
+export function expiredReason(
+  { publishedAt, attempt }: Delivery,
+  limits: MessageLimits,
+  taskExpireAfterMs: number | undefined,
+  now: number,
+): string | undefined {
   const expireAfterMs = limits.expireAfterMs ?? taskExpireAfterMs;
   if (expireAfterMs && publishedAt !== undefined && now - publishedAt > expireAfterMs) {
     return `expired: ${now - publishedAt} ms old when it could start, expireAfter is ${expireAfterMs} ms`;

@@ -5,4 +5,12 @@ import { redisService } from "../support/services.ts";
 const service = await redisService();
 afterAll(() => service.stop());
 
-describeBroker({ name: "bullmq", create: new URL("./bullmq.create.ts", import.meta.url), service, timePrecisionMs: 50 });
+describeBroker({
+  name: "bullmq",
+  create: new URL("./bullmq.create.ts", import.meta.url),
+  service,
+  timePrecisionMs: 50,
+  knownGaps: {
+    "even numbers and texts with colons can be task ids": "BullMQ numbers its own jobs and builds its keys with colons: such ids are refused at publish",
+  },
+});

@@ -188,6 +188,16 @@ describe("memory broker", () => {
     await expect(queue.publish([n(1)])).rejects.toThrow('the queue "q" was closed here');
   });
 
+  it("refuses what is published after the broker was closed", async () => {
+    const broker = memory();
+    const queue = await broker.open({ queue: "q", options: {}, leaseMs: 1000 });
+    await queue.publish([n(1, { delayMs: 60_000 })]);
+    await broker.close();
+    await broker.close();
+    await expect(queue.publish([n(2)])).rejects.toMatchObject({ code: "SHUT_DOWN" });
+    expect(await (await broker.open({ queue: "q", options: {}, leaseMs: 1000 })).count?.()).toEqual({ ready: 0, delayed: 0, running: 0 });
+  });
+
   it("lets timers run while it works through many messages", async () => {
     const queue = await queueOf();
     await queue.publish(Array.from({ length: 100_000 }, () => ({ body: { x: 1 } })));

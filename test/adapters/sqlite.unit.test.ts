@@ -1,5 +1,5 @@
 /** What only SQLite promises: its file, its places, its leases between processes, its news. The kit covers the contract. */
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -315,6 +315,20 @@ describe("the file", () => {
     }
   });
 
+  it("that was deleted while it was open is noticed, and made anew when it is opened again", async () => {
+    const file = join(folder(), "queue.db");
+    const broker = make(file);
+    const queue = await openQueue(broker);
+    const { errors, consumer } = await take(queue);
+    rmSync(file);
+    await until(() => errors.length > 0);
+    expect(errors[0]?.message).toContain("deleted or replaced");
+    await expect(queue.publish([message("lost")])).rejects.toMatchObject({ code: "BROKER_REFUSED" });
+    await consumer.close({ force: true });
+    await broker.close();
+    expect(await (await openQueue(broker)).publish([message("kept")])).toEqual([{ id: "kept" }]);
+  });
+
   it("of a newer funboost is refused", async () => {
     const file = join(folder(), "queue.db");
     const { default: Database } = (await import("libsql")) as unknown as { default: new (file: string) => { exec(sql: string): void } };
@@ -458,7 +472,7 @@ describe("the store", () => {
     const { signal } = new AbortController();
     await one.results.put("q", [{ id: "old", outcome: "1", ttlMs: 60_000 }]);
     expect(await two.results.wait("q", "old", signal)).toBe("1");
-    const waits = Array.from({ length: 100 }, (_, index) => two.results.wait("q", `${index}`, signal));
+    const waits = Array.from({ length: 100 }, (_, index) => two.results.wait("q", `${index}`, new AbortController().signal));
     await one.results.put(
       "q",
       Array.from({ length: 100 }, (_, index) => ({ id: `${index}`, outcome: `=${index}`, ttlMs: 60_000 })),

@@ -2,18 +2,37 @@
 import type { Features } from "../../src/contract/index.ts";
 import type { Case } from "./case.ts";
 import { contract } from "./contract.ts";
+import { deadLetters } from "./dead-letters.ts";
 import { delivery } from "./delivery.ts";
+import { endings } from "./endings.ts";
+import { errors } from "./errors.ts";
 import { features } from "./features.ts";
 import { guarantees } from "./guarantees.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { limits } from "./limits.ts";
 import { results } from "./results.ts";
 import { settlement } from "./settlement.ts";
+import { sharing } from "./sharing.ts";
 import { waiting } from "./waiting.ts";
 import { wire } from "./wire.ts";
 
 // Guarantees first: they take longest, and run beside the others.
-const clauses = { guarantees, limits, lifecycle, delivery, settlement, results, features, waiting, wire, contract };
+const clauses = {
+  guarantees,
+  sharing,
+  limits,
+  lifecycle,
+  delivery,
+  settlement,
+  "dead letters": deadLetters,
+  results,
+  errors,
+  endings,
+  features,
+  waiting,
+  wire,
+  contract,
+};
 
 type Clauses = typeof clauses;
 

@@ -97,7 +97,7 @@ function answerCalls(parts: Parts): void {
 
 async function perform(parts: Parts, method: string, args: unknown[]): Promise<unknown> {
   if (method === "clock") return void (clockMs = args[0] as number);
-  if (method === "consume") return void (parts.consumer = await parts.task.consume?.(...args) as TaskConsumer);
+  if (method === "consume") return void (parts.consumer = (await parts.task.consume?.(...args)) as TaskConsumer);
   if (method === "shutdown") return shutdown();
   if (method === "closeBroker") return parts.broker.close();
   const [owner, name] = method.startsWith("consumer.") ? [parts.consumer as unknown as Methods, method.slice(9)] : [parts.task, method];

@@ -25,7 +25,10 @@ export interface Context {
   /** A task on a queue of this case. */
   task<F extends AnyFunction>(params: CaseParams, fn: F): Task<F>;
   /** Consumes until the case ends. */
-  consume(task: { consume(options?: { readonly concurrency?: number }): Promise<TaskConsumer> }, options?: { readonly concurrency?: number }): Promise<TaskConsumer>;
+  consume(
+    task: { consume(options?: { readonly concurrency?: number }): Promise<TaskConsumer> },
+    options?: { readonly concurrency?: number },
+  ): Promise<TaskConsumer>;
   /** The bare queue of the adapter, without the core. */
   open(queue?: string): Promise<BrokerQueue>;
   /** One more broker of the same kind: another process would have it. */

@@ -6,7 +6,7 @@ import { each, range, sorted, track } from "./track.ts";
 import { rejection } from "./until.ts";
 
 const hardBody = {
-  text: "Grüße, 世界, 👩‍👩‍👧‍👦, \u2028 \"quotes\" \\ back\nline\ttab",
+  text: 'Grüße, 世界, 👩‍👩‍👧‍👦, \u2028 "quotes" \\ back\nline\ttab',
   "ключ 🔑": ["", " ", null, true, false, 0, -1.5, 1e21, 2 ** 53 - 1, 1.0e-7],
   empty: { list: [], object: {} },
   constructor: "no class",
@@ -96,19 +96,38 @@ export const delivery = cases({
     },
   },
 
-  async "any text can be a task id"({ task, consume, until, patienceMs }) {
-    const ids = ["12345", "0:1", "order:42", "a:b:c:d", "Bestellung ü 🎬", "x".repeat(200)];
+  async "a task id of the caller is the id that the task sees, and that its result is found by"({ task, consume, until, patienceMs }) {
+    const ids = ["order-42", "Bestellung ü 🎬", "a.b/c_d", "x".repeat(200)];
     const seen = new Map<string, number>();
     const job = task({ rpc: true }, (n: number) => {
       seen.set(fct.taskId ?? "", n);
       return n;
     });
     const handles = await job.publishMany(ids.map((taskId, n) => ({ args: [n] as [number], taskId })));
-    assert.deepEqual(handles.map(({ id }) => id), ids);
+    assert.deepEqual(
+      handles.map(({ id }) => id),
+      ids,
+    );
     await consume(job);
     await until("all are handled", () => seen.size >= ids.length);
-    assert.deepEqual(ids.map((id) => seen.get(id)), range(ids.length));
+    assert.deepEqual(
+      ids.map((id) => seen.get(id)),
+      range(ids.length),
+    );
     assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), range(ids.length));
+  },
+  async "even numbers and texts with colons can be task ids"({ task, consume, until }) {
+    const ids = ["12345", "0:1", "order:42", "a:b:c:d"];
+    const seen = new Set<string>();
+    const job = task({}, (_n: number) => void seen.add(fct.taskId ?? ""));
+    await consume(job);
+    const handles = await job.publishMany(ids.map((taskId, n) => ({ args: [n] as [number], taskId })));
+    assert.deepEqual(
+      handles.map(({ id }) => id),
+      ids,
+    );
+    await until("all are handled", () => seen.size >= ids.length);
+    assert.deepEqual([...seen].sort(), [...ids].sort());
   },
 
   async "fct tells a task about its message"({ task, consume, queue, patienceMs }) {
@@ -153,7 +172,10 @@ export const delivery = cases({
     const start = performance.now();
     await job.publishMany([{ args: [1], delay: 400 }, { args: [2] }, { args: [3], delay: "200ms" }]);
     await until("three messages are handled", () => seen.length >= 3);
-    assert.deepEqual(seen.map(({ n }) => n), [2, 3, 1]);
+    assert.deepEqual(
+      seen.map(({ n }) => n),
+      [2, 3, 1],
+    );
     assert.ok((seen[2]?.at ?? 0) - start >= 400 - precisionMs);
   },
 });

@@ -16,7 +16,11 @@ export const features = cases({
       await job.publish(["text"], { delay: "500ms" });
       await job.publish(["eta"], { eta: new Date(Date.now() + 400) });
       await until("three are handled", () => at.size === 3);
-      for (const [name, ms] of [["delay", 300], ["text", 500], ["eta", 400]] as const) {
+      for (const [name, ms] of [
+        ["delay", 300],
+        ["text", 500],
+        ["eta", 400],
+      ] as const) {
         const took = (at.get(name) ?? 0) - start;
         assert.ok(took >= ms - precisionMs, `${name} ran ${ms - took} ms early`);
         assert.ok(took < ms + 3_000, `${name} ran ${took - ms} ms late`);
@@ -33,7 +37,10 @@ export const features = cases({
       await consume(job);
       await job.pushMany(range(10).map((n) => [1000 + n]));
       await until("the ten are handled", () => seen.ended.length === 10, 5_000);
-      assert.deepEqual(sorted(seen.started), range(10).map((n) => 1000 + n));
+      assert.deepEqual(
+        sorted(seen.started),
+        range(10).map((n) => 1000 + n),
+      );
       await job.clear();
     },
   },

@@ -1,12 +1,8 @@
 /** Settlement: how runs end, and what happens to their messages. */
 import assert from "node:assert/strict";
-import { DeadLetterError, FatalError, fct, RequeueError, RetryError, type TaskError } from "../../src/index.ts";
+import { fct, RequeueError, RetryError, type TaskError } from "../../src/index.ts";
 import { cases } from "./case.ts";
-import { track } from "./track.ts";
 import { rejection } from "./until.ts";
-
-/** The reason that a dead letter carries. */
-const reasonOf = (body: unknown) => String((body as { extra?: { reason?: unknown } }).extra?.reason);
 
 export const settlement = cases({
   "attempts count 1, 2, 3": {
@@ -95,7 +91,10 @@ export const settlement = cases({
       await consume(job);
       await (await job.push()).waitResult({ timeout: patienceMs });
       const gaps = [(at[1] ?? 0) - (at[0] ?? 0), (at[2] ?? 0) - (at[1] ?? 0)];
-      assert.ok(gaps.every((gap) => gap >= 300 - precisionMs && gap < 3_000), `gaps ${gaps}`);
+      assert.ok(
+        gaps.every((gap) => gap >= 300 - precisionMs && gap < 3_000),
+        `gaps ${gaps}`,
+      );
     },
   },
 
@@ -153,18 +152,6 @@ export const settlement = cases({
     assert.ok((at[1] ?? 0) - (at[0] ?? 0) >= 250 - precisionMs);
   },
 
-  async "more than maxRequeues ends in the dead-letter queue"({ task, consume, patienceMs, until }) {
-    let runs = 0;
-    const job = task({ rpc: true, maxRequeues: 2, deadLetter: true }, () => {
-      runs++;
-      throw new RequeueError({ after: 0 });
-    });
-    await consume(job);
-    const error = await rejection((await job.push()).waitResult({ timeout: patienceMs }));
-    assert.deepEqual([runs, error.status], [3, "dead"]);
-    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
-  },
-
   "a postponed message runs behind what waits": {
     needs: ["ordered"],
     async run({ task, consume, until }) {
@@ -178,58 +165,6 @@ export const settlement = cases({
       await until("five runs", () => seen.length >= 5);
       assert.deepEqual(seen, ["a", "b", "c", "d", "a"]);
     },
-  },
-
-  async "a message out of retries goes to the dead-letter queue with its reason"({ task, consume, until, patienceMs }) {
-    const job = task({ rpc: true, backoff: 0, maxRetries: 1, deadLetter: true }, (_order: { id: number }) => {
-      throw new RangeError("the stock is empty");
-    });
-    await consume(job);
-    const error = await rejection((await job.push({ id: 7 })).waitResult({ timeout: patienceMs }));
-    assert.equal(error.status, "dead");
-    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
-    const [letter] = await job.deadLetters.list(10);
-    assert.match(reasonOf(letter?.body), /the stock is empty/);
-    assert.deepEqual((letter?.body as Record<string, unknown>)._order, { id: 7 });
-  },
-
-  async "a dead-letter queue can be consumed like any other"({ task, consume, queue, patienceMs, until }) {
-    const dead = `${queue}-dead`;
-    const seen = track<number>();
-    const job = task({ rpc: true, maxRetries: 0, deadLetter: dead, params: ["n"] }, (_n: number) => {
-      throw new Error("no");
-    });
-    const rescue = task({ queue: dead, params: ["n"] }, (n: number) => seen.run(n));
-    await consume(job);
-    await rejection((await job.push(5)).waitResult({ timeout: patienceMs }));
-    await consume(rescue);
-    await until("the dead letter is handled", () => seen.ended.length === 1);
-    assert.deepEqual(seen.started, [5]);
-  },
-
-  async "DeadLetterError goes to the dead-letter queue at once"({ task, consume, until, patienceMs }) {
-    let runs = 0;
-    const job = task({ rpc: true, backoff: 0, maxRetries: 5, deadLetter: true }, () => {
-      runs++;
-      throw new DeadLetterError("poisoned for sure");
-    });
-    await consume(job);
-    const error = await rejection((await job.push()).waitResult({ timeout: patienceMs }));
-    assert.deepEqual([runs, error.status], [1, "dead"]);
-    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
-    assert.match(reasonOf((await job.deadLetters.list(1))[0]?.body), /poisoned for sure/);
-  },
-
-  async "FatalError fails without a retry"({ task, consume, patienceMs }) {
-    let runs = 0;
-    const job = task({ rpc: true, backoff: 0, maxRetries: 5 }, () => {
-      runs++;
-      throw new FatalError("no such customer");
-    });
-    await consume(job);
-    const error = await rejection((await job.push()).waitResult({ timeout: patienceMs }));
-    assert.deepEqual([runs, error.status, error.attempts], [1, "failed", 1]);
-    assert.match((error.cause as Error).message, /no such customer/);
   },
 
   "a retry limit raised while messages wait holds for them": {

@@ -23,11 +23,21 @@ async function holdsText(context: Context): Promise<boolean> {
     },
     { signal: false, onSettled: () => {}, onError: () => {} },
   );
-  await queue.publish([{ ...(context.features.ids ? {} : { id: "probe" }), body: { probe: 1, extra: {} } }]);
+  await queue.publish([{ body: { probe: 1, extra: {} } }]);
   consumer.setWindow(1);
   await context.until("the probe is delivered", () => body !== undefined);
   await consumer.close();
   return typeof body === "string";
+}
+
+/** One text for a body, whether its engine holds text or JSON. */
+function meaning(body: unknown): string {
+  if (typeof body !== "string") return JSON.stringify(body);
+  try {
+    return meaning(JSON.parse(body));
+  } catch {
+    return body;
+  }
 }
 
 export const wire = cases({
@@ -38,7 +48,10 @@ export const wire = cases({
     await job.publishRaw({ file: "a.mov", height: 720 });
     await job.publishRaw({ options: "some", height: 1080, file: "b.mov" });
     await until("both are handled", () => seen.length === 2);
-    assert.deepEqual(seen.sort(), [["a.mov", 720, "none"], ["b.mov", 1080, "some"]]);
+    assert.deepEqual(seen.sort(), [
+      ["a.mov", 720, "none"],
+      ["b.mov", 1080, "some"],
+    ]);
   },
 
   async "a foreign body is the whole argument of a one-parameter task"({ task, consume, until }) {
@@ -58,7 +71,10 @@ export const wire = cases({
     await consume(job);
     for (const body of Object.values(golden)) await job.publishRaw(asText ? body : JSON.parse(body));
     await until("both are handled", () => seen.length === 2);
-    assert.deepEqual(seen.sort(), [[1, 2, 3], [5, 6, 3]]);
+    assert.deepEqual(seen.sort(), [
+      [1, 2, 3],
+      [5, 6, 3],
+    ]);
   },
 
   async "an integer above 2^53 survives where the engine holds text"(context) {
@@ -103,8 +119,12 @@ export const wire = cases({
       assert.deepEqual(sorted(seen.started), range(100));
       const letters = (await job.deadLetters.list(1_000)) as unknown as { body: { raw: unknown; extra: { reason: string } } }[];
       assert.equal(letters.length, 1_000);
-      assert.ok(letters.every(({ body }) => body.extra.reason.length > 10), "each says why");
-      for (const raw of bad) assert.ok(letters.some(({ body }) => JSON.stringify(body.raw) === JSON.stringify(raw)), `${JSON.stringify(raw)} is kept as it was`);
+      assert.ok(
+        letters.every(({ body }) => body.extra.reason.length > 10),
+        "each says why",
+      );
+      const kept = new Set(letters.map(({ body }) => meaning(body.raw)));
+      for (const raw of bad) assert.ok(kept.has(meaning(raw)), `${JSON.stringify(raw)} is kept; there are ${[...kept].join("; ")}`);
       await job.push(100);
       await until("the consumer goes on", () => seen.ended.includes(100));
     },
@@ -117,7 +137,10 @@ export const wire = cases({
     await job.publishRaw("line;of;csv");
     await job.push("ours", 2);
     await until("both are handled", () => seen.length === 2);
-    assert.deepEqual(seen.sort(), [["line;of;csv", 1], ["ours", 2]]);
+    assert.deepEqual(seen.sort(), [
+      ["line;of;csv", 1],
+      ["ours", 2],
+    ]);
   },
 
   async "args bind by position, whatever names a bundler gave them"({ task, consume, until }) {
@@ -128,7 +151,10 @@ export const wire = cases({
     await after.push("c", "d", 2);
     await consume(after);
     await until("both are handled", () => seen.length === 2);
-    assert.deepEqual(seen.sort(), [["a", "b", 1], ["c", "d", 2]]);
+    assert.deepEqual(seen.sort(), [
+      ["a", "b", 1],
+      ["c", "d", 2],
+    ]);
   },
 
   async "optional, default and rest parameters arrive as they were given"({ task, consume, until }) {
@@ -139,7 +165,11 @@ export const wire = cases({
     await job.push(1, 2);
     await job.push(1, 2, 3, 4);
     await until("three are handled", () => seen.length === 3);
-    assert.deepEqual(seen.sort(), [[1, 2, [], 2], [1, 2, [3, 4], 4], [1, 5, [], 1]]);
+    assert.deepEqual(seen.sort(), [
+      [1, 2, [], 2],
+      [1, 2, [3, 4], 4],
+      [1, 5, [], 1],
+    ]);
   },
 
   async "a destructured parameter is the body"({ task, consume, until }) {
@@ -149,6 +179,9 @@ export const wire = cases({
     await job.push({ file: "a" });
     await job.publishRaw({ file: "b", size: 2 });
     await until("two are handled", () => seen.length === 2);
-    assert.deepEqual(seen.sort(), [["a", 1], ["b", 2]]);
+    assert.deepEqual(seen.sort(), [
+      ["a", 1],
+      ["b", 2],
+    ]);
   },
 });

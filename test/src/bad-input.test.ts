@@ -90,9 +90,10 @@ describe("a process refuses", () => {
   it("but lets a function that was defined again take over", async () => {
     const name = queue();
     const ran: number[] = [];
-    const define = (version: number) => boost({ queue: name, broker, params: [] }, function task() {
-      ran.push(version);
-    });
+    const define = (version: number) =>
+      boost({ queue: name, broker, params: [] }, function task() {
+        ran.push(version);
+      });
     await define(1).consume();
     const newer = define(2);
     await newer.consume();

@@ -7,7 +7,8 @@ class PaymentDeclined extends Error {
   readonly authorization = "Bearer secret";
 }
 
-const travelled = (error: unknown, classes: (new (...args: never[]) => Error)[] = []) => reviveError(JSON.parse(JSON.stringify(serializeError(error))), classes) as Error & { code?: string };
+const travelled = (error: unknown, classes: (new (...args: never[]) => Error)[] = []) =>
+  reviveError(JSON.parse(JSON.stringify(serializeError(error))), classes) as Error & { code?: string };
 
 describe("an error that travels", () => {
   it("keeps name, message, stack, code and cause", () => {

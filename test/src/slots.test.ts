@@ -14,6 +14,7 @@ function setUp(options: Partial<SlotsOptions> = {}) {
   const run = (delivery: Delivery, slot: Slot) =>
     new Promise<Ended>((resolve) => started.push({ delivery, slot, end: () => resolve({ settlement: { outcome: "done" } }) }));
   const slots = createSlots({ limit: 2, maxSuspended: 1000, lookahead: 0, rate: undefined, run, setWindow: (n) => windows.push(n), ...options });
+  slots.refreshWindow();
   const settled: Record<string, Settlement> = {};
   const give = (id: string, more: Partial<Delivery> = {}) =>
     slots.handle({ id, body: {}, attempt: 1, native: undefined, ...more }).then((settlement) => void (settled[id] = settlement));
@@ -27,7 +28,7 @@ const tick = () => new Promise((resolve) => setImmediate(resolve));
 describe("slots", () => {
   it("starts no more than the limit and goes on when a run ends", async () => {
     const { give, ids, find } = setUp();
-    for (const id of ["a", "b", "c"]) give(id);
+    for (const id of ["a", "b", "c"]) void give(id);
     expect(ids()).toEqual(["a", "b"]);
     find("a").end();
     await tick();
@@ -36,10 +37,10 @@ describe("slots", () => {
 
   it("gives a suspended run's slot to others, and the next free one back before any new delivery", async () => {
     const { give, ids, find } = setUp({ limit: 1 });
-    give("parent");
+    void give("parent");
     const resume = find("parent").slot.suspend();
-    give("child", { ahead: true });
-    give("other");
+    void give("child", { ahead: true });
+    void give("other");
     expect(ids()).toEqual(["parent", "child"]);
     let resumed = false;
     const back = resume().then(() => (resumed = true));
@@ -55,11 +56,11 @@ describe("slots", () => {
 
   it("gives back one slot however many waits are pending in a run", async () => {
     const { give, ids, find } = setUp({ limit: 1 });
-    give("parent");
+    void give("parent");
     const first = find("parent").slot.suspend();
     const second = find("parent").slot.suspend();
-    give("a");
-    give("b");
+    void give("a");
+    void give("b");
     expect(ids()).toEqual(["parent", "a"]);
     await first();
     find("a").end();
@@ -71,18 +72,18 @@ describe("slots", () => {
 
   it("starts only deliveries marked ahead once maxSuspended are suspended", () => {
     const { give, ids, find } = setUp({ limit: 2, maxSuspended: 1 });
-    give("parent");
+    void give("parent");
     find("parent").slot.suspend();
-    give("stranger");
-    give("child", { ahead: true });
+    void give("stranger");
+    void give("child", { ahead: true });
     expect(ids()).toEqual(["parent", "child"]);
   });
 
   it("postpones what would fill it up with deliveries that may not start", async () => {
     const { give, find, settled } = setUp({ limit: 1, maxSuspended: 1 });
-    give("parent");
+    void give("parent");
     find("parent").slot.suspend();
-    give("held");
+    void give("held");
     await give("too-many");
     expect(settled["too-many"]).toMatchObject({ outcome: "postponed" });
     expect(settled.held).toBeUndefined();
@@ -92,7 +93,7 @@ describe("slots", () => {
     const { give, find, windows } = setUp({ limit: 2, lookahead: 3 });
     await tick();
     expect(windows).toEqual([5]);
-    give("a");
+    void give("a");
     find("a").slot.suspend();
     await tick();
     expect(windows).toEqual([5, 6]);
@@ -100,10 +101,10 @@ describe("slots", () => {
 
   it("runs a delivery that lost two processes with nothing beside it", async () => {
     const { give, ids, find, settled, windows } = setUp({ limit: 2 });
-    give("a");
-    give("b");
-    give("waiting");
-    give("poison", { crashes: 2 });
+    void give("a");
+    void give("b");
+    void give("waiting");
+    void give("poison", { crashes: 2 });
     await tick();
     expect(settled.waiting).toEqual({ outcome: "returned" });
     expect(windows.at(-1)).toBe(1);
@@ -123,8 +124,8 @@ describe("slots", () => {
 
   it("returns what it holds unstarted when it closes, and starts nothing", async () => {
     const { slots, give, ids, settled, windows } = setUp({ limit: 1 });
-    give("a");
-    give("b");
+    void give("a");
+    void give("b");
     slots.setOpen(false);
     await give("c");
     await tick();
@@ -142,7 +143,7 @@ describe("slots", () => {
     };
     const { give } = setUp({ limit: 1, run });
     await give("a");
-    give("b");
+    void give("b");
     await tick();
     expect(ids).toEqual(["a"]);
     returned();

@@ -10,7 +10,7 @@ export function create(): Broker {
 }
 
 /** Emulated already, so that the contract's own cases ask the emulations too. */
-export function emulated(store: Store): Broker {
+function emulated(store: Store): Broker {
   const bare = bareBroker();
   const broker = withKnownIds(emulate(bare, store), store);
   return {

@@ -1,110 +1,20 @@
 /** A memory broker with one fault switched on: each fault must be noticed by a named case of the kit. */
 import { memory } from "../../adapters/brokers/memory.ts";
-import type { Broker, BrokerQueue, Consumer, ConsumeOptions, Delivery, Handler, Message, Published, Settlement } from "../../src/contract/index.ts";
-import type { CaseName } from "../conformance/index.ts";
-
-interface Fault {
-  /** The case that must fail. */
-  readonly noticedBy: CaseName;
-  /** What is different about a queue. */
-  lie(queue: BrokerQueue, name: string): Partial<BrokerQueue>;
-}
-
-const fault = (noticedBy: CaseName, lie: Fault["lie"]): Fault => ({ noticedBy, lie });
-
-/** Messages as they are given on. */
-const publishing =
-  (change: (messages: readonly Message[]) => readonly Message[]) =>
-  (queue: BrokerQueue): Partial<BrokerQueue> => ({ publish: (messages) => queue.publish(change(messages)) });
-
-const without =
-  (key: keyof Message) =>
-  (messages: readonly Message[]): readonly Message[] =>
-    messages.map(({ [key]: _, ...rest }) => rest as Message);
-
-/** Deliveries as the core sees them, and settlements as the engine does. */
-const handling =
-  (wrap: (handler: Handler) => Handler) =>
-  (queue: BrokerQueue): Partial<BrokerQueue> => ({ consume: (handler, options) => queue.consume(wrap(handler), options) });
-
-const settling = (change: (settlement: Settlement, delivery: Delivery) => Settlement) => handling((handler) => async (delivery) => change(await handler(delivery), delivery));
-
-const consuming =
-  (wrap: (consumer: Consumer) => Partial<Consumer>, change: (options: ConsumeOptions) => ConsumeOptions = (options) => options) =>
-  (queue: BrokerQueue): Partial<BrokerQueue> => ({
-    consume: async (handler, options) => {
-      const consumer = await queue.consume(handler, change(options));
-      return { ...consumer, ...wrap(consumer) };
-    },
-  });
-
-/** Tells the core that a message was accepted, and loses every tenth. */
-function losing(queue: BrokerQueue): Partial<BrokerQueue> {
-  let n = 0;
-  return {
-    async publish(messages) {
-      const answers: Published[] = [];
-      for (const message of messages) {
-        const lost = ++n % 10 === 0;
-        const [published] = lost ? [{ id: message.id ?? `lost-${n}` }] : await queue.publish([message]);
-        if (published) answers.push(published);
-      }
-      return answers;
-    },
-  };
-}
-
-/** What is done while it closes is forgotten: the acknowledgements were still in a buffer. */
-function forgettingAcks(queue: BrokerQueue): Partial<BrokerQueue> {
-  return {
-    async consume(handler, options) {
-      let closing = false;
-      const consumer = await queue.consume(async (delivery) => {
-        const settlement = await handler(delivery);
-        return closing ? { outcome: "returned" } : settlement;
-      }, options);
-      return {
-        ...consumer,
-        close(how) {
-          closing = true;
-          return consumer.close(how);
-        },
-      };
-    },
-  };
-}
-
-/** Publishes the delayed ones again, at once after a clear. */
-function clearingHalf(queue: BrokerQueue): Partial<BrokerQueue> {
-  const delayed: Message[] = [];
-  return {
-    publish(messages) {
-      delayed.push(...messages.filter(({ delayMs = 0 }) => delayMs > 0));
-      return queue.publish(messages);
-    },
-    async clear() {
-      await queue.clear?.();
-      await queue.publish(delayed);
-    },
-  };
-}
-
-/** Hands a delivery out a second time while its run goes on. */
-const redelivering = handling((handler) => (delivery) => {
-  const timer = setTimeout(() => void handler({ ...delivery }), 600);
-  return handler(delivery).finally(() => clearTimeout(timer));
-});
-
-/** A paused consumer goes on, and nobody is told. */
-const neverPaused = (): Partial<BrokerQueue> => {
-  let said = false;
-  return {
-    async setPaused(paused) {
-      said = paused;
-    },
-    paused: async () => said && false,
-  };
-};
+import type { Broker } from "../../src/contract/index.ts";
+import {
+  clearingHalf,
+  consuming,
+  type Fault,
+  fault,
+  forgettingAcks,
+  handling,
+  losing,
+  neverPaused,
+  publishing,
+  redelivering,
+  settling,
+  without,
+} from "./lies.ts";
 
 export const faults = {
   "loses messages": fault("each message is handled once when nothing fails", losing),
@@ -134,18 +44,38 @@ export const faults = {
   ),
   "cuts long bodies": fault(
     "a body of 100 kB arrives whole",
-    publishing((messages) => messages.map((message) => ({ ...message, body: JSON.parse(JSON.stringify(message.body, (_key, value) => (typeof value === "string" ? value.slice(0, 65_536) : value))) }))),
+    publishing((messages) =>
+      messages.map((message) => ({
+        ...message,
+        body: JSON.parse(JSON.stringify(message.body, (_key, value) => (typeof value === "string" ? value.slice(0, 65_536) : value))),
+      })),
+    ),
   ),
   "does not report a known id": fault("a known task id is published once", (queue) => ({
     publish: async (messages) => (await queue.publish(messages)).map(({ id }) => ({ id })),
   })),
   "publishes a known id again": fault("a known task id is published once", publishing(without("id"))),
-  "closes early": fault("close waits for what is held and flushes it", consuming((consumer) => ({ close: async () => void consumer.close().catch(() => {}) }))),
+  "closes early": fault(
+    "close waits for what is held and flushes it",
+    consuming((consumer) => ({ close: async () => void consumer.close().catch(() => {}) })),
+  ),
   "loses acknowledgements at close": fault("close waits for what is held and flushes it", forgettingAcks),
-  "forces every close": fault("close waits for what is held and flushes it", consuming((consumer) => ({ close: () => consumer.close({ force: true }) }))),
-  "goes on after close": fault("nothing is delivered after close", consuming(() => ({ close: async () => {} }))),
-  "ignores the window": fault("the window is never exceeded", consuming((consumer) => ({ setWindow: (n) => consumer.setWindow(n > 0 ? 1_000 : 0) }))),
-  "fetches too much by one": fault("the window is never exceeded", consuming((consumer) => ({ setWindow: (n) => consumer.setWindow(n > 0 ? n + 1 : 0) }))),
+  "forces every close": fault(
+    "close waits for what is held and flushes it",
+    consuming((consumer) => ({ close: () => consumer.close({ force: true }) })),
+  ),
+  "goes on after close": fault(
+    "nothing is delivered after close",
+    consuming(() => ({ close: async () => {} })),
+  ),
+  "ignores the window": fault(
+    "the window is never exceeded",
+    consuming((consumer) => ({ setWindow: (n) => consumer.setWindow(n > 0 ? 1_000 : 0) })),
+  ),
+  "fetches too much by one": fault(
+    "the window is never exceeded",
+    consuming((consumer) => ({ setWindow: (n) => consumer.setWindow(n > 0 ? n + 1 : 0) })),
+  ),
   "does not wake for a raised window": fault(
     "setConcurrency takes effect live, up and down",
     consuming((consumer) => {
@@ -160,7 +90,10 @@ export const faults = {
       return consumer;
     },
   })),
-  "ignores a window of 0": fault("a pause also holds what was fetched and has not started", (queue) => ({ ...consuming((consumer) => ({ setWindow: (n) => consumer.setWindow(Math.max(1, n)) }))(queue), ...neverPaused() })),
+  "ignores a window of 0": fault("a pause also holds what was fetched and has not started", (queue) => ({
+    ...consuming((consumer) => ({ setWindow: (n) => consumer.setWindow(Math.max(1, n)) }))(queue),
+    ...neverPaused(),
+  })),
   "settles twice": fault(
     "onSettled is called once for each delivery",
     consuming(
@@ -217,7 +150,9 @@ export const faults = {
     settling((settlement) => (settlement.outcome === "failed" ? { outcome: "postponed", delayMs: 0 } : settlement)),
   ),
   "ignores pause": fault("a paused queue starts nothing, and resume() goes on", neverPaused),
-  "stays paused": fault("a paused queue starts nothing, and resume() goes on", (queue) => ({ setPaused: async (paused) => (paused ? queue.setPaused?.(true) : undefined) })),
+  "stays paused": fault("a paused queue starts nothing, and resume() goes on", (queue) => ({
+    setPaused: async (paused) => (paused ? queue.setPaused?.(true) : undefined),
+  })),
   "forgets delayed messages in clear": fault("clear removes what is delayed", clearingHalf),
   "clears nothing": fault("clear removes what waits", () => ({ clear: async () => {} })),
   "cancels in words only": fault("a cancelled message does not run, and its waiter hears of it", () => ({ cancel: async (ids) => ids })),
@@ -228,7 +163,7 @@ export const faults = {
     publish: (messages) => queue.publish(messages.length === 0 ? [{ body: {} }] : messages),
   })),
   "changes bodies that are text": fault("1,000 malformed messages between good ones lose nothing and stop nothing", (queue) => ({
-    publish: async (messages) => (await queue.publish(messages.map((message) => (typeof message.body === "string" ? { ...message, body: {} } : message)))),
+    publish: async (messages) => await queue.publish(messages.map((message) => (typeof message.body === "string" ? { ...message, body: {} } : message))),
   })),
 } satisfies Record<string, Fault>;
 

@@ -20,7 +20,11 @@ export async function redisService(): Promise<RunningService> {
   const given = process.env.REDIS_URL;
   if (given) {
     const reachable = await answers(given);
-    return { name: "redis", ...(reachable ? { settings: { REDIS_URL: given } } : { unavailable: `REDIS_URL (${withoutSecret(given)}) does not answer` }), stop: nothing };
+    return {
+      name: "redis",
+      ...(reachable ? { settings: { REDIS_URL: given } } : { unavailable: `REDIS_URL (${withoutSecret(given)}) does not answer` }),
+      stop: nothing,
+    };
   }
   if (spawnSync("redis-server", ["--version"]).status !== 0) {
     return { name: "redis", unavailable: "set REDIS_URL, or install redis-server", stop: nothing };
@@ -28,10 +32,13 @@ export async function redisService(): Promise<RunningService> {
   return startRedis();
 }
 
-async function startRedis(): Promise<RunningService> {
-  const port = await freePort();
+/** A Redis of its own; `port` to start one again where another has stopped. */
+export async function startRedis(port?: number): Promise<RunningService & { readonly port: number }> {
+  port ??= await freePort();
   const folder = mkdtempSync(join(tmpdir(), "funboost-redis-"));
-  const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder], { stdio: "ignore" });
+  const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder], {
+    stdio: "ignore",
+  });
   const kill = () => void server.kill("SIGKILL");
   process.once("exit", kill);
   const url = `redis://127.0.0.1:${port}`;
@@ -44,12 +51,12 @@ async function startRedis(): Promise<RunningService> {
   for (let tries = 0; tries < 100; tries++) {
     if (await answers(url)) {
       process.env.REDIS_URL = url;
-      return { name: "redis", settings: { REDIS_URL: url }, stop };
+      return { name: "redis", port, settings: { REDIS_URL: url }, stop };
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await stop();
-  return { name: "redis", unavailable: "redis-server did not start within 5 s", stop: nothing };
+  return { name: "redis", port, unavailable: "redis-server did not start within 5 s", stop: nothing };
 }
 
 async function stopped(server: ChildProcess): Promise<void> {

@@ -1,0 +1,67 @@
+/** The README's table of brokers and features, from what the adapters declare. `--check` fails when the README differs, without writing. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { catalog } from "../adapters/catalog.ts";
+import { memoryStore } from "../adapters/stores/memory.ts";
+import type { Broker, Features } from "../src/contract/index.ts";
+import { emulatedFeatures } from "../src/features.ts";
+
+const start = "<!-- brokers:start -->";
+const end = "<!-- brokers:end -->";
+
+/** Column headings, in the table's order. All features are here: a new one does not compile until it has its heading. */
+const headings = {
+  ids: "own task ids",
+  delay: "delay",
+  priority: "priority",
+  retry: "retries",
+  ahead: "children first",
+  pause: "pause",
+  durable: "survives restarts",
+  redelivers: "redelivers after a crash",
+  ordered: "keeps order",
+  exactCount: "exact count",
+  broadcast: "broadcast",
+} satisfies Record<keyof Features, string>;
+
+const names = Object.keys(headings) as (keyof Features)[];
+
+/** Every broker of the catalog, made without connecting. */
+export async function catalogBrokers(): Promise<readonly Broker[]> {
+  const factories = await Promise.all(Object.values(catalog).map((load) => load()));
+  return factories.map((create) => create());
+}
+
+/** Native where the engine does it, emulated where funboost does. */
+export function tableOf(brokers: readonly Broker[]): string {
+  const rows = brokers.map((broker) => {
+    const emulated = emulatedFeatures(broker, broker.store ? memoryStore() : undefined);
+    const cells = names.map((name) => (broker.features[name] ? "native" : emulated.includes(name) ? "emulated" : "no"));
+    return [`\`${broker.name}\``, ...cells];
+  });
+  const lines = [["broker", ...names.map((name) => headings[name])], ["", ...names].map(() => "---"), ...rows];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** The README with the table between its marks. */
+export function withTable(readme: string, table: string): string {
+  const [from, to] = [readme.indexOf(start), readme.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`README.md has no place for the table: put ${start} and ${end} into it.`);
+  return `${readme.slice(0, from + start.length)}\n${table}\n${readme.slice(to)}`;
+}
+
+async function main(check: boolean): Promise<void> {
+  const file = join(process.cwd(), "README.md");
+  const readme = readFileSync(file, "utf8");
+  const wanted = withTable(readme, tableOf(await catalogBrokers()));
+  if (wanted === readme) return console.log("README.md: the table is up to date.");
+  if (!check) {
+    writeFileSync(file, wanted);
+    return console.log("README.md: the table was written.");
+  }
+  console.error("README.md: the table differs from what the adapters declare. Run: npm run table");
+  process.exitCode = 1;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main(process.argv.includes("--check"));

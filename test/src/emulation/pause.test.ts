@@ -1,0 +1,44 @@
+import { expect, it, vi } from "vitest";
+import { memoryStore } from "../../../adapters/stores/memory.ts";
+import { sleep } from "../../../src/clock.ts";
+import { withIds } from "../../../src/emulation/ids.ts";
+import { withPause } from "../../../src/emulation/pause.ts";
+import { bareBroker } from "../../support/bare-broker.ts";
+import { consume, spec, written } from "./bench.ts";
+
+it("stops every consumer of the queue, whoever pauses it, and lets it go on", async () => {
+  const store = memoryStore();
+  const bare = bareBroker();
+  const [here, there] = [withPause(withIds(bare), store), withPause(withIds(bare), store)];
+  const queue = await here.open(spec("q"));
+  const other = await there.open(spec("q"));
+  const { got, consumer } = await consume(queue);
+  consumer.setWindow(2);
+  await other.setPaused?.(true);
+  await vi.waitFor(async () => expect(await queue.paused?.()).toBe(true));
+  await sleep(5);
+  await queue.publish([{ body: { v: 1 } }]);
+  await sleep(30);
+  expect(got).toHaveLength(0);
+  consumer.setWindow(5);
+  await sleep(20);
+  expect(got).toHaveLength(0);
+  await other.setPaused?.(false);
+  await vi.waitFor(() => expect(got.map(written)).toEqual([1]));
+  await consumer.close();
+});
+
+it("knows of a pause before its first fetch, and learns of one without any notice", async () => {
+  const shared = memoryStore();
+  const deaf = { ...shared, notify: async () => {} };
+  const queue = await withPause(withIds(bareBroker()), deaf).open(spec("q"));
+  await queue.setPaused?.(true);
+  await queue.publish([{ body: { v: 1 } }]);
+  const { got, consumer } = await consume(queue);
+  consumer.setWindow(1);
+  await sleep(30);
+  expect(got).toHaveLength(0);
+  await queue.setPaused?.(false);
+  await vi.waitFor(() => expect(got).toHaveLength(1), { timeout: 700 });
+  await consumer.close();
+});
