@@ -1,31 +1,28 @@
 /** The dead-letter queue: an ordinary queue `<queue>_dlx` on the same broker. */
-import type { BrokerQueue, Delivery, Peeked } from "./contract/broker.ts";
+import type { BrokerQueue, Delivery, JsonObject, Peeked } from "./contract/broker.ts";
 import type { Definition } from "./definition.ts";
 import { FunboostError, serializeError } from "./errors.ts";
-import { parseJson } from "./json.ts";
+import { asBody, parseJson } from "./json.ts";
 import { deadLetterBody, readExtra, stampExtra } from "./message.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 /** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
 export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error: Error): Promise<boolean> {
   const { options, log } = runtime;
-  const body = deadLetterBody(delivery.body, {
-    reason: `${error.name}: ${error.message}`,
-    attempts: delivery.attempt,
-    queue: options.queue,
-    error: serializeError(error),
-  });
   try {
     const dead = await runtime.deadLetters();
-    // The old id travels in the body: engines that number their own jobs refuse one of their own kind.
-    await dead.publish([
-      { body: stampExtra(body, { id: readExtra(body)?.id ?? delivery.id, ...(delivery.publishedAt ? { publishedAt: delivery.publishedAt } : {}) }) },
-    ]);
+    await dead.publish([{ body: asBody(copyOf(delivery, options.queue, error)) }]);
     return true;
   } catch (cause) {
     log.error({ queue: options.queue, taskId: delivery.id, error: cause }, "cannot publish to the dead-letter queue; the message stays");
     return false;
   }
+}
+
+/** The old id travels in the body: engines that number their own jobs refuse one of their own kind. */
+function copyOf({ id, body, attempt, publishedAt }: Delivery, queue: string, error: Error): JsonObject {
+  const copy = deadLetterBody(body, { reason: `${error.name}: ${error.message}`, attempts: attempt, queue, error: serializeError(error) });
+  return stampExtra(copy, { id: readExtra(copy)?.id ?? id, ...(publishedAt === undefined ? {} : { publishedAt }) });
 }
 
 /** The dead letters of a task. */

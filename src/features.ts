@@ -4,6 +4,7 @@ import type { Store } from "./contract/store.ts";
 import { withAhead } from "./emulation/ahead.ts";
 import { withDelay } from "./emulation/delay.ts";
 import { withIds } from "./emulation/ids.ts";
+import { withKnownIds } from "./emulation/known.ts";
 import { withPause } from "./emulation/pause.ts";
 import { withPriority } from "./emulation/priority.ts";
 import { withRetry } from "./emulation/retry.ts";
@@ -19,7 +20,8 @@ export function emulate(broker: Broker, store: Store | undefined): Broker {
   if (!result.features.ahead) result = withAhead(result);
   if (!result.features.priority) result = withPriority(result);
   if (!result.features.pause && store) result = withPause(result, store);
-  return result;
+  // An engine's own knowledge of ids ends at a body, a lane and a timer.
+  return result !== broker && store ? withKnownIds(result, store) : result;
 }
 
 /** Opens a queue with all features: first as the adapter promises, then again by what this server really has. */

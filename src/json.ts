@@ -135,6 +135,16 @@ function parseNumber(text: string): number | bigint {
   return Number.isSafeInteger(value) || !/^-?\d+$/.test(text) ? value : BigInt(text);
 }
 
+/** A body as engines can take it: one with a bigint, which came as text, goes on as text. */
+export function asBody<T extends object>(body: T): T | string {
+  try {
+    JSON.stringify(body);
+    return body;
+  } catch {
+    return stringifyJson(body);
+  }
+}
+
 /** `JSON.stringify`, but a bigint is written as the integer that it is; `undefined` is null. */
 export function stringifyJson(value: unknown): string {
   try {

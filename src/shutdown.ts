@@ -1,8 +1,11 @@
 /** Stopping: all consumers stop fetching first, under one grace time; then brokers and stores close. */
 import { type Duration, durationMs } from "./duration.ts";
 import { toError } from "./errors.ts";
-import { shared } from "./global.ts";
+import { type Opened, shared } from "./global.ts";
 import { createLogger } from "./log.ts";
+import { deadline } from "./observed.ts";
+
+const closeMs = 10_000;
 
 /**
  * Ends all consuming, flushes, and disconnects; then the process can exit by itself.
@@ -24,13 +27,18 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
     }
     const opened = await Promise.allSettled([...state.brokers.values()]);
     state.brokers.clear();
-    const closing = opened.flatMap((each) => (each.status === "fulfilled" ? [each.value.broker.close(), each.value.store?.close()] : []));
+    const closing = opened.flatMap((each) => (each.status === "fulfilled" ? [closeBoth(each.value)] : []));
     const failed = [...outcomes, ...(await Promise.allSettled(closing))].find((each) => each.status === "rejected");
     if (failed) throw failed.reason;
   } finally {
     state.shuttingDown = false;
     state.used = false;
   }
+}
+
+/** The deadline also keeps the process alive: sockets are unref'd. */
+function closeBoth({ broker, store }: Opened): Promise<unknown> {
+  return deadline(Promise.all([broker.close(), store?.close()]), closeMs, "closing", broker.name);
 }
 
 /** First SIGTERM or Ctrl-C: finish within the grace time and exit. Second: at once. */

@@ -1,8 +1,8 @@
-/** The consuming half of the BullMQ adapter: one Worker, its window, how deliveries end; and the scripts that keep priorities in order and cancel. */
-import type { Job, JobsOptions, Queue, Worker, WorkerOptions } from "bullmq";
-import type { Redis } from "ioredis";
-import { clock, repeat, sleep } from "../../src/clock.ts";
-import type { Consumer, ConsumeOptions, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
+/** The consuming half of the BullMQ adapter: one Worker, its window, its leases, and how deliveries end. */
+import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
+import { repeat, sleep } from "../../src/clock.ts";
+import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
+import { aheadAgainAfter, taskId } from "../shared/bullmq-jobs.ts";
 import { inNeutralContext, type RedisClients } from "../shared/redis-client.ts";
 
 export type Bullmq = Pick<typeof import("bullmq"), "Job" | "Queue" | "Worker" | "WaitingError">;
@@ -29,7 +29,14 @@ const uncapped = 2 ** 31 - 1;
 const keptPerSecond = 200;
 
 /** Consumes one queue with one Worker. Nothing is fetched until `setWindow`. */
-export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisClients, own: OwnWorkerOptions, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+export async function consumeJobs(
+  bull: Bullmq,
+  queue: string,
+  clients: RedisClients,
+  own: OwnWorkerOptions,
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<Consumer> {
   const connection = await clients.get("patient");
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { held: new Map(), onIdle: [], report, closed: false };
@@ -49,7 +56,9 @@ export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisCli
   }
 
   // With a third parameter BullMQ makes an AbortController for each job, which costs 4 to 7 %.
-  const processor = options.signal ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal) : (job: Job, token?: string) => run(job, token);
+  const processor = options.signal
+    ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
+    : (job: Job, token?: string) => run(job, token);
   const worker = inNeutralContext(() => new bull.Worker(queue, processor, { ...workerOptions(own), connection }));
   worker.on("error", report);
   watchEnds(worker, state, options.onSettled);
@@ -58,7 +67,7 @@ export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisCli
   const window = makeWindow(worker, state);
   return {
     setWindow: (n) => inNeutralContext(() => window.set(n)),
-    status: () => ({ held: [...state.held.keys()].map((job) => String(job.id)), ...(state.lastFetchAt ? { lastFetchAt: state.lastFetchAt } : {}) }),
+    status: () => ({ held: [...state.held.keys()].map((job) => taskId(job.id)), ...(state.lastFetchAt ? { lastFetchAt: state.lastFetchAt } : {}) }),
     close: closer(worker, state, window.stop, stopLeases),
   };
 }
@@ -84,7 +93,7 @@ function workerOptions(own: OwnWorkerOptions): Omit<WorkerOptions, "connection">
 function toDelivery(job: Job, signal: AbortSignal | undefined): Delivery {
   const opts: JobsOptions & { attempt?: number; publishedAt?: number } = job.opts;
   const delivery = {
-    id: job.id as string,
+    id: taskId(job.id),
     body: job.data as unknown,
     attempt: job.attemptsMade + (opts.attempt ?? 1),
     crashes: job.stalledCounter,
@@ -152,16 +161,6 @@ function ending(job: Job, error: Error, attempts: 1 | 2): Error {
   job.opts.stackTraceLimit ??= 10;
   if (typeof error.message === "string" && !meantForBullmq.has(error.name) && error.message !== "bullmq:rateLimitExceeded") return error;
   return Object.assign(new Error(`${error.name}: ${String(error.message)}`), { stack: String(error.stack) });
-}
-
-/** BullMQ lets a lifo job that was delayed come last. Brings it to the front when it is due; if this process is gone by then, it comes last. */
-export function aheadAgainAfter(delayMs: number, find: () => Promise<Job | undefined>): void {
-  const bring = async () => {
-    const job = await find();
-    await job?.promote().catch(() => {}); // it may have been promoted
-    await job?.changePriority({ lifo: true });
-  };
-  clock.after(delayMs + 5, () => void bring().catch(() => {}), { unref: true });
 }
 
 /** `applied` or `stale`, once for each delivery, whatever way its job ended. */
@@ -253,80 +252,5 @@ function closer(worker: Worker, state: State, stopFetching: () => void, stopLeas
     if (force) for (const resolve of state.onIdle.splice(0)) resolve();
     else if (state.held.size > 0 && !closing) await new Promise<void>((resolve) => state.onIdle.push(resolve));
     await (closing ??= end(force));
-  };
-}
-
-const flag = "funboost:priorities";
-const none = 1001;
-
-const sweepScript = `
-local kept, seen = {}, 0
-while seen < tonumber(ARGV[2]) do
-  local id = redis.call('RPOP', KEYS[1])
-  if not id then break end
-  seen = seen + 1
-  local opts = redis.call('HGET', ARGV[1] .. id, 'opts')
-  if opts and not string.find(opts, '"lifo":true', 1, true) then
-    redis.call('HSET', ARGV[1] .. id, 'priority', ARGV[3])
-    redis.call('ZADD', KEYS[2], ARGV[3] * 0x100000000 + redis.call('INCR', KEYS[3]) % 0x100000000, id)
-  else
-    kept[#kept + 1] = id
-  end
-end
-for i = #kept, 1, -1 do redis.call('RPUSH', KEYS[1], kept[i]) end
-return {seen, #kept}`;
-
-const cancelScript = `
-local removed = {}
-for _, id in ipairs(ARGV) do
-  local base, key = KEYS[1], KEYS[1] .. id
-  local job = redis.call('HMGET', key, 'parentKey', 'rjk', 'deid')
-  if not job[1] and not job[2] and redis.call('EXISTS', key .. ':lock', key .. ':dependencies') == 0 and
-    (redis.call('ZREM', base .. 'delayed', id) == 1 or redis.call('ZREM', base .. 'prioritized', id) == 1 or redis.call('LREM', base .. 'wait', 1, id) == 1) then
-    if job[3] and redis.call('GET', base .. 'de:' .. job[3]) == id then redis.call('DEL', base .. 'de:' .. job[3]) end
-    redis.call('DEL', key, key .. ':logs')
-    redis.call('XADD', base .. 'events', 'MAXLEN', '~', 10000, '*', 'event', 'removed', 'jobId', id, 'prev', 'waiting')
-    removed[#removed + 1] = id
-  end
-end
-return removed`;
-
-/** Removes what waits or is delayed, in one step with looking: never what runs or has run. Parts of flows and of schedules stay. */
-export const cancelJobs = (queue: Queue, client: Redis, ids: readonly string[]) => client.eval(cancelScript, 1, queue.toKey(""), ...ids) as Promise<string[]>;
-
-/**
- * "Bigger is sooner" on BullMQ, which always runs jobs without a priority first, then 1, 2, 3 ...
- * Below none is native: -1 becomes 1002. For above none, every job needs one: the first such publish marks the queue, moves what waits without a
- * priority behind (none becomes 1001), and from then on all publishers give one to each job; those who have not seen the mark yet look every 100 ms
- * while they publish. Queues that never see a positive priority keep plain jobs, which are faster and show as "waiting".
- */
-export async function makePriorities(queue: Queue, client: Redis) {
-  let used = (await client.hget(queue.toKey("meta"), flag)) !== null;
-  let cancelCheck: (() => void) | undefined;
-  async function sweep(): Promise<void> {
-    const keys = [queue.toKey("wait"), queue.toKey("prioritized"), queue.toKey("pc")];
-    for (let limit = 1_000; ; ) {
-      const [seen, kept] = (await client.eval(sweepScript, 3, ...keys, queue.toKey(""), limit, none)) as [number, number];
-      if (seen < limit) return;
-      limit = kept + 1_000;
-    }
-  }
-  async function look(): Promise<void> {
-    cancelCheck = undefined;
-    used ||= (await client.hget(queue.toKey("meta"), flag)) !== null;
-    if (used) await sweep();
-  }
-  return {
-    of: (priority: number) => (priority < 0 || used ? none - Math.round(priority) : 0),
-    async use(): Promise<void> {
-      if (used) return;
-      await client.hset(queue.toKey("meta"), flag, 1);
-      used = true;
-    },
-    sweep,
-    checkSoon(): void {
-      if (!used) cancelCheck ??= clock.after(100, () => void look().catch(() => {}), { unref: true });
-    },
-    close: () => cancelCheck?.(),
   };
 }

@@ -171,7 +171,9 @@ function explainRedis(error: unknown, where: string, address: string, lastTroubl
   const text = maskSecrets(/max retries|connection is closed/i.test(said) ? (lastTrouble ?? said) : said) || String(source.code);
   // A copy: the client's own errors carry the command with its arguments, a password or a body among them.
   const cause = Object.assign(new Error(text), { name: source?.name ?? "Error" }, typeof source?.code === "string" ? { code: source.code } : {});
-  if (refusals.test(text)) return new FunboostError("BROKER_REFUSED", `Redis at ${address} refuses: ${text}. Check user, password and settings.`, { where, cause });
-  if (outages.test(`${text} ${String(source?.code ?? "")}`)) return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}.`, { where, cause });
+  if (refusals.test(text))
+    return new FunboostError("BROKER_REFUSED", `Redis at ${address} refuses: ${text}. Check user, password and settings.`, { where, cause });
+  if (outages.test(`${text} ${String(source?.code ?? "")}`))
+    return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}.`, { where, cause });
   return error instanceof Error ? error : cause;
 }

@@ -46,9 +46,27 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
     name: "redis",
     scope: "shared",
     durable: true,
-    get: (keys) => call(async () => (keys.length ? read(await client(), keys.map((each) => key("kv", each))) : [])),
+    get: (keys) =>
+      call(async () =>
+        keys.length
+          ? read(
+              await client(),
+              keys.map((each) => key("kv", each)),
+            )
+          : [],
+      ),
     set: (entries) => call(() => Promise.all(entries.map((entry) => write(connection, key("kv", entry.key), entry)))),
-    delete: (keys) => call(async () => void (keys.length && (await remove(await client(), keys.map((each) => key("kv", each)))))),
+    delete: (keys) =>
+      call(
+        async () =>
+          void (
+            keys.length &&
+            (await remove(
+              await client(),
+              keys.map((each) => key("kv", each)),
+            ))
+          ),
+      ),
     increment: (counters) =>
       call(() => Promise.all(counters.map(async (each) => Number(await run("increment", [key("kv", each.key)], [each.by, ttl(each.ttlMs)]))))),
     reserve: (name, { perMs, count, slackMs }) =>
@@ -159,7 +177,17 @@ function makeTimers({ client, run }: Connection, keysOf: (queue: string) => stri
   };
   return {
     add: (queue, entries) =>
-      call(async () => void (entries.length && (await run("timersAdd", keysOf(queue), entries.flatMap((each) => [each.id, each.dueInMs, each.payload]))))),
+      call(
+        async () =>
+          void (
+            entries.length &&
+            (await run(
+              "timersAdd",
+              keysOf(queue),
+              entries.flatMap((each) => [each.id, each.dueInMs, each.payload]),
+            ))
+          ),
+      ),
     lease: (queue, limit, ttlMs) =>
       call(async () => {
         const [next, ...flat] = (await run("timersLease", keysOf(queue), [limit, ttlMs])) as string[];

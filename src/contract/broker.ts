@@ -147,6 +147,7 @@ export interface Consumer {
   setWindow(n: number): void;
   /** Extends the leases of all it holds; called every third of a lease. Absent where the client renews. */
   renew?(): Promise<void>;
+  /** Ids of what it holds; the last fetch on the monotonic clock, in milliseconds. */
   status(): { readonly held: readonly string[]; readonly lastFetchAt?: number };
   /** Stops fetching, waits until what is held has settled, and flushes. `force`: at once; what is held is redelivered later. */
   close(options?: { readonly force?: boolean }): Promise<void>;

@@ -52,6 +52,7 @@ export interface Timers {
     limit: number,
     ttlMs: number,
   ): Promise<{ readonly entries: readonly { readonly id: string; readonly payload: string }[]; readonly nextDueMs?: number }>;
+  /** Removes those that are leased: one that was added again meanwhile stays. */
   ack(queue: string, ids: readonly string[]): Promise<void>;
   /** Removes those that are not leased; answers the ids that it removed. */
   remove(queue: string, ids: readonly string[]): Promise<readonly string[]>;

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { clock } from "../clock.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published } from "../contract/index.ts";
 import { toError } from "../errors.ts";
+import { asBody } from "../json.ts";
 import { type ExtraFacts, readExtra, stampExtra } from "../message.ts";
 
 /**
@@ -46,7 +47,7 @@ function stamp(original: Message, now: number): { id: string; message: Message }
   if (attempt !== undefined) facts.attempt = attempt;
   if (ahead !== undefined) facts.ahead = ahead;
   if (priority !== undefined) facts.priority = priority;
-  return { id, message: { ...message, body: stampExtra(body, facts) } };
+  return { id, message: { ...message, body: asBody(stampExtra(body, facts)) } };
 }
 
 async function consume(queue: BrokerQueue, handler: Handler, options: ConsumeOptions): Promise<Consumer> {

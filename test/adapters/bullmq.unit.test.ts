@@ -151,7 +151,10 @@ describe.skipIf(!url)("bullmq", () => {
     const other = await second.open({ queue: name, options: {}, leaseMs: 15_000 });
     await queue.publish([0, -5].map((priority) => ({ body: { n: priority }, priority })));
     await other.publish([{ body: { n: "ahead" }, ahead: true }]);
-    await queue.publish([{ body: { n: 5 }, priority: 5 }, { body: { n: 7 }, priority: 7 }]);
+    await queue.publish([
+      { body: { n: 5 }, priority: 5 },
+      { body: { n: 7 }, priority: 7 },
+    ]);
     await other.publish([{ body: { n: "late" } }]); // has not seen the mark yet
     await sleep(160);
     await other.publish([{ body: { n: "later" } }]);
@@ -202,7 +205,20 @@ describe.skipIf(!url)("bullmq", () => {
     expect(await queue.publish([{ id: "a", body: { n: 4 } }])).toEqual([{ id: "a", existing: true }]);
   });
 
-  it.each(["12", "", "0:x", "a:b", "wait", "meta"])("refuses the id %j", async (id) => {
+  it("takes ids that BullMQ cannot, and gives them back as they were", async () => {
+    const { queue } = await fresh();
+    const ids = ["", "0:x", "a:b", "a:b:c:d", "wait", "meta", "id~x", "50%3A", "日本 \u{1F600}", "1.5", "007a"];
+    expect((await queue.publish(ids.map((id) => ({ id, body: { id } })))).map((each) => each.id)).toEqual(ids);
+    expect((await queue.publish(ids.map((id) => ({ id, body: { id } })))).every((each) => each.existing)).toBe(true);
+    expect((await queue.peek?.(50))?.map((each) => each.id)).toEqual(ids);
+    expect(await queue.state?.("a:b")).toBe("waiting");
+    expect(await queue.cancel?.(["a:b", "wait", "gone"])).toEqual(["a:b", "wait"]);
+    const { seen, settled } = await consume(queue, done, 5);
+    await until(() => settled.length === ids.length - 2);
+    expect(seen.map((each) => each.id).sort()).toEqual(ids.filter((id) => id !== "a:b" && id !== "wait").sort());
+  });
+
+  it.each(["12", "0", "-3"])("refuses the id %j", async (id) => {
     const { queue } = await fresh();
     await expect(queue.publish([{ body: {} }, { id, body: {} }])).rejects.toMatchObject({ code: "BAD_OPTION" });
     expect((await queue.count?.())?.ready).toBe(0);
@@ -221,7 +237,10 @@ describe.skipIf(!url)("bullmq", () => {
   it("counts, peeks, states, cancels, reschedules, clears", async () => {
     const { queue } = await fresh();
     await queue.publish([1, 2, 3].map((n) => ({ body: { n } })));
-    await queue.publish([{ body: { n: 4 }, delayMs: 60_000 }, { id: "p", body: { n: 5 }, priority: -1 }]);
+    await queue.publish([
+      { body: { n: 4 }, delayMs: 60_000 },
+      { id: "p", body: { n: 5 }, priority: -1 },
+    ]);
     expect(await queue.count?.()).toEqual({ ready: 4, delayed: 1, running: 0 });
     expect(await queue.state?.("4")).toBe("delayed");
     expect(await queue.state?.("p")).toBe("waiting");
@@ -383,13 +402,20 @@ describe.skipIf(!url)("bullmq", () => {
       ends.push(() => broker.close());
       return broker.open({ queue: "x", options: {}, leaseMs: 1_000 });
     };
-    await expect(open("redis://:secret@127.0.0.1:1")).rejects.toMatchObject({ code: "BROKER_DOWN", message: expect.stringMatching(/\*\*\*@127.0.0.1:1.*ECONNREFUSED/) });
-    const refusing = await fakeRedis((command) => (command.includes("AUTH") || command.includes("HELLO") ? "-WRONGPASS invalid username-password pair\r\n" : "+OK\r\n"));
+    await expect(open("redis://:secret@127.0.0.1:1")).rejects.toMatchObject({
+      code: "BROKER_DOWN",
+      message: expect.stringMatching(/\*\*\*@127.0.0.1:1.*ECONNREFUSED/),
+    });
+    const refusing = await fakeRedis((command) =>
+      command.includes("AUTH") || command.includes("HELLO") ? "-WRONGPASS invalid username-password pair\r\n" : "+OK\r\n",
+    );
     const refused = open(`redis://:secret@127.0.0.1:${refusing}`);
     await expect(refused).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.not.stringContaining("secret") });
     expect(JSON.stringify(await refused.catch((error) => ({ ...error.cause, message: error.cause.message })))).not.toContain("secret");
     const info = "redis_version:4.0.9\r\nloading:0\r\n";
-    const old = await fakeRedis((command) => (command.includes("INFO") ? `$${info.length}\r\n${info}\r\n` : command.includes("HELLO") ? "-ERR unknown command `HELLO`\r\n" : "+OK\r\n"));
+    const old = await fakeRedis((command) =>
+      command.includes("INFO") ? `$${info.length}\r\n${info}\r\n` : command.includes("HELLO") ? "-ERR unknown command `HELLO`\r\n" : "+OK\r\n",
+    );
     await expect(open(`redis://127.0.0.1:${old}`)).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.stringContaining("4.0.9") });
     const silent = await fakeRedis(() => "");
     const t = performance.now();
@@ -402,7 +428,11 @@ async function fakeRedis(answer: (command: string) => string): Promise<number> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     socket.on("data", (data) => {
-      for (const command of data.toString().toUpperCase().split(/(?=\*\d+\r\n)/)) socket.write(answer(command));
+      for (const command of data
+        .toString()
+        .toUpperCase()
+        .split(/(?=\*\d+\r\n)/))
+        socket.write(answer(command));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -419,14 +449,30 @@ describe.skipIf(!url)("redis store", () => {
 
   it("gets, sets on conditions, deletes, increments", async () => {
     const store = open();
-    expect(await store.set([{ key: "a", value: "1", if: "absent" }, { key: "b", value: "2", ttlMs: 60 }])).toEqual([true, true]);
-    expect(await store.set([{ key: "a", value: "x", if: "absent" }, { key: "a", value: "3", if: { equals: "1" } }, { key: "a", value: "4", if: { equals: "1" } }])).toEqual([false, true, false]);
+    expect(
+      await store.set([
+        { key: "a", value: "1", if: "absent" },
+        { key: "b", value: "2", ttlMs: 60 },
+      ]),
+    ).toEqual([true, true]);
+    expect(
+      await store.set([
+        { key: "a", value: "x", if: "absent" },
+        { key: "a", value: "3", if: { equals: "1" } },
+        { key: "a", value: "4", if: { equals: "1" } },
+      ]),
+    ).toEqual([false, true, false]);
     expect(await store.get(["a", "b", "c"])).toEqual(["3", "2", undefined]);
     await sleep(90);
     expect(await store.get(["b"])).toEqual([undefined]);
     await store.delete(["a"]);
     expect(await store.get(["a"])).toEqual([undefined]);
-    expect(await store.increment([{ key: "n", by: 2, ttlMs: 80 }, { key: "n", by: 3, ttlMs: 10_000 }])).toEqual([2, 5]);
+    expect(
+      await store.increment([
+        { key: "n", by: 2, ttlMs: 80 },
+        { key: "n", by: 3, ttlMs: 10_000 },
+      ]),
+    ).toEqual([2, 5]);
     await sleep(110);
     expect(await store.increment([{ key: "n", by: -1 }])).toEqual([-1]);
     expect(await store.get([])).toEqual([]);
@@ -462,7 +508,11 @@ describe.skipIf(!url)("redis store", () => {
 
   it("timers are leased when due, again when the lease ends, and gone when acknowledged", async () => {
     const { timers } = open();
-    await timers.add("q", [{ id: "a", dueInMs: 0, payload: "A" }, { id: "b", dueInMs: 40, payload: "B" }, { id: "c", dueInMs: 60_000, payload: "C" }]);
+    await timers.add("q", [
+      { id: "a", dueInMs: 0, payload: "A" },
+      { id: "b", dueInMs: 40, payload: "B" },
+      { id: "c", dueInMs: 60_000, payload: "C" },
+    ]);
     const first = await timers.lease("q", 10, 100);
     expect(first.entries).toEqual([{ id: "a", payload: "A" }]);
     expect(first.nextDueMs).toBeLessThanOrEqual(40);
@@ -500,7 +550,10 @@ describe.skipIf(!url)("redis store", () => {
     const { signal } = new AbortController();
     const waits = [store.results.wait("q", "1", signal), store.results.wait("q", "1", signal), other.results.wait("q", "2", signal)];
     await sleep(30);
-    await other.results.put("q", [{ id: "1", outcome: '"one"', ttlMs: 10_000 }, { id: "2", outcome: `"${"x".repeat(50_000)}"`, ttlMs: 10_000 }]);
+    await other.results.put("q", [
+      { id: "1", outcome: '"one"', ttlMs: 10_000 },
+      { id: "2", outcome: `"${"x".repeat(50_000)}"`, ttlMs: 10_000 },
+    ]);
     const [a, b, c] = await Promise.all(waits);
     expect([a, b, c?.length]).toEqual(['"one"', '"one"', 50_002]);
     expect(await store.results.wait("q", "1", signal)).toBe('"one"');
@@ -514,7 +567,10 @@ describe.skipIf(!url)("redis store", () => {
   it("many waits at once, each with its own result", async () => {
     const store = open();
     const waits = Array.from({ length: 500 }, (_, i) => store.results.wait("q", `m${i}`, new AbortController().signal));
-    await store.results.put("q", Array.from({ length: 500 }, (_, i) => ({ id: `m${i}`, outcome: String(i), ttlMs: 10_000 })));
+    await store.results.put(
+      "q",
+      Array.from({ length: 500 }, (_, i) => ({ id: `m${i}`, outcome: String(i), ttlMs: 10_000 })),
+    );
     expect(await Promise.all(waits)).toEqual(Array.from({ length: 500 }, (_, i) => String(i)));
   });
 });

@@ -128,6 +128,14 @@ describe("messages", () => {
     expect(deliveries[7]?.body).toBe(bodies[7]);
   });
 
+  it("of 100 kB are taken in parts, and all arrive", async () => {
+    const queue = await openQueue();
+    await queue.publish(Array.from({ length: 60 }, (_, index) => ({ id: `${index}`, body: "x".repeat(100_000) })));
+    const { deliveries, count } = await take(queue);
+    await count(60);
+    expect(ids(deliveries)).toEqual(Array.from({ length: 60 }, (_, index) => `${index}`));
+  });
+
   it("are known by their ids while they wait or run", async () => {
     const queue = await openQueue();
     const [, second, third] = await queue.publish([message("a"), message("a"), message("b")]);

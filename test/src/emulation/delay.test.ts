@@ -6,7 +6,7 @@ import { withDelay } from "../../../src/emulation/delay.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { FunboostError } from "../../../src/errors.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
-import { consume, flaky, spec, written } from "./bench.ts";
+import { consume, flaky, spec, written } from "./setup.ts";
 
 const delayed = (store: Store = memoryStore(), bare = bareBroker()) => withDelay(withIds(bare), store);
 

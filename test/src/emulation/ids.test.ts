@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
-import { consume, done, spec, written } from "./bench.ts";
+import { consume, done, spec, written } from "./setup.ts";
 
 it("carries id, publish time and attempt in the body", async () => {
   const broker = withIds(bareBroker());

@@ -1,13 +1,12 @@
 import { expect, it, vi } from "vitest";
 import { memoryStore } from "../../../adapters/stores/memory.ts";
-import { withKnownIds } from "../../../src/emulation/known.ts";
 import { emulate } from "../../../src/features.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
-import { consume, flaky, spec, written } from "./bench.ts";
+import { consume, flaky, spec, written } from "./setup.ts";
 
 it("publishes an id once, in whichever lane and delayed or not, until it is done or cleared", async () => {
   const store = memoryStore();
-  const queue = await withKnownIds(emulate(bareBroker(), store), store).open(spec("q"));
+  const queue = await emulate(bareBroker(), store).open(spec("q"));
   const once = { body: { v: 1 }, id: "a" };
   expect(await queue.publish([once, { body: { v: 0 } }, { ...once, ahead: true }, { ...once, delayMs: 50 }])).toMatchObject([
     { id: "a" },
@@ -30,7 +29,7 @@ it("publishes an id once, in whichever lane and delayed or not, until it is done
 it("frees the id of a publish that failed", async () => {
   const store = memoryStore();
   const failing: { next?: Error | undefined } = { next: new Error("no") };
-  const queue = await withKnownIds(flaky(emulate(bareBroker(), store), failing), store).open(spec("q"));
+  const queue = await emulate(flaky(bareBroker(), failing), store).open(spec("q"));
   await expect(queue.publish([{ body: { v: 1 }, id: "a" }])).rejects.toThrow("no");
   failing.next = undefined;
   expect(await queue.publish([{ body: { v: 1 }, id: "a" }])).toEqual([{ id: "a" }]);

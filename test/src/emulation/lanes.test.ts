@@ -8,7 +8,7 @@ import { withIds } from "../../../src/emulation/ids.ts";
 import { withPriority } from "../../../src/emulation/priority.ts";
 import { withRetry } from "../../../src/emulation/retry.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
-import { consume, done, spec, written } from "./bench.ts";
+import { consume, done, spec, written } from "./setup.ts";
 
 const laned = () => withPriority(withAhead(withRetry(withDelay(withIds(bareBroker()), memoryStore()))));
 const v = (value: unknown, more: object = {}) => ({ body: { v: value }, ...more });

@@ -4,7 +4,7 @@ import { sleep } from "../../../src/clock.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { withPause } from "../../../src/emulation/pause.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
-import { consume, spec, written } from "./bench.ts";
+import { consume, spec, written } from "./setup.ts";
 
 it("stops every consumer of the queue, whoever pauses it, and lets it go on", async () => {
   const store = memoryStore();

@@ -5,7 +5,7 @@ import { withIds } from "../../../src/emulation/ids.ts";
 import { withRetry } from "../../../src/emulation/retry.ts";
 import { FunboostError } from "../../../src/errors.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
-import { consume, done, flaky, spec, written } from "./bench.ts";
+import { consume, done, flaky, spec, written } from "./setup.ts";
 
 const retrying = (failing: Parameters<typeof flaky>[1] = {}) => withRetry(flaky(withDelay(withIds(bareBroker()), memoryStore()), failing));
 
