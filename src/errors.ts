@@ -38,9 +38,9 @@ export type ErrorCode =
  */
 export class FunboostError extends Error {
   readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; where?: string }) {
-    const where = options?.where ? `[${options.where}] ` : "";
-    super(`[funboost] ${where}${message}`, options && "cause" in options ? { cause: options.cause } : undefined);
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; where?: string; prefix?: false }) {
+    const prefix = options?.prefix === false ? "" : `[funboost] ${options?.where ? `[${options.where}] ` : ""}`;
+    super(`${prefix}${message}`, options && "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.name = new.target.name;
     Object.defineProperty(this, brand, { value: true });
@@ -108,7 +108,7 @@ export class TimeoutError extends FunboostError {
 export class RetryError extends FunboostError {
   readonly after: number | string | undefined;
   constructor(options: { after?: number | string; cause?: unknown } = {}) {
-    super("RETRY", `asked for a retry${causeText(options.cause)}`, { cause: options.cause });
+    super("RETRY", `asked for a retry${causeText(options.cause)}`, { cause: options.cause, prefix: false });
     this.after = options.after;
   }
 }
@@ -117,7 +117,7 @@ export class RetryError extends FunboostError {
 export class RequeueError extends FunboostError {
   readonly after: number | string | undefined;
   constructor(options: { after?: number | string; cause?: unknown } = {}) {
-    super("REQUEUE", `asked to be requeued${causeText(options.cause)}`, { cause: options.cause });
+    super("REQUEUE", `asked to be requeued${causeText(options.cause)}`, { cause: options.cause, prefix: false });
     this.after = options.after;
   }
 }
@@ -125,14 +125,14 @@ export class RequeueError extends FunboostError {
 /** Throw it in a task: to the dead-letter queue at once. */
 export class DeadLetterError extends FunboostError {
   constructor(message = "asked for the dead-letter queue", options?: { cause?: unknown }) {
-    super("DEAD_LETTER", message, options);
+    super("DEAD_LETTER", message, { ...options, prefix: false });
   }
 }
 
 /** Throw it in a task: failed for good, no retry. */
 export class FatalError extends FunboostError {
   constructor(message = "failed for good", options?: { cause?: unknown }) {
-    super("FATAL", message, options);
+    super("FATAL", message, { ...options, prefix: false });
   }
 }
 

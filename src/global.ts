@@ -17,6 +17,13 @@ export interface Closable {
   close(options: { readonly graceMs: number }): Promise<void>;
 }
 
+/** AsyncLocalStorage, as far as it is used here: our declarations must not need those of Node. */
+interface RunStorage {
+  getStore(): Run | undefined;
+  run<T>(run: Run, work: () => T): T;
+  exit<T>(work: () => T): T;
+}
+
 interface Shared {
   config: Configuration;
   /** Set at the first use: from then on configure() throws. */
@@ -27,7 +34,7 @@ interface Shared {
   readonly definitions: Map<string, Definition[]>;
   readonly brokers: Map<string | Broker, Promise<Opened>>;
   readonly consumers: Set<Closable>;
-  readonly runs: AsyncLocalStorage<Run>;
+  readonly runs: RunStorage;
   removeSignalHandlers: (() => void) | undefined;
 }
 
@@ -43,7 +50,7 @@ export function shared(): Shared {
     definitions: new Map(),
     brokers: new Map(),
     consumers: new Set(),
-    runs: new AsyncLocalStorage(),
+    runs: new AsyncLocalStorage<Run>(),
     removeSignalHandlers: undefined,
   };
   return home[key];

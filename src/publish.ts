@@ -2,13 +2,14 @@
 import { clock } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { Message, Published } from "./contract/broker.ts";
-import type { Definition } from "./definition.ts";
+import { brokerName, brokerOf, type Definition } from "./definition.ts";
 import { describe, FunboostError, isFunboostError, PublishError, toError } from "./errors.ts";
 import { needsStore } from "./features.ts";
+import { shared } from "./global.ts";
 import { TaskHandle } from "./handle.ts";
 import { encodeBody } from "./message.ts";
 import { deadline } from "./observed.ts";
-import { type PublishOptions, resolvePublish } from "./params.ts";
+import { type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
@@ -17,7 +18,7 @@ export interface PublishItem<Args extends readonly unknown[] = readonly unknown[
 
 export async function publishOne<R>(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Promise<TaskHandle<R>> {
   const message = toMessage(definition, args, options);
-  const runtime = definition.runtime ?? (await resolve(definition));
+  const runtime = definition.runtime ?? (await connected(definition));
   checkMessage(runtime, message, options);
   const [published] = await send(runtime, [message]);
   return new TaskHandle<R>(definition, published as Published, options?.rpc);
@@ -26,7 +27,7 @@ export async function publishOne<R>(definition: Definition, args: readonly unkno
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
   if (!Array.isArray(items)) throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
   const messages = items.map((item, i) => listed(definition, item, i));
-  const runtime = definition.runtime ?? (await resolve(definition));
+  const runtime = definition.runtime ?? (await connected(definition));
   messages.forEach((message, i) => {
     checkMessage(runtime, message, items[i]);
   });
@@ -57,7 +58,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
   if (body === undefined || typeof body === "function" || typeof body === "symbol") {
     throw new FunboostError("BAD_ARGS", `publishRaw() takes text or a JSON value, got ${describe(body)}.`, { where: definition.params.queue });
   }
-  const runtime = definition.runtime ?? (await resolve(definition));
+  const runtime = definition.runtime ?? (await connected(definition));
   const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
   const [published] = await send(runtime, [{ body: raw as Message["body"] }]);
   return new TaskHandle<R>(definition, published as Published, undefined);
@@ -78,6 +79,18 @@ function toMessage(definition: Definition, args: readonly unknown[], options: Pu
 function checkMessage({ queue, store, brokerName }: Runtime, message: Message, options: PublishOptions | undefined): void {
   if (message.delayMs !== undefined && !queue.features.delay) throw needsStore(brokerName, options?.eta === undefined ? "delay" : "eta");
   if (options?.rpc && !store && !queue.result) throw needsStore(brokerName, "rpc");
+}
+
+/** The first publish connects: within `publishTimeout` too, and what is down then is a publish that was not accepted. */
+async function connected(definition: Definition): Promise<Runtime> {
+  const { publishTimeoutMs: ms } = resolveOptions(definition.params, shared().config.defaults ?? {});
+  const where = brokerName(brokerOf(definition));
+  try {
+    return await deadline(resolve(definition), ms, "connecting", where);
+  } catch (cause) {
+    if (!isFunboostError(cause) || cause.code !== "BROKER_DOWN") throw cause;
+    throw new PublishError(`queue "${definition.params.queue}": nothing was accepted. ${cause.message}`, [], { cause, where });
+  }
 }
 
 async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {

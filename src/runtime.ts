@@ -91,11 +91,15 @@ async function loadBroker(name: string): Promise<Broker> {
     throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
   }
   const factory = await load();
-  return factory(config.brokers?.[name] ?? fromEnvironment(name));
+  const options = config.brokers?.[name] ?? fromEnvironment(name);
+  const broker = factory(options);
+  if (!options && broker.address) createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);
+  return broker;
 }
 
 function fromEnvironment(name: string): { url: string } | undefined {
-  const url = process.env[`FUNBOOST_${name.toUpperCase().replaceAll("-", "_")}_URL`];
+  const prefix = `FUNBOOST_${name.toUpperCase().replaceAll("-", "_")}`;
+  const url = process.env[`${prefix}_URL`] || process.env[`${prefix}_FILE`];
   return url ? { url } : undefined;
 }
 

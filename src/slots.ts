@@ -114,6 +114,7 @@ function handleAlone(state: State, delivery: Delivery): Promise<Settlement> {
   return new Promise((settle) => {
     state.alone = { delivery, settle };
     state.aloneStarted = false;
+    updateWindow(state, true);
     returnWaiting(state);
     pump(state);
   });
@@ -224,6 +225,7 @@ function wakeIn(state: State, ms: number): void {
 function setOpen(state: State, open: boolean): void {
   state.open = open;
   if (!open) {
+    updateWindow(state, true);
     returnWaiting(state);
     if (state.alone && !state.aloneStarted) {
       state.alone.settle(returned);

@@ -25,19 +25,25 @@ function wantedWindow({ open, alone, limit, running, suspended, maxSuspended, wa
   return rate ? Math.min(all, suspended + running + rate.ahead()) : all;
 }
 
-export function updateWindow(state: WindowState): void {
+/** Once a tick; at once where something is returned, or the adapter would hand it out again before it hears. */
+export function updateWindow(state: WindowState, now = false): void {
+  if (now) return sendWindow(state);
   if (state.sendingWindow || wantedWindow(state) === state.sentWindow) return;
   state.sendingWindow = true;
   setImmediate(() => {
     state.sendingWindow = false;
-    const n = wantedWindow(state);
-    if (n === state.sentWindow || isJitter(state, n)) return;
-    state.sentWindow = n;
-    state.setWindow(n);
+    sendWindow(state);
   });
+}
+
+function sendWindow(state: WindowState): void {
+  const n = wantedWindow(state);
+  if (n === state.sentWindow || isJitter(state, n)) return;
+  state.sentWindow = n;
+  state.setWindow(n);
 }
 
 /** A rate makes the window breathe with each start; engines pay for each change. */
 function isJitter({ rate, sentWindow, suspended, running }: WindowState, n: number): boolean {
-  return rate !== undefined && n > 64 && sentWindow > suspended + running && Math.abs(n - sentWindow) < n / 8;
+  return n > 64 && rate !== undefined && sentWindow > suspended + running && Math.abs(n - sentWindow) < n / 8;
 }

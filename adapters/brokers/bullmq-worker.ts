@@ -6,7 +6,7 @@ import { aheadAgainAfter, taskId } from "../shared/bullmq-jobs.ts";
 import { inNeutralContext, type RedisClients } from "../shared/redis-client.ts";
 
 export type Bullmq = Pick<typeof import("bullmq"), "Job" | "Queue" | "Worker" | "WaitingError">;
-export type OwnWorkerOptions = Partial<WorkerOptions> & { readonly prefix: string; readonly lockDuration: number };
+type Own = Partial<WorkerOptions> & { readonly prefix: string; readonly lockDuration: number };
 
 interface Held {
   readonly delivery: Delivery;
@@ -23,20 +23,11 @@ interface State {
   lastFetchAt?: number;
 }
 
-/** An engine's cap on crashes would end a message without an answer to its caller. */
-const uncapped = 2 ** 31 - 1;
 /** Done jobs that a consumer keeps for BullMQ's tools per second: keeping each costs 12 % of the speed at 35,000 jobs/s. */
 const keptPerSecond = 200;
 
 /** Consumes one queue with one Worker. Nothing is fetched until `setWindow`. */
-export async function consumeJobs(
-  bull: Bullmq,
-  queue: string,
-  clients: RedisClients,
-  own: OwnWorkerOptions,
-  handler: Handler,
-  options: ConsumeOptions,
-): Promise<Consumer> {
+export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisClients, own: Own, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
   const connection = await clients.get("patient");
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { held: new Map(), onIdle: [], report, closed: false };
@@ -72,7 +63,7 @@ export async function consumeJobs(
   };
 }
 
-function workerOptions(own: OwnWorkerOptions): Omit<WorkerOptions, "connection"> {
+function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
   return {
     removeOnComplete: { count: 1_000 },
     removeOnFail: { count: 5_000 },
@@ -82,7 +73,7 @@ function workerOptions(own: OwnWorkerOptions): Omit<WorkerOptions, "connection">
     ...own,
     concurrency: 1,
     autorun: false,
-    maxStalledCount: uncapped,
+    maxStalledCount: 2 ** 31 - 1, // a cap would end a message without an answer to its caller
     maxStartedAttempts: 0,
     // Both are done in keepLeases: BullMQ's renewal stops for a minute when the wall clock goes back by one.
     skipLockRenewal: true,
@@ -180,10 +171,8 @@ function watchEnds(worker: Worker, { held, onIdle }: State, onSettled: ConsumeOp
   };
 }
 
-function isStale(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === "number" && code < 0; // job gone, lock gone, lock of another, not active: reported by onSettled
-}
+/** Job gone, lock gone, lock of another, not active: onSettled tells of it. */
+const isStale = (error: unknown): boolean => Number((error as { code?: unknown }).code) < 0;
 
 /** Renews what is held and looks for what dead processes held, by timers that do not follow the wall clock. */
 function keepLeases(worker: Worker, { held, report }: State): () => Promise<unknown> {

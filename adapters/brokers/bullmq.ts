@@ -81,8 +81,9 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisC
   const queue = inNeutralContext(() => new bull.Queue(spec.queue, { ...options.queue, connection: client, prefix }));
   queue.on("error", () => {}); // each call reports its own
   await queue.waitUntilReady();
-  const call = <T>(run: () => Promise<T>) => run().catch((error: unknown) => Promise.reject(clients.explain(error)));
-  const publisher = await call(() => makePublisher(bull, queue, client, options.job, clients.explain));
+  const publisher = await makePublisher(bull.Job, queue, client, options.job, clients.explain).catch((error: unknown) =>
+    Promise.reject(clients.explain(error)),
+  );
   const consumers = new Set<Consumer>();
   return {
     features,
@@ -94,12 +95,19 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisC
       consumers.add(consumer);
       return consumer;
     },
+    ...administration(queue, client, clients),
     async close() {
       onClose();
       await Promise.all([...consumers].map((each) => each.close()));
       publisher.close();
       await queue.close();
     },
+  };
+}
+
+function administration(queue: Queue, client: Redis, { explain }: RedisClients) {
+  const call = <T>(run: () => Promise<T>) => run().catch((error: unknown) => Promise.reject(explain(error)));
+  return {
     count: () => call(() => count(queue)),
     clear: () => call(() => queue.drain(true)),
     peek: (n) => call(() => peek(queue, n)),
@@ -108,7 +116,7 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisC
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
     reschedule: (id, { delayMs }) => call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
-  };
+  } satisfies Partial<BrokerQueue>;
 }
 
 async function count(queue: Queue): Promise<Counts> {

@@ -42,6 +42,7 @@ export function sqlite(options: SqliteOptions = {}): Broker {
   return {
     name: "sqlite",
     features,
+    address: () => chosenFile(options),
     async open(spec) {
       checkSpec(spec);
       opened.file ??= open(options);

@@ -177,3 +177,43 @@ function explainRedis(error: unknown, where: string, address: string, lastTroubl
     return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}.`, { where, cause });
   return error instanceof Error ? error : cause;
 }
+
+export interface RedisNotices {
+  /** Resolves when it is in force. */
+  hear(channel: string, listener: (text: string) => void): Promise<() => void>;
+  /** Called each time notices have come back after a break, during which some were lost. */
+  onBack(listener: () => void): void;
+}
+
+/** Notices over one connection, made at the first need, however many channels and listeners there are. */
+export function redisNotices(clients: RedisClients): RedisNotices {
+  const listeners = new Map<string, Set<(text: string) => void>>();
+  const backAgain = new Set<() => void>();
+  const prepared = new WeakSet<Redis>();
+  async function subscriber(): Promise<Redis> {
+    const redis = await clients.get("subscriber");
+    if (prepared.has(redis)) return redis;
+    prepared.add(redis);
+    redis.on("message", (channel: string, text: string) => listeners.get(channel)?.forEach((listener) => listener(text)));
+    redis.on("ready", () => setImmediate(() => backAgain.forEach((listener) => listener()))); // ioredis subscribes again by itself
+    return redis;
+  }
+  async function unhear(channel: string, listener: (text: string) => void): Promise<void> {
+    listeners.get(channel)?.delete(listener);
+    if (listeners.get(channel)?.size !== 0) return;
+    listeners.delete(channel);
+    const redis = await subscriber();
+    if (!listeners.has(channel)) await redis.unsubscribe(channel); // someone else may listen again by now
+  }
+  async function hear(channel: string, listener: (text: string) => void): Promise<() => void> {
+    listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener));
+    const stop = () => void unhear(channel, listener).catch(() => {});
+    const subscribed = subscriber().then((redis) => redis.subscribe(channel));
+    await subscribed.catch((error: unknown) => {
+      stop();
+      throw error;
+    });
+    return stop;
+  }
+  return { hear, onBack: (listener) => void backAgain.add(listener) };
+}

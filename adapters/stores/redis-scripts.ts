@@ -82,6 +82,8 @@ for _, id in ipairs(ARGV) do
 end
 return taken`,
   },
+  /** KEYS due, leased. */
+  timersCount: { keys: 2, lua: "return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])" },
   /** KEYS list; ARGV ttlMs, items ... */
   append: {
     keys: 1,

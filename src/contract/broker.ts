@@ -55,6 +55,8 @@ export interface Broker {
   open(spec: QueueSpec): Promise<BrokerQueue>;
   /** The shared state that lives on this broker's own server, where it can hold one. Asked once; closed with the broker. */
   store?(): Promise<Store>;
+  /** Where it connects to, without secrets: for the log. */
+  address?(): string;
   /** Closes what this broker opened and nothing else. May be called twice. */
   close(): Promise<void>;
 }

@@ -123,8 +123,9 @@ export const sharing = cases({
     processes: true,
     async run(context) {
       const { leaseMs, precisionMs, features } = context;
-      const one = await context.child({ params: { concurrency: 10 } });
-      const two = features.redelivers && features.durable ? await context.child({ params: { concurrency: 10 } }) : undefined;
+      const options = { params: { concurrency: 10, qps: 200 } }; // a rate that follows the wall clock would wait a minute
+      const one = await context.child(options);
+      const two = features.redelivers && features.durable ? await context.child(options) : undefined;
       const all = (kind: "start" | "end") => [one, two].flatMap((child) => (child ? values(child, kind) : []));
       await one.call("push", "long", leaseMs * 3);
       await context.until("the long one runs", () => all("start").length === 1);
