@@ -63,6 +63,7 @@ const progress: Reporter = {
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: "string" }, broker: { type: "string" } } });
   process.env.FUNBOOST_SKIP_BUILD ??= "1"; // this script itself runs from the build
+  process.env.FUNBOOST_TEST_BUILT = "1";
   const vitest = await startVitest("test", filesOf(values.broker), { watch: false, reporters: [progress] });
   const rows = rowsOf(vitest);
   await vitest.close();

@@ -40,12 +40,12 @@ async function runExample(name: string, text: string) {
 const runFile = (name: string) => run(node, [name], { cwd: app.folder, env: { FUNBOOST_SQLITE_FILE: join(app.folder, `queue-${++files}.db`) } });
 
 function compile(name: string) {
-  const options = ["--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023", "--types", "node"];
+  const options = ["--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023"];
   return run(process.execPath, [bin("typescript/bin/tsc"), ...options, name], { cwd: app.folder, timeoutMs: 60_000 });
 }
 
 beforeAll(async () => {
-  app = await installPacked([`@types/node@${manifest.devDependencies["@types/node"]}`]);
+  app = await installPacked(); // without @types/node too: our declarations must not need it
 });
 afterAll(() => app?.remove());
 

@@ -9,6 +9,8 @@ export interface Case {
   readonly feature?: keyof Features;
   /** Starts processes of its own, from the built package. */
   readonly processes?: boolean;
+  /** Cuts the connections of all that use the engine. */
+  readonly disrupts?: boolean;
   /** Keeps the machine busy: runs after the others, not beside them. */
   readonly alone?: boolean;
   /** @default 30_000 */

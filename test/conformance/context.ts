@@ -37,6 +37,8 @@ export interface Context {
   child(options?: ChildOptions): Promise<Child>;
   until(what: string, condition: () => unknown, ms?: number): Promise<void>;
   holds(what: string, condition: () => unknown, ms: number): Promise<void>;
+  /** Cuts the engine's connections; only where the case says that it disrupts. */
+  disrupt(): Promise<void>;
   /** Runs at the end of the case, last first. */
   defer(clean: () => unknown): void;
 }
@@ -81,6 +83,7 @@ export async function createContext(subject: Subject): Promise<{ readonly contex
     },
     until: (what, condition, ms = patienceMs) => until(what, condition, ms),
     holds,
+    disrupt: async () => subject.disrupt?.(),
     defer,
   };
   return { context, clean: () => cleanUp(deferred) };

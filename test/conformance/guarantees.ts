@@ -147,6 +147,29 @@ export const guarantees = cases({
     },
   },
 
+  "the engine's connections are cut while tasks run: nothing is lost, and all goes on by itself": {
+    needs: ["durable"],
+    disrupts: true,
+    alone: true,
+    timeoutMs: 60_000,
+    async run(context) {
+      const seen = track<number>();
+      const job = context.task({ rpc: true, concurrency: 5, backoff: 0 }, (n: number) => seen.run(n, () => working(10)));
+      const handles = await job.pushMany(each(200));
+      const results = Promise.all(handles.map((handle) => handle.waitResult({ timeout: context.patienceMs * 3 })));
+      await context.consume(job);
+      for (const n of [20, 60, 100]) {
+        await context.until(`${n} have started`, () => seen.started.length >= n, context.patienceMs);
+        await context.disrupt();
+      }
+      await context.until("all have ended", () => new Set(seen.ended).size === 200, context.patienceMs * 2);
+      await results;
+      await context.until("the queue is empty", async () => (await job.count()) === 0);
+      await job.push(200);
+      await context.until("what is published later arrives", () => seen.ended.includes(200));
+    },
+  },
+
   "the broker is closed while tasks run: nothing hangs, and their messages are delivered again": {
     needs: ["redelivers", "durable"],
     processes: true,

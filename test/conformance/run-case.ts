@@ -41,5 +41,6 @@ export async function runCase(subject: Subject, each: NamedCase): Promise<{ read
 function whyNot(subject: Subject, each: NamedCase, features: Parameters<typeof missing>[1]): string | undefined {
   const lacking = missing(each, features);
   if (lacking.length > 0) return `the broker does not declare: ${lacking.join(", ")}`;
+  if (each.disrupts && !subject.disrupt) return "its test file gives no disrupt()";
   return each.processes ? whyNoChildren(subject) : undefined;
 }

@@ -18,6 +18,8 @@ export interface SubjectOptions {
   readonly leaseMs?: number;
   /** How long a case waits for what must come. @default 15_000 */
   readonly patienceMs?: number;
+  /** Cuts the connections to the engine, as a restart of its server would. The cases that need it are skipped without. */
+  readonly disrupt?: () => Promise<void>;
 }
 
 export interface Subject {
@@ -27,6 +29,7 @@ export interface Subject {
   readonly precisionMs: number;
   readonly leaseMs: number;
   readonly patienceMs: number;
+  readonly disrupt: (() => Promise<void>) | undefined;
   make(): Promise<Broker>;
 }
 
@@ -43,7 +46,7 @@ export function configureOnce(leaseMs: number): number {
 }
 
 export function createSubject(options: SubjectOptions): Subject {
-  const { name, create, settings = {}, timePrecisionMs = 20, leaseMs = 1000, patienceMs = 15_000 } = options;
+  const { name, create, settings = {}, timePrecisionMs = 20, leaseMs = 1000, patienceMs = 15_000, disrupt } = options;
   return {
     name,
     create,
@@ -51,6 +54,7 @@ export function createSubject(options: SubjectOptions): Subject {
     precisionMs: timePrecisionMs,
     leaseMs: configureOnce(leaseMs),
     patienceMs,
+    disrupt,
     make: async () => ((await import(create.href)) as CreateModule).create(settings),
   };
 }

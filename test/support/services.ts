@@ -4,12 +4,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 
 export interface RunningService {
   readonly name: string;
   /** Why it cannot be had here. */
   readonly unavailable?: string;
   readonly settings?: Readonly<Record<string, string>>;
+  /** Cuts all connections to it. */
+  readonly disrupt?: () => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -22,7 +25,9 @@ export async function redisService(): Promise<RunningService> {
     const reachable = await answers(given);
     return {
       name: "redis",
-      ...(reachable ? { settings: { REDIS_URL: given } } : { unavailable: `REDIS_URL (${withoutSecret(given)}) does not answer` }),
+      ...(reachable
+        ? { settings: { REDIS_URL: given }, disrupt: () => cutRedis(given) }
+        : { unavailable: `REDIS_URL (${withoutSecret(given)}) does not answer` }),
       stop: nothing,
     };
   }
@@ -51,12 +56,19 @@ export async function startRedis(port?: number): Promise<RunningService & { read
   for (let tries = 0; tries < 100; tries++) {
     if (await answers(url)) {
       process.env.REDIS_URL = url;
-      return { name: "redis", port, settings: { REDIS_URL: url }, stop };
+      return { name: "redis", port, settings: { REDIS_URL: url }, disrupt: () => cutRedis(url), stop };
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await stop();
   return { name: "redis", port, unavailable: "redis-server did not start within 5 s", stop: nothing };
+}
+
+async function cutRedis(url: string): Promise<void> {
+  const client = new Redis(url);
+  client.on("error", () => {}); // it cuts itself off too
+  for (const type of ["pubsub", "normal"] as const) await client.client("KILL", "TYPE", type, "SKIPME", "yes");
+  client.disconnect();
 }
 
 async function stopped(server: ChildProcess): Promise<void> {
