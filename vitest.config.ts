@@ -20,6 +20,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    maxConcurrency: 8,
     projects: [
       { extends: true, test: { name: "architecture", include: ["test/architecture.test.ts"], sequence: { groupOrder: 0 } } },
       { extends: true, test: { name: "unit", include: overMemory, sequence: { groupOrder: 1 } } },

@@ -1,5 +1,6 @@
 /** ioredis for several adapters: loaded late, one connection per use, errors in our words, secrets masked, and no socket that keeps the process alive. */
 import { AsyncResource } from "node:async_hooks";
+import type { Writable } from "node:stream";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import { clock, sleep } from "../../src/clock.ts";
 import { describe, FunboostError, isFunboostError, maskSecrets } from "../../src/errors.ts";
@@ -111,12 +112,33 @@ function quiet(client: Redis): Redis {
   const inner = client as unknown as { stream?: { unref?(): void }; reconnectTimeout?: NodeJS.Timeout | null };
   const release = () => inner.stream?.unref?.();
   client.on("connecting", () => setImmediate(release));
-  client.on("connect", release);
+  client.on("connect", () => {
+    release();
+    writeTogether(inner.stream as Writable);
+  });
   client.on("reconnecting", () => inner.reconnectTimeout?.unref());
   client.on("+node", (node: Redis) => quiet(node));
   const duplicate = client.duplicate?.bind(client);
   if (duplicate) client.duplicate = (...args) => inNeutralContext(() => quiet(duplicate(...args)));
   return client;
+}
+
+/** What is written between two turns of the event loop goes out in one system call: ioredis makes one for each command, a tenth of BullMQ's time. */
+function writeTogether(stream: Writable): void {
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  let corked = false;
+  const release = () => {
+    corked = false;
+    stream.uncork();
+  };
+  stream.write = (...args: unknown[]) => {
+    if (!corked) {
+      corked = true;
+      stream.cork();
+      process.nextTick(release);
+    }
+    return write(...args);
+  };
 }
 
 async function withDeadline(connecting: Promise<void>, where: string, address: string): Promise<void> {

@@ -1,4 +1,5 @@
 /** How the conformance kit makes a broker without features over a store: all that it is asked for is emulated. */
+import { sqlite } from "../../adapters/brokers/sqlite.ts";
 import { memoryStore } from "../../adapters/stores/memory.ts";
 import { redisStore } from "../../adapters/stores/redis.ts";
 import { sqliteStore } from "../../adapters/stores/sqlite.ts";
@@ -12,7 +13,7 @@ function storeOf(settings: Readonly<Record<string, string>>): Store {
 }
 
 export function create(settings: Readonly<Record<string, string>>): Broker {
-  const broker = bareBroker();
+  const broker = bareBroker(settings.engine ? sqlite({ file: settings.engine }) : undefined);
   const store = storeOf(settings);
   return {
     ...broker,

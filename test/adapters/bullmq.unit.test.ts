@@ -1,6 +1,6 @@
 /** What only BullMQ and the Redis store can get wrong; all else is in the conformance kit. Needs REDIS_URL. */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -248,7 +248,7 @@ describe.skipIf(!url)("bullmq", () => {
     expect(await queue.cancel?.(["2", "nope", "p"])).toEqual(["2", "p"]);
     expect(await queue.reschedule?.("4", { delayMs: 1 })).toBe(true);
     expect(await queue.reschedule?.("1", { delayMs: 1 })).toBe(false);
-    const { seen, settled } = await consume(queue, async () => (await sleep(50), done()));
+    const { seen, settled } = await consume(queue, () => sleep(50).then(done));
     await until(() => seen.length === 1);
     expect(await queue.cancel?.(["1"])).toEqual([]);
     await until(() => settled.length === 3);
@@ -324,13 +324,13 @@ describe.skipIf(!url)("bullmq", () => {
   it("close waits for what runs; force does not and leaves it to be delivered again", async () => {
     const { queue } = await fresh({}, 600);
     await queue.publish([{ body: { n: 1 } }]);
-    const slow = await consume(queue, async () => (await sleep(200), done()));
+    const slow = await consume(queue, () => sleep(200).then(done));
     await until(() => slow.seen.length === 1);
     await slow.consumer.close();
     await slow.consumer.close();
     expect(slow.settled).toEqual(["1:applied"]);
     await queue.publish([{ body: { n: 2 } }]);
-    const stuck = await consume(queue, async () => (await sleep(900), done()));
+    const stuck = await consume(queue, () => sleep(900).then(done));
     await until(() => stuck.seen.length === 1);
     const t = performance.now();
     await stuck.consumer.close({ force: true });
@@ -369,7 +369,7 @@ describe.skipIf(!url)("bullmq", () => {
   it("holds its lease while a run is longer than it", async () => {
     const { queue } = await fresh({}, 500);
     await queue.publish([{ body: { n: 1 } }]);
-    const one = await consume(queue, async () => (await sleep(2_000), done()));
+    const one = await consume(queue, () => sleep(2_000).then(done));
     const two = await consume(queue, done);
     await until(() => one.settled.length + two.settled.length > 0);
     expect(one.settled.length + two.seen.length).toBe(1);
@@ -379,7 +379,12 @@ describe.skipIf(!url)("bullmq", () => {
     const context = new AsyncLocalStorage<string>();
     const { queue } = await context.run("caller", () => fresh());
     const seen: (string | undefined)[] = [];
-    const { settled } = await context.run("caller", () => consume(queue, () => (seen.push(context.getStore()), done())));
+    const { settled } = await context.run("caller", () =>
+      consume(queue, () => {
+        seen.push(context.getStore());
+        return done();
+      }),
+    );
     await context.run("publisher", () => queue.publish([{ body: {} }]));
     await until(() => settled.length === 1);
     expect(seen).toEqual([undefined]);
@@ -395,6 +400,47 @@ describe.skipIf(!url)("bullmq", () => {
     expect(bodies(seen)).toEqual([1, 2]);
     expect(await queue.state?.("1")).toBe("unknown");
   });
+
+  it("copies the settings of a given client and never closes it", async () => {
+    const own = new Redis(url, { maxRetriesPerRequest: null });
+    ends.push(async () => own.disconnect());
+    for (const connection of [own, { ...own.options, lazyConnect: true }]) {
+      const broker = bullmq({ connection, prefix: run });
+      const queue = await broker.open({ queue: `own${counter++}`, options: {}, leaseMs: 15_000 });
+      await queue.publish([{ body: { n: 1 } }]);
+      const { settled } = await consume(queue, done);
+      await until(() => settled.length === 1);
+      await (await broker.store?.())?.set([{ key: "a", value: "b" }]);
+      await broker.close();
+      await broker.close();
+    }
+    expect(await own.ping()).toBe("PONG");
+  });
+
+  it("publishing fails fast while the server is away, nothing is sent later, and consumers go on when it is back", async () => {
+    const line = await cuttable();
+    const broker = bullmq({ url: `redis://127.0.0.1:${line.port}`, prefix: run });
+    ends.push(() => broker.close());
+    const queue = await broker.open({ queue: `cut${counter++}`, options: {}, leaseMs: 15_000 });
+    await queue.publish([{ body: { n: 1 } }]);
+    const { settled, seen, errors } = await consume(queue, async () => {
+      if (seen.length === 1) {
+        line.cut(true);
+        await sleep(50);
+      }
+      return done();
+    });
+    await until(() => errors.length > 0);
+    const t = performance.now();
+    await expect(queue.publish([{ body: { n: "lost" } }])).rejects.toMatchObject({ code: "BROKER_DOWN" });
+    expect(performance.now() - t).toBeLessThan(3_000);
+    expect(errors[0]).toMatchObject({ code: "BROKER_DOWN" });
+    line.cut(false);
+    await until(async () => (await queue.publish([{ body: { n: 2 } }]).catch(() => [])).length);
+    await until(() => settled.length === 2);
+    expect(bodies(seen)).toEqual([1, 2]);
+    expect(settled).toEqual(["1:applied", "2:applied"]);
+  }, 15_000);
 
   it("says what is wrong with the server", async () => {
     const open = (address: string) => {
@@ -423,6 +469,34 @@ describe.skipIf(!url)("bullmq", () => {
     expect(performance.now() - t).toBeLessThan(5_000);
   }, 15_000);
 });
+
+/** A way to the server that can be cut. */
+async function cuttable() {
+  const { hostname, port } = new URL(url);
+  const open = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((near) => {
+    if (isCut) return near.destroy();
+    const far = connect(Number(port), hostname);
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => other.destroy());
+      socket.pipe(other);
+    }
+    return near;
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  ends.push(async () => server.close());
+  const cut = (now: boolean) => {
+    isCut = now;
+    if (now) for (const socket of open) socket.destroy();
+  };
+  return { port: (server.address() as { port: number }).port, cut };
+}
 
 async function fakeRedis(answer: (command: string) => string): Promise<number> {
   const server = createServer((socket) => {

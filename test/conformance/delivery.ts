@@ -76,24 +76,21 @@ export const delivery = cases({
     assert.deepEqual(seen.started, [1]);
   },
 
-  "a known task id is published once": {
-    needs: ["ids"],
-    async run({ task, consume, until }) {
-      const seen = track<number>();
-      const job = task({ concurrency: 1 }, (n: number) => seen.run(n));
-      const first = await job.publish([1], { taskId: "order-42" });
-      const second = await job.publish([2], { taskId: "order-42" });
-      assert.deepEqual([first.existing, second.existing, second.id], [false, true, "order-42"]);
-      const [again, other] = await job.publishMany([
-        { args: [3], taskId: "order-42" },
-        { args: [4], taskId: "order-43" },
-      ]);
-      assert.deepEqual([again?.existing, other?.existing], [true, false]);
-      await consume(job);
-      await until("the two messages are handled", () => seen.ended.length >= 2);
-      await until("the queue is empty", async () => (await job.count()) === 0);
-      assert.deepEqual(sorted(seen.started), [1, 4]);
-    },
+  async "a known task id is published once"({ task, consume, until }) {
+    const seen = track<number>();
+    const job = task({ concurrency: 1 }, (n: number) => seen.run(n));
+    const first = await job.publish([1], { taskId: "order-42" });
+    const second = await job.publish([2], { taskId: "order-42" });
+    assert.deepEqual([first.existing, second.existing, second.id], [false, true, "order-42"]);
+    const [again, other] = await job.publishMany([
+      { args: [3], taskId: "order-42" },
+      { args: [4], taskId: "order-43" },
+    ]);
+    assert.deepEqual([again?.existing, other?.existing], [true, false]);
+    await consume(job);
+    await until("the two messages are handled", () => seen.ended.length >= 2);
+    await until("the queue is empty", async () => (await job.count()) === 0);
+    assert.deepEqual(sorted(seen.started), [1, 4]);
   },
 
   async "a task id of the caller is the id that the task sees, and that its result is found by"({ task, consume, until, patienceMs }) {

@@ -5,7 +5,8 @@ import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
 import { reasonOf } from "./dead-letters.ts";
-import { range, track } from "./track.ts";
+import { each, range, track } from "./track.ts";
+import { working } from "./until.ts";
 
 const params = ["value", "ms?"];
 

@@ -51,7 +51,7 @@ export function describeBroker(options: DescribeOptions): void {
 function defineUnavailable(broker: string, service: string, reason: string): void {
   const required = (process.env.REQUIRED_SERVICES ?? "").split(",").includes(service);
   const title = `${broker}: no ${service} here: ${reason}`;
-  if (!required) return void describe.skip(title, () => void it("all cases", () => {}));
+  if (!required) return it.skip(title, () => {});
   it(title, () => {
     throw new Error(`REQUIRED_SERVICES names ${service}: ${reason}`);
   });

@@ -6,12 +6,13 @@ import { stringifyJson } from "../../src/json.ts";
 const nothing = { ids: false, delay: false, priority: false, retry: false, ahead: false, pause: false } satisfies Partial<Features>;
 const marks = ["id", "delayMs", "priority", "ahead", "attempt", "publishedAt"] as const;
 
-export function bareBroker(): Broker {
-  const { features, open, close } = memory();
+/** Over memory, or over an engine that survives a kill. */
+export function bareBroker(inner: Broker = memory()): Broker {
+  const { features, open, close } = inner;
   return { name: "bare", features: { ...features, ...nothing }, open: async (spec) => bare(await open(spec)), close };
 }
 
-function bare({ features, lookahead, publish, close, count, clear, peek, consume }: BrokerQueue): BrokerQueue {
+function bare({ features, lookahead, publish, close, count, clear, peek, maintain, consume }: BrokerQueue): BrokerQueue {
   return {
     features: { ...features, ...nothing },
     lookahead,
@@ -23,6 +24,7 @@ function bare({ features, lookahead, publish, close, count, clear, peek, consume
     close,
     ...(count && { count }),
     ...(clear && { clear }),
+    ...(maintain && { maintain }),
     ...(peek && { peek: async (n: number) => (await peek(n)).map(({ body }) => ({ id: "", body })) }),
   };
 }

@@ -50,8 +50,8 @@ async function npm(args: readonly string[], cwd: string): Promise<string> {
   return output;
 }
 
-/** Packs what `dist` holds and installs it with `extra` packages. */
-export async function installPacked(extra: readonly string[] = []): Promise<Installed> {
+/** Packs what `dist` holds and installs it. */
+export async function installPacked(): Promise<Installed> {
   const base = mkdtempSync(join(tmpdir(), "funboost-package-"));
   const folder = join(base, "app");
   mkdirSync(folder);
@@ -59,6 +59,6 @@ export async function installPacked(extra: readonly string[] = []): Promise<Inst
   // No scripts: `prepack` would build again, under the feet of whoever runs from dist.
   const output = await npm(["pack", "--ignore-scripts", "--silent", "--pack-destination", base], root);
   const tarball = join(base, output.match(/^funboost-.*\.tgz$/m)?.[0] ?? "no tarball");
-  await npm(["install", "--prefix", folder, "--prefer-offline", "--no-save", "--silent", tarball, ...extra], folder);
+  await npm(["install", "--prefix", folder, "--prefer-offline", "--no-save", "--silent", tarball], folder);
   return { folder, tarball, remove: () => rmSync(base, { recursive: true, force: true, maxRetries: 5 }) };
 }

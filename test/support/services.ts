@@ -67,7 +67,7 @@ export async function startRedis(port?: number): Promise<RunningService & { read
 async function cutRedis(url: string): Promise<void> {
   const client = new Redis(url);
   client.on("error", () => {}); // it cuts itself off too
-  for (const type of ["pubsub", "normal"] as const) await client.client("KILL", "TYPE", type, "SKIPME", "yes");
+  for (const type of ["pubsub", "normal"] as const) await client.call("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes");
   client.disconnect();
 }
 
