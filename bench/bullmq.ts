@@ -5,14 +5,14 @@ import type { Answer, Operation, Order, SideName } from "./bullmq-side.ts";
 import { interleave, type RoundsOptions, type Sample } from "./measure.ts";
 import { cpus, type Goal, goals, pairRow, type Row, rates } from "./report.ts";
 
-const sideNames: readonly SideName[] = ["bare", "again", "ours", "rpc", "kept"];
+const sideNames: readonly SideName[] = ["bare", "again", "context", "ours", "rpc", "kept"];
 
 export async function benchBullmq(url: string, options: RoundsOptions): Promise<Row[]> {
   const sides = new Map(sideNames.map((name) => [name, fork(new URL("bullmq-side.js", import.meta.url), [name, url])]));
   const rows: Row[] = [];
   try {
     for (const operation of ["publish", "bulk", "consume"] as const) {
-      const taking = [...sides].filter(([name]) => operation === "consume" || name !== "kept");
+      const taking = [...sides].filter(([name]) => operation === "consume" || (name !== "kept" && name !== "context"));
       const variants = Object.fromEntries(taking.map(([name, side]) => [name, () => ask(side, operation)])) as Record<SideName, () => Promise<Sample>>;
       const samples = await interleave(variants, { ...options, say: (text) => options.say(`bullmq ${operation}, ${text}`) });
       rows.push(...rowsOf(operation, samples));
@@ -49,7 +49,7 @@ async function end(side: ChildProcess): Promise<void> {
 }
 
 function rowsOf(operation: Operation, samples: Partial<Record<SideName, Sample[]>>): Row[] {
-  const { bare = [], again = [], ours = [], rpc = [], kept } = samples;
+  const { bare = [], again = [], context, ours = [], rpc = [], kept } = samples;
   // Both bare runs of a round together: that halves the noise of what ours is compared with.
   const bareOf = (read: typeof rates) => {
     const second = read(again);
@@ -62,6 +62,7 @@ function rowsOf(operation: Operation, samples: Partial<Record<SideName, Sample[]
   return [
     pairRow({ broker: "bullmq", operation: `${operation}, bare against bare`, unit: "jobs/s" }, rates(again), rates(bare)),
     pairRow({ broker: "bullmq", operation: `${operation}, bare against bare, CPU`, unit: "us/job" }, cpus(again), cpus(bare)),
+    ...(context ? rows(`${operation}, bare beside an AsyncLocalStorage`, context) : []),
     ...rows(operation, ours, goals.ratioAbove(0.95)),
     ...rows(`${operation}, rpc`, rpc),
     ...(kept ? rows(`${operation}, done jobs kept`, kept) : []),

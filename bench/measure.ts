@@ -69,7 +69,6 @@ export async function interleave<Name extends string>(
   for (let round = -warmUps; round < rounds; round++) {
     const took: string[] = [];
     for (const name of orderOf(names, Math.max(0, round))) {
-      globalThis.gc?.(); // nobody pays for the garbage of the variant before
       const sample = await variants[name]();
       if (round >= 0) samples[name].push(sample);
       took.push(`${name} ${Math.round(sample.perSecond)}/s`);

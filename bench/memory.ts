@@ -30,7 +30,6 @@ export async function benchMemory({ say, ...options }: RoundsOptions): Promise<R
   }
   async function runs(task: typeof tasks.plain): Promise<Sample> {
     await sendAll(task);
-    globalThis.gc?.();
     current = meter(jobs);
     const consumer = await task.consume();
     const sample = await current.done;

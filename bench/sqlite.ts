@@ -34,7 +34,6 @@ export async function benchSqlite({ say, ...options }: RoundsOptions): Promise<R
   }
   async function consume(task: typeof tasks.plain, concurrency: number): Promise<Sample> {
     await send(task);
-    globalThis.gc?.();
     current = meter(jobs);
     const consumer = await task.consume({ concurrency });
     const sample = await current.done;

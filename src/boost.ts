@@ -1,5 +1,5 @@
 /** boost(params, fn): a function becomes a task. Opens nothing, reads no environment and no configuration. */
-import { type ConsumeOptions, consume, type TaskConsumer } from "./consumer.ts";
+import { type ConsumeOptions, consume, type TaskConsumer } from "./consume.ts";
 import type { Counts } from "./contract/broker.ts";
 import { type DeadLetters, deadLettersOf } from "./dead-letter.ts";
 import { type AnyFunction, type Definition, define, register } from "./definition.ts";

@@ -1,12 +1,14 @@
 /** configure(): what holds for every task of the process. */
+import { boolean, type Check, checkMembers, isRecord, log, refuseOption } from "./checks.ts";
 import type { Store } from "./contract/store.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { describe, FunboostError } from "./errors.ts";
+import { describe, FunboostError, maskSecrets } from "./errors.ts";
 import { shared } from "./global.ts";
-import type { LogOptions } from "./log.ts";
+import type { LogLevel, LogOptions } from "./log.ts";
 import { setTimezone } from "./message.ts";
-import { checkDefaults, type TaskParams } from "./params.ts";
+import { checkDefaults, resolveLog, type TaskParams } from "./params.ts";
 
+/** What is in force. */
 export interface Configuration {
   /** Options of each broker that a task names by word, such as `{ bullmq: { url } }`. */
   readonly brokers?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -23,31 +25,68 @@ export interface Configuration {
   readonly lease?: Duration;
 }
 
-const known = ["brokers", "store", "defaults", "log", "timezone", "signals", "lease"];
+/** What configure() takes. */
+export interface ConfigureOptions extends Omit<Configuration, "log"> {
+  /** Level, options, or false for silence. @default "info", to stderr */
+  readonly log?: LogOptions | LogLevel | false;
+}
+
+const storeFunctions =
+  "get set delete increment reserve lease release notify subscribe close " +
+  "timers.add timers.lease timers.ack timers.remove timers.count timers.clear list.append list.read results.put results.get results.delete results.wait";
+
+const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
+  brokers(value, name) {
+    if (!isRecord(value)) refuse(name, value, "an object such as { bullmq: { url } }");
+    const known = Object.keys(shared().catalog);
+    // Without a catalog no broker is named by word, and these options are for nobody.
+    const names = known.length > 0 ? known : Object.keys(value);
+    checkMembers(value, Object.fromEntries(names.map((each) => [each, brokerOptions])), name);
+  },
+  store(value, name) {
+    const missing = storeFunctions.split(" ").filter((path) => typeof member(value, path) !== "function");
+    const lacks = isRecord(value) ? `; it lacks ${missing.join(", ")}` : "";
+    if (missing.length > 0) refuse(name, value, `a store such as redisStore({ url }) of "funboost/stores/redis"${lacks}`);
+  },
+  defaults: checkDefaults,
+  log,
+  timezone() {}, // setTimezone() does
+  signals: boolean,
+  lease(value, name) {
+    if (durationMs(value as Duration, name) < 200) throw new FunboostError("BAD_OPTION", `lease must be 200 ms or more, got ${describe(value)}.`);
+  },
+};
+
+function brokerOptions(value: unknown, name: string): void {
+  if (!isRecord(value)) refuse(name, value, "an object with options of this broker, such as { url }");
+}
+
+/** An address in the wrong place may hold a password. */
+function refuse(name: string, value: unknown, allowed: string): never {
+  refuseOption(name, typeof value === "string" ? maskSecrets(value) : value, allowed);
+}
+
+function member(value: unknown, path: string): unknown {
+  return path.split(".").reduce<unknown>((inner, key) => (isRecord(inner) ? inner[key] : undefined), value);
+}
 
 /**
  * Sets brokers, store and defaults once, before the first task is used.
  *
  * @example
- * configure({ brokers: { bullmq: { url: process.env.REDIS_URL } }, defaults: { maxRetries: 5 } });
+ * configure({ brokers: { bullmq: { url: process.env.REDIS_URL } }, defaults: { maxRetries: 5 }, log: "warn" });
  */
-export function configure(configuration: Configuration): void {
+export function configure(configuration: ConfigureOptions): void {
   const state = shared();
   if (state.used) {
     throw new FunboostError("CONFIGURED_LATE", "configure() came after the first use of a task. Call it first, before any push or consume.");
   }
-  if (typeof configuration !== "object" || configuration === null) {
-    throw new FunboostError("BAD_OPTION", `configure() takes an object, got ${describe(configuration)}.`);
-  }
-  for (const name of Object.keys(configuration)) {
-    if (!known.includes(name)) throw new FunboostError("BAD_OPTION", `configure() does not know "${name}". It knows: ${known.join(", ")}.`);
-  }
-  if (configuration.lease !== undefined && durationMs(configuration.lease, "lease") < 200) {
-    throw new FunboostError("BAD_OPTION", `lease must be 200 ms or more, got ${describe(configuration.lease)}.`);
-  }
-  if (configuration.defaults !== undefined) checkDefaults(configuration.defaults);
+  if (!isRecord(configuration as unknown)) throw new FunboostError("BAD_OPTION", `configure() takes an object, got ${describe(configuration)}.`);
+  checkMembers({ ...configuration }, checks);
   setTimezone(configuration.timezone);
-  state.config = configuration;
+  const { log: given, ...rest } = configuration;
+  const inForce = resolveLog(given);
+  state.config = inForce ? { ...rest, log: inForce } : rest;
 }
 
 export function leaseMs(): number {

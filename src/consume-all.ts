@@ -1,11 +1,11 @@
 /** consumeAll(): every task of a process under one roof, with its health. */
-import { type ConsumerStatus, consume, type TaskConsumer } from "./consumer.ts";
+import { type ConsumerStatus, consume, type TaskConsumer } from "./consume.ts";
 import { allDefinitions, type Definition } from "./definition.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
 import { callQueue } from "./queue-calls.ts";
 
-export interface Consuming {
+export interface AllConsuming {
   /** Unhealthy: messages wait, and nothing was fetched for 30 s although it could have been. */
   health(): Promise<{ readonly healthy: boolean; readonly queues: readonly (ConsumerStatus & { readonly healthy: boolean })[] }>;
   close(): Promise<void>;
@@ -20,11 +20,11 @@ const stuckMs = 30_000;
  * const worker = await consumeAll();
  * http.createServer(async (_, res) => res.writeHead((await worker.health()).healthy ? 200 : 503).end()).listen(8080);
  */
-export async function consumeAll(tasks?: readonly object[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<Consuming> {
+export async function consumeAll(tasks?: readonly object[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<AllConsuming> {
   signal?.throwIfAborted();
   const definitions = tasks ? tasks.map(definitionOf) : allDefinitions().filter((each) => each.fn);
   if (definitions.length === 0) throw new FunboostError("BAD_OPTION", "consumeAll() found no task. Import the modules that define them first.");
-  const outcomes = await Promise.allSettled(definitions.map((each) => consume(each)));
+  const outcomes = await Promise.allSettled(definitions.map((each) => consume(each, {}, signal)));
   const consumers = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   const close = async () => void (await Promise.all(consumers.map((each) => each.close())));
   const failed = outcomes.find((each) => each.status === "rejected");
@@ -33,6 +33,10 @@ export async function consumeAll(tasks?: readonly object[], { signal }: { readon
     throw failed.reason;
   }
   signal?.addEventListener("abort", () => void close().catch(() => {}), { once: true });
+  if (signal?.aborted) {
+    await close();
+    signal.throwIfAborted();
+  }
   const health = async () => {
     const queues = await Promise.all(consumers.map((each, i) => healthOf(each, definitions[i] as Definition)));
     return { healthy: queues.every((each) => each.healthy), queues };
@@ -43,7 +47,8 @@ export async function consumeAll(tasks?: readonly object[], { signal }: { readon
 async function healthOf(consumer: TaskConsumer, definition: Definition): Promise<ConsumerStatus & { healthy: boolean }> {
   const status = consumer.status();
   const idle = !status.paused && status.running === 0 && (status.sinceFetchMs ?? Number.POSITIVE_INFINITY) > stuckMs;
-  return { ...status, healthy: !(idle && (await callQueue(definition, "count")).ready > 0) };
+  const stuck = idle && (await callQueue(definition, "count")).ready > 0 && consumer.status().sinceFetchMs === status.sinceFetchMs;
+  return { ...status, healthy: !stuck };
 }
 
 function definitionOf(task: object): Definition {

@@ -14,12 +14,15 @@ export interface Run {
   readonly native: unknown;
   readonly logger: Logger;
   readonly controller: AbortController;
+  /** Timers and sockets that a run leaves behind keep its context: to them it is over. */
+  ended: boolean;
   /** Gives the slot back while the run waits; answers how to take one again. Nested waits give back one. */
   suspend(): () => Promise<void>;
 }
 
 export function currentRun(): Run | undefined {
-  return shared().runs.getStore();
+  const run = shared().runs.getStore();
+  return run?.ended ? undefined : run;
 }
 
 /**

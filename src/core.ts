@@ -3,9 +3,9 @@ import { allDefinitions, findDefinition } from "./definition.ts";
 import { checkDefinitions } from "./runtime.ts";
 
 export { boost, type Publishing, type Task, type TaskMembers } from "./boost.ts";
-export { type Configuration, configure } from "./config.ts";
-export { type Consuming, consumeAll, queues } from "./consume-all.ts";
-export type { ConsumeOptions, ConsumerStatus, TaskConsumer } from "./consumer.ts";
+export { type ConfigureOptions as Configuration, configure } from "./config.ts";
+export type { ConsumeOptions, ConsumerStatus, TaskConsumer } from "./consume.ts";
+export { type AllConsuming, consumeAll, queues } from "./consume-all.ts";
 export { fct, type TaskContext } from "./context.ts";
 export type { DeadLetters } from "./dead-letter.ts";
 export type { Duration } from "./duration.ts";

@@ -4,6 +4,7 @@ import type { Definition } from "./definition.ts";
 import { FunboostError, serializeError } from "./errors.ts";
 import { asBody, parseJson } from "./json.ts";
 import { deadLetterBody, readExtra, stampExtra } from "./message.ts";
+import { deadline } from "./observed.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 /** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
@@ -11,7 +12,8 @@ export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error:
   const { options, log } = runtime;
   try {
     const dead = await runtime.deadLetters();
-    await dead.publish([{ body: asBody(copyOf(delivery, options.queue, error)) }]);
+    const copy = asBody(copyOf(delivery, options.queue, error));
+    await deadline(dead.publish([{ body: copy }]), options.publishTimeoutMs, "publishing to the dead-letter queue", runtime.brokerName);
     return true;
   } catch (cause) {
     log.error({ queue: options.queue, taskId: delivery.id, error: cause }, "cannot publish to the dead-letter queue; the message stays");

@@ -11,7 +11,7 @@ const flagPollMs = 380; // with its jitter below the 500 ms in which a pause is 
 
 /** Leases, rescue and flags, each on its own clock. Adapters keep no such timers. */
 export function startDuties(runtime: Runtime, engine: Consumer, onError: (error: Error) => void, onPaused: (paused: boolean) => void): () => Promise<void> {
-  const { queue, leaseMs, store, options } = runtime;
+  const { queue, leaseMs, store, scope } = runtime;
   const failed = (error: unknown) => onError(toError(error));
   const stop = new AbortController();
   const duties: (() => Promise<void>)[] = [];
@@ -21,7 +21,7 @@ export function startDuties(runtime: Runtime, engine: Consumer, onError: (error:
       repeat(
         leaseMs / 4,
         async () => {
-          if (!store || (await store.lease(`maintain:${options.queue}`, owner, leaseMs / 2))) await queue.maintain?.(stop.signal);
+          if (!store || (await store.lease(`maintain:${scope}`, owner, leaseMs / 2))) await queue.maintain?.(stop.signal);
         },
         failed,
       ),
@@ -31,6 +31,6 @@ export function startDuties(runtime: Runtime, engine: Consumer, onError: (error:
   return async () => {
     stop.abort();
     await Promise.all(duties.map((end) => end()));
-    await store?.release(`maintain:${options.queue}`, owner).catch(() => {}); // it ends by itself
+    await store?.release(`maintain:${scope}`, owner).catch(() => {}); // it ends by itself
   };
 }

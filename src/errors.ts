@@ -1,5 +1,7 @@
 /** Every error that funboost throws, and how errors travel between processes. */
 
+import { durationMs } from "./duration.ts";
+
 const brand = Symbol.for("funboost.error");
 
 export type ErrorCode =
@@ -106,19 +108,21 @@ export class TimeoutError extends FunboostError {
 
 /** Throw it in a task: run again, after `after` when given, as one more attempt. */
 export class RetryError extends FunboostError {
-  readonly after: number | string | undefined;
+  /** Milliseconds. */
+  readonly after: number | undefined;
   constructor(options: { after?: number | string; cause?: unknown } = {}) {
     super("RETRY", `asked for a retry${causeText(options.cause)}`, { cause: options.cause, prefix: false });
-    this.after = options.after;
+    this.after = notBeforeNow(options.after);
   }
 }
 
 /** Throw it in a task: put the message back behind the others, without counting an attempt. */
 export class RequeueError extends FunboostError {
-  readonly after: number | string | undefined;
+  /** Milliseconds. */
+  readonly after: number | undefined;
   constructor(options: { after?: number | string; cause?: unknown } = {}) {
     super("REQUEUE", `asked to be requeued${causeText(options.cause)}`, { cause: options.cause, prefix: false });
-    this.after = options.after;
+    this.after = notBeforeNow(options.after);
   }
 }
 
@@ -134,6 +138,11 @@ export class FatalError extends FunboostError {
   constructor(message = "failed for good", options?: { cause?: unknown }) {
     super("FATAL", message, { ...options, prefix: false });
   }
+}
+
+/** A time that has passed, as of a limit that was reset, is now. A text that is no duration throws where the task made it. */
+function notBeforeNow(after: number | string | undefined): number | undefined {
+  return typeof after === "string" ? durationMs(after, "after") : after === undefined ? undefined : Math.max(0, after || 0);
 }
 
 function causeText(cause: unknown): string {
@@ -194,12 +203,13 @@ export function reviveError(data: SerializedError | { readonly value: string }, 
   if (!("message" in data)) return data.value;
   const known = classes.find((each) => each.name === data.name);
   const error: Error & { code?: string | number } = known ? Object.create(known.prototype) : new Error(data.message);
-  const hidden = (key: string, value: unknown) => Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
+  const hidden = (key: string | symbol, value: unknown) => Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
   hidden("message", data.message);
   hidden("name", data.name);
   if (data.stack) hidden("stack", data.stack);
   if (data.cause) hidden("cause", reviveError(data.cause, classes));
   if (data.code !== undefined) error.code = data.code;
+  if (known?.prototype instanceof FunboostError) hidden(brand, true);
   return error;
 }
 

@@ -1,6 +1,7 @@
 /** State that all copies of funboost in a process share: bundlers and pnpm make several. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Configuration } from "./config.ts";
+import type { Consuming } from "./consume.ts";
 import type { Run } from "./context.ts";
 import type { Broker, BrokerFactory } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
@@ -10,11 +11,6 @@ export interface Opened {
   readonly broker: Broker;
   /** The store on the broker's own server, else the configured one. */
   readonly store: Store | undefined;
-}
-
-export interface Closable {
-  readonly definition: Definition;
-  close(options: { readonly graceMs: number }): Promise<void>;
 }
 
 /** AsyncLocalStorage, as far as it is used here: our declarations must not need those of Node. */
@@ -33,7 +29,11 @@ interface Shared {
   /** By queue name; the same broker and queue occurs once. */
   readonly definitions: Map<string, Definition[]>;
   readonly brokers: Map<string | Broker, Promise<Opened>>;
-  readonly consumers: Set<Closable>;
+  readonly consumers: Set<Consuming>;
+  /** Definitions that are or become ready: shutdown() makes them start anew. */
+  readonly resolved: Set<Definition>;
+  /** Counts shutdowns: what was still opening when one came is not used any more. */
+  generation: number;
   readonly runs: RunStorage;
   removeSignalHandlers: (() => void) | undefined;
 }
@@ -50,6 +50,8 @@ export function shared(): Shared {
     definitions: new Map(),
     brokers: new Map(),
     consumers: new Set(),
+    resolved: new Set(),
+    generation: 0,
     runs: new AsyncLocalStorage<Run>(),
     removeSignalHandlers: undefined,
   };

@@ -4,6 +4,7 @@ import { currentRun } from "./context.ts";
 import type { MessageState, Published } from "./contract/broker.ts";
 import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
+import { keepCancelled } from "./ending.ts";
 import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
 import { shared } from "./global.ts";
 import { type Outcome, resultOf, type TaskRecord, toRecord } from "./outcome.ts";
@@ -79,7 +80,7 @@ export class TaskHandle<R> implements Handle<R> {
     if (!runtime.queue.cancel) throw new FunboostError("UNSUPPORTED", "cannot take a message out of its queue.", { where: runtime.brokerName });
     const removed = await runtime.queue.cancel([this.id]);
     if (removed.length === 0) return false;
-    await cancelled(runtime, this.id);
+    if (runtime.store) await keepCancelled(runtime, this.id); // whoever waits for it, anywhere, is answered
     return true;
   }
 
@@ -87,19 +88,24 @@ export class TaskHandle<R> implements Handle<R> {
     return this.#definition.runtime ?? resolve(this.#definition);
   }
 
-  async #outcome({ store, options }: Runtime): Promise<Outcome | undefined> {
-    const [text] = store ? await store.results.get(options.queue, [this.id]) : [];
+  async #outcome({ store, scope }: Runtime): Promise<Outcome | undefined> {
+    const [text] = store ? await store.results.get(scope, [this.id]) : [];
     return text === undefined ? undefined : (JSON.parse(text) as Outcome);
   }
 
   async #wait(runtime: Runtime, options: WaitOptions = {}): Promise<Outcome> {
     const { rpc, queue } = runtime.options;
-    if (!rpc && !this.#rpc) {
+    if (!(this.#rpc ?? rpc)) {
       throw new FunboostError("NO_RESULT", `keeps no results. Set "rpc: true" on the task, or { rpc: true } at this publish.`, { where: queue });
     }
     const timeoutMs = options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
-    return suspended(awaitOutcome(runtime, this.id, timeoutMs, options.signal));
+    return suspended(awaitOutcome(runtime, this.id, timeoutMs, allOf(options.signal, currentRun()?.controller.signal)));
   }
+}
+
+/** A wait ends with its caller's signal, and with the run that it is made in. */
+function allOf(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
+  return one && other ? AbortSignal.any([one, other]) : (one ?? other);
 }
 
 async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
@@ -113,19 +119,13 @@ async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, sig
     late.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)),
   );
   try {
-    const text = runtime.queue.result ? await runtime.queue.result(id, stop) : await runtime.store?.results.wait(queue, id, stop);
+    const text = runtime.queue.result ? await runtime.queue.result(id, stop) : await runtime.store?.results.wait(runtime.scope, id, stop);
     return (typeof text === "string" ? JSON.parse(text) : text) as Outcome;
   } catch (error) {
     throw stop.aborted ? stop.reason : error;
   } finally {
     cancel();
   }
-}
-
-async function cancelled({ store, options, definition }: Runtime, id: string): Promise<void> {
-  if (!store || !options.rpc) return;
-  const outcome: Outcome = { id, queue: definition.params.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host: "", pid: process.pid };
-  await store.results.put(options.queue, [{ id, outcome: JSON.stringify(outcome), ttlMs: options.rpc.ttlMs }]);
 }
 
 /**

@@ -1,5 +1,6 @@
-/** What funboost says: one line an event, silent about message bodies unless asked. */
-import { maskSecrets } from "./errors.ts";
+/** What funboost says: one line an event, silent about message bodies unless asked. No logger can break the work. */
+import { describe, type ErrorClass, isFunboostError, maskSecrets, reviveError, type SerializedError, serializeError, toError } from "./errors.ts";
+import { stringifyJson } from "./json.ts";
 
 const levels = ["debug", "info", "warn", "error", "silent"] as const;
 
@@ -16,7 +17,7 @@ export interface Logger {
 export interface LogOptions {
   /** @default "info" */
   readonly level?: LogLevel;
-  /** Your own logger; without one, lines go to stderr. */
+  /** Your own logger; without one, lines go to stderr. Errors in the fields hold name, message, stack, code and cause only. */
   readonly logger?: Logger;
   /** Log message bodies. @default false */
   readonly bodies?: boolean;
@@ -30,31 +31,105 @@ export function createLogger(options: LogOptions = {}): Logger {
   const { level = "info", logger = stderrLogger, stacks = true } = options;
   const least = levels.indexOf(level);
   const method = (name: keyof Logger) =>
-    levels.indexOf(name) < least ? silent : (fields: object, text: string) => logger[name](stacks ? fields : withoutStack(fields), maskSecrets(text));
+    levels.indexOf(name) < least ? silent : (fields: object, text: string) => guard(logger, () => logger[name](plainFields(fields, stacks), maskSecrets(text)));
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 
 /** Fields of `base` on every line. */
 export function childLogger(logger: Logger, base: object): Logger {
-  const method = (name: keyof Logger) => (fields: object, text: string) => logger[name]({ ...base, ...fields }, text);
+  const method = (name: keyof Logger) => (fields: object, text: string) => logger[name](joined(base, fields), text);
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 
-function withoutStack(fields: object): object {
-  const { error } = fields as { error?: unknown };
-  return error instanceof Error ? { ...fields, error: `${error.name}: ${error.message}` } : fields;
+function joined(base: object, fields: object): object {
+  try {
+    return { ...base, ...named(fields) };
+  } catch {
+    return base; // a getter of the user's threw
+  }
+}
+
+/** Most loggers take an error in place of the fields. */
+function named(fields: object): object {
+  return fields instanceof Error ? { error: fields } : fields;
+}
+
+const failed = new WeakSet<Logger>();
+
+function guard(logger: Logger, write: () => unknown): void {
+  try {
+    const written = write();
+    if (written instanceof Promise) written.catch((error) => sayFailed(logger, error));
+  } catch (error) {
+    sayFailed(logger, error);
+  }
+}
+
+/** Once for each logger. */
+function sayFailed(logger: Logger, error: unknown): void {
+  if (failed.has(logger)) return;
+  failed.add(logger);
+  try {
+    stderrLogger.warn({ error: plainError(toError(error)) }, "the logger failed: some lines are lost, the work goes on");
+  } catch {
+    // Nobody is left to tell.
+  }
+}
+
+/** The same object unless it holds errors. */
+function plainFields(given: object, stacks: boolean): object {
+  const fields = named(given);
+  const errors = Object.entries(fields).filter((entry): entry is [string, Error] => entry[1] instanceof Error);
+  if (errors.length === 0) return fields;
+  return { ...fields, ...Object.fromEntries(errors.map(([key, error]) => [key, stacks ? plainError(error) : errorText(plainError(error))])) };
+}
+
+function errorText(error: Error): string {
+  return `${error.name}: ${error.message}`;
+}
+
+/** Name, message, stack, code and cause: an HTTP client's error also holds the request with its Authorization header. */
+function plainError(error: Error): Error {
+  try {
+    const ours = isFunboostError(error);
+    const copy = reviveError(masked(serializeError(error)), ours ? [error.constructor as ErrorClass] : []) as Error;
+    return ours ? Object.defineProperty(copy, Symbol.for("funboost.error"), { value: true }) : copy; // for isFunboostError()
+  } catch {
+    const unreadable = new Error(describe(error));
+    return Object.defineProperty(unreadable, "stack", { value: errorText(unreadable) });
+  }
+}
+
+/** `stack` may be anything: Error.prepareStackTrace decides. */
+function masked(data: SerializedError): SerializedError {
+  const { message, stack, cause } = data;
+  return {
+    ...data,
+    message: maskSecrets(String(message)),
+    stack: maskSecrets(typeof stack === "string" ? stack : `${data.name}: ${message}`),
+    ...(cause ? { cause: "message" in cause ? masked(cause) : { value: maskSecrets(cause.value) } } : {}),
+  };
 }
 
 function line(level: string) {
   return (fields: object, text: string) => {
-    const parts = Object.entries(fields).map(([key, value]) => `${key}=${fieldText(value)}`);
-    process.stderr.write(`${[new Date().toISOString(), level, text, ...parts].join(" ")}\n`);
+    const parts = Object.entries(fields).map(([key, value]) => `${key}=${maskSecrets(fieldText(value))}`);
+    // A closed pipe is an "error" event, which would end the process.
+    process.stderr.write(`${[new Date().toISOString(), level, text, ...parts].join(" ")}\n`, (error) => {
+      if (error && !process.stderr.listeners("error").includes(silent)) process.stderr.on("error", silent);
+    });
   };
 }
 
 function fieldText(value: unknown): string {
-  if (value instanceof Error) return maskSecrets(value.stack ?? `${value.name}: ${value.message}`);
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return value.stack ?? errorText(value);
+  if (typeof value !== "object" && typeof value !== "bigint") return describe(value);
+  try {
+    return stringifyJson(value);
+  } catch {
+    return describe(value); // a cycle, or a getter or toJSON that throws
+  }
 }
 
 const stderrLogger: Logger = { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };

@@ -39,6 +39,6 @@ export function observedStore(store: Store): Store {
     ...within(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify", "subscribe"], where),
     timers: within(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], where),
     list: within(store.list, ["append", "read"], where),
-    results: within(store.results, ["put", "get"], where),
+    results: within(store.results, ["put", "get", "delete"], where),
   };
 }

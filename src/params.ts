@@ -190,7 +190,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     maxRetries: given.maxRetries ?? paramDefaults.maxRetries,
     maxRequeues: given.maxRequeues ?? paramDefaults.maxRequeues,
     backoff: parseBackoff(given.backoff),
-    deadLetter: given.deadLetter === true ? `${queue}_dlx` : given.deadLetter || undefined,
+    deadLetter: deadLetterOf(given),
     timeoutMs: limitMs(given.timeout, "timeout"),
     expireAfterMs: limitMs(given.expireAfter, "expireAfter"),
     rpc: resolveRpc(given.rpc),
@@ -201,6 +201,12 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     log: resolveLog(params.log, defaults.log),
     convert,
   };
+}
+
+/** A default may name one dead-letter queue for all tasks: the task on that queue itself has none, or it would feed itself. */
+function deadLetterOf({ queue, deadLetter }: TaskParams): string | undefined {
+  const name = deadLetter === true ? `${queue}_dlx` : deadLetter || undefined;
+  return name === queue ? undefined : name;
 }
 
 /** Without members that are undefined: these would hide a default. */
@@ -219,7 +225,7 @@ function resolveRpc(rpc: TaskParams["rpc"]): Options["rpc"] {
 }
 
 /** A task's own members win over those of the defaults. */
-function resolveLog(own: TaskParams["log"], shared: TaskParams["log"]): LogOptions | undefined {
+export function resolveLog(own: TaskParams["log"], shared?: TaskParams["log"]): LogOptions | undefined {
   const options = (log: TaskParams["log"]): LogOptions | undefined => (log === false ? { level: "silent" } : typeof log === "string" ? { level: log } : log);
   return own === undefined ? options(shared) : { ...options(shared), ...options(own) };
 }

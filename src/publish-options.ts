@@ -72,7 +72,7 @@ export function resolvePublish(options: PublishOptions | undefined, nowMs: numbe
     );
   }
   const dueMs = eta !== undefined ? etaMsOf(eta, "eta") : delay !== undefined ? nowMs + durationMs(delay, "delay") : nowMs;
-  const limits = limitsOf(options, dueMs);
+  const limits = limitsOf(options, dueMs > nowMs || misfireGrace !== undefined ? dueMs : undefined);
   return {
     ...(taskId !== undefined ? { id: taskId } : {}),
     ...(dueMs > nowMs ? { delayMs: dueMs - nowMs } : {}),
@@ -86,14 +86,15 @@ function checkOptions(options: unknown): void {
   checkMembers(options, checks);
 }
 
-function limitsOf(options: PublishOptions, dueMs: number): MessageLimits | undefined {
+function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLimits | undefined {
   const { misfireGrace, maxRetries, timeout, expireAfter, rpc, headers } = options;
   const limits: MessageLimits = {
     ...(maxRetries !== undefined ? { maxRetries } : {}),
     ...(timeout !== undefined ? { timeoutMs: durationMs(timeout, "timeout") } : {}),
     ...(expireAfter !== undefined ? { expireAfterMs: durationMs(expireAfter, "expireAfter") } : {}),
     ...(rpc !== undefined ? { rpc } : {}),
-    ...(misfireGrace !== undefined ? { etaMs: dueMs, misfireGraceMs: durationMs(misfireGrace, "misfireGrace") } : {}),
+    ...(etaMs !== undefined ? { etaMs } : {}), // expiry counts from then
+    ...(misfireGrace !== undefined ? { misfireGraceMs: durationMs(misfireGrace, "misfireGrace") } : {}),
     ...(headers !== undefined ? { headers } : {}),
   };
   for (const _ in limits) return limits;

@@ -9,6 +9,7 @@ import { shared } from "./global.ts";
 import { TaskHandle } from "./handle.ts";
 import { encodeBody } from "./message.ts";
 import { deadline } from "./observed.ts";
+import type { Outcome } from "./outcome.ts";
 import { type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
@@ -60,7 +61,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
   }
   const runtime = definition.runtime ?? (await connected(definition));
   const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
-  const [published] = await send(runtime, [{ body: raw as Message["body"] }]);
+  const [published] = await send(runtime, [{ body: raw as Message["body"], ...(currentRun() ? { ahead: true } : {}) }]);
   return new TaskHandle<R>(definition, published as Published, undefined);
 }
 
@@ -69,9 +70,9 @@ function toMessage(definition: Definition, args: readonly unknown[], options: Pu
   const message: { -readonly [K in keyof Message]: Message[K] } = { body: encodeBody(definition.signature, args, limits, definition.params.queue) };
   if (id !== undefined) message.id = id;
   if (delayMs !== undefined) message.delayMs = delayMs;
-  if (priority !== undefined) message.priority = priority;
   // A child goes before all that waits, or the parents that wait for their children would fill every slot.
-  else if (currentRun()) message.ahead = true;
+  if (currentRun() && (priority ?? 0) >= 0) message.ahead = true;
+  else if (priority !== undefined) message.priority = priority;
   return message;
 }
 
@@ -95,8 +96,14 @@ async function connected(definition: Definition): Promise<Runtime> {
 
 async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
   const { queue, options, brokerName } = runtime;
+  const publish = async () => {
+    const ended = await endedBefore(runtime, messages);
+    if (!ended) return queue.publish(messages);
+    const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
+    return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));
+  };
   try {
-    return await deadline(queue.publish(messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+    return await deadline(publish(), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
   } catch (error) {
     throw publishError(
       toError(error),
@@ -105,6 +112,18 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
       messages.length,
     );
   }
+}
+
+/** Ids whose result is still kept are known: they are not published again. One that was cancelled may be. */
+async function endedBefore({ options, store, scope }: Runtime, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
+  if (!store || !options.rpc || messages.every(({ id }) => id === undefined)) return undefined;
+  const ids = messages.flatMap(({ id }) => id ?? []);
+  const outcomes = await store.results.get(scope, ids);
+  const found = ids.flatMap((id, i) => (outcomes[i] === undefined ? [] : [{ id, cancelled: (JSON.parse(outcomes[i]) as Outcome).status === "cancelled" }]));
+  const cancelled = found.filter((each) => each.cancelled).map(({ id }) => id);
+  if (cancelled.length > 0) await store.results.delete(scope, cancelled);
+  const ended = found.filter((each) => !each.cancelled);
+  return ended.length > 0 ? new Map(ended.map(({ id }) => [id, { id, existing: true }])) : undefined;
 }
 
 function publishError(cause: Error, { options, brokerName }: Runtime, before: readonly string[], unsure: number): Error {

@@ -1,70 +1,71 @@
-/** One delivery to one settlement: expiry, the call, the decision. */
-import { hostname } from "node:os";
-import { backoffMs } from "./backoff.ts";
+/** One delivery to one settlement: what must not start, the call, and its end. */
+import { AsyncResource } from "node:async_hooks";
 import { clock, sleep } from "./clock.ts";
 import type { Run } from "./context.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import { expiredReason } from "./controls/expiry.ts";
 import { withTimeout } from "./controls/timeout.ts";
-import { toDeadLetters } from "./dead-letter.ts";
 import type { AnyFunction } from "./definition.ts";
-import { durationMs } from "./duration.ts";
-import { type FinalStatus, FunboostError, isFunboostError, type RequeueError, type RetryError, serializeError, toError } from "./errors.ts";
+import { type Attempt, buried, decide, finish, succeed } from "./ending.ts";
+import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { shared } from "./global.ts";
-import { findUncarriable } from "./json.ts";
 import { childLogger, type Logger } from "./log.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
-import type { Outcome } from "./outcome.ts";
+import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
-import type { Ended, Slot } from "./slots.ts";
+import type { Slot } from "./slot.ts";
+import type { Ended } from "./slots.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended>;
 
-const host = hostname();
+/** After a failure of our own (a bug, or a logger that throws) the message is tried again, never lost and never held. */
+const brokenMs = 1_000;
 const noLimits: MessageLimits = Object.freeze({});
-/** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
-const requeueMs = 100;
 
-/** Everything about one delivery that the decision needs. */
-interface Attempt {
-  readonly delivery: Delivery;
-  readonly limits: MessageLimits;
-  readonly startedAt: number;
-}
+// Engines call us in the async context of whoever connected or published first: a run must not see it.
+const neutral = new AsyncResource("funboost:run");
 
 /** `live` holds the controllers of runs that asked for their signal, so that a forced stop can abort them. */
 export function createRunner(runtime: Runtime, live: Set<AbortController>): Runner {
-  const { definition, options } = runtime;
-  const fn = definition.fn as AnyFunction;
-  const { runs } = shared();
-
+  const { definition, options, log } = runtime;
   return async function run(delivery, slot) {
-    const startedAt = clock.now();
-    let call: Call;
     try {
-      call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
+      const startedAt = clock.now();
+      let call: Call;
+      try {
+        call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
+      } catch (error) {
+        return { settlement: await bad(runtime, { delivery, limits: noLimits, startedAt }, toError(error)) };
+      }
+      const attempt: Attempt = { delivery, limits: call.limits, startedAt };
+      const early = await beforeStart(runtime, attempt);
+      if (early) return { settlement: early };
+      return await execute(runtime, attempt, call, slot, live);
     } catch (error) {
-      return { settlement: await bad(runtime, delivery, toError(error), startedAt) };
-    }
-    const attempt: Attempt = { delivery, limits: call.limits, startedAt };
-    const late = lateness(attempt, runtime, startedAt);
-    if (late) return { settlement: late.outcome === "postponed" ? late : await finish(runtime, attempt, "expired", late.error) };
-    if ((delivery.crashes ?? 0) >= 2 && (await crashedTooOften(runtime, delivery))) {
-      return { settlement: await crashed(runtime, attempt) };
-    }
-    const current = createRun(runtime, delivery, call, slot, live);
-    const timeoutMs = call.limits.timeoutMs ?? options.timeoutMs;
-    const work = runs.run(current, () => invoke(fn, call.args));
-    try {
-      const value = await (timeoutMs ? withTimeout(work, timeoutMs, current) : work);
-      return { settlement: await done(runtime, attempt, value) };
-    } catch (error) {
-      const settlement = await failed(runtime, attempt, toError(error), current.logger);
-      return { settlement, returned: isFunboostError(error) && error.code === "TIMEOUT" ? lingering(work) : undefined };
-    } finally {
-      current.dispose();
+      log.error({ queue: options.queue, taskId: delivery.id, error: toError(error) }, "a delivery could not be settled; it is tried again");
+      return { settlement: { outcome: "postponed", delayMs: brokenMs } };
     }
   };
+}
+
+async function execute(runtime: Runtime, attempt: Attempt, call: Call, slot: Slot, live: Set<AbortController>): Promise<Ended> {
+  const { definition, options } = runtime;
+  const current = createRun(runtime, attempt.delivery, call, slot, live);
+  const timeoutMs = call.limits.timeoutMs ?? options.timeoutMs;
+  const work = neutral.runInAsyncScope(() => shared().runs.run(current, () => invoke(definition.fn as AnyFunction, call.args)));
+  let returned: Promise<unknown> | undefined;
+  try {
+    const value = await (timeoutMs ? withTimeout(work, timeoutMs, current) : work);
+    return { settlement: await succeed(runtime, attempt, value) };
+  } catch (error) {
+    if (current.stopped()) return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
+    if (isFunboostError(error) && error.code === "TIMEOUT") returned = lingering(work);
+    return { settlement: await decide(runtime, attempt, toError(error), current.logger), returned };
+  } finally {
+    if (returned) void returned.then(current.end);
+    else current.end();
+    await forgetCrashes(runtime, attempt.delivery);
+  }
 }
 
 async function invoke(fn: AnyFunction, args: readonly unknown[]): Promise<unknown> {
@@ -76,18 +77,30 @@ function lingering(work: Promise<unknown>): Promise<unknown> {
   return Promise.race([work.catch(() => {}), sleep(5_000, { unref: true })]);
 }
 
-function lateness({ delivery, limits }: Attempt, { options }: Runtime, now: number): Extract<Settlement, { outcome: "postponed" | "failed" }> | undefined {
-  if (limits !== noLimits && limits.etaMs !== undefined && limits.etaMs > now && delivery.attempt === 1) {
-    return { outcome: "postponed", delayMs: limits.etaMs - now }; // published elsewhere with a delay that its engine does not carry
-  }
-  const reason = expiredReason(delivery, limits, options.expireAfterMs, now);
-  return reason ? { outcome: "failed", error: new FunboostError("EXPIRED", reason, { where: options.queue }) } : undefined;
+/** A settlement for what must not start: not due yet, too old, or a danger to the process. */
+async function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Settlement | undefined> {
+  const { options } = runtime;
+  const { delivery, limits, startedAt } = attempt;
+  const { etaMs } = limits;
+  // Published elsewhere with a delay that its engine does not carry.
+  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1) return { outcome: "postponed", delayMs: etaMs - startedAt };
+  const reason = expiredReason(delivery, limits, options.expireAfterMs, startedAt);
+  if (reason) return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue }));
+  if ((delivery.crashes ?? 0) >= 2 && (await crashedTooOften(runtime, delivery))) return crashed(runtime, attempt);
+  return undefined;
 }
 
-function createRun(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>): Run & { dispose(): void } {
+interface OwnRun extends Run {
+  /** True when it was told to end because its process stops. */
+  stopped(): boolean;
+  /** Whatever it left behind is no part of a task any more. */
+  end(): void;
+}
+
+function createRun(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>): OwnRun {
   let controller: AbortController | undefined;
   let logger: Logger | undefined;
-  return {
+  const run: OwnRun = {
     taskId: delivery.id,
     queue: runtime.options.queue,
     attempt: delivery.attempt,
@@ -97,154 +110,51 @@ function createRun(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot,
     headers: call.limits.headers ?? {},
     native: delivery.native,
     suspend: slot.suspend,
+    ended: false,
     // Both made when first asked for: most tasks never do.
     get logger() {
       logger ??= childLogger(runtime.log, { queue: runtime.options.queue, taskId: delivery.id });
       return logger;
     },
     get controller() {
-      if (!controller) {
-        controller = new AbortController();
-        live.add(controller);
-      }
+      controller ??= new AbortController();
+      if (!run.ended) live.add(controller);
       return controller;
     },
-    dispose() {
+    stopped: () => isFunboostError(controller?.signal.reason) && controller.signal.reason.code === "SHUT_DOWN",
+    end() {
+      run.ended = true;
       if (controller) live.delete(controller);
     },
   };
+  return run;
 }
 
-async function done(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> {
-  const lost = value === undefined || value === null ? undefined : findUncarriable(value, "result");
-  if (wantsResult(runtime, attempt.limits)) {
-    const error = lost && serializeError(new FunboostError("RESULT", `${lost.path} is ${lost.what}.`));
-    await keep(runtime, attempt, { status: "done", ...(lost ? { lostAt: lost.path } : { result: value }), ...(error ? { error } : {}) });
-  }
-  await forget(runtime, attempt.delivery);
-  return lost || value === undefined ? { outcome: "done" } : { outcome: "done", result: value };
+function bad(runtime: Runtime, attempt: Attempt, error: Error): Promise<Settlement> {
+  runtime.log.warn({ queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message }, "bad message, moved to the dead-letter queue");
+  return buried(runtime, attempt, error);
 }
 
-async function failed(runtime: Runtime, attempt: Attempt, error: Error, logger: Logger): Promise<Settlement> {
-  const { options } = runtime;
-  const { delivery, limits } = attempt;
-  const code = isFunboostError(error) ? error.code : undefined;
-  if (code === "REQUEUE") return requeue(runtime, attempt, error as RequeueError);
-  const maxRetries = limits.maxRetries ?? options.maxRetries;
-  if (code !== "FATAL" && code !== "DEAD_LETTER" && delivery.attempt <= maxRetries) {
-    const delayMs = retryDelayMs(runtime, delivery, error);
-    logger.info({ attempt: delivery.attempt, delayMs, error }, "task failed, will retry");
-    return { outcome: "retry", error, delayMs };
-  }
-  const dead = code === "DEAD_LETTER" || (code !== "FATAL" && options.deadLetter !== undefined);
-  logger.warn({ attempt: delivery.attempt, error }, dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good");
-  return dead ? buried(runtime, attempt, error) : finish(runtime, attempt, "failed", error);
-}
-
-function retryDelayMs({ options }: Runtime, delivery: Delivery, error: Error): number {
-  const after = isFunboostError(error) && error.code === "RETRY" ? (error as RetryError).after : undefined;
-  return after === undefined ? backoffMs(options.backoff, delivery.attempt) : durationMs(after, "after");
-}
-
-async function requeue(runtime: Runtime, attempt: Attempt, error: RequeueError): Promise<Settlement> {
-  const { delivery } = attempt;
-  const times = await count(runtime, `requeues:${runtime.options.queue}:${delivery.id}`);
-  if (times > runtime.options.maxRequeues) {
-    return buried(runtime, attempt, new FunboostError("DEAD_LETTER", `requeued ${runtime.options.maxRequeues} times (maxRequeues)`, { cause: error }));
-  }
-  return { outcome: "postponed", delayMs: error.after === undefined ? requeueMs : durationMs(error.after, "after") };
-}
-
-/** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
-async function buried(runtime: Runtime, attempt: Attempt, error: Error): Promise<Settlement> {
-  const published = await toDeadLetters(runtime, attempt.delivery, error);
-  return published ? finish(runtime, attempt, "dead", error) : { outcome: "postponed", delayMs: 1_000 };
-}
-
-async function bad(runtime: Runtime, delivery: Delivery, error: Error, startedAt: number): Promise<Settlement> {
-  runtime.log.warn({ queue: runtime.options.queue, taskId: delivery.id, error: error.message }, "bad message, moved to the dead-letter queue");
-  return buried(runtime, { delivery, limits: noLimits, startedAt }, error);
-}
-
-async function finish(runtime: Runtime, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
-  if (wantsResult(runtime, attempt.limits)) await keep(runtime, attempt, { status, error: serializeError(error) });
-  await forget(runtime, attempt.delivery);
-  return { outcome: "failed", error };
-}
-
-function wantsResult({ options, store }: Runtime, limits: MessageLimits): boolean {
-  return store !== undefined && (limits.rpc ?? options.rpc !== undefined);
-}
-
-type Ending = Pick<Outcome, "status" | "result" | "error" | "lostAt">;
-
-/** Kept before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
-async function keep(runtime: Runtime, { delivery, startedAt }: Attempt, ending: Ending): Promise<void> {
-  const { options, store } = runtime;
-  const { id, attempt: attempts, publishedAt } = delivery;
-  const outcome: Outcome = {
-    id,
-    queue: options.queue,
-    ...ending,
-    attempts,
-    startedAt,
-    endedAt: clock.now(),
-    host,
-    pid: process.pid,
-    ...(publishedAt === undefined ? {} : { publishedAt }),
-  };
-  const entry = { id, outcome: JSON.stringify(outcome), ttlMs: options.rpc?.ttlMs ?? 1_800_000 };
-  await insisting(runtime, async () => store?.results.put(options.queue, [entry]));
-}
-
-/** Tries again until it works: the message stays ours, so a store that is down holds the run, and nothing is lost. */
-async function insisting<T>({ log, options }: Runtime, work: () => Promise<T>): Promise<T> {
-  for (let pauseMs = 100, said = false; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!said) log.error({ queue: options.queue, error }, "the store does not answer; trying again until it does");
-      said = true;
-      await sleep(pauseMs);
-    }
-  }
-}
-
-const dayMs = 86_400_000;
-
-/** A counter that outlives the process where there is a store. */
-async function count(runtime: Runtime, key: string): Promise<number> {
-  const { store } = runtime;
-  if (!store) return localCount(key);
-  const [value] = await insisting(runtime, () => store.increment([{ key, by: 1, ttlMs: dayMs }]));
-  return value ?? 1;
-}
-
-const localCounts = new Map<string, number>();
-
-function localCount(key: string): number {
-  const value = (localCounts.get(key) ?? 0) + 1;
-  localCounts.set(key, value);
-  return value;
-}
-
-/** Counts starts of a run that is alone in its process; true when it has crashed so too often. */
+/** Counts starts that have not ended, of a run that is alone in its process; true after too many. */
 async function crashedTooOften(runtime: Runtime, delivery: Delivery): Promise<boolean> {
   const { options, store } = runtime;
   if (!store) return (delivery.crashes ?? 0) >= options.maxCrashes + 2;
-  return (await count(runtime, `alone:${options.queue}:${delivery.id}`)) > options.maxCrashes;
+  return (await count(runtime, crashKey(runtime, delivery))) > options.maxCrashes;
 }
 
 function crashed(runtime: Runtime, attempt: Attempt): Promise<Settlement> {
-  const { options } = runtime;
+  const { options, log } = runtime;
   const text = `its process died ${options.maxCrashes} times while it ran alone (maxCrashes)`;
-  runtime.log.warn({ queue: options.queue, taskId: attempt.delivery.id }, `task moved to the dead-letter queue: ${text}`);
+  log.warn({ queue: options.queue, taskId: attempt.delivery.id }, `task moved to the dead-letter queue: ${text}`);
   return buried(runtime, attempt, new FunboostError("CRASHED", text, { where: options.queue }));
 }
 
-/** Counters of a message that has ended. Only those that crashed or were requeued have any. */
-async function forget({ options, store }: Runtime, { id, crashes }: Delivery): Promise<void> {
-  localCounts.delete(`requeues:${options.queue}:${id}`);
-  if ((crashes ?? 0) < 2) return;
-  await store?.delete([`alone:${options.queue}:${id}`]).catch(() => {}); // it expires by itself
+/** This start has ended, well or not: it was no crash. */
+async function forgetCrashes(runtime: Runtime, delivery: Delivery): Promise<void> {
+  if ((delivery.crashes ?? 0) < 2) return;
+  await insisting(runtime, async () => runtime.store?.delete([crashKey(runtime, delivery)]));
+}
+
+function crashKey({ scope }: Runtime, { id, publishedAt }: Delivery): string {
+  return `alone:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`;
 }

@@ -16,6 +16,8 @@ export interface Runtime {
   readonly brokerName: string;
   readonly queue: BrokerQueue;
   readonly store: Store | undefined;
+  /** The queue's name in the store. */
+  readonly scope: string;
   readonly leaseMs: number;
   readonly log: Logger;
   /** The dead-letter queue, opened when first needed. */
@@ -25,21 +27,32 @@ export interface Runtime {
 const openMs = 30_000;
 
 export function resolve(definition: Definition): Promise<Runtime> {
-  definition.resolving ??= open(definition).then(
-    (runtime) => (definition.runtime = runtime),
-    (error) => {
-      definition.resolving = undefined; // the server may be there next time
-      throw error;
-    },
-  );
+  definition.resolving ??= openOnce(definition);
   return definition.resolving;
+}
+
+async function openOnce(definition: Definition): Promise<Runtime> {
+  const { generation, resolved } = shared();
+  resolved.add(definition);
+  try {
+    const runtime = await open(definition);
+    if (generation !== shared().generation) throw shutDown(definition);
+    definition.runtime = runtime;
+    return runtime;
+  } catch (error) {
+    if (generation === shared().generation) definition.resolving = undefined; // the server may be there next time
+    throw error;
+  }
+}
+
+function shutDown({ params }: Definition): FunboostError {
+  return new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`);
 }
 
 async function open(definition: Definition): Promise<Runtime> {
   const state = shared();
   state.used = true;
-  if (state.shuttingDown)
-    throw new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${definition.params.queue}" can no longer be used in this process.`);
+  if (state.shuttingDown) throw shutDown(definition);
   const { config } = state;
   const options = resolveOptions(definition.params, config.defaults ?? {});
   const { broker, store } = await openBroker(brokerOf(definition));
@@ -57,7 +70,8 @@ async function open(definition: Definition): Promise<Runtime> {
     });
     return dead;
   };
-  return { definition, options, brokerName: broker.name, queue, store, leaseMs: leaseMs(), log: createLogger({ ...config.log, ...options.log }), deadLetters };
+  const log = createLogger({ ...config.log, ...options.log });
+  return { definition, options, brokerName: broker.name, queue, store, scope: queue.scope ?? options.queue, leaseMs: leaseMs(), log, deadLetters };
 }
 
 /** One broker per name and instance in a process. */
@@ -67,7 +81,8 @@ export function openBroker(choice: string | Broker): Promise<Opened> {
   if (!opened) {
     opened = connect(choice);
     brokers.set(choice, opened);
-    opened.catch(() => brokers.delete(choice));
+    const mine = opened;
+    opened.catch(() => brokers.get(choice) === mine && brokers.delete(choice));
   }
   return opened;
 }

@@ -1,4 +1,7 @@
 /** Stopping: all consumers stop fetching first, under one grace time; then brokers and stores close. */
+
+import type { Consuming } from "./consume.ts";
+import { within } from "./consumer.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { toError } from "./errors.ts";
 import { type Opened, shared } from "./global.ts";
@@ -17,18 +20,13 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
   const graceMs = durationMs(grace, "grace");
   const state = shared();
   state.removeSignalHandlers?.();
-  const outcomes = await Promise.allSettled([...state.consumers].map((consumer) => consumer.close({ graceMs })));
-  state.consumers.clear();
+  const outcomes = await Promise.allSettled(stopConsumers(graceMs));
   state.shuttingDown = true; // not before: tasks that finish within the grace time may still publish
   try {
-    for (const definition of [...state.definitions.values()].flat()) {
-      definition.runtime = undefined;
-      definition.resolving = undefined;
-    }
-    const opened = await Promise.allSettled([...state.brokers.values()]);
+    forgetRuntimes();
+    const brokers = [...state.brokers.values()];
     state.brokers.clear();
-    const closing = opened.flatMap((each) => (each.status === "fulfilled" ? [closeBoth(each.value)] : []));
-    const failed = [...outcomes, ...(await Promise.allSettled(closing))].find((each) => each.status === "rejected");
+    const failed = [...outcomes, ...(await Promise.allSettled(brokers.map(closeOpened)))].find((each) => each.status === "rejected");
     if (failed) throw failed.reason;
   } finally {
     state.shuttingDown = false;
@@ -36,9 +34,32 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
   }
 }
 
-/** The deadline also keeps the process alive: sockets are unref'd. */
-function closeBoth({ broker, store }: Opened): Promise<unknown> {
-  return deadline(Promise.all([broker.close(), store?.close()]), closeMs, "closing", broker.name);
+/** All together: a run of one may wait for a child in the queue of another. */
+function stopConsumers(graceMs: number): Promise<void>[] {
+  const all = [...shared().consumers];
+  const sum = (count: (each: Consuming) => number) => all.reduce((total, each) => total + count(each), 0);
+  const others = { running: () => sum((each) => each.running()), suspended: () => sum((each) => each.suspended()) };
+  return all.map((each) => each.stop({ graceMs, others }));
+}
+
+function forgetRuntimes(): void {
+  const state = shared();
+  state.generation++;
+  for (const definition of state.resolved) {
+    definition.runtime = undefined;
+    definition.resolving = undefined;
+  }
+  state.resolved.clear();
+}
+
+/** One that still connects is closed when it has; nobody waits for a server that does not answer. The deadline keeps the process alive. */
+async function closeOpened(opening: Promise<Opened>): Promise<void> {
+  const closing = opening.then(
+    ({ broker, store }) => deadline(Promise.all([broker.close(), store?.close()]), closeMs, "closing", broker.name),
+    () => {},
+  );
+  if (!(await within(closing, closeMs))) closing.catch(() => {});
+  else await closing;
 }
 
 /** First SIGTERM or Ctrl-C: finish within the grace time and exit. Second: at once. */

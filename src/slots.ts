@@ -8,6 +8,7 @@
 import { clock } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Rate } from "./controls/rate.ts";
+import { type OwnSlot, type Slot, type SlotCounts, takeSlot } from "./slot.ts";
 import { updateWindow, type WindowState } from "./window.ts";
 
 /** A run under way, as far as slots are concerned. */
@@ -24,11 +25,12 @@ export interface SlotsOptions {
   readonly rate: Rate | undefined;
   readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended>;
   readonly setWindow: (n: number) => void;
+  /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
+  readonly onFull?: () => void;
 }
 
-export interface Slot {
-  suspend(): () => Promise<void>;
-}
+/** "children": only what suspended runs wait for may start, so that a stopping process can finish them. */
+export type Mode = "open" | "children" | "closed";
 
 interface Waiting {
   readonly delivery: Delivery;
@@ -41,9 +43,10 @@ export interface Slots {
   /** Sends the window again, to an adapter that has only now begun to consume. */
   refreshWindow(): void;
   /** Closed: nothing starts, what waits here is returned. */
-  setOpen(open: boolean): void;
+  setMode(mode: Mode): void;
   /** Runs under way, suspended ones included. */
   running(): number;
+  suspended(): number;
   /** Settles when nothing runs. */
   idle(): Promise<void>;
 }
@@ -52,11 +55,9 @@ const returned: Settlement = { outcome: "returned" };
 /** How long a delivery stays away that may not start while others are suspended. */
 const postponedMs = 250;
 
-interface State extends SlotsOptions, WindowState {
+interface State extends SlotsOptions, WindowState, SlotCounts {
   readonly ahead: Waiting[];
   readonly waiting: Waiting[];
-  /** Suspended runs whose wait has ended. */
-  readonly resuming: (() => void)[];
   readonly idlers: (() => void)[];
   /** A delivery that has twice lost its process: it runs with nothing beside it. */
   alone: Waiting | undefined;
@@ -71,7 +72,7 @@ export function createSlots(options: SlotsOptions): Slots {
     waiting: [],
     resuming: [],
     idlers: [],
-    open: true,
+    mode: "open",
     running: 0,
     suspended: 0,
     alone: undefined,
@@ -86,12 +87,13 @@ export function createSlots(options: SlotsOptions): Slots {
       state.limit = n;
       pump(state);
     },
-    setOpen: (open) => setOpen(state, open),
+    setMode: (mode) => setMode(state, mode),
     refreshWindow() {
       state.sentWindow = -1;
       updateWindow(state);
     },
     running: () => state.running + state.suspended,
+    suspended: () => state.suspended,
     idle: () => (isIdle(state) ? Promise.resolve() : new Promise((wake) => state.idlers.push(wake))),
   };
 }
@@ -100,9 +102,11 @@ function handle(state: State, delivery: Delivery): Promise<Settlement> {
   const { rate, ahead, waiting, limit } = state;
   if ((delivery.crashes ?? 0) >= 2 && !isChildOfAlone(state, delivery)) return handleAlone(state, delivery);
   if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take() === 0)) return begin(state, delivery);
-  if (!state.open || (state.alone && !delivery.ahead)) return Promise.resolve(returned);
-  const full = !delivery.ahead && state.suspended >= state.maxSuspended && waiting.length >= limit;
-  if (full) return Promise.resolve({ outcome: "postponed", delayMs: postponedMs }); // behind what waits, where its children may be
+  if (state.mode === "closed") return Promise.resolve(returned);
+  if (!delivery.ahead && (state.alone || (onlyChildren(state) && waiting.length >= limit))) {
+    if (!state.alone && state.mode === "open") state.onFull?.();
+    return Promise.resolve(putAway(state));
+  }
   return new Promise((settle) => {
     (delivery.ahead ? ahead : waiting).push({ delivery, settle });
     pump(state);
@@ -110,7 +114,7 @@ function handle(state: State, delivery: Delivery): Promise<Settlement> {
 }
 
 function handleAlone(state: State, delivery: Delivery): Promise<Settlement> {
-  if (state.alone || !state.open) return Promise.resolve(returned);
+  if (state.alone || state.mode !== "open") return Promise.resolve(putAway(state));
   return new Promise((settle) => {
     state.alone = { delivery, settle };
     state.aloneStarted = false;
@@ -120,15 +124,26 @@ function handleAlone(state: State, delivery: Delivery): Promise<Settlement> {
   });
 }
 
-function isChildOfAlone({ alone, aloneStarted }: State, { ahead }: Delivery): boolean {
-  return alone !== undefined && aloneStarted && ahead === true;
+/** Behind what waits, where the children may be that free us; to the front where nobody waits for any. */
+function putAway({ suspended }: State): Settlement {
+  return suspended > 0 ? { outcome: "postponed", delayMs: postponedMs } : returned;
+}
+
+/** Of the delivery that runs alone, or of those that must end before it may. */
+function isChildOfAlone({ alone, aloneStarted, suspended }: State, { ahead }: Delivery): boolean {
+  return alone !== undefined && ahead === true && (aloneStarted || suspended > 0);
+}
+
+function onlyChildren({ mode, suspended, maxSuspended }: State): boolean {
+  return mode === "children" || suspended >= maxSuspended;
 }
 
 function mayStart(state: State, delivery: Delivery): boolean {
-  const { open, running, limit, resuming, alone } = state;
-  if (!open || running >= limit || resuming.length > 0) return false;
-  if (alone) return running === 0 && (delivery === alone.delivery || isChildOfAlone(state, delivery));
-  return delivery.ahead === true || state.suspended < state.maxSuspended;
+  const { mode, running, suspended, limit, resuming, alone } = state;
+  if (mode === "closed" || running >= limit || resuming.length > 0) return false;
+  if (delivery === alone?.delivery) return running + suspended === 0;
+  if (alone) return isChildOfAlone(state, delivery);
+  return delivery.ahead === true || !onlyChildren(state);
 }
 
 /** Last first: each goes to the front, so the first ends up foremost. */
@@ -137,48 +152,28 @@ function returnWaiting({ waiting, ahead }: State): void {
 }
 
 async function begin(state: State, delivery: Delivery): Promise<Settlement> {
-  state.running++;
+  const slot = takeSlot(state, () => pump(state));
   if (state.rate) updateWindow(state);
-  const ended = await state.run(delivery, slotOf(state));
-  if (ended.returned) void ended.returned.then(() => release(state));
-  else release(state);
-  return ended.settlement;
+  let lingering: Promise<unknown> | undefined;
+  try {
+    const { settlement, returned: untilReturned } = await state.run(delivery, slot);
+    lingering = untilReturned;
+    return settlement;
+  } finally {
+    if (lingering) void lingering.finally(() => release(state, slot));
+    else release(state, slot);
+  }
 }
 
-function release(state: State): void {
+function release(state: State, slot: OwnSlot): void {
   const { rate, alone, resuming, ahead, waiting, idlers } = state;
-  state.running--;
+  slot.end();
   if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || rate || alone) pump(state);
   if (idlers.length > 0 && isIdle(state)) for (const wake of idlers.splice(0)) wake();
 }
 
 function isIdle({ running, suspended }: State): boolean {
   return running + suspended === 0;
-}
-
-function slotOf(state: State): Slot {
-  let waits = 0;
-  return {
-    suspend() {
-      if (++waits === 1) {
-        state.running--;
-        state.suspended++;
-        pump(state);
-      }
-      return () => (--waits === 0 ? resume(state) : Promise.resolve());
-    },
-  };
-}
-
-function resume(state: State): Promise<void> {
-  return new Promise((taken) => {
-    state.resuming.push(() => {
-      state.running++;
-      state.suspended--;
-      taken();
-    });
-    pump(state);
-  });
 }
 
 /** Starts all that may start now. */
@@ -222,10 +217,10 @@ function wakeIn(state: State, ms: number): void {
   });
 }
 
-function setOpen(state: State, open: boolean): void {
-  state.open = open;
-  if (!open) {
-    updateWindow(state, true);
+function setMode(state: State, mode: Mode): void {
+  state.mode = mode;
+  updateWindow(state, true);
+  if (mode === "closed") {
     returnWaiting(state);
     if (state.alone && !state.aloneStarted) {
       state.alone.settle(returned);

@@ -1,22 +1,34 @@
 /** Wall-clock texts of messages: `publish_time_format` and `eta`, in one configured time zone. */
 import { describe, FunboostError } from "./errors.ts";
+import { shared } from "./global.ts";
 
 type Fields = readonly [year: number, month: number, day: number, hour: number, minute: number, second: number];
 
+// Made from the shared zone, again when it changes.
 let zone: string | undefined;
 let zoneFormat: Intl.DateTimeFormat | undefined;
 let lastSecond = Number.NaN;
 let lastText = "";
 
-/** The zone of texts without an offset; undefined: the system's. */
+/** The zone of texts without an offset, for all copies of the package; undefined: the system's. */
 export function setTimezone(name?: string): void {
-  if (name !== undefined) zoneFormat = formatOf(name);
-  zone = name;
+  if (name !== undefined) formatOf(name);
+  const state = shared();
+  const { timezone: _old, ...rest } = state.config;
+  state.config = name === undefined ? rest : { ...rest, timezone: name };
+}
+
+function refreshZone(): void {
+  const { timezone } = shared().config;
+  if (timezone === zone) return;
+  zoneFormat = timezone === undefined ? undefined : formatOf(timezone);
+  zone = timezone;
   lastSecond = Number.NaN;
 }
 
 function formatOf(name: string): Intl.DateTimeFormat {
   try {
+    if (typeof name !== "string") throw new TypeError("no text");
     return new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", {
       timeZone: name,
       hourCycle: "h23",
@@ -34,6 +46,7 @@ function formatOf(name: string): Intl.DateTimeFormat {
 
 /** `YYYY-MM-DD HH:MM:SS`. Called for each message: one text a second is made. */
 export function formatTime(ms: number): string {
+  refreshZone();
   const second = Math.floor(ms / 1000);
   if (second === lastSecond) return lastText;
   const [year, month, day, hour, minute, rest] = fieldsOf(second * 1000);
@@ -48,7 +61,7 @@ function two(value: number): string {
 
 function fieldsOf(ms: number): Fields {
   const date = new Date(ms);
-  if (!zone || !zoneFormat) return [date.getFullYear(), date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
+  if (!zoneFormat) return [date.getFullYear(), date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
   const parts: Partial<Record<Intl.DateTimeFormatPartTypes, number>> = {};
   for (const { type, value } of zoneFormat.formatToParts(date)) parts[type] = Number(value);
   return [parts.year ?? 0, parts.month ?? 0, parts.day ?? 0, parts.hour ?? 0, parts.minute ?? 0, parts.second ?? 0];
@@ -87,6 +100,7 @@ function offsetMs(offset: string): number {
 
 /** The moment at which clocks in the zone show the fields of `asUtc`. Twice, because the offset may change in between. */
 function localMs(asUtc: number): number {
+  refreshZone();
   const zoneOffset = (ms: number) => {
     const [year, month, day, hour, minute, second] = fieldsOf(ms);
     return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(ms / 1000) * 1000;

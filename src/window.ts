@@ -2,7 +2,7 @@
 import type { Rate } from "./controls/rate.ts";
 
 export interface WindowState {
-  open: boolean;
+  mode: "open" | "children" | "closed";
   limit: number;
   running: number;
   suspended: number;
@@ -17,11 +17,12 @@ export interface WindowState {
 }
 
 /** What the adapter may hold: all that runs or is suspended, and a little that waits here. */
-function wantedWindow({ open, alone, limit, running, suspended, maxSuspended, waiting, lookahead, rate }: WindowState): number {
-  if (!open) return 0;
-  if (alone) return suspended + 1;
-  const blocked = suspended >= maxSuspended ? Math.min(waiting.length, limit) : 0;
-  const all = suspended + limit + lookahead + blocked;
+function wantedWindow({ mode, alone, limit, running, suspended, maxSuspended, waiting, lookahead, rate }: WindowState): number {
+  if (mode === "closed") return 0;
+  if (alone) return suspended + 1 + (suspended > 0 ? limit : 0);
+  const blocked = Math.min(waiting.length, limit);
+  if (mode === "children") return suspended + limit + blocked;
+  const all = suspended + limit + lookahead + (suspended >= maxSuspended ? blocked : 0);
   return rate ? Math.min(all, suspended + running + rate.ahead()) : all;
 }
 

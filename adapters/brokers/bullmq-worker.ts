@@ -1,6 +1,6 @@
 /** The consuming half of the BullMQ adapter: one Worker, its window, its leases, and how deliveries end. */
 import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
-import { repeat, sleep } from "../../src/clock.ts";
+import { clock, repeat, sleep } from "../../src/clock.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 import { aheadAgainAfter, taskId } from "../shared/bullmq-jobs.ts";
 import { inNeutralContext, type RedisClients } from "../shared/redis-client.ts";
@@ -39,10 +39,10 @@ export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisCli
     const entry: Held = { delivery: toDelivery(job, signal), attemptsMade: job.attemptsMade, moved: false };
     if (state.closed) return settle({ outcome: "returned" }, job, entry, token); // the fetch was under way
     state.held.set(job, entry);
-    state.lastFetchAt = job.processedOn ?? 0;
+    state.lastFetchAt = clock.monotonic();
     const settlement = await handler(entry.delivery);
     if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
-    if (mayDrop) dropIfMany(job);
+    if (mayDrop) dropIfMany(job, clock.monotonic());
     return carried(settlement.result);
   }
 
@@ -58,7 +58,10 @@ export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisCli
   const window = makeWindow(worker, state);
   return {
     setWindow: (n) => inNeutralContext(() => window.set(n)),
-    status: () => ({ held: [...state.held.keys()].map((job) => taskId(job.id)), ...(state.lastFetchAt ? { lastFetchAt: state.lastFetchAt } : {}) }),
+    status: () => ({
+      held: [...state.held.keys()].map((job) => taskId(job.id)),
+      ...(state.lastFetchAt !== undefined ? { lastFetchAt: state.lastFetchAt } : {}),
+    }),
     close: closer(worker, state, window.stop, stopLeases),
   };
 }
@@ -98,9 +101,8 @@ function toDelivery(job: Job, signal: AbortSignal | undefined): Delivery {
 function makeDropper() {
   let kept = 0;
   let since = 0;
-  return (job: Job): void => {
-    const now = job.processedOn ?? 0;
-    if (Math.abs(now - since) >= 1_000) {
+  return (job: Job, now: number): void => {
+    if (now - since >= 1_000) {
       kept = 0;
       since = now;
     }

@@ -65,6 +65,7 @@ export function bullmq(options: BullmqOptions = {}): Broker {
       return queue;
     },
     store: async () => (store ??= redisStore({ ...source, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
+    address: () => clients.address,
     async close() {
       await Promise.all([...queues].map((each) => each.close()));
       await store?.close();
@@ -88,6 +89,8 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisC
   return {
     features,
     lookahead: 0,
+    // Job ids count from 1 under each prefix: the store, which all prefixes of a server share, must not mix them up.
+    ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
     async consume(handler, consumeOptions) {
       const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix };

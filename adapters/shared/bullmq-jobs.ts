@@ -54,6 +54,15 @@ end
 for i = #kept, 1, -1 do redis.call('RPUSH', KEYS[1], kept[i]) end
 return {seen, #kept}`;
 
+/** KEYS base; ARGV priority, ids. What comes back from these lists is put where its "priority" says. */
+const giveScript = `
+for i = 2, #ARGV do
+  local job = redis.call('HMGET', KEYS[1] .. ARGV[i], 'opts', 'priority')
+  if job[1] and (tonumber(job[2]) or 0) == 0 and not string.find(job[1], '"lifo":true', 1, true) then
+    redis.call('HSET', KEYS[1] .. ARGV[i], 'priority', ARGV[1])
+  end
+end`;
+
 const cancelScript = `
 local removed = {}
 for _, id in ipairs(ARGV) do
@@ -76,16 +85,30 @@ export async function cancelJobs(queue: Queue, client: Redis, ids: readonly stri
   return (removed as string[]).map(taskId);
 }
 
+/** What is delayed or runs now comes back as one with a priority: none. */
+async function giveNone(queue: Queue, client: Redis): Promise<void> {
+  const give = async (ids: readonly string[]) => void (ids.length && (await client.eval(giveScript, 1, queue.toKey(""), none, ...ids)));
+  for (let cursor = "0", first = true; first || cursor !== "0"; first = false) {
+    const [next, found] = await client.zscan(queue.toKey("delayed"), cursor, "COUNT", 1_000);
+    await give(found.filter((_, i) => i % 2 === 0)); // each id is followed by its score
+    cursor = next;
+  }
+  await give(await client.lrange(queue.toKey("active"), 0, -1));
+}
+
 /**
  * "Bigger is sooner" on BullMQ, which always runs jobs without a priority first, then 1, 2, 3 ...
- * Below none is native: -1 becomes 1002. For above none, every job needs one: the first such publish marks the queue, moves what waits without a
- * priority behind (none becomes 1001), and from then on all publishers give one to each job; those who have not seen the mark yet look every 100 ms
+ * Below none is native: -1 becomes 1002. For above none, every job needs one: the first such publish marks the queue, gives one to what waits, is
+ * delayed or runs (none becomes 1001), and from then on all publishers give one to each job; those who have not seen the mark yet look every 100 ms
  * while they publish. Queues that never see a positive priority keep plain jobs, which are faster and show as "waiting".
  */
 export async function makePriorities(queue: Queue, client: Redis) {
   let used = (await client.hget(queue.toKey("meta"), flag)) !== null;
   let cancelCheck: (() => void) | undefined;
+  let marked = false;
   async function sweep(): Promise<void> {
+    if (!marked) await giveNone(queue, client);
+    marked = true;
     const keys = [queue.toKey("wait"), queue.toKey("prioritized"), queue.toKey("pc")];
     for (let limit = 1_000; ; ) {
       const [seen, kept] = (await client.eval(sweepScript, 3, ...keys, queue.toKey(""), limit, none)) as [number, number];

@@ -41,10 +41,10 @@ export async function makePublisher(Job: JobClass, queue: Queue, client: Redis, 
   const publish: BrokerQueue["publish"] = async (messages) => {
     if (messages.length === 0) return [];
     const sooner = messages.some(({ priority, ahead }) => (priority ?? 0) > 0 && !ahead);
-    if (sooner) await priorities.use();
+    if (sooner) await priorities.use().catch((error: unknown) => Promise.reject(explain(error)));
     const timestamp = clock.now();
     const published = await enqueue(messages.map((message) => newJob(message, timestamp, Job, queue, defaults, priorities.of)));
-    if (sooner) await priorities.sweep();
+    if (sooner) await priorities.sweep().catch(() => {}); // all is published: the order is put right by the next such publish
     for (const [i, { ahead, delayMs }] of messages.entries()) {
       if (ahead && delayMs) aheadAgainAfter(delayMs, () => queue.getJob(anyJobId(published[i]?.id ?? "", queue)));
     }

@@ -170,12 +170,19 @@ function checkSource(where: string, { url, connection }: RedisSource): string {
   if (url !== undefined && !(typeof url === "string" && /^rediss?:\/\/./.test(url))) {
     throw refuse(`url must begin with redis:// or rediss://, got ${typeof url === "string" ? JSON.stringify(maskSecrets(url)) : describe(url)}.`);
   }
-  if (connection === undefined) return maskSecrets(url ?? defaultUrl);
+  if (connection === undefined) return shown(url ?? defaultUrl);
   if (typeof connection !== "object" || connection === null) throw refuse(`connection must be an ioredis client or its options, got ${describe(connection)}.`);
   const options = (isClient(connection) && !connection.isCluster ? connection.options : connection) as RedisOptions;
   if (options.keyPrefix) throw refuse('an ioredis "keyPrefix" does not work with scripts. Use the option "prefix".');
   if (isClient(connection) && connection.isCluster) return "the given cluster";
   return options.path ?? `${options.host ?? "127.0.0.1"}:${options.port ?? 6379}`;
+}
+
+/** A password may stand in the query too, or hold characters that no URL may have. */
+function shown(url: string): string {
+  if (!URL.canParse(url)) return url.replace(/\/\/.*@/s, "//***@");
+  const { protocol, username, password, host, pathname } = new URL(url);
+  return `${protocol}//${username || password ? "***@" : ""}${host}${pathname}`;
 }
 
 function isClient(value: unknown): value is Redis | Cluster {
@@ -198,44 +205,4 @@ function explainRedis(error: unknown, where: string, address: string, lastTroubl
   if (outages.test(`${text} ${String(source?.code ?? "")}`))
     return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}.`, { where, cause });
   return error instanceof Error ? error : cause;
-}
-
-export interface RedisNotices {
-  /** Resolves when it is in force. */
-  hear(channel: string, listener: (text: string) => void): Promise<() => void>;
-  /** Called each time notices have come back after a break, during which some were lost. */
-  onBack(listener: () => void): void;
-}
-
-/** Notices over one connection, made at the first need, however many channels and listeners there are. */
-export function redisNotices(clients: RedisClients): RedisNotices {
-  const listeners = new Map<string, Set<(text: string) => void>>();
-  const backAgain = new Set<() => void>();
-  const prepared = new WeakSet<Redis>();
-  async function subscriber(): Promise<Redis> {
-    const redis = await clients.get("subscriber");
-    if (prepared.has(redis)) return redis;
-    prepared.add(redis);
-    redis.on("message", (channel: string, text: string) => listeners.get(channel)?.forEach((listener) => listener(text)));
-    redis.on("ready", () => setImmediate(() => backAgain.forEach((listener) => listener()))); // ioredis subscribes again by itself
-    return redis;
-  }
-  async function unhear(channel: string, listener: (text: string) => void): Promise<void> {
-    listeners.get(channel)?.delete(listener);
-    if (listeners.get(channel)?.size !== 0) return;
-    listeners.delete(channel);
-    const redis = await subscriber();
-    if (!listeners.has(channel)) await redis.unsubscribe(channel); // someone else may listen again by now
-  }
-  async function hear(channel: string, listener: (text: string) => void): Promise<() => void> {
-    listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener));
-    const stop = () => void unhear(channel, listener).catch(() => {});
-    const subscribed = subscriber().then((redis) => redis.subscribe(channel));
-    await subscribed.catch((error: unknown) => {
-      stop();
-      throw error;
-    });
-    return stop;
-  }
-  return { hear, onBack: (listener) => void backAgain.add(listener) };
 }

@@ -83,11 +83,14 @@ function increment(values: Expiring<string>, { key, by, ttlMs }: { readonly key:
   return sum;
 }
 
-/** What is kept is the time of the next start. It ends when that start would be more than the slack late: the next one then counts from now. */
+/**
+ * What is kept is the time of the next start; it ends when that start would be more than the slack late. The next one then counts from now,
+ * where starts are further apart than the slack; else from the slack ago, because late timers are the rule there.
+ */
 function reserve(reserved: Expiring<number>, key: string, options: { readonly perMs: number; readonly count: number; readonly slackMs: number }): number[] {
   const { perMs, count, slackMs } = options;
   const now = clock.monotonic();
-  const first = reserved.get(key) ?? now;
+  const first = reserved.get(key) ?? (perMs > slackMs ? now : now - slackMs);
   reserved.put(key, first + count * perMs, first + count * perMs + slackMs);
   return Array.from({ length: count }, (_, index) => Math.max(0, first + index * perMs - now));
 }
@@ -200,6 +203,9 @@ function outcomes(): Results & { clear(): void } {
       }
     },
     get: async (queue, ids) => ids.map((id) => known.get(keyOf(queue, id))),
+    async delete(queue, ids) {
+      for (const id of ids) known.delete(keyOf(queue, id));
+    },
     async wait(queue, id, signal) {
       const key = keyOf(queue, id);
       signal.throwIfAborted();

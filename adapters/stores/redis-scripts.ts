@@ -19,13 +19,13 @@ local value = redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
 if new and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return value`,
   },
-  /** KEYS key; ARGV perMs, count, slackMs. Answers in how many ms the first of them is due; the key holds when the next would be. */
+  /** KEYS key; ARGV perMs, count, slackMs. Answers in how many ms the first of them is due; the key holds when the next would be. As in the other stores: after an idle time from now; where starts are closer than the slack, from the slack ago. */
   reserve: {
     keys: 1,
     lua: `${now}
 local per, count, slack = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local first = tonumber(redis.call('GET', KEYS[1]) or now)
-if first < now - slack then first = now - slack end
+local first = tonumber(redis.call('GET', KEYS[1]) or 0)
+if first < now - slack then first = per > slack and now or now - slack end
 local after = first + per * count
 redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(math.max(after - now, 0) + slack) + 1000)
 return string.format('%.3f', first - now)`,
@@ -73,14 +73,24 @@ for k = 1, 2 do
 end
 return answer`,
   },
-  /** KEYS from, payloads; ARGV ids. Answers those that were there. From "leased" it acknowledges, from "due" it removes. */
-  timersTake: {
+  /** KEYS leased, payloads; ARGV ids. */
+  timersAck: {
     keys: 2,
-    lua: `local taken = {}
+    lua: "for _, id in ipairs(ARGV) do if redis.call('ZREM', KEYS[1], id) == 1 then redis.call('HDEL', KEYS[2], id) end end",
+  },
+  /** KEYS due, leased, payloads; ARGV ids. A lease that is over protects no longer. Answers what was removed. */
+  timersRemove: {
+    keys: 3,
+    lua: `${now}
+local removed = {}
 for _, id in ipairs(ARGV) do
-  if redis.call('ZREM', KEYS[1], id) == 1 then redis.call('HDEL', KEYS[2], id); taken[#taken + 1] = id end
+  local free = tonumber(redis.call('ZSCORE', KEYS[2], id) or now) <= now
+  if free and redis.call('ZREM', KEYS[1], id) + redis.call('ZREM', KEYS[2], id) > 0 then
+    redis.call('HDEL', KEYS[3], id)
+    removed[#removed + 1] = id
+  end
 end
-return taken`,
+return removed`,
   },
   /** KEYS due, leased. */
   timersCount: { keys: 2, lua: "return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])" },

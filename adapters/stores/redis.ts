@@ -1,9 +1,9 @@
 /** The store on Redis: every change is one command or one script, sent together with what the same tick sends. */
 import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { repeat } from "../../src/clock.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
 import { FunboostError } from "../../src/errors.ts";
-import { type RedisClients, type RedisNotices, redisClients, redisNotices } from "../shared/redis-client.ts";
+import { type RedisClients, redisClients } from "../shared/redis-client.ts";
+import { type RedisNotices, redisNotices, redisWaits } from "../shared/redis-notices.ts";
 import { type ScriptName, scripts } from "./redis-scripts.ts";
 
 export interface RedisStoreOptions {
@@ -14,8 +14,6 @@ export interface RedisStoreOptions {
   /** Of all keys and channels. On a cluster give it a hash tag: "{funboost}:". @default "funboost:" */
   readonly prefix?: string;
 }
-
-const pollMs = 5_000;
 
 interface Server {
   client(): Promise<Redis>;
@@ -52,7 +50,7 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
     subscribe: (channel, listener) => call(() => notices.hear(key("notify", channel), listener)),
     results: results.api,
     async close() {
-      await results.stop();
+      await results.close();
       await clients.close();
     },
   };
@@ -136,10 +134,6 @@ function lists({ client, run, call, key }: Server): Store["list"] {
 
 function makeTimers({ client, run, call, key }: Server): Timers {
   const keysOf = (queue: string) => [key("timers:due", queue), key("timers:leased", queue), key("timers:payload", queue)] as const;
-  const take = async (queue: string, part: 0 | 1, ids: readonly string[]) => {
-    const keys = keysOf(queue);
-    return ids.length ? ((await run("timersTake", [keys[part], keys[2]], ids)) as string[]) : [];
-  };
   return {
     add: (queue, entries) =>
       call(
@@ -159,84 +153,27 @@ function makeTimers({ client, run, call, key }: Server): Timers {
         const entries = Array.from({ length: flat.length / 2 }, (_, i) => ({ id: flat[2 * i] as string, payload: flat[2 * i + 1] as string }));
         return next ? { entries, nextDueMs: Number(next) } : { entries };
       }),
-    ack: (queue, ids) => call(async () => void (await take(queue, 1, ids))),
-    remove: (queue, ids) => call(() => take(queue, 0, ids)),
+    ack: (queue, ids) => call(async () => void (ids.length && (await run("timersAck", keysOf(queue).slice(1), ids)))),
+    remove: (queue, ids) => call(async () => (ids.length ? ((await run("timersRemove", keysOf(queue), ids)) as string[]) : [])),
     count: (queue) => call(async () => Number(await run("timersCount", keysOf(queue).slice(0, 2), []))),
     clear: (queue) => call(async () => void (await remove(await client(), keysOf(queue)))),
   };
 }
 
-interface Waiter {
-  readonly key: string;
-  readonly take: (outcome: string) => void;
-}
-
 function makeResults({ client, run, call, key, notices }: Server) {
-  const keyOf = (queue: string, id: string) => key("result", `${queue}:${id}`);
+  // A queue's name may hold colons, and so may an id: without a mark, "a:b" + "c" would be "a" + "b:c".
+  const keyOf = (queue: string, id: string) => key("result", `${queue.replace(/[%:]/g, (character) => encodeURIComponent(character))}:${id}`);
   const readOne = async (name: string) => (await (await client()).lindex(name, 0)) ?? undefined;
-  const waiting = makeWaiting(readOne, notices);
+  const waiting = redisWaits(readOne, notices);
   const api: Results = {
     put: (queue, results) =>
       call(async () => void (await Promise.all(results.map(({ id, outcome, ttlMs }) => run("putResult", [keyOf(queue, id)], [outcome, ttl(ttlMs)]))))),
     get: (queue, ids) => call(() => Promise.all(ids.map((id) => readOne(keyOf(queue, id))))),
+    async delete(queue, ids) {
+      const keys = ids.map((id) => keyOf(queue, id));
+      if (keys.length > 0) await call(async () => remove(await client(), keys));
+    },
     wait: (queue, id, signal) => waiting.wait(keyOf(queue, id), signal),
   };
-  return { api, stop: waiting.stop };
-}
-
-/** One channel for each awaited result, so that nobody hears of others' results; and a slow poll, because notices can be lost. */
-function makeWaiting(readOne: (key: string) => Promise<string | undefined>, { hear, onBack }: RedisNotices) {
-  const waiters = new Set<Waiter>();
-  let stopPolling: (() => Promise<void>) | undefined;
-  async function check(waiter: Waiter): Promise<void> {
-    const outcome = waiters.has(waiter) ? await readOne(waiter.key) : undefined;
-    if (outcome !== undefined) waiter.take(outcome);
-  }
-  const checkAll = async () => void (await Promise.allSettled([...waiters].map(check)));
-  onBack(() => void checkAll());
-  function keep(waiter: Waiter): void {
-    waiters.add(waiter);
-    stopPolling ??= repeat(pollMs, checkAll, () => {});
-    // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
-    const heard = hear(waiter.key, (outcome) => (outcome ? waiter.take(outcome) : void check(waiter).catch(() => {}))).catch(() => () => {});
-    stops.set(waiter, () => void heard.then((stop) => stop()));
-    void heard.then(() => check(waiter)).catch(() => {});
-  }
-  const stops = new WeakMap<Waiter, () => void>();
-  function drop(waiter: Waiter): void {
-    waiters.delete(waiter);
-    stops.get(waiter)?.();
-    if (waiters.size > 0) return;
-    void stopPolling?.();
-    stopPolling = undefined;
-  }
-  return { wait: (key: string, signal: AbortSignal) => waitFor(key, signal, waiters, keep, drop), stop: async () => void (await stopPolling?.()) };
-}
-
-function waitFor(
-  key: string,
-  signal: AbortSignal,
-  waiters: ReadonlySet<Waiter>,
-  keep: (waiter: Waiter) => void,
-  drop: (waiter: Waiter) => void,
-): Promise<string> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      drop(waiter);
-      signal.removeEventListener("abort", abort);
-    };
-    const abort = () => {
-      end();
-      reject(signal.reason);
-    };
-    const take = (outcome: string) => {
-      if (!waiters.has(waiter)) return;
-      end();
-      resolve(outcome);
-    };
-    const waiter: Waiter = { key, take };
-    signal.addEventListener("abort", abort);
-    keep(waiter);
-  });
+  return { api, close: waiting.close };
 }

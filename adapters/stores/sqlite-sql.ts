@@ -35,7 +35,7 @@ export const sql = {
     value = iif(funboost_value.expires <= ${nowMs}, excluded.value, cast(funboost_value.value + excluded.value as text)),
     expires = iif(funboost_value.expires <= ${nowMs}, excluded.expires, funboost_value.expires) returning value`,
 
-  // A start that would be more than the slack late is forgotten: the next one counts from now.
+  // A start that would be more than the slack late is forgotten: the next one counts afresh.
   nextStart: "select unixepoch('subsec') * 1000 as now, (select next from funboost_rate where key = ?) as next",
   putNextStart:
     "insert into funboost_rate (key, next, expires) values (?, ?, ?) on conflict (key) do update set next = excluded.next, expires = excluded.expires",
@@ -69,6 +69,7 @@ export const sql = {
 
   putResults: `insert or replace into funboost_result (queue, id, outcome, expires) select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)`,
   results: `select json_group_array(json_array(id, outcome)) as j from funboost_result where queue = ? and id in ${listed} and ${live}`,
+  dropResults: `delete from funboost_result where queue = ? and id in ${listed}`,
   lastResult: "select coalesce(max(seq), 0) as n from funboost_result",
   newResults:
     "select json_group_array(json_array(seq, queue, id)) as j from (select seq, queue, id from funboost_result where seq > ? order by seq limit 1000)",

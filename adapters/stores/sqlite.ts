@@ -43,7 +43,7 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
       file.announce(notices.topic);
     },
     subscribe: async (channel, listener) => (await use()).notices.subscribe(channel, listener),
-    results: resultsOf(use, read),
+    results: resultsOf(use, read, write),
     async close() {
       const closing = opened;
       opened = undefined;
@@ -114,7 +114,8 @@ function setOne(file: SqliteFile, { key, value, ttlMs: ttl, if: condition }: Set
 
 function reserve(file: SqliteFile, key: string, { perMs, count, slackMs }: { readonly perMs: number; readonly count: number; readonly slackMs: number }) {
   const { now, next } = file.get<{ now: number; next: number | null }>(sql.nextStart, [key]) as { now: number; next: number | null };
-  const first = next === null || next + slackMs < now ? now : next;
+  const afresh = perMs > slackMs ? now : now - slackMs; // starts close to each other: late timers are the rule, catch up by the slack
+  const first = next === null || next + slackMs < now ? afresh : next;
   const after = first + count * perMs;
   file.run(sql.putNextStart, [key, after, Math.ceil(after + slackMs)]);
   return Array.from({ length: count }, (_, index) => Math.max(0, first + index * perMs - now));
@@ -167,7 +168,7 @@ function listOf(read: Call, write: Call): Store["list"] {
   };
 }
 
-function resultsOf(use: () => Promise<Opened>, read: Call): Results {
+function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results {
   return {
     async put(queue, results) {
       const { file, waits } = await use();
@@ -180,6 +181,7 @@ function resultsOf(use: () => Promise<Opened>, read: Call): Results {
         const found = new Map(file.json<[string, string][]>(sql.results, [queue, jsonText(ids)]));
         return ids.map((id) => found.get(id));
       }),
+    delete: async (queue, ids) => void (await write((file) => file.run(sql.dropResults, [queue, jsonText(ids)]))),
     wait: async (queue, id, signal) => (await use()).waits.wait(queue, id, signal),
   };
 }

@@ -74,6 +74,8 @@ export interface BrokerQueue {
   readonly features: Features;
   /** How many deliveries are worth holding unstarted: 0 where fetching one costs nothing (memory, BullMQ). */
   readonly lookahead: number;
+  /** The queue's name in a store, where the name alone is not unique on its server: a prefix, a schema. Default: the queue's name. */
+  readonly scope?: string;
   /** Resolves in order when all are accepted; else rejects, where it knows with `accepted: string[]` (ids) on the error. `publish([])` does nothing. Messages of one tick are sent together. */
   publish(messages: readonly Message[]): Promise<readonly Published[]>;
   /** Resolves when connected. Fetches nothing until `setWindow`. Trouble with the engine goes to `onError`, is retried with backoff, and never ends the consumer. */

@@ -18,6 +18,7 @@ export interface Store {
   /**
    * Reserves `count` evenly spaced starts, `perMs` apart, by the store's own clock (GCRA).
    * Answers for each how many milliseconds from now it is due. A start up to `slackMs` late does not move the later ones.
+   * After an idle time it counts from now; where starts are closer than the slack, from the slack ago.
    */
   reserve(key: string, options: { readonly perMs: number; readonly count: number; readonly slackMs: number }): Promise<readonly number[]>;
   /** Takes or renews a named lease; null while another owner has it. `fence` grows with each change of owner. */
@@ -47,6 +48,7 @@ export interface SetEntry {
 export interface Timers {
   /** An id that is there already is replaced. */
   add(queue: string, entries: readonly TimerEntry[]): Promise<void>;
+  /** Those that are due; `nextDueMs` is milliseconds from now until the next one. */
   lease(
     queue: string,
     limit: number,
@@ -70,6 +72,8 @@ export interface TimerEntry {
 export interface Results {
   put(queue: string, results: readonly { readonly id: string; readonly outcome: string; readonly ttlMs: number }[]): Promise<void>;
   get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** Drops what is kept; who waits goes on waiting. */
+  delete(queue: string, ids: readonly string[]): Promise<void>;
   /** Resolves with the outcome when it is there. Coalesced: one connection for all waits of a process. */
   wait(queue: string, id: string, signal: AbortSignal): Promise<string>;
 }

@@ -10,11 +10,13 @@ export function expiredReason(
   now: number,
 ): string | undefined {
   const expireAfterMs = limits.expireAfterMs ?? taskExpireAfterMs;
-  if (expireAfterMs && publishedAt !== undefined && now - publishedAt > expireAfterMs) {
-    return `expired: ${now - publishedAt} ms old when it could start, expireAfter is ${expireAfterMs} ms`;
-  }
+  if (attempt > 1) return undefined; // it did start in time
   const { etaMs, misfireGraceMs } = limits;
-  if (attempt === 1 && etaMs !== undefined && misfireGraceMs !== undefined && now - etaMs > misfireGraceMs) {
+  const since = Math.max(publishedAt ?? now, etaMs ?? 0); // a delay is no waiting
+  if (expireAfterMs && now - since > expireAfterMs) {
+    return `expired: it waited ${now - since} ms until it could start, expireAfter is ${expireAfterMs} ms`;
+  }
+  if (etaMs !== undefined && misfireGraceMs !== undefined && now - etaMs > misfireGraceMs) {
     return `expired: ${now - etaMs} ms after its eta, misfireGrace is ${misfireGraceMs} ms`;
   }
   return undefined;

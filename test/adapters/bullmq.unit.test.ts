@@ -1,4 +1,4 @@
-/** What only BullMQ and the Redis store can get wrong; all else is in the conformance kit. Needs REDIS_URL. */
+/** What only BullMQ and the Redis store can get wrong; all else is in the conformance kit. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { connect, createServer, type Socket } from "node:net";
 import { Queue } from "bullmq";
@@ -6,10 +6,15 @@ import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { bullmq } from "../../adapters/brokers/bullmq.ts";
 import { redisStore } from "../../adapters/stores/redis.ts";
-import { sleep } from "../../src/clock.ts";
+import { clock, sleep } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
+import { boost, configure } from "../../src/index.ts";
+import { redisService } from "../support/services.ts";
 
-const url = process.env.REDIS_URL ?? "";
+const service = await redisService();
+const url = service.unavailable ? "" : (service.settings?.REDIS_URL ?? "");
+afterAll(() => service.stop());
+configure({ signals: false, log: { level: "silent" } });
 const run = `t${process.pid}${Date.now().toString(36)}`;
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -166,6 +171,30 @@ describe.skipIf(!url)("bullmq", () => {
     expect(broker.features.priority).toBe(true);
   });
 
+  it("what was delayed or running when the first positive priority came does not pass it when it comes back", async () => {
+    const { queue } = await fresh();
+    let held = () => {};
+    const wait = new Promise<void>((resolve) => (held = resolve));
+    await queue.publish([{ body: { n: "retried" } }]);
+    const { seen, settled, consumer } = await consume(queue, async ({ body, attempt }) => {
+      if ((body as { n: unknown }).n !== "retried" || attempt > 1) return done();
+      await wait;
+      return { outcome: "retry", error: new Error("again"), delayMs: 0 };
+    });
+    await until(() => seen.length === 1);
+    consumer.setWindow(0);
+    await queue.publish([{ body: { n: "delayed" }, delayMs: 30 }]);
+    await queue.publish([{ body: { n: "ahead" }, ahead: true, delayMs: 30 }]);
+    await queue.publish([{ body: { n: "prior" }, priority: 1 }]);
+    held();
+    await until(() => settled.length === 1);
+    await sleep(150);
+    consumer.setWindow(1);
+    await until(() => settled.length === 5);
+    expect(bodies(seen).slice(0, 3)).toEqual(["retried", "ahead", "prior"]);
+    expect(bodies(seen).slice(3).sort()).toEqual(["delayed", "retried"]);
+  });
+
   it("ahead goes before all, last in first out, also after a retry with a delay", async () => {
     const { queue } = await fresh();
     await queue.publish([1, 2].map((n) => ({ body: { n } })));
@@ -222,6 +251,50 @@ describe.skipIf(!url)("bullmq", () => {
     const { queue } = await fresh();
     await expect(queue.publish([{ body: {} }, { id, body: {} }])).rejects.toMatchObject({ code: "BAD_OPTION" });
     expect((await queue.count?.())?.ready).toBe(0);
+  });
+
+  it("names a queue for the store by its prefix too, and says where it connects to", async () => {
+    const { broker, queue, name } = await fresh();
+    const other = await broker.open({ queue: name, options: { prefix: `${run}x` }, leaseMs: 15_000 });
+    const plain = await broker.open({ queue: name, options: { prefix: "bull" }, leaseMs: 15_000 });
+    expect([queue.scope, other.scope, plain.scope]).toEqual([`${run}:${name}`, `${run}x:${name}`, undefined]);
+    expect("scope" in plain).toBe(false);
+    const address = (given: Parameters<typeof bullmq>[0]) => bullmq(given).address?.();
+    expect(address({})).toBe("redis://127.0.0.1:6379");
+    expect(address({ url: "rediss://me:secret@cache.internal:6380/2?password=secret" })).toBe("rediss://***@cache.internal:6380/2");
+    expect(address({ url: "redis://:sec/ret@1@cache" })).toBe("redis://***@cache");
+    expect(address({ connection: { host: "cache", password: "secret" } })).toBe("cache:6379");
+  });
+
+  it("keeps tasks of one queue name under two prefixes apart, results too", async () => {
+    const queue = `q${counter++}`;
+    const tasks = ["a", "b"].map((prefix) => {
+      const broker = bullmq({ url, prefix: `${run}${prefix}`, storePrefix: `${run}shared:` });
+      ends.push(() => broker.close());
+      const own = async (n: number) => `${prefix}${n}`;
+      return boost({ queue, broker, rpc: true }, own);
+    });
+    const [a, b] = tasks as [(typeof tasks)[0], (typeof tasks)[0]];
+    const [ofA, ofB] = [await a.push(1), await b.push(2)];
+    expect([ofA.id, ofB.id]).toEqual(["1", "1"]);
+    const consumers = [await a.consume()];
+    ends.push(async () => Promise.all(consumers.map((each) => each.close())));
+    expect(await ofA.waitResult({ timeout: 5_000 })).toBe("a1");
+    const early = await ofB.waitResult({ timeout: 300 }).catch((error) => error.code);
+    consumers.push(await b.consume());
+    expect([early, await ofB.waitResult({ timeout: 5_000 })]).toEqual(["WAIT_TIMEOUT", "b2"]);
+  });
+
+  it("tells when it last fetched, on the monotonic clock", async () => {
+    const { queue } = await fresh();
+    const { settled, consumer } = await consume(queue, done);
+    expect(consumer.status()).toEqual({ held: [] });
+    const before = clock.monotonic();
+    await queue.publish([{ body: {} }]);
+    await until(() => settled.length === 1);
+    const { lastFetchAt = 0 } = consumer.status();
+    expect(lastFetchAt).toBeGreaterThanOrEqual(before);
+    expect(lastFetchAt).toBeLessThanOrEqual(clock.monotonic());
   });
 
   it("refuses queue names and options that it cannot take", async () => {
@@ -433,6 +506,7 @@ describe.skipIf(!url)("bullmq", () => {
     await until(() => errors.length > 0);
     const t = performance.now();
     await expect(queue.publish([{ body: { n: "lost" } }])).rejects.toMatchObject({ code: "BROKER_DOWN" });
+    await expect(queue.publish([{ body: { n: "lost" }, priority: 5 }])).rejects.toMatchObject({ code: "BROKER_DOWN" });
     expect(performance.now() - t).toBeLessThan(3_000);
     expect(errors[0]).toMatchObject({ code: "BROKER_DOWN" });
     line.cut(false);
@@ -561,9 +635,15 @@ describe.skipIf(!url)("redis store", () => {
     expect(all[3]).toBeGreaterThan(140);
     expect(all[3]).toBeLessThanOrEqual(150);
     await sleep(260);
-    const [now, then] = await store.reserve("r", options);
-    expect(now).toBe(0);
-    expect(then).toBeCloseTo(30, -1);
+    expect(await store.reserve("r", options)).toEqual([0, 50]);
+  });
+
+  it("catches up by the slack where starts are closer to each other", async () => {
+    const { reserve } = open();
+    const options = { perMs: 5, count: 6, slackMs: 20 };
+    expect(await reserve("r", options)).toEqual([0, 0, 0, 0, 0, 5]);
+    await sleep(60);
+    expect(await reserve("r", options)).toEqual([0, 0, 0, 0, 0, 5]);
   });
 
   it("leases have one owner and a growing fence", async () => {
@@ -602,6 +682,24 @@ describe.skipIf(!url)("redis store", () => {
     expect(await timers.lease("q", 10, 100)).toEqual({ entries: [] });
   });
 
+  it("removes timers whose lease is over, and says in how many milliseconds the next is due", async () => {
+    const { timers } = open();
+    await timers.add("q", [{ id: "a", dueInMs: 0, payload: "A" }]);
+    const { entries, nextDueMs = -1 } = await timers.lease("q", 10, 200);
+    expect(entries).toHaveLength(1);
+    expect(nextDueMs).toBeGreaterThan(100);
+    expect(nextDueMs).toBeLessThanOrEqual(200);
+    expect(await timers.remove("q", ["a"])).toEqual([]);
+    await sleep(nextDueMs + 10);
+    expect(await timers.remove("q", ["a", "never"])).toEqual(["a"]);
+    expect(await timers.count("q")).toBe(0);
+    await timers.add("q", [{ id: "b", dueInMs: 300, payload: "B" }]);
+    const next = await timers.lease("q", 10, 50);
+    expect(next.entries).toEqual([]);
+    expect(next.nextDueMs).toBeGreaterThan(200);
+    expect(next.nextDueMs).toBeLessThanOrEqual(300);
+  });
+
   it("lists, notices", async () => {
     const store = open();
     await store.list.append("l", ["a", "b", "c"], 10_000);
@@ -636,6 +734,37 @@ describe.skipIf(!url)("redis store", () => {
     const lost = store.results.wait("q", "9", aborter.signal);
     aborter.abort(new Error("enough"));
     await expect(lost).rejects.toThrow("enough");
+  });
+
+  it("drops results that are kept, of one queue only, and leaves the waits", async () => {
+    const { results } = open();
+    const put = (queue: string, id: string) => results.put(queue, [{ id, outcome: `${queue}/${id}`, ttlMs: 10_000 }]);
+    await Promise.all([put("q", "1"), put("q", "2"), put("r", "1"), put("a:b", "c"), put("a", "b:c")]);
+    const later = results.wait("q", "9", AbortSignal.timeout(5_000));
+    await results.delete("q", ["1", "9", "never"]);
+    await results.delete("q", []);
+    expect(await results.get("q", ["1", "2"])).toEqual([undefined, "q/2"]);
+    expect(await results.get("r", ["1"])).toEqual(["r/1"]);
+    expect([await results.get("a:b", ["c"]), await results.get("a", ["b:c"])]).toEqual([["a:b/c"], ["a/b:c"]]);
+    await put("q", "9");
+    expect(await later).toBe("q/9");
+  });
+
+  it("waits end with an error when the store closes, and it leaves no connection behind", async () => {
+    const redis = new Redis(url);
+    ends.push(async () => redis.disconnect());
+    const connections = async () => ((await redis.call("CLIENT", "LIST")) as string).trim().split("\n").length;
+    const before = await connections();
+    for (const beforeCloseMs of [0, 30]) {
+      const store = redisStore({ url, prefix: `${run}s${counter++}:` });
+      const waits = ["1", "1", "2"].map((id) => store.results.wait("q", id, new AbortController().signal).catch((error) => error.code));
+      await sleep(beforeCloseMs);
+      await store.close();
+      expect(await Promise.race([Promise.all(waits), sleep(1_000)])).toEqual(["STORE", "STORE", "STORE"]);
+    }
+    await until(async () => (await connections()) <= before);
+    await sleep(100);
+    expect(await connections()).toBeLessThanOrEqual(before);
   });
 
   it("many waits at once, each with its own result", async () => {

@@ -243,6 +243,51 @@ describe("memory store", () => {
     expect(next).toBeLessThanOrEqual(150);
   });
 
+  it("catches up by the slack where starts are closer to each other, and by nothing where they are not", async () => {
+    const { reserve } = memoryStore();
+    for (const [perMs, expected] of [
+      [5, [0, 0, 0, 0, 0, 5]],
+      [50, [0, 50, 100, 150, 200, 250]],
+    ] as const) {
+      const options = { perMs, count: 6, slackMs: 20 };
+      const rounded = async () => (await reserve(`r${perMs}`, options)).map(Math.round);
+      expect(await rounded()).toEqual(expected);
+      await sleep(6 * perMs + 40);
+      expect(await rounded()).toEqual(expected);
+    }
+  });
+
+  it("drops results that are kept, of one queue only, and leaves the waits", async () => {
+    const { results } = memoryStore();
+    const put = (queue: string, id: string) => results.put(queue, [{ id, outcome: `${queue}/${id}`, ttlMs: 10_000 }]);
+    await Promise.all([put("q", "1"), put("q", "2"), put("r", "1")]);
+    const later = results.wait("q", "9", AbortSignal.timeout(5_000));
+    await results.delete("q", ["1", "9", "never"]);
+    await results.delete("q", []);
+    expect(await results.get("q", ["1", "2"])).toEqual([undefined, "q/2"]);
+    expect(await results.get("r", ["1"])).toEqual(["r/1"]);
+    await put("q", "9");
+    expect(await later).toBe("q/9");
+  });
+
+  it("removes timers whose lease is over, and says in how many milliseconds the next is due", async () => {
+    const { timers } = memoryStore();
+    await timers.add("q", [{ id: "a", dueInMs: 0, payload: "A" }]);
+    const { entries, nextDueMs = -1 } = await timers.lease("q", 10, 200);
+    expect(entries).toHaveLength(1);
+    expect(nextDueMs).toBeGreaterThan(100);
+    expect(nextDueMs).toBeLessThanOrEqual(200);
+    expect(await timers.remove("q", ["a"])).toEqual([]);
+    await sleep(nextDueMs + 10);
+    expect(await timers.remove("q", ["a", "never"])).toEqual(["a"]);
+    expect(await timers.count("q")).toBe(0);
+    await timers.add("q", [{ id: "b", dueInMs: 300, payload: "B" }]);
+    const next = await timers.lease("q", 10, 50);
+    expect(next.entries).toEqual([]);
+    expect(next.nextDueMs).toBeGreaterThan(200);
+    expect(next.nextDueMs).toBeLessThanOrEqual(300);
+  });
+
   it("gives a lease to one owner, with a fence that grows", async () => {
     const store = memoryStore();
     const first = await store.lease("l", "a", 30);

@@ -13,6 +13,7 @@ import { limits } from "./limits.ts";
 import { results } from "./results.ts";
 import { settlement } from "./settlement.ts";
 import { sharing } from "./sharing.ts";
+import { trouble } from "./trouble.ts";
 import { waiting } from "./waiting.ts";
 import { wire } from "./wire.ts";
 
@@ -31,6 +32,7 @@ const clauses = {
   features,
   waiting,
   wire,
+  trouble,
   contract,
 };
 

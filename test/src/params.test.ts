@@ -180,10 +180,15 @@ describe("resolvePublish", () => {
   });
 
   test("ids, times and priority", () => {
-    expect(resolvePublish({ taskId: "a", delay: "5m", priority: -5 }, now)).toEqual({ id: "a", delayMs: 300_000, priority: -5 });
+    expect(resolvePublish({ taskId: "a", delay: "5m", priority: -5 }, now)).toEqual({
+      id: "a",
+      delayMs: 300_000,
+      priority: -5,
+      limits: { etaMs: now + 300_000 },
+    });
     expect(resolvePublish({ delay: 0, priority: 0 }, now)).toEqual({});
     for (const eta of [new Date(now + 1500), now + 1500, new Date(now + 1500).toISOString(), "2026-11-21T13:00:01.500+01:00"]) {
-      expect(resolvePublish({ eta }, now)).toEqual({ delayMs: 1500 });
+      expect(resolvePublish({ eta }, now)).toEqual({ delayMs: 1500, limits: { etaMs: now + 1500 } });
     }
     expect(resolvePublish({ eta: new Date(0) }, now)).toEqual({});
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery, Settlement } from "../../src/contract/index.ts";
-import { createSlots, type Ended, type Slot, type SlotsOptions } from "../../src/slots.ts";
+import type { Slot } from "../../src/slot.ts";
+import { createSlots, type Ended, type SlotsOptions } from "../../src/slots.ts";
 
 interface Started {
   readonly delivery: Delivery;
@@ -126,12 +127,63 @@ describe("slots", () => {
     const { slots, give, ids, settled, windows } = setUp({ limit: 1 });
     void give("a");
     void give("b");
-    slots.setOpen(false);
+    slots.setMode("closed");
     await give("c");
     await tick();
     expect(ids()).toEqual(["a"]);
     expect(settled).toEqual({ b: { outcome: "returned" }, c: { outcome: "returned" } });
     expect(windows.at(-1)).toBe(0);
+  });
+
+  it("frees once the slot of a run that ends while it still waits, and ignores the wait's end", async () => {
+    const { give, ids, find } = setUp({ limit: 1 });
+    void give("a");
+    const resume = find("a").slot.suspend();
+    find("a").end();
+    await tick();
+    for (const id of ["b", "c", "d"]) void give(id);
+    expect(ids()).toEqual(["a", "b"]);
+    await resume();
+    find("a").slot.suspend();
+    expect(ids()).toEqual(["a", "b"]);
+    find("b").end();
+    await tick();
+    expect(ids()).toEqual(["a", "b", "c"]);
+  });
+
+  it("frees the slot of a run that throws", async () => {
+    const { slots, give, ids } = setUp({ limit: 1, run: () => Promise.reject(new Error("a bug")) });
+    await expect(give("a")).rejects.toThrow("a bug");
+    expect([ids(), slots.running()]).toEqual([[], 0]);
+  });
+
+  it("lets suspended runs end before a delivery runs alone, and their children start", async () => {
+    const { give, ids, find } = setUp({ limit: 2 });
+    void give("parent");
+    const resume = find("parent").slot.suspend();
+    void give("poison", { crashes: 2 });
+    void give("child", { ahead: true });
+    await tick();
+    expect(ids()).toEqual(["parent", "child"]);
+    find("child").end();
+    await resume();
+    find("parent").end();
+    await tick();
+    expect(ids()).toEqual(["parent", "child", "poison"]);
+  });
+
+  it("starts only children while it drains, holds a few others, and returns them when it closes", async () => {
+    const { slots, give, ids, find, settled } = setUp({ limit: 1 });
+    void give("parent");
+    find("parent").slot.suspend();
+    slots.setMode("children");
+    void give("other");
+    void give("child", { ahead: true });
+    expect(ids()).toEqual(["parent", "child"]);
+    expect(settled.other).toBeUndefined();
+    slots.setMode("closed");
+    await tick();
+    expect(settled.other).toEqual({ outcome: "returned" });
   });
 
   it("keeps the slot of a timed-out run until its function has returned", async () => {

@@ -1,0 +1,122 @@
+/** What Redis tells those who wait: notices over one connection, and the results that are awaited. */
+import type { Redis } from "ioredis";
+import { repeat } from "../../src/clock.ts";
+import { FunboostError } from "../../src/errors.ts";
+import type { RedisClients } from "./redis-client.ts";
+
+/** Behind the notices, which can be lost. */
+const pollMs = 5_000;
+
+export interface RedisNotices {
+  /** Resolves when it is in force. */
+  hear(channel: string, listener: (text: string) => void): Promise<() => void>;
+  /** Called each time notices have come back after a break, during which some were lost. */
+  onBack(listener: () => void): void;
+}
+
+/** Notices over one connection, made at the first need, however many channels and listeners there are. */
+export function redisNotices(clients: RedisClients): RedisNotices {
+  const listeners = new Map<string, Set<(text: string) => void>>();
+  const backAgain = new Set<() => void>();
+  const prepared = new WeakSet<Redis>();
+  async function subscriber(): Promise<Redis> {
+    const redis = await clients.get("subscriber");
+    if (prepared.has(redis)) return redis;
+    prepared.add(redis);
+    redis.on("message", (channel: string, text: string) => listeners.get(channel)?.forEach((listener) => listener(text)));
+    redis.on("ready", () => setImmediate(() => backAgain.forEach((listener) => listener()))); // ioredis subscribes again by itself
+    return redis;
+  }
+  /** Never connects: it may be called while or after all is closed. */
+  async function unhear(channel: string, listener: (text: string) => void, redis: Redis | undefined): Promise<void> {
+    listeners.get(channel)?.delete(listener);
+    if (listeners.get(channel)?.size !== 0) return;
+    listeners.delete(channel);
+    await redis?.unsubscribe(channel);
+  }
+  async function hear(channel: string, listener: (text: string) => void): Promise<() => void> {
+    listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener));
+    let redis: Redis | undefined;
+    const stop = () => void unhear(channel, listener, redis).catch(() => {});
+    try {
+      redis = await subscriber();
+      await redis.subscribe(channel);
+    } catch (error) {
+      stop();
+      throw error;
+    }
+    return stop;
+  }
+  return { hear, onBack: (listener) => void backAgain.add(listener) };
+}
+
+interface Waiter {
+  readonly key: string;
+  readonly settle: (outcome: string | Error) => void;
+}
+
+export interface RedisWaits {
+  wait(key: string, signal: AbortSignal): Promise<string>;
+  /** Ends what still waits with an error. */
+  close(): Promise<void>;
+}
+
+/** One channel for each awaited result, so that nobody hears of others' results; and a slow poll. */
+export function redisWaits(readOne: (key: string) => Promise<string | undefined>, { hear, onBack }: RedisNotices): RedisWaits {
+  const waiters = new Set<Waiter>();
+  const stops = new WeakMap<Waiter, () => void>();
+  let stopPolling: (() => Promise<void>) | undefined;
+  async function check(waiter: Waiter): Promise<void> {
+    const outcome = waiters.has(waiter) ? await readOne(waiter.key) : undefined;
+    if (outcome !== undefined) waiter.settle(outcome);
+  }
+  const checkAll = async () => void (await Promise.allSettled([...waiters].map(check)));
+  onBack(() => void checkAll());
+  function keep(waiter: Waiter): void {
+    waiters.add(waiter);
+    stopPolling ??= repeat(pollMs, checkAll, () => {});
+    // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
+    const heard = hear(waiter.key, (outcome) => (outcome ? waiter.settle(outcome) : void check(waiter).catch(() => {}))).catch(() => () => {});
+    stops.set(waiter, () => void heard.then((stop) => stop()));
+    void heard.then(() => check(waiter)).catch(() => {});
+  }
+  function drop(waiter: Waiter): void {
+    waiters.delete(waiter);
+    stops.get(waiter)?.();
+    if (waiters.size > 0) return;
+    void stopPolling?.();
+    stopPolling = undefined;
+  }
+  return {
+    wait: (key, signal) => waitFor(key, signal, waiters, keep, drop),
+    async close() {
+      const polling = stopPolling;
+      const error = new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "redis" });
+      for (const waiter of [...waiters]) waiter.settle(error);
+      await polling?.();
+    },
+  };
+}
+
+function waitFor(
+  key: string,
+  signal: AbortSignal,
+  waiters: ReadonlySet<Waiter>,
+  keep: (waiter: Waiter) => void,
+  drop: (waiter: Waiter) => void,
+): Promise<string> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: string | Error) => {
+      if (!waiters.has(waiter)) return;
+      drop(waiter);
+      signal.removeEventListener("abort", abort);
+      if (typeof outcome === "string") resolve(outcome);
+      else reject(outcome);
+    };
+    const abort = () => settle(signal.reason as Error);
+    const waiter: Waiter = { key, settle };
+    signal.addEventListener("abort", abort);
+    keep(waiter);
+  });
+}

@@ -1,0 +1,111 @@
+/** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
+import { hostname } from "node:os";
+import { backoffMs } from "./backoff.ts";
+import { clock } from "./clock.ts";
+import type { Delivery, Settlement } from "./contract/broker.ts";
+import { toDeadLetters } from "./dead-letter.ts";
+import { type FinalStatus, FunboostError, isFunboostError, type RequeueError, type RetryError, serializeError } from "./errors.ts";
+import { findUncarriable } from "./json.ts";
+import type { Logger } from "./log.ts";
+import type { MessageLimits } from "./message.ts";
+import type { Outcome } from "./outcome.ts";
+import { count, insisting } from "./persist.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** One delivery, as far as its end needs it. */
+export interface Attempt {
+  readonly delivery: Delivery;
+  readonly limits: MessageLimits;
+  readonly startedAt: number;
+}
+
+const host = hostname();
+/** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
+const requeueMs = 100;
+/** Until the dead-letter queue is tried again. */
+const buryAgainMs = 1_000;
+
+export async function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> {
+  const lost = value === undefined || value === null ? undefined : findLost(value);
+  if (wantsResult(runtime, attempt.limits)) {
+    await keep(runtime, attempt, { status: "done", ...(lost ? { lostAt: lost.path, error: serializeError(lost.error) } : { result: value }) });
+  }
+  return lost || value === undefined ? { outcome: "done" } : { outcome: "done", result: value };
+}
+
+/** A result that cannot be carried leaves the run done: running it again would not change that. */
+function findLost(value: unknown): { path: string; error: Error } | undefined {
+  try {
+    const lost = findUncarriable(value, "result");
+    return lost && { path: lost.path, error: new FunboostError("RESULT", `${lost.path} is ${lost.what}.`) };
+  } catch (error) {
+    return { path: "result", error: error as Error }; // a getter that throws
+  }
+}
+
+export async function decide(runtime: Runtime, attempt: Attempt, error: Error, logger: Logger): Promise<Settlement> {
+  const { options } = runtime;
+  const { delivery, limits } = attempt;
+  const code = isFunboostError(error) ? error.code : undefined;
+  if (code === "REQUEUE") return requeue(runtime, attempt, error as RequeueError);
+  const maxRetries = limits.maxRetries ?? options.maxRetries;
+  const body = options.log?.bodies ? { body: delivery.body } : {};
+  if (code !== "FATAL" && code !== "DEAD_LETTER" && delivery.attempt <= maxRetries) {
+    const delayMs = retryDelayMs(runtime, delivery, error);
+    logger.info({ attempt: delivery.attempt, delayMs, ...body, error }, "task failed, will retry");
+    return { outcome: "retry", error, delayMs };
+  }
+  const dead = code === "DEAD_LETTER" || (code !== "FATAL" && options.deadLetter !== undefined);
+  logger.warn({ attempt: delivery.attempt, ...body, error }, dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good");
+  return dead ? buried(runtime, attempt, error) : finish(runtime, attempt, "failed", error);
+}
+
+function retryDelayMs({ options }: Runtime, delivery: Delivery, error: Error): number {
+  const after = isFunboostError(error) && error.code === "RETRY" ? (error as RetryError).after : undefined;
+  return after ?? backoffMs(options.backoff, delivery.attempt);
+}
+
+async function requeue(runtime: Runtime, attempt: Attempt, error: RequeueError): Promise<Settlement> {
+  const { scope, options } = runtime;
+  const { id, publishedAt } = attempt.delivery;
+  const times = await count(runtime, `requeues:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`);
+  if (times > options.maxRequeues) {
+    return buried(runtime, attempt, new FunboostError("DEAD_LETTER", `requeued ${options.maxRequeues} times (maxRequeues)`, { cause: error }));
+  }
+  return { outcome: "postponed", delayMs: error.after ?? requeueMs };
+}
+
+/** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
+export async function buried(runtime: Runtime, attempt: Attempt, error: Error): Promise<Settlement> {
+  const published = await toDeadLetters(runtime, attempt.delivery, error);
+  return published ? finish(runtime, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
+}
+
+export async function finish(runtime: Runtime, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
+  if (wantsResult(runtime, attempt.limits)) await keep(runtime, attempt, { status, error: serializeError(error) });
+  return { outcome: "failed", error };
+}
+
+function wantsResult({ options, store }: Runtime, limits: MessageLimits): boolean {
+  return store !== undefined && (limits.rpc ?? options.rpc !== undefined);
+}
+
+type Ending = Pick<Outcome, "status" | "result" | "error" | "lostAt">;
+
+/** Kept before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
+async function keep(runtime: Runtime, { delivery, startedAt }: Attempt, ending: Ending): Promise<void> {
+  const { id, attempt: attempts, publishedAt } = delivery;
+  const times = { startedAt, endedAt: clock.now(), ...(publishedAt === undefined ? {} : { publishedAt }) };
+  await keepOutcome(runtime, { id, queue: runtime.options.queue, ...ending, attempts, ...times, host, pid: process.pid });
+}
+
+/** A message that was taken out before it started. */
+export function keepCancelled(runtime: Runtime, id: string): Promise<void> {
+  return keepOutcome(runtime, { id, queue: runtime.options.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid: process.pid });
+}
+
+async function keepOutcome(runtime: Runtime, outcome: Outcome): Promise<void> {
+  const { options, store, scope } = runtime;
+  const entry = { id: outcome.id, outcome: JSON.stringify(outcome), ttlMs: options.rpc?.ttlMs ?? 1_800_000 };
+  await insisting(runtime, async () => store?.results.put(scope, [entry]));
+}
