@@ -44,10 +44,13 @@ export async function consumeAll(tasks?: readonly object[], { signal }: { readon
   return { health, close };
 }
 
+function isIdle({ paused, running, sinceFetchMs = Number.POSITIVE_INFINITY }: ConsumerStatus): boolean {
+  return !paused && running === 0 && sinceFetchMs > stuckMs;
+}
+
 async function healthOf(consumer: TaskConsumer, definition: Definition): Promise<ConsumerStatus & { healthy: boolean }> {
   const status = consumer.status();
-  const idle = !status.paused && status.running === 0 && (status.sinceFetchMs ?? Number.POSITIVE_INFINITY) > stuckMs;
-  const stuck = idle && (await callQueue(definition, "count")).ready > 0 && consumer.status().sinceFetchMs === status.sinceFetchMs;
+  const stuck = isIdle(status) && (await callQueue(definition, "count")).ready > 0 && isIdle(consumer.status()); // again: it may have been fetched while we counted
   return { ...status, healthy: !stuck };
 }
 
