@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { fileURLToPath } from "node:url";
 import { Queue, Worker } from "bullmq";
-import { boost, type TaskParams } from "funboost";
+import { boost, shutdown, type TaskParams } from "funboost";
 import { bullmq } from "funboost/adapters/bullmq";
 import { inFlight, type Meter, meter, mustBe, type Sample, stopwatch } from "./measure.ts";
 import { type Args, argsOf, bodyOf, chunksOf, names } from "./work.ts";
@@ -57,7 +57,7 @@ function ourSide(url: string, name: string, params: Partial<TaskParams> = {}): S
     },
     async close() {
       await queue.close();
-      await broker.close();
+      await shutdown();
     },
   };
 }

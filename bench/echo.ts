@@ -9,14 +9,13 @@ export type Where = { readonly broker: "memory" } | { readonly broker: "sqlite";
 
 export function echoTask(where: Where, queue: string) {
   const broker = where.broker === "memory" ? memory() : where.broker === "sqlite" ? sqlite({ file: where.file }) : bullmq({ url: where.url });
-  const task = boost({ queue, broker, params: ["n"], rpc: true }, async (n: number) => n);
-  return { task, close: () => broker.close() };
+  return boost({ queue, broker, params: ["n"], rpc: true }, async (n: number) => n);
 }
 
 async function serve(): Promise<void> {
   const [where, queue] = JSON.parse(process.argv[2] as string) as [Where, string];
   process.once("disconnect", () => process.exit());
-  await echoTask(where, queue).task.consume();
+  await echoTask(where, queue).consume();
   process.send?.("ready");
 }
 

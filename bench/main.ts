@@ -2,7 +2,6 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { shutdown } from "funboost";
 import { redisService } from "../test/support/services.ts";
 import { benchBullmq } from "./bullmq.ts";
 import { benchMemory } from "./memory.ts";
@@ -52,7 +51,6 @@ async function measure(chosen: readonly Subject[], rounds: number): Promise<Row[
   try {
     const rows: Row[] = [];
     for (const subject of subjects) if (chosen.includes(subject)) rows.push(...(await run[subject]()));
-    await shutdown();
     return rows;
   } finally {
     await redis?.stop();

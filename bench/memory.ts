@@ -1,5 +1,5 @@
 /** funboost on memory: what the core itself costs. */
-import { boost } from "funboost";
+import { boost, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { inFlight, interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
 import { type Goal, goals, type Row, rates, singleRow } from "./report.ts";
@@ -45,7 +45,7 @@ export async function benchMemory({ say, ...options }: RoundsOptions): Promise<R
     "runs, rpc": () => runs(tasks.rpc),
   };
   const samples = await interleave(variants, { ...options, say: (text) => say(`memory, ${text}`) });
-  await broker.close();
+  await shutdown();
   const row = (operation: keyof typeof variants, unit: string, goal?: Goal) =>
     singleRow({ broker: "memory", operation, unit }, rates(samples[operation]), goal);
   return [row("push", "jobs/s"), row("pushMany", "jobs/s"), row("runs", "runs/s", goals.atLeast(200_000)), row("runs, rpc", "runs/s")];

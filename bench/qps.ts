@@ -1,5 +1,5 @@
 /** qps on memory: how late a start is against t0 + n/qps, and the busiest second. The four rates run side by side. */
-import { boost } from "funboost";
+import { boost, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { busiestSecond, quantile } from "./pairs.ts";
 import { figureRow, goals, type Row } from "./report.ts";
@@ -34,6 +34,6 @@ export async function benchQps(say: (text: string) => void): Promise<Row[]> {
   say(`qps ${rates.join(", ")} for ${seconds} s`);
   const broker = memory();
   const times = await Promise.all(rates.map((qps) => starts(qps, broker)));
-  await broker.close();
+  await shutdown();
   return rates.flatMap((qps, i) => rowsOf(qps, times[i] as number[]));
 }

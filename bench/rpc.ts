@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { shutdown } from "funboost";
 import { echoTask, type Where } from "./echo.ts";
 import { mustBe } from "./measure.ts";
 import { quantile } from "./pairs.ts";
@@ -12,7 +13,7 @@ import { figureRow, type Row } from "./report.ts";
 const warmUps = 200;
 const calls = 2_000;
 
-async function roundTrips(task: ReturnType<typeof echoTask>["task"]): Promise<number[]> {
+async function roundTrips(task: ReturnType<typeof echoTask>): Promise<number[]> {
   const tookMs: number[] = [];
   for (let n = -warmUps; n < calls; n++) {
     const from = performance.now();
@@ -29,27 +30,27 @@ function rowsOf(broker: string, worker: string, tookMs: readonly number[]): Row[
 }
 
 async function sameProcess(where: Where): Promise<Row[]> {
-  const { task, close } = echoTask(where, `bench-rpc-${process.pid}`);
+  const task = echoTask(where, `bench-rpc-${process.pid}`);
   const consumer = await task.consume();
   try {
     return rowsOf(where.broker, "this process", await roundTrips(task));
   } finally {
     await consumer.close();
-    await close();
+    await shutdown();
   }
 }
 
 async function otherProcess(where: Where): Promise<Row[]> {
   const queue = `bench-rpc-other-${process.pid}`;
   const child = fork(new URL("echo.js", import.meta.url), [JSON.stringify([where, queue])]);
-  const { task, close } = echoTask(where, queue);
+  const task = echoTask(where, queue);
   try {
     await ready(child);
     return rowsOf(where.broker, "another process", await roundTrips(task));
   } finally {
     child.kill();
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    await close();
+    await shutdown();
   }
 }
 

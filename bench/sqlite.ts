@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { boost } from "funboost";
+import { boost, shutdown } from "funboost";
 import { sqlite } from "funboost/adapters/sqlite";
 import { interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
 import { type Goal, goals, type Row, rates, singleRow } from "./report.ts";
@@ -58,7 +58,7 @@ export async function benchSqlite({ say, ...options }: RoundsOptions): Promise<R
       row("consume, rpc, concurrency 500"),
     ];
   } finally {
-    await broker.close();
+    await shutdown();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -148,6 +148,21 @@ export const contract = cases({
     },
   },
 
+  "a delayed message is not delivered before its time": {
+    needs: ["delay"],
+    async run(context) {
+      const queue = await context.open();
+      const all = await bench(context, queue);
+      all.consumer.setWindow(1);
+      const published = performance.now();
+      await queue.publish([{ body: body(0), delayMs: 300 }]);
+      await context.until("it is delivered", () => all.held.length === 1);
+      const after = performance.now() - published;
+      assert.ok(after >= 300 - context.precisionMs, `delivered after ${after.toFixed(0)} ms`);
+      await drain(context, all, 1);
+    },
+  },
+
   async "a failed delivery is final"(context) {
     const queue = await context.open();
     const all = await bench(context, queue);

@@ -132,7 +132,7 @@ export const faults = {
     settling((settlement) => (settlement.outcome === "returned" ? { outcome: "postponed", delayMs: 0 } : settlement)),
   ),
   "delivers delayed messages early": fault(
-    "a delayed message does not run before its time",
+    "a delayed message is not delivered before its time", // the core would put off its start
     publishing((messages) => messages.map((message) => (message.delayMs ? { ...message, delayMs: message.delayMs / 2 } : message))),
   ),
   "retries at once": fault(
