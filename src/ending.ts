@@ -25,12 +25,14 @@ const requeueMs = 100;
 /** Until the dead-letter queue is tried again. */
 const buryAgainMs = 1_000;
 
-export async function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> {
+const done: Settlement = Object.freeze({ outcome: "done" });
+
+export function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
   const lost = value === undefined || value === null ? undefined : findLost(value);
-  if (wantsResult(runtime, attempt.limits)) {
-    await keep(runtime, attempt, { status: "done", ...(lost ? { lostAt: lost.path, error: serializeError(lost.error) } : { result: value }) });
-  }
-  return lost || value === undefined ? { outcome: "done" } : { outcome: "done", result: value };
+  const settlement: Settlement = lost || value === undefined ? done : { outcome: "done", result: value };
+  if (!wantsResult(runtime, attempt.limits)) return settlement;
+  const ending: Ending = { status: "done", ...(lost ? { lostAt: lost.path, error: serializeError(lost.error) } : { result: value }) };
+  return keep(runtime, attempt, ending).then(() => settlement);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */

@@ -9,6 +9,7 @@ import { shared } from "./global.ts";
 import { TaskHandle } from "./handle.ts";
 import { encodeBody } from "./message.ts";
 import { deadline } from "./observed.ts";
+import { createOutbox, type Outbox } from "./outbox.ts";
 import type { Outcome } from "./outcome.ts";
 import { type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
 import { type Runtime, resolve } from "./runtime.ts";
@@ -21,8 +22,14 @@ export async function publishOne<R>(definition: Definition, args: readonly unkno
   const message = toMessage(definition, args, options);
   const runtime = definition.runtime ?? (await connected(definition));
   checkMessage(runtime, message, options);
-  const [published] = await send(runtime, [message]);
-  return new TaskHandle<R>(definition, published as Published, options?.rpc);
+  // An id may be refused or known: such a message goes by itself.
+  const published = message.id === undefined ? await outboxOf(runtime)(message) : ((await send(runtime, [message]))[0] as Published);
+  return new TaskHandle<R>(definition, published, options?.rpc);
+}
+
+function outboxOf(runtime: Runtime): Outbox {
+  runtime.outbox ??= createOutbox((messages) => send(runtime, messages));
+  return runtime.outbox;
 }
 
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
@@ -95,15 +102,9 @@ async function connected(definition: Definition): Promise<Runtime> {
 }
 
 async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
-  const { queue, options, brokerName } = runtime;
-  const publish = async () => {
-    const ended = await endedBefore(runtime, messages);
-    if (!ended) return queue.publish(messages);
-    const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
-    return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));
-  };
+  const { options, brokerName } = runtime;
   try {
-    return await deadline(publish(), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+    return await deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
   } catch (error) {
     throw publishError(
       toError(error),
@@ -114,9 +115,18 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
   }
 }
 
+async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
+  const { queue, store, options } = runtime;
+  const mayBeKnown = store && options.rpc && messages.some(({ id }) => id !== undefined);
+  const ended = mayBeKnown ? await endedBefore(runtime, messages) : undefined;
+  if (!ended) return queue.publish(messages);
+  const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
+  return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));
+}
+
 /** Ids whose result is still kept are known: they are not published again. One that was cancelled may be. */
-async function endedBefore({ options, store, scope }: Runtime, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
-  if (!store || !options.rpc || messages.every(({ id }) => id === undefined)) return undefined;
+async function endedBefore({ store, scope }: Runtime, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
+  if (!store) return undefined;
   const ids = messages.flatMap(({ id }) => id ?? []);
   const outcomes = await store.results.get(scope, ids);
   const found = ids.flatMap((id, i) => (outcomes[i] === undefined ? [] : [{ id, cancelled: (JSON.parse(outcomes[i]) as Outcome).status === "cancelled" }]));

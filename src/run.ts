@@ -11,12 +11,13 @@ import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { shared } from "./global.ts";
 import { childLogger, type Logger } from "./log.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
+import type { Options } from "./params.ts";
 import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
 import type { Ended } from "./slots.ts";
 
-export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended>;
+export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
 
 /** After a failure of our own (a bug, or a logger that throws) the message is tried again, never lost and never held. */
 const brokenMs = 1_000;
@@ -25,51 +26,94 @@ const noLimits: MessageLimits = Object.freeze({});
 // Engines call us in the async context of whoever connected or published first: a run must not see it.
 const neutral = new AsyncResource("funboost:run");
 
-/** `live` holds the controllers of runs that asked for their signal, so that a forced stop can abort them. */
+/**
+ * `live` holds the controllers of runs that asked for their signal, so that a forced stop can abort them.
+ * What nearly every delivery does is done without `async`: with async hooks in use each promise costs about half a microsecond.
+ */
 export function createRunner(runtime: Runtime, live: Set<AbortController>): Runner {
-  const { definition, options, log } = runtime;
-  return async function run(delivery, slot) {
+  return (delivery, slot) => {
     try {
-      const startedAt = clock.now();
-      let call: Call;
-      try {
-        call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
-      } catch (error) {
-        return { settlement: await bad(runtime, { delivery, limits: noLimits, startedAt }, toError(error)) };
-      }
-      const attempt: Attempt = { delivery, limits: call.limits, startedAt };
-      const early = await beforeStart(runtime, attempt);
-      if (early) return { settlement: early };
-      return await execute(runtime, attempt, call, slot, live);
+      const ended = run(runtime, delivery, slot, live);
+      return ended instanceof Promise ? ended.catch((error: unknown) => broken(runtime, delivery, error)) : ended;
     } catch (error) {
-      log.error({ queue: options.queue, taskId: delivery.id, error: toError(error) }, "a delivery could not be settled; it is tried again");
-      return { settlement: { outcome: "postponed", delayMs: brokenMs } };
+      return broken(runtime, delivery, error);
     }
   };
 }
 
-async function execute(runtime: Runtime, attempt: Attempt, call: Call, slot: Slot, live: Set<AbortController>): Promise<Ended> {
+function broken({ log, options }: Runtime, delivery: Delivery, error: unknown): Ended {
+  log.error({ queue: options.queue, taskId: delivery.id, error: toError(error) }, "a delivery could not be settled; it is tried again");
+  return { settlement: { outcome: "postponed", delayMs: brokenMs } };
+}
+
+function run(runtime: Runtime, delivery: Delivery, slot: Slot, live: Set<AbortController>): Promise<Ended> | Ended {
   const { definition, options } = runtime;
-  const current = createRun(runtime, attempt.delivery, call, slot, live);
-  const timeoutMs = call.limits.timeoutMs ?? options.timeoutMs;
-  const work = neutral.runInAsyncScope(() => shared().runs.run(current, () => invoke(definition.fn as AnyFunction, call.args)));
-  let returned: Promise<unknown> | undefined;
+  const startedAt = clock.now();
+  let call: Call;
   try {
-    const value = await (timeoutMs ? withTimeout(work, timeoutMs, current) : work);
-    return { settlement: await succeed(runtime, attempt, value) };
+    call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
   } catch (error) {
-    if (current.stopped()) return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
-    if (isFunboostError(error) && error.code === "TIMEOUT") returned = lingering(work);
-    return { settlement: await decide(runtime, attempt, toError(error), current.logger), returned };
+    return bad(runtime, { delivery, limits: noLimits, startedAt }, toError(error));
+  }
+  const attempt: Attempt = { delivery, limits: call.limits, startedAt };
+  const current = new OwnRun(runtime, delivery, call, slot, live);
+  const crashes = delivery.crashes ?? 0;
+  if (crashes < 2 && startsPlainly(call.limits, options)) return execute(runtime, attempt, current);
+  return carefully(runtime, attempt, current);
+}
+
+function startsPlainly({ etaMs, expireAfterMs }: MessageLimits, options: Options): boolean {
+  return etaMs === undefined && !expireAfterMs && !options.expireAfterMs;
+}
+
+/** With the checks that few messages need. */
+async function carefully(runtime: Runtime, attempt: Attempt, current: OwnRun): Promise<Ended> {
+  const early = await beforeStart(runtime, attempt);
+  if (early) return { settlement: early };
+  try {
+    return await execute(runtime, attempt, current);
   } finally {
-    if (returned) void returned.then(current.end);
-    else current.end();
     await forgetCrashes(runtime, attempt.delivery);
   }
 }
 
-async function invoke(fn: AnyFunction, args: readonly unknown[]): Promise<unknown> {
-  return fn(...args);
+function execute(runtime: Runtime, attempt: Attempt, current: OwnRun): Promise<Ended> | Ended {
+  const fn = runtime.definition.fn as AnyFunction;
+  let value: unknown;
+  try {
+    value = neutral.runInAsyncScope(invoke, undefined, fn, current);
+  } catch (error) {
+    return fail(runtime, attempt, current, error);
+  }
+  if (!isThenable(value)) return end(runtime, attempt, current, value);
+  const timeoutMs = attempt.limits.timeoutMs ?? runtime.options.timeoutMs;
+  const work = Promise.resolve(value);
+  return (timeoutMs ? withTimeout(work, timeoutMs, current) : work).then(
+    (result) => end(runtime, attempt, current, result),
+    (error: unknown) => fail(runtime, attempt, current, error, work),
+  );
+}
+
+function invoke(fn: AnyFunction, current: OwnRun): unknown {
+  return shared().runs.run(current, () => fn(...current.args));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+function end(runtime: Runtime, attempt: Attempt, current: OwnRun, value: unknown): Promise<Ended> | Ended {
+  current.end();
+  const settlement = succeed(runtime, attempt, value);
+  return settlement instanceof Promise ? settlement.then((each) => ({ settlement: each })) : { settlement };
+}
+
+async function fail(runtime: Runtime, attempt: Attempt, current: OwnRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
+  const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
+  const returned = late ? lingering(work).then(() => current.end()) : undefined;
+  if (!late) current.end();
+  if (current.stopped()) return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
+  return { settlement: await decide(runtime, attempt, toError(error), current.logger), returned };
 }
 
 /** After a timeout the slot stays taken until the function returns, at most 5 s. */
@@ -90,49 +134,76 @@ async function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Settleme
   return undefined;
 }
 
-interface OwnRun extends Run {
+/** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
+class OwnRun implements Run {
+  ended = false;
+  readonly #runtime: Runtime;
+  readonly #delivery: Delivery;
+  readonly #call: Call;
+  readonly #slot: Slot;
+  readonly #live: Set<AbortController>;
+  #controller: AbortController | undefined;
+  #logger: Logger | undefined;
+
+  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>) {
+    this.#runtime = runtime;
+    this.#delivery = delivery;
+    this.#call = call;
+    this.#slot = slot;
+    this.#live = live;
+  }
+
+  get taskId(): string {
+    return this.#delivery.id;
+  }
+  get queue(): string {
+    return this.#runtime.options.queue;
+  }
+  get attempt(): number {
+    return this.#delivery.attempt;
+  }
+  get args(): readonly unknown[] {
+    return this.#call.args;
+  }
+  get message(): unknown {
+    return this.#call.body;
+  }
+  get publishedAt(): number | undefined {
+    return this.#delivery.publishedAt;
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#call.limits.headers ?? {};
+  }
+  get native(): unknown {
+    return this.#delivery.native;
+  }
+  get logger(): Logger {
+    this.#logger ??= childLogger(this.#runtime.log, { queue: this.queue, taskId: this.taskId });
+    return this.#logger;
+  }
+  get controller(): AbortController {
+    this.#controller ??= new AbortController();
+    if (!this.ended) this.#live.add(this.#controller);
+    return this.#controller;
+  }
+  suspend(): () => Promise<void> {
+    return this.#slot.suspend();
+  }
   /** True when it was told to end because its process stops. */
-  stopped(): boolean;
+  stopped(): boolean {
+    const reason: unknown = this.#controller?.signal.reason;
+    return isFunboostError(reason) && reason.code === "SHUT_DOWN";
+  }
   /** Whatever it left behind is no part of a task any more. */
-  end(): void;
+  end(): void {
+    this.ended = true;
+    if (this.#controller) this.#live.delete(this.#controller);
+  }
 }
 
-function createRun(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>): OwnRun {
-  let controller: AbortController | undefined;
-  let logger: Logger | undefined;
-  const run: OwnRun = {
-    taskId: delivery.id,
-    queue: runtime.options.queue,
-    attempt: delivery.attempt,
-    args: call.args,
-    message: call.body,
-    publishedAt: delivery.publishedAt,
-    headers: call.limits.headers ?? {},
-    native: delivery.native,
-    suspend: slot.suspend,
-    ended: false,
-    // Both made when first asked for: most tasks never do.
-    get logger() {
-      logger ??= childLogger(runtime.log, { queue: runtime.options.queue, taskId: delivery.id });
-      return logger;
-    },
-    get controller() {
-      controller ??= new AbortController();
-      if (!run.ended) live.add(controller);
-      return controller;
-    },
-    stopped: () => isFunboostError(controller?.signal.reason) && controller.signal.reason.code === "SHUT_DOWN",
-    end() {
-      run.ended = true;
-      if (controller) live.delete(controller);
-    },
-  };
-  return run;
-}
-
-function bad(runtime: Runtime, attempt: Attempt, error: Error): Promise<Settlement> {
+async function bad(runtime: Runtime, attempt: Attempt, error: Error): Promise<Ended> {
   runtime.log.warn({ queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message }, "bad message, moved to the dead-letter queue");
-  return buried(runtime, attempt, error);
+  return { settlement: await buried(runtime, attempt, error) };
 }
 
 /** Counts starts that have not ended, of a run that is alone in its process; true after too many. */

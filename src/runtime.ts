@@ -8,6 +8,7 @@ import { checkFeatures, openQueue } from "./features.ts";
 import { type Opened, shared } from "./global.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { deadline, observedQueue, observedStore } from "./observed.ts";
+import type { Outbox } from "./outbox.ts";
 import { type Options, resolveOptions } from "./params.ts";
 
 export interface Runtime {
@@ -20,6 +21,8 @@ export interface Runtime {
   readonly scope: string;
   readonly leaseMs: number;
   readonly log: Logger;
+  /** Made at the first single push. */
+  outbox: Outbox | undefined;
   /** The dead-letter queue, opened when first needed. */
   deadLetters(): Promise<BrokerQueue>;
 }
@@ -71,7 +74,18 @@ async function open(definition: Definition): Promise<Runtime> {
     return dead;
   };
   const log = createLogger({ ...config.log, ...options.log });
-  return { definition, options, brokerName: broker.name, queue, store, scope: queue.scope ?? options.queue, leaseMs: leaseMs(), log, deadLetters };
+  return {
+    definition,
+    options,
+    brokerName: broker.name,
+    queue,
+    store,
+    scope: queue.scope ?? options.queue,
+    leaseMs: leaseMs(),
+    log,
+    outbox: undefined,
+    deadLetters,
+  };
 }
 
 /** One broker per name and instance in a process. */

@@ -13,41 +13,46 @@ export interface Slot {
   suspend(): () => Promise<void>;
 }
 
-export interface OwnSlot extends Slot {
-  end(): void;
-}
+/** Takes a slot that must be free. A class, because one is made for each run: methods on the prototype cost nothing. */
+export class TakenSlot implements Slot {
+  #waits = 0;
+  #has: "slot" | "nothing" | "ended" = "slot";
+  readonly #counts: SlotCounts;
+  readonly #pump: (counts: never) => void;
 
-/** Takes a slot that must be free. `pump` starts what may start now. A run may end while it still waits, as in a race against a timer. */
-export function takeSlot(counts: SlotCounts, pump: () => void): OwnSlot {
-  let waits = 0;
-  let has: "slot" | "nothing" | "ended" = "slot";
-  counts.running++;
-  const giveBack = () => {
-    has = "nothing";
-    counts.running--;
-    counts.suspended++;
-    pump();
-  };
-  const takeAgain = (taken: () => void) => {
-    counts.resuming.push(() => {
-      if (has === "nothing" && waits === 0) {
-        has = "slot";
-        counts.running++;
-        counts.suspended--;
+  /** `pump` is called with the counts, and starts what may start now. */
+  constructor(counts: SlotCounts, pump: (counts: never) => void) {
+    this.#counts = counts;
+    this.#pump = pump;
+    counts.running++;
+  }
+
+  suspend(): () => Promise<void> {
+    if (++this.#waits === 1 && this.#has === "slot") {
+      this.#has = "nothing";
+      this.#counts.running--;
+      this.#counts.suspended++;
+      this.#pump(this.#counts as never);
+    }
+    return () => (--this.#waits === 0 && this.#has === "nothing" ? new Promise((taken) => this.#resume(taken)) : Promise.resolve());
+  }
+
+  #resume(taken: () => void): void {
+    this.#counts.resuming.push(() => {
+      if (this.#has === "nothing" && this.#waits === 0) {
+        this.#has = "slot";
+        this.#counts.running++;
+        this.#counts.suspended--;
       }
       taken();
     });
-    pump();
-  };
-  return {
-    suspend() {
-      if (++waits === 1 && has === "slot") giveBack();
-      return () => (--waits === 0 && has === "nothing" ? new Promise(takeAgain) : Promise.resolve());
-    },
-    end() {
-      if (has === "nothing") counts.suspended--;
-      else counts.running--;
-      has = "ended";
-    },
-  };
+    this.#pump(this.#counts as never);
+  }
+
+  /** A run may end while it still waits, as in a race against a timer. */
+  end(): void {
+    if (this.#has === "nothing") this.#counts.suspended--;
+    else this.#counts.running--;
+    this.#has = "ended";
+  }
 }

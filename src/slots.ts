@@ -8,7 +8,7 @@
 import { clock } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Rate } from "./controls/rate.ts";
-import { type OwnSlot, type Slot, type SlotCounts, takeSlot } from "./slot.ts";
+import { type Slot, type SlotCounts, TakenSlot } from "./slot.ts";
 import { updateWindow, type WindowState } from "./window.ts";
 
 /** A run under way, as far as slots are concerned. */
@@ -23,7 +23,7 @@ export interface SlotsOptions {
   readonly maxSuspended: number;
   readonly lookahead: number;
   readonly rate: Rate | undefined;
-  readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended>;
+  readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
   readonly setWindow: (n: number) => void;
   /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
   readonly onFull?: () => void;
@@ -151,21 +151,28 @@ function returnWaiting({ waiting, ahead }: State): void {
   for (const list of [waiting, ahead]) for (const each of list.splice(0).reverse()) each.settle(returned);
 }
 
-async function begin(state: State, delivery: Delivery): Promise<Settlement> {
-  const slot = takeSlot(state, () => pump(state));
+function begin(state: State, delivery: Delivery): Promise<Settlement> {
+  const slot = new TakenSlot(state, pump);
   if (state.rate) updateWindow(state);
-  let lingering: Promise<unknown> | undefined;
-  try {
-    const { settlement, returned: untilReturned } = await state.run(delivery, slot);
-    lingering = untilReturned;
-    return settlement;
-  } finally {
-    if (lingering) void lingering.finally(() => release(state, slot));
-    else release(state, slot);
-  }
+  const ended = state.run(delivery, slot);
+  // No await here: with async hooks in use each promise of a run counts.
+  if (!(ended instanceof Promise)) return Promise.resolve(settle(state, slot, ended));
+  return ended.then(
+    (each) => settle(state, slot, each),
+    (error: unknown) => {
+      release(state, slot);
+      throw error;
+    },
+  );
 }
 
-function release(state: State, slot: OwnSlot): void {
+function settle(state: State, slot: TakenSlot, ended: Ended): Settlement {
+  if (ended.returned) void ended.returned.finally(() => release(state, slot));
+  else release(state, slot);
+  return ended.settlement;
+}
+
+function release(state: State, slot: TakenSlot): void {
   const { rate, alone, resuming, ahead, waiting, idlers } = state;
   slot.end();
   if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || rate || alone) pump(state);
