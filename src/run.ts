@@ -1,7 +1,6 @@
 /** One delivery to one settlement: what must not start, the call, and its end. */
 import { AsyncResource } from "node:async_hooks";
 import { clock, sleep } from "./clock.ts";
-import type { Run } from "./context.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import { expiredReason } from "./controls/expiry.ts";
 import { withTimeout } from "./controls/timeout.ts";
@@ -9,13 +8,13 @@ import type { AnyFunction } from "./definition.ts";
 import { type Attempt, buried, decide, finish, succeed } from "./ending.ts";
 import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { shared } from "./global.ts";
-import { childLogger, type Logger } from "./log.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
 import type { Options } from "./params.ts";
 import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
 import type { Ended } from "./slots.ts";
+import { TaskRun } from "./task-run.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
 
@@ -56,7 +55,7 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, live: Set<AbortCo
     return bad(runtime, { delivery, limits: noLimits, startedAt }, toError(error));
   }
   const attempt: Attempt = { delivery, limits: call.limits, startedAt };
-  const current = new OwnRun(runtime, delivery, call, slot, live);
+  const current = new TaskRun(runtime, delivery, call, slot, live);
   const crashes = delivery.crashes ?? 0;
   if (crashes < 2 && startsPlainly(call.limits, options)) return execute(runtime, attempt, current);
   return carefully(runtime, attempt, current);
@@ -67,7 +66,7 @@ function startsPlainly({ etaMs, expireAfterMs }: MessageLimits, options: Options
 }
 
 /** With the checks that few messages need. */
-async function carefully(runtime: Runtime, attempt: Attempt, current: OwnRun): Promise<Ended> {
+async function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
   const early = await beforeStart(runtime, attempt);
   if (early) return { settlement: early };
   try {
@@ -77,7 +76,7 @@ async function carefully(runtime: Runtime, attempt: Attempt, current: OwnRun): P
   }
 }
 
-function execute(runtime: Runtime, attempt: Attempt, current: OwnRun): Promise<Ended> | Ended {
+function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
   const fn = runtime.definition.fn as AnyFunction;
   let value: unknown;
   try {
@@ -94,7 +93,7 @@ function execute(runtime: Runtime, attempt: Attempt, current: OwnRun): Promise<E
   );
 }
 
-function invoke(fn: AnyFunction, current: OwnRun): unknown {
+function invoke(fn: AnyFunction, current: TaskRun): unknown {
   return shared().runs.run(current, () => fn(...current.args));
 }
 
@@ -102,13 +101,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-function end(runtime: Runtime, attempt: Attempt, current: OwnRun, value: unknown): Promise<Ended> | Ended {
+function end(runtime: Runtime, attempt: Attempt, current: TaskRun, value: unknown): Promise<Ended> | Ended {
   current.end();
   const settlement = succeed(runtime, attempt, value);
   return settlement instanceof Promise ? settlement.then((each) => ({ settlement: each })) : { settlement };
 }
 
-async function fail(runtime: Runtime, attempt: Attempt, current: OwnRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
+async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
   const returned = late ? lingering(work).then(() => current.end()) : undefined;
   if (!late) current.end();
@@ -132,73 +131,6 @@ async function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Settleme
   if (reason) return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue }));
   if ((delivery.crashes ?? 0) >= 2 && (await crashedTooOften(runtime, delivery))) return crashed(runtime, attempt);
   return undefined;
-}
-
-/** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
-class OwnRun implements Run {
-  ended = false;
-  readonly #runtime: Runtime;
-  readonly #delivery: Delivery;
-  readonly #call: Call;
-  readonly #slot: Slot;
-  readonly #live: Set<AbortController>;
-  #controller: AbortController | undefined;
-  #logger: Logger | undefined;
-
-  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>) {
-    this.#runtime = runtime;
-    this.#delivery = delivery;
-    this.#call = call;
-    this.#slot = slot;
-    this.#live = live;
-  }
-
-  get taskId(): string {
-    return this.#delivery.id;
-  }
-  get queue(): string {
-    return this.#runtime.options.queue;
-  }
-  get attempt(): number {
-    return this.#delivery.attempt;
-  }
-  get args(): readonly unknown[] {
-    return this.#call.args;
-  }
-  get message(): unknown {
-    return this.#call.body;
-  }
-  get publishedAt(): number | undefined {
-    return this.#delivery.publishedAt;
-  }
-  get headers(): Readonly<Record<string, string>> {
-    return this.#call.limits.headers ?? {};
-  }
-  get native(): unknown {
-    return this.#delivery.native;
-  }
-  get logger(): Logger {
-    this.#logger ??= childLogger(this.#runtime.log, { queue: this.queue, taskId: this.taskId });
-    return this.#logger;
-  }
-  get controller(): AbortController {
-    this.#controller ??= new AbortController();
-    if (!this.ended) this.#live.add(this.#controller);
-    return this.#controller;
-  }
-  suspend(): () => Promise<void> {
-    return this.#slot.suspend();
-  }
-  /** True when it was told to end because its process stops. */
-  stopped(): boolean {
-    const reason: unknown = this.#controller?.signal.reason;
-    return isFunboostError(reason) && reason.code === "SHUT_DOWN";
-  }
-  /** Whatever it left behind is no part of a task any more. */
-  end(): void {
-    this.ended = true;
-    if (this.#controller) this.#live.delete(this.#controller);
-  }
 }
 
 async function bad(runtime: Runtime, attempt: Attempt, error: Error): Promise<Ended> {

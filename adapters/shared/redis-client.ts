@@ -123,7 +123,13 @@ function quiet(client: Redis): Redis {
   return client;
 }
 
-/** What is written between two turns of the event loop goes out in one system call: ioredis makes one for each command, a tenth of BullMQ's time. */
+/** A pipeline's worth. */
+const enoughBytes = 4_096;
+
+/**
+ * What is written between two turns of the event loop goes out in one system call: ioredis makes one for each command, a tenth of BullMQ's time.
+ * A whole pipeline goes out at once: the server works on it while the next is written.
+ */
 function writeTogether(stream: Writable): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
   let corked = false;
@@ -132,12 +138,15 @@ function writeTogether(stream: Writable): void {
     stream.uncork();
   };
   stream.write = (...args: unknown[]) => {
-    if (!corked) {
+    const large = (args[0] as string | Uint8Array).length >= enoughBytes;
+    if (!corked && !large) {
       corked = true;
       stream.cork();
-      process.nextTick(release);
+      process.nextTick(() => corked && release());
     }
-    return write(...args);
+    const answer = write(...args);
+    if (corked && large) release();
+    return answer;
   };
 }
 

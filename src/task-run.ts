@@ -1,0 +1,75 @@
+/** What one run knows of itself: `fct` reads it. */
+import type { Run } from "./context.ts";
+import type { Delivery } from "./contract/broker.ts";
+import { isFunboostError } from "./errors.ts";
+import { childLogger, type Logger } from "./log.ts";
+import type { Call } from "./message.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Slot } from "./slot.ts";
+
+/** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
+export class TaskRun implements Run {
+  ended = false;
+  readonly #runtime: Runtime;
+  readonly #delivery: Delivery;
+  readonly #call: Call;
+  readonly #slot: Slot;
+  readonly #live: Set<AbortController>;
+  #controller: AbortController | undefined;
+  #logger: Logger | undefined;
+
+  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>) {
+    this.#runtime = runtime;
+    this.#delivery = delivery;
+    this.#call = call;
+    this.#slot = slot;
+    this.#live = live;
+  }
+
+  get taskId(): string {
+    return this.#delivery.id;
+  }
+  get queue(): string {
+    return this.#runtime.options.queue;
+  }
+  get attempt(): number {
+    return this.#delivery.attempt;
+  }
+  get args(): readonly unknown[] {
+    return this.#call.args;
+  }
+  get message(): unknown {
+    return this.#call.body;
+  }
+  get publishedAt(): number | undefined {
+    return this.#delivery.publishedAt;
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#call.limits.headers ?? {};
+  }
+  get native(): unknown {
+    return this.#delivery.native;
+  }
+  get logger(): Logger {
+    this.#logger ??= childLogger(this.#runtime.log, { queue: this.queue, taskId: this.taskId });
+    return this.#logger;
+  }
+  get controller(): AbortController {
+    this.#controller ??= new AbortController();
+    if (!this.ended) this.#live.add(this.#controller);
+    return this.#controller;
+  }
+  suspend(): () => Promise<void> {
+    return this.#slot.suspend();
+  }
+  /** True when it was told to end because its process stops. */
+  stopped(): boolean {
+    const reason: unknown = this.#controller?.signal.reason;
+    return isFunboostError(reason) && reason.code === "SHUT_DOWN";
+  }
+  /** Whatever it left behind is no part of a task any more. */
+  end(): void {
+    this.ended = true;
+    if (this.#controller) this.#live.delete(this.#controller);
+  }
+}
