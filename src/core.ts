@@ -10,16 +10,12 @@ export { fct, type TaskContext } from "./context.ts";
 export type { DeadLetters } from "./dead-letter.ts";
 export type { Duration } from "./duration.ts";
 export {
-  DeadLetterError,
   type ErrorCode,
-  FatalError,
   type FinalStatus,
   FunboostError,
   isFunboostError,
   PublishError,
-  RequeueError,
   ResultError,
-  RetryError,
   TaskError,
   TimeoutError,
   WaitTimeoutError,
@@ -32,6 +28,7 @@ export type { PublishOptions, TaskParams } from "./params.ts";
 export type { PublishItem } from "./publish.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export { shutdown } from "./shutdown.ts";
+export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
 
 /**
  * The task on a queue, if this process has defined one.

@@ -4,13 +4,14 @@ import { backoffMs } from "./backoff.ts";
 import { clock } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import { toDeadLetters } from "./dead-letter.ts";
-import { type FinalStatus, FunboostError, isFunboostError, type RequeueError, type RetryError, serializeError } from "./errors.ts";
+import { type FinalStatus, FunboostError, isFunboostError, serializeError } from "./errors.ts";
 import { findUncarriable } from "./json.ts";
 import type { Logger } from "./log.ts";
 import type { MessageLimits } from "./message.ts";
 import type { Outcome } from "./outcome.ts";
 import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
+import type { RequeueError, RetryError } from "./task-errors.ts";
 
 /** One delivery, as far as its end needs it. */
 export interface Attempt {

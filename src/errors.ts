@@ -1,7 +1,5 @@
 /** Every error that funboost throws, and how errors travel between processes. */
 
-import { durationMs } from "./duration.ts";
-
 const brand = Symbol.for("funboost.error");
 
 export type ErrorCode =
@@ -104,49 +102,6 @@ export class TimeoutError extends FunboostError {
   constructor(message: string, where?: string) {
     super("TIMEOUT", message, where ? { where } : undefined);
   }
-}
-
-/** Throw it in a task: run again, after `after` when given, as one more attempt. */
-export class RetryError extends FunboostError {
-  /** Milliseconds. */
-  readonly after: number | undefined;
-  constructor(options: { after?: number | string; cause?: unknown } = {}) {
-    super("RETRY", `asked for a retry${causeText(options.cause)}`, { cause: options.cause, prefix: false });
-    this.after = notBeforeNow(options.after);
-  }
-}
-
-/** Throw it in a task: put the message back behind the others, without counting an attempt. */
-export class RequeueError extends FunboostError {
-  /** Milliseconds. */
-  readonly after: number | undefined;
-  constructor(options: { after?: number | string; cause?: unknown } = {}) {
-    super("REQUEUE", `asked to be requeued${causeText(options.cause)}`, { cause: options.cause, prefix: false });
-    this.after = notBeforeNow(options.after);
-  }
-}
-
-/** Throw it in a task: to the dead-letter queue at once. */
-export class DeadLetterError extends FunboostError {
-  constructor(message = "asked for the dead-letter queue", options?: { cause?: unknown }) {
-    super("DEAD_LETTER", message, { ...options, prefix: false });
-  }
-}
-
-/** Throw it in a task: failed for good, no retry. */
-export class FatalError extends FunboostError {
-  constructor(message = "failed for good", options?: { cause?: unknown }) {
-    super("FATAL", message, { ...options, prefix: false });
-  }
-}
-
-/** A time that has passed, as of a limit that was reset, is now. A text that is no duration throws where the task made it. */
-function notBeforeNow(after: number | string | undefined): number | undefined {
-  return typeof after === "string" ? durationMs(after, "after") : after === undefined ? undefined : Math.max(0, after || 0);
-}
-
-function causeText(cause: unknown): string {
-  return cause instanceof Error ? `: ${cause.message}` : "";
 }
 
 /** A thrown value as an Error: engines, logs and waiters never see anything else. */
