@@ -1,7 +1,8 @@
 /** What reaches a logger: errors without what they carry besides their text; and that no logger can break the work. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { FatalError, FunboostError, isFunboostError } from "../../src/errors.ts";
+import { FunboostError, isFunboostError } from "../../src/errors.ts";
 import { childLogger, createLogger, type Logger } from "../../src/log.ts";
+import { FatalError } from "../../src/task-errors.ts";
 
 let said: string[] = [];
 beforeEach(() => {
