@@ -10,7 +10,7 @@ import { type Row, table } from "./report.ts";
 import { benchRpc } from "./rpc.ts";
 import { benchSqlite } from "./sqlite.ts";
 
-const subjects = ["bullmq", "memory", "sqlite", "rpc", "qps"] as const;
+const subjects = ["qps", "bullmq", "memory", "sqlite", "rpc"] as const;
 type Subject = (typeof subjects)[number];
 
 const help = `npm run bench -- [options]

@@ -1,4 +1,5 @@
 /** qps on memory: how late a start is against t0 + n/qps, and the busiest second. The four rates run side by side. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { boost, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { busiestSecond, quantile } from "./pairs.ts";
@@ -33,7 +34,12 @@ function rowsOf(qps: number, times: readonly number[]): Row[] {
 export async function benchQps(say: (text: string) => void): Promise<Row[]> {
   say(`qps ${rates.join(", ")} for ${seconds} s`);
   const broker = memory();
+  const stalls = monitorEventLoopDelay({ resolution: 2 });
+  stalls.enable();
   const times = await Promise.all(rates.map((qps) => starts(qps, broker)));
+  stalls.disable();
   await shutdown();
-  return rates.flatMap((qps, i) => rowsOf(qps, times[i] as number[]));
+  // A stall above the 20 ms of slack moves all later starts: this row tells whether a busy machine is to blame.
+  const longest = figureRow({ broker: "memory", operation: "qps, longest stall of the process", unit: "ms" }, stalls.max / 1e6);
+  return [...rates.flatMap((qps, i) => rowsOf(qps, times[i] as number[])), longest];
 }

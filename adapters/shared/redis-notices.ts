@@ -34,7 +34,9 @@ export function redisNotices(clients: RedisClients): RedisNotices {
     listeners.delete(channel);
     await redis?.unsubscribe(channel);
   }
-  async function hear(channel: string, listener: (text: string) => void): Promise<() => void> {
+  async function hear(channel: string, given: (text: string) => void): Promise<() => void> {
+    // Its own even when one function subscribes twice; and one that throws must not keep the others from hearing.
+    const listener = (text: string) => queueMicrotask(() => given(text));
     listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener));
     let redis: Redis | undefined;
     const stop = () => void unhear(channel, listener, redis).catch(() => {});
