@@ -12,12 +12,13 @@ const report = boost(
     audit("started");
     // The first attempt is too slow: at 100 ms the signal stops its work, and the task is retried.
     if (fct.attempt === 1) await work(10_000, undefined, { signal: fct.signal });
+    await fct.progress({ rows: 120 }); // read by whoever has the handle
     return `${month}, asked for at ${fct.publishedAt?.toISOString().slice(0, 4)}`;
   },
 );
 
 await report.consume();
 const run = await report.publish(["2026-10"], { headers: { tenant: "acme" } });
-console.log(await run.waitResult());
+console.log(await run.waitResult(), await run.progress());
 console.log(`outside a task: ${fct.taskId}`);
 await shutdown();

@@ -14,6 +14,7 @@ export interface Run {
   readonly native: unknown;
   readonly logger: Logger;
   readonly controller: AbortController;
+  progress(value: unknown): Promise<void>;
   /** Timers and sockets that a run leaves behind keep its context: to them it is over. */
   ended: boolean;
   /** Gives the slot back while the run waits; answers how to take one again. Nested waits give back one. */
@@ -50,6 +51,10 @@ export interface TaskContext {
   readonly headers: Readonly<Record<string, string>>;
   /** The engine's own object for the message, such as BullMQ's Job. */
   readonly native: unknown;
+  /** Tells how far the task is, any JSON value: `handle.progress()` reads the latest. Outside a task it does nothing. */
+  progress(value: unknown): Promise<void>;
+  /** An id for a child that is the same over all retries of this task, for `publish(args, { taskId })`: a retried parent does not double its children. */
+  childId(name: string): string;
 }
 
 const quiet = () => {};
@@ -87,5 +92,10 @@ export const fct: TaskContext = {
   },
   get native() {
     return currentRun()?.native;
+  },
+  progress: async (value) => currentRun()?.progress(value),
+  childId(name) {
+    const run = currentRun();
+    return run ? `${run.queue}.${run.taskId}.${name}` : name;
   },
 };

@@ -8,6 +8,7 @@ import { keepCancelled } from "./ending.ts";
 import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
 import { shared } from "./global.ts";
 import { type Outcome, resultOf, type TaskRecord, toRecord } from "./outcome.ts";
+import { readProgress } from "./progress.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 export interface WaitOptions {
@@ -36,6 +37,8 @@ export interface Handle<R = unknown> {
   record(): Promise<TaskRecord<R> | undefined>;
   /** Where the task is now; "unknown" when the engine forgets what has ended. */
   state(): Promise<MessageState | FinalStatus>;
+  /** What the task told last by `fct.progress()`; undefined when it told nothing. Kept as long as a result. */
+  progress(): Promise<unknown>;
   /** Takes a waiting or delayed task out of its queue. False: it runs, has run, or is unknown. */
   cancel(): Promise<boolean>;
 }
@@ -73,6 +76,10 @@ export class TaskHandle<R> implements Handle<R> {
   async state(): Promise<MessageState | FinalStatus> {
     const runtime = await this.#resolved();
     return (await this.#outcome(runtime))?.status ?? (await runtime.queue.state?.(this.id)) ?? "unknown";
+  }
+
+  async progress(): Promise<unknown> {
+    return readProgress(await this.#resolved(), this.id);
   }
 
   async cancel(): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { Delivery } from "./contract/broker.ts";
 import { isFunboostError } from "./errors.ts";
 import { childLogger, type Logger } from "./log.ts";
 import type { Call } from "./message.ts";
+import { keepProgress } from "./progress.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
 
@@ -58,6 +59,9 @@ export class TaskRun implements Run {
     this.#controller ??= new AbortController();
     if (!this.ended) this.#live.add(this.#controller);
     return this.#controller;
+  }
+  progress(value: unknown): Promise<void> {
+    return keepProgress(this.#runtime, this.taskId, value);
   }
   suspend(): () => Promise<void> {
     return this.#slot.suspend();
