@@ -72,4 +72,7 @@ async function main(): Promise<void> {
   process.exitCode = rows.length === 0 || rows.some(({ result }) => result === "failed") ? 1 : 0;
 }
 
-await main();
+main().catch((error: Error) => {
+  console.error(`${error.message}\nnpm run conformance -- [--broker NAME] [--json FILE]`);
+  process.exitCode = 1;
+});
