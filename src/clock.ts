@@ -82,3 +82,13 @@ export function repeat(ms: number, work: () => Promise<void>, onError: (error: u
     return running;
   };
 }
+
+/** True when `work` has ended in time. */
+export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), sleep(ms, { signal: stop.signal }).then(() => false)]);
+  } finally {
+    stop.abort();
+  }
+}

@@ -1,10 +1,12 @@
 /** consume(): a task's consuming in this process, from the first attempt to connect to its end. */
-import { sleep } from "./clock.ts";
-import { checkConcurrency, type RunningConsumer, type Stopping, startConsumer, within } from "./consumer.ts";
+import { checkMembers } from "./checks.ts";
+import { sleep, within } from "./clock.ts";
+import { type RunningConsumer, type Stopping, startConsumer } from "./consumer.ts";
 import { type Definition, sameBroker } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { FunboostError, isFunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
+import { checkConcurrency } from "./params.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 import { installSignalHandlers } from "./shutdown.ts";
 import { createTrouble } from "./trouble.ts";
@@ -45,10 +47,9 @@ export interface Consuming {
 const defaultGraceMs = 30_000;
 const alone: Stopping["others"] = { running: () => 0, suspended: () => 0 };
 
-export async function consume(definition: Definition, { concurrency, ...rest }: ConsumeOptions = {}, signal?: AbortSignal): Promise<TaskConsumer> {
-  const [unknown] = Object.keys(rest);
-  if (unknown) throw new FunboostError("BAD_OPTION", `consume() does not know "${unknown}". It knows: concurrency.`, { where: definition.params.queue });
-  if (concurrency !== undefined) checkConcurrency(concurrency);
+export async function consume(definition: Definition, options: ConsumeOptions = {}, signal?: AbortSignal): Promise<TaskConsumer> {
+  checkMembers({ ...options }, { concurrency: checkConcurrency });
+  const { concurrency } = options;
   const older = checkOthers(definition);
   const stop = new AbortController();
   const entry = makeEntry(definition, stop);

@@ -1,10 +1,11 @@
 /** One queue consumed in this process: an engine's consumer, slots, and how both end. */
-import { clock, sleep } from "./clock.ts";
+import { clock, sleep, within } from "./clock.ts";
 import type { ConsumerStatus } from "./consume.ts";
 import type { BrokerQueue, Consumer, Delivery } from "./contract/broker.ts";
 import { createRate } from "./controls/rate.ts";
 import { startDuties } from "./duties.ts";
-import { describe, FunboostError } from "./errors.ts";
+import { FunboostError } from "./errors.ts";
+import { checkConcurrency } from "./params.ts";
 import { createRunner } from "./run.ts";
 import type { Runtime } from "./runtime.ts";
 import { createSlots, type Slots } from "./slots.ts";
@@ -102,7 +103,7 @@ function consumerOf(runtime: Runtime, parts: Parts): RunningConsumer {
     pause: () => set({ here: true }),
     resume: () => set({ here: false }),
     setConcurrency: (n) => {
-      checkConcurrency(n);
+      checkConcurrency(n, "concurrency");
       slots.setLimit(n);
     },
     status: () => statusOf(runtime, slots, engine, flags.here || flags.queue),
@@ -153,19 +154,4 @@ async function drain({ slots, engine, live }: Parts, graceMs: number): Promise<v
   for (const controller of live) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
   if (await within(settled, abortedMs)) return;
   await engine.close({ force: true });
-}
-
-/** True when `work` has ended in time. */
-export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
-  const stop = new AbortController();
-  try {
-    return await Promise.race([work.then(() => true), sleep(ms, { signal: stop.signal }).then(() => false)]);
-  } finally {
-    stop.abort();
-  }
-}
-
-export function checkConcurrency(n: unknown): asserts n is number {
-  if (!Number.isInteger(n) || (n as number) < 1 || (n as number) > 100_000)
-    throw new FunboostError("BAD_OPTION", `concurrency must be a whole number from 1 to 100000, got ${describe(n)}.`);
 }

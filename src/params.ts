@@ -86,6 +86,9 @@ export interface Options {
   readonly convert: ((raw: unknown) => readonly unknown[]) | undefined;
 }
 
+/** Of the option, of consume() and of a live change. */
+export const checkConcurrency: Check = whole(1, 100_000);
+
 /** The one place of defaults. */
 export const paramDefaults = {
   broker: "sqlite",
@@ -113,7 +116,7 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
       refuseOption(name, value, 'a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url })');
   },
   brokerOptions: record,
-  concurrency: whole(1, 100_000),
+  concurrency: checkConcurrency,
   prefetch: whole(0, 100_000),
   qps: numberIn(0.01, 100_000),
   maxRetries: whole(0, most),

@@ -2,6 +2,7 @@
 import { clock } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { Message, Published } from "./contract/broker.ts";
+import type { Store } from "./contract/store.ts";
 import { brokerName, brokerOf, type Definition } from "./definition.ts";
 import { describe, FunboostError, isFunboostError, PublishError, toError } from "./errors.ts";
 import { needsStore } from "./features.ts";
@@ -117,16 +118,15 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
 
 async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
   const { queue, store, options } = runtime;
-  const mayBeKnown = store && options.rpc && messages.some(({ id }) => id !== undefined);
-  const ended = mayBeKnown ? await endedBefore(runtime, messages) : undefined;
+  const mayBeKnown = options.rpc && messages.some(({ id }) => id !== undefined);
+  const ended = store && mayBeKnown ? await endedBefore(store, runtime.scope, messages) : undefined;
   if (!ended) return queue.publish(messages);
   const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
   return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));
 }
 
 /** Ids whose result is still kept are known: they are not published again. One that was cancelled may be. */
-async function endedBefore({ store, scope }: Runtime, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
-  if (!store) return undefined;
+async function endedBefore(store: Store, scope: string, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
   const ids = messages.flatMap(({ id }) => id ?? []);
   const outcomes = await store.results.get(scope, ids);
   const found = ids.flatMap((id, i) => (outcomes[i] === undefined ? [] : [{ id, cancelled: (JSON.parse(outcomes[i]) as Outcome).status === "cancelled" }]));

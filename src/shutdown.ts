@@ -1,7 +1,7 @@
 /** Stopping: all consumers stop fetching first, under one grace time; then brokers and stores close. */
 
+import { within } from "./clock.ts";
 import type { Consuming } from "./consume.ts";
-import { within } from "./consumer.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { toError } from "./errors.ts";
 import { type Opened, shared } from "./global.ts";

@@ -2,6 +2,7 @@
 import { repeat } from "../../src/clock.ts";
 import { FunboostError } from "../../src/errors.ts";
 import { jsonText, type SqliteFile } from "./sqlite-file.ts";
+import { type Settle, waitFor } from "./wait-for.ts";
 
 /** Behind the file's own notices, which may come while the file is locked. */
 const pollMs = 500;
@@ -11,8 +12,6 @@ export interface Waits {
   wait(queue: string, id: string, signal: AbortSignal): Promise<string>;
   close(): void;
 }
-
-type Settle = (outcome: string | Error) => void;
 
 const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
 
@@ -83,22 +82,6 @@ function createCheck(file: SqliteFile, sql: string, answer: (key: string, outcom
     if (ids) ids.push(id);
     else asked.set(queue, [id]);
   };
-}
-
-function waitFor(waits: Map<string, Set<Settle>>, key: string, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const there = waits.get(key) ?? new Set();
-    const settle: Settle = (outcome) => {
-      signal.removeEventListener("abort", abort);
-      there.delete(settle);
-      if (there.size === 0) waits.delete(key);
-      if (typeof outcome === "string") resolve(outcome);
-      else reject(outcome);
-    };
-    const abort = () => settle(signal.reason as Error);
-    waits.set(key, there.add(settle));
-    signal.addEventListener("abort", abort, { once: true });
-  });
 }
 
 export interface Notices {

@@ -4,6 +4,7 @@ import type { Results, SetEntry, Store, TimerEntry, Timers } from "../../src/con
 import { FunboostError } from "../../src/errors.ts";
 import { type Expiring, expiring } from "../shared/expiring.ts";
 import { type Due, type Heap, heap } from "../shared/heap.ts";
+import { type Settle, waitFor } from "../shared/wait-for.ts";
 
 interface Timer extends Due {
   readonly id: string;
@@ -190,7 +191,7 @@ function channels() {
 
 function outcomes(): Results & { clear(): void } {
   const known = expiring<string>();
-  const waits = new Map<string, Set<(outcome: string | Error) => void>>();
+  const waits = new Map<string, Set<Settle>>();
   const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
   const answer = (key: string, outcome: string | Error) => {
     for (const settle of waits.get(key) ?? []) settle(outcome);
@@ -216,20 +217,4 @@ function outcomes(): Results & { clear(): void } {
       for (const key of [...waits.keys()]) answer(key, new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "memory" }));
     },
   };
-}
-
-function waitFor(waits: Map<string, Set<(outcome: string | Error) => void>>, key: string, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const there = waits.get(key) ?? new Set();
-    const settle = (outcome: string | Error) => {
-      signal.removeEventListener("abort", abort);
-      there.delete(settle);
-      if (there.size === 0) waits.delete(key);
-      if (typeof outcome === "string") resolve(outcome);
-      else reject(outcome);
-    };
-    const abort = () => settle(signal.reason as Error);
-    waits.set(key, there.add(settle));
-    signal.addEventListener("abort", abort, { once: true });
-  });
 }
