@@ -1,4 +1,5 @@
 /** Clocks and rounds: how one run is measured, and how several variants take turns. */
+import type { ConsumeOptions, TaskMembers } from "funboost";
 import { orderOf } from "./pairs.ts";
 
 export interface Sample {
@@ -76,4 +77,19 @@ export async function interleave<Name extends string>(
     say(`${round < 0 ? "warm-up" : `round ${round + 1}/${rounds}`}: ${took.join(", ")}`);
   }
   return samples;
+}
+
+/** Consumes what waits; checks that all of it ran, once, and that nothing is left. */
+export async function consumeAll(
+  task: Pick<TaskMembers<never, unknown>, "consume" | "count">,
+  runs: Meter,
+  jobs: number,
+  options?: ConsumeOptions,
+): Promise<Sample> {
+  const consumer = await task.consume(options);
+  const sample = await runs.done;
+  await consumer.close();
+  mustBe("runs", runs.calls(), jobs);
+  mustBe("messages left", await task.count(), 0);
+  return sample;
 }

@@ -1,7 +1,7 @@
 /** funboost on memory: what the core itself costs. */
 import { boost, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
-import { inFlight, interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
+import { consumeAll, inFlight, interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
 import { type Goal, goals, type Row, rates, singleRow } from "./report.ts";
 import { type Args, argsOf, chunksOf, names } from "./work.ts";
 
@@ -31,12 +31,7 @@ export async function benchMemory({ say, ...options }: RoundsOptions): Promise<R
   async function runs(task: typeof tasks.plain): Promise<Sample> {
     await sendAll(task);
     current = meter(jobs);
-    const consumer = await task.consume();
-    const sample = await current.done;
-    await consumer.close();
-    mustBe("runs", current.calls(), jobs);
-    mustBe("messages left", await task.count(), 0);
-    return sample;
+    return consumeAll(task, current, jobs);
   }
   const variants = {
     push: () => publish(() => inFlight(jobs, 100, (index) => tasks.plain.push(...argsOf(index)))),

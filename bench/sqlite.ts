@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { boost, shutdown } from "funboost";
 import { sqlite } from "funboost/adapters/sqlite";
-import { interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
+import { consumeAll, interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
 import { type Goal, goals, type Row, rates, singleRow } from "./report.ts";
 import { type Args, argsOf, chunksOf, names } from "./work.ts";
 
@@ -35,12 +35,7 @@ export async function benchSqlite({ say, ...options }: RoundsOptions): Promise<R
   async function consume(task: typeof tasks.plain, concurrency: number): Promise<Sample> {
     await send(task);
     current = meter(jobs);
-    const consumer = await task.consume({ concurrency });
-    const sample = await current.done;
-    await consumer.close();
-    mustBe("runs", current.calls(), jobs);
-    mustBe("messages left", await task.count(), 0);
-    return sample;
+    return consumeAll(task, current, jobs, { concurrency });
   }
   const variants = {
     bulk: publish,
