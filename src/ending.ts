@@ -2,13 +2,13 @@
 import { hostname } from "node:os";
 import { backoffMs } from "./backoff.ts";
 import { clock } from "./clock.ts";
-import type { Delivery, Settlement } from "./contract/broker.ts";
+import type { Delivery, Ended, Settlement } from "./contract/broker.ts";
 import { toDeadLetters } from "./dead-letter.ts";
 import { type FinalStatus, FunboostError, isFunboostError, serializeError } from "./errors.ts";
 import { findUncarriable } from "./json.ts";
 import type { Logger } from "./log.ts";
 import type { MessageLimits } from "./message.ts";
-import type { Outcome } from "./outcome.ts";
+import { type Outcome, toOutcome } from "./outcome.ts";
 import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
 import type { RequeueError, RetryError } from "./task-errors.ts";
@@ -20,20 +20,23 @@ export interface Attempt {
   readonly startedAt: number;
 }
 
+type Done = Extract<Settlement, { outcome: "done" }>;
+
 const host = hostname();
 /** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
 const requeueMs = 100;
 /** Until the dead-letter queue is tried again. */
 const buryAgainMs = 1_000;
 
-const done: Settlement = Object.freeze({ outcome: "done" });
+const done: Done = Object.freeze({ outcome: "done" });
 
 export function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
   const lost = value === undefined || value === null ? undefined : findLost(value);
-  const settlement: Settlement = lost || value === undefined ? done : { outcome: "done", result: value };
+  const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
   if (!wantsResult(runtime, attempt.limits)) return settlement;
-  const ending: Ending = { status: "done", ...(lost ? { lostAt: lost.path, error: serializeError(lost.error) } : { result: value }) };
-  return keep(runtime, attempt, ending).then(() => settlement);
+  const record = recordOf(attempt, { status: "done", ...(lost && { lostAt: lost.path, error: { ...serializeError(lost.error) } }) });
+  if (runtime.queue.result) return { ...settlement, record };
+  return keep(runtime, attempt, lost ? record : { ...record, result: value }).then(() => settlement);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
@@ -85,25 +88,31 @@ export async function buried(runtime: Runtime, attempt: Attempt, error: Error): 
 }
 
 export async function finish(runtime: Runtime, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
-  if (wantsResult(runtime, attempt.limits)) await keep(runtime, attempt, { status, error: serializeError(error) });
+  if (!wantsResult(runtime, attempt.limits)) return { outcome: "failed", error };
+  const record = recordOf(attempt, { status, error: { ...serializeError(error) } });
+  if (runtime.queue.result) return { outcome: "failed", error, record };
+  await keep(runtime, attempt, record);
   return { outcome: "failed", error };
 }
 
-function wantsResult({ options, store }: Runtime, limits: MessageLimits): boolean {
-  return store !== undefined && (limits.rpc ?? options.rpc !== undefined);
+/** An engine that keeps results keeps them without being asked, and answers more than it is asked for. */
+function wantsResult({ options, store, queue }: Runtime, limits: MessageLimits): boolean {
+  return queue.result !== undefined || (store !== undefined && (limits.rpc ?? options.rpc !== undefined));
 }
 
-type Ending = Pick<Outcome, "status" | "result" | "error" | "lostAt">;
+function recordOf({ delivery, startedAt }: Attempt, ending: Pick<Ended, "status" | "error" | "lostAt">) {
+  const { attempt: attempts, publishedAt } = delivery;
+  return { ...ending, attempts, ...(publishedAt === undefined ? {} : { publishedAt }), startedAt, endedAt: clock.now(), host, pid: process.pid };
+}
 
 /** Kept before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
-async function keep(runtime: Runtime, { delivery, startedAt }: Attempt, ending: Ending): Promise<void> {
-  const { id, attempt: attempts, publishedAt } = delivery;
-  const times = { startedAt, endedAt: clock.now(), ...(publishedAt === undefined ? {} : { publishedAt }) };
-  await keepOutcome(runtime, { id, queue: runtime.options.queue, ...ending, attempts, ...times, host, pid: process.pid });
+async function keep(runtime: Runtime, { delivery }: Attempt, record: Ended): Promise<void> {
+  await keepOutcome(runtime, toOutcome(delivery.id, runtime.options.queue, record));
 }
 
-/** A message that was taken out before it started. */
-export function keepCancelled(runtime: Runtime, id: string): Promise<void> {
+/** A message that was taken out before it started: whoever waits for it, anywhere, is answered. */
+export async function keepCancelled(runtime: Runtime, id: string): Promise<void> {
+  if (!runtime.store || runtime.queue.result) return;
   return keepOutcome(runtime, { id, queue: runtime.options.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid: process.pid });
 }
 

@@ -1,4 +1,5 @@
 /** Every error that funboost throws, and how errors travel between processes. */
+import type { FinalStatus } from "./contract/broker.ts";
 
 const brand = Symbol.for("funboost.error");
 
@@ -61,7 +62,7 @@ export class PublishError extends FunboostError {
   }
 }
 
-export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" | "filtered";
+export type { FinalStatus };
 
 /**
  * What `waitResult()` rejects with when the task did not end well. `cause` is the error that the task threw,

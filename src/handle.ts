@@ -7,7 +7,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import { keepCancelled } from "./ending.ts";
 import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
 import { shared } from "./global.ts";
-import { type Outcome, resultOf, type TaskRecord, toRecord } from "./outcome.ts";
+import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { readProgress } from "./progress.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
@@ -59,23 +59,23 @@ export class TaskHandle<R> implements Handle<R> {
 
   async waitResult(options?: WaitOptions): Promise<R> {
     const runtime = await this.#resolved();
-    return resultOf(await this.#wait(runtime, options), runtime.options.errors);
+    return resultOf(await this.#wait(runtime, options, false), runtime.options.errors);
   }
 
   async waitRecord(options?: WaitOptions): Promise<TaskRecord<R>> {
     const runtime = await this.#resolved();
-    return toRecord(await this.#wait(runtime, options), runtime.options.errors);
+    return toRecord(await this.#wait(runtime, options, true), runtime.options.errors);
   }
 
   async record(): Promise<TaskRecord<R> | undefined> {
     const runtime = await this.#resolved();
-    const outcome = await this.#outcome(runtime);
+    const outcome = await kept(runtime, this.id, true);
     return outcome && toRecord(outcome, runtime.options.errors);
   }
 
   async state(): Promise<MessageState | FinalStatus> {
     const runtime = await this.#resolved();
-    return (await this.#outcome(runtime))?.status ?? (await runtime.queue.state?.(this.id)) ?? "unknown";
+    return (await kept(runtime, this.id, false))?.status ?? (await runtime.queue.state?.(this.id)) ?? "unknown";
   }
 
   async progress(): Promise<unknown> {
@@ -87,7 +87,7 @@ export class TaskHandle<R> implements Handle<R> {
     if (!runtime.queue.cancel) throw new FunboostError("UNSUPPORTED", "cannot take a message out of its queue.", { where: runtime.brokerName });
     const removed = await runtime.queue.cancel([this.id]);
     if (removed.length === 0) return false;
-    if (runtime.store) await keepCancelled(runtime, this.id); // whoever waits for it, anywhere, is answered
+    await keepCancelled(runtime, this.id);
     return true;
   }
 
@@ -95,18 +95,13 @@ export class TaskHandle<R> implements Handle<R> {
     return this.#definition.runtime ?? resolve(this.#definition);
   }
 
-  async #outcome({ store, scope }: Runtime): Promise<Outcome | undefined> {
-    const [text] = store ? await store.results.get(scope, [this.id]) : [];
-    return text === undefined ? undefined : (JSON.parse(text) as Outcome);
-  }
-
-  async #wait(runtime: Runtime, options: WaitOptions = {}): Promise<Outcome> {
+  async #wait(runtime: Runtime, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
     const { rpc, queue } = runtime.options;
     if (!(this.#rpc ?? rpc)) {
       throw new FunboostError("NO_RESULT", `keeps no results. Set "rpc: true" on the task, or { rpc: true } at this publish.`, { where: queue });
     }
     const timeoutMs = options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
-    return suspended(awaitOutcome(runtime, this.id, timeoutMs, allOf(options.signal, currentRun()?.controller.signal)));
+    return suspended(awaitOutcome(runtime, this.id, facts, timeoutMs, allOf(options.signal, currentRun()?.controller.signal)));
   }
 }
 
@@ -115,7 +110,25 @@ function allOf(one: AbortSignal | undefined, other: AbortSignal | undefined): Ab
   return one && other ? AbortSignal.any([one, other]) : (one ?? other);
 }
 
-async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
+/** How it ended, if it has. */
+async function kept({ queue, store, scope, options }: Runtime, id: string, facts: boolean): Promise<Outcome | undefined> {
+  if (queue.result) {
+    const ended = await queue.result(id, { facts });
+    return ended && toOutcome(id, options.queue, ended);
+  }
+  const [text] = store ? await store.results.get(scope, [id]) : [];
+  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
+}
+
+/** How it will have ended. */
+async function ending({ queue, store, scope, options }: Runtime, id: string, facts: boolean, signal: AbortSignal): Promise<Outcome> {
+  if (!queue.result) return JSON.parse((await store?.results.wait(scope, id, signal)) ?? "") as Outcome;
+  const ended = await queue.result(id, { signal, facts });
+  if (ended) return toOutcome(id, options.queue, ended);
+  throw new FunboostError("NO_RESULT", `task ${id} is not known, or its result is no longer kept.`, { where: options.queue });
+}
+
+async function awaitOutcome(runtime: Runtime, id: string, facts: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
   const { queue } = runtime.options;
   signal?.throwIfAborted();
   const late = new AbortController();
@@ -126,8 +139,7 @@ async function awaitOutcome(runtime: Runtime, id: string, timeoutMs: number, sig
     late.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)),
   );
   try {
-    const text = runtime.queue.result ? await runtime.queue.result(id, stop) : await runtime.store?.results.wait(runtime.scope, id, stop);
-    return (typeof text === "string" ? JSON.parse(text) : text) as Outcome;
+    return await ending(runtime, id, facts, stop);
   } catch (error) {
     throw stop.aborted ? stop.reason : error;
   } finally {

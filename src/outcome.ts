@@ -1,4 +1,6 @@
 /** How a task ended, as it is kept in the store and read by waiters. */
+import { clock } from "./clock.ts";
+import type { Ended } from "./contract/broker.ts";
 import { type ErrorClass, type FinalStatus, ResultError, reviveError, type SerializedError, TaskError } from "./errors.ts";
 
 /** The final record of a task. Times are epoch milliseconds. */
@@ -22,6 +24,12 @@ export interface Outcome extends Omit<TaskRecord, "error"> {
   readonly error?: SerializedError;
   /** Where the result could not be carried. */
   readonly lostAt?: string;
+}
+
+/** What an engine answers holds only what it knows. */
+export function toOutcome(id: string, queue: string, { error, ...ended }: Ended): Outcome {
+  const facts = { attempts: 1, endedAt: clock.now(), host: "", pid: 0 };
+  return { id, queue, ...facts, ...ended, ...(error && { error: error as unknown as SerializedError }) };
 }
 
 export function toRecord<R>(outcome: Outcome, classes: readonly ErrorClass[]): TaskRecord<R> {

@@ -2,7 +2,6 @@
 import { clock } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { Message, Published } from "./contract/broker.ts";
-import type { Store } from "./contract/store.ts";
 import { brokerName, brokerOf, type Definition } from "./definition.ts";
 import { describe, FunboostError, isFunboostError, PublishError, toError } from "./errors.ts";
 import { needsStore } from "./features.ts";
@@ -117,21 +116,22 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
 }
 
 async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
-  const { queue, store, options } = runtime;
-  const mayBeKnown = options.rpc && messages.some(({ id }) => id !== undefined);
-  const ended = store && mayBeKnown ? await endedBefore(store, runtime.scope, messages) : undefined;
+  const { queue, options } = runtime;
+  const ended = options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(runtime, messages) : undefined;
   if (!ended) return queue.publish(messages);
   const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
   return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));
 }
 
 /** Ids whose result is still kept are known: they are not published again. One that was cancelled may be. */
-async function endedBefore(store: Store, scope: string, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
+async function endedBefore({ queue, store, scope }: Runtime, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
   const ids = messages.flatMap(({ id }) => id ?? []);
-  const outcomes = await store.results.get(scope, ids);
-  const found = ids.flatMap((id, i) => (outcomes[i] === undefined ? [] : [{ id, cancelled: (JSON.parse(outcomes[i]) as Outcome).status === "cancelled" }]));
+  const ends = queue.result
+    ? await Promise.all(ids.map((id) => queue.result?.(id, { facts: false })))
+    : (await store?.results.get(scope, ids))?.map((text) => (text === undefined ? undefined : (JSON.parse(text) as Outcome)));
+  const found = ids.flatMap((id, i) => (ends?.[i] ? [{ id, cancelled: ends[i].status === "cancelled" }] : []));
   const cancelled = found.filter((each) => each.cancelled).map(({ id }) => id);
-  if (cancelled.length > 0) await store.results.delete(scope, cancelled);
+  if (cancelled.length > 0 && !queue.result) await store?.results.delete(scope, cancelled);
   const ended = found.filter((each) => !each.cancelled);
   return ended.length > 0 ? new Map(ended.map(({ id }) => [id, { id, existing: true }])) : undefined;
 }

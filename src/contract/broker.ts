@@ -93,8 +93,8 @@ export interface BrokerQueue {
   /** Removes those of these messages that wait or are delayed; answers the ids that it removed. */
   cancel?(ids: readonly string[]): Promise<readonly string[]>;
   state?(id: string): Promise<MessageState>;
-  /** The outcome as the engine keeps it; absent where the store keeps results. */
-  result?(id: string, signal: AbortSignal): Promise<unknown>;
+  /** How a message ended, as the engine keeps it; absent where the store keeps results. Undefined: not ended, or forgotten. */
+  result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
   /** Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease, by one process where there is a store. */
   maintain?(signal: AbortSignal): Promise<void>;
@@ -133,6 +133,30 @@ export interface Counts {
 export interface Peeked {
   readonly id: string;
   readonly body: unknown;
+}
+
+export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" | "filtered";
+
+/** How a message ended, as its engine keeps it. Times are epoch milliseconds. */
+export interface Ended {
+  readonly status: FinalStatus;
+  readonly result?: unknown;
+  /** The error as JSON, and where a result could not be carried: as the settlement's `record` had them. */
+  readonly error?: JsonObject;
+  readonly lostAt?: string;
+  readonly attempts?: number;
+  readonly publishedAt?: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly host?: string;
+  readonly pid?: number;
+}
+
+export interface ResultOptions {
+  /** Waits for the end until it aborts. Without it the answer comes at once. */
+  readonly signal?: AbortSignal;
+  /** True: attempts, times and place of a message that is done too, where they cost the engine another call. */
+  readonly facts: boolean;
 }
 
 export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed" | "unknown";
@@ -176,9 +200,10 @@ export interface Delivery {
 export type Handler = (delivery: Delivery) => Promise<Settlement>;
 
 export type Settlement =
-  | { readonly outcome: "done"; readonly result?: unknown }
+  /** `record`: only where the queue has `result` and somebody may ask for it; without the result itself. */
+  | { readonly outcome: "done"; readonly result?: unknown; readonly record?: Ended }
   /** Final. */
-  | { readonly outcome: "failed"; readonly error: Error }
+  | { readonly outcome: "failed"; readonly error: Error; readonly record?: Ended }
   /** Again after `delayMs`, attempt + 1. */
   | { readonly outcome: "retry"; readonly error: Error; readonly delayMs: number }
   /** Again after `delayMs`, attempt unchanged, behind what waits. */

@@ -1,5 +1,5 @@
 /** Lanes: ordinary queues `<queue><suffix>` beside the main one, published to by kind and consumed as one. */
-import type { Broker, BrokerQueue, Counts, Features, Message, MessageState, Peeked, Published, QueueSpec } from "../contract/index.ts";
+import type { Broker, BrokerQueue, Counts, Ended, Features, Message, MessageState, Peeked, Published, QueueSpec, ResultOptions } from "../contract/index.ts";
 import { addAccepted } from "./accepted.ts";
 import { consumeLanes, type LaneConsumer } from "./lane-window.ts";
 
@@ -167,23 +167,25 @@ function byId(row: Row): Partial<BrokerQueue> {
         still(row, async () => (await Promise.all((await queues()).map((queue) => queue.reschedule?.(id, change)))).includes(true)),
     }),
     ...(result && {
-      result: async (id: string, signal: AbortSignal) =>
-        firstOf(
-          (await queues()).map((queue) => (stop) => queue.result?.(id, stop) ?? never),
-          signal,
-        ),
+      async result(id: string, options: ResultOptions) {
+        const each = (await queues()).map((queue) => (signal?: AbortSignal) => queue.result?.(id, { ...options, ...(signal && { signal }) }));
+        const { signal } = options;
+        return signal ? firstOf(each, signal) : (await Promise.all(each.map((ask) => ask()))).find((ended) => ended !== undefined);
+      },
     }),
   };
 }
 
-const never = new Promise<never>(() => {});
-
-/** One lane has the message; the others would wait for ever. */
-async function firstOf(waits: readonly ((signal: AbortSignal) => Promise<unknown>)[], signal: AbortSignal): Promise<unknown> {
+/** One lane has the message; those that do not know it answer undefined, or wait until it comes. */
+async function firstOf(waits: readonly ((signal: AbortSignal) => Promise<Ended | undefined> | undefined)[], signal: AbortSignal): Promise<Ended | undefined> {
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
+  const known = waits.map(async (wait) => (await wait(both)) ?? Promise.reject(undefined));
   try {
-    return await Promise.race(waits.map((wait) => wait(both)));
+    return await Promise.any(known).catch(({ errors }: AggregateError) => {
+      const trouble = errors.find((error) => error !== undefined);
+      return trouble === undefined ? undefined : Promise.reject(trouble);
+    });
   } finally {
     stop.abort();
   }
