@@ -1,0 +1,50 @@
+/** Memory without a store, that keeps results itself as an engine such as Temporal does: what the core hands it, and nothing more. */
+import { memory } from "../../adapters/brokers/memory.ts";
+import { sleep } from "../../src/clock.ts";
+import type { Broker, BrokerQueue, Ended, Features, Handler, ResultOptions } from "../../src/contract/index.ts";
+
+export function nativeResults(): Broker & { readonly features: Features } {
+  const inner = memory();
+  return { name: "native-results", features: inner.features, open: async (spec) => keeping(await inner.open(spec)), close: inner.close };
+}
+
+function keeping(queue: BrokerQueue): BrokerQueue {
+  const ends = new Map<string, Ended>();
+  const known = new Set<string>();
+  return {
+    ...queue,
+    async publish(messages) {
+      const published = await queue.publish(messages);
+      for (const { id } of published) known.add(id);
+      return published;
+    },
+    consume: (handler, options) => queue.consume(keepEnds(ends, handler), options),
+    async cancel(ids) {
+      const removed = (await queue.cancel?.(ids)) ?? [];
+      for (const id of removed) ends.set(id, { status: "cancelled" });
+      return removed;
+    },
+    async result(id, { signal, facts }: ResultOptions) {
+      while (signal && known.has(id) && !ends.has(id)) await sleep(5, { signal });
+      const ended = ends.get(id);
+      return ended && (facts || ended.status !== "done" ? ended : bare(ended));
+    },
+  };
+}
+
+/** As JSON, as a server would keep it. A settlement without a record must not exist where the queue has `result`. */
+function keepEnds(ends: Map<string, Ended>, handler: Handler): Handler {
+  return async (delivery) => {
+    const settlement = await handler(delivery);
+    if (settlement.outcome !== "done" && settlement.outcome !== "failed") return settlement;
+    if (!settlement.record) throw new Error(`settled as ${settlement.outcome} without a record`);
+    const result = settlement.outcome === "done" ? { result: settlement.result } : {};
+    ends.set(delivery.id, JSON.parse(JSON.stringify({ ...settlement.record, ...result })));
+    return settlement;
+  };
+}
+
+/** What costs another call is left out unless it is asked for. */
+function bare({ status, result, lostAt, error }: Ended): Ended {
+  return { status, ...(result === undefined ? {} : { result }), ...(lostAt === undefined ? {} : { lostAt }), ...(error && { error }) };
+}
