@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { catalog } from "../adapters/catalog.ts";
 import { memoryStore } from "../adapters/stores/memory.ts";
 import type { Broker, Features } from "../src/contract/index.ts";
-import { emulatedFeatures } from "../src/features.ts";
+import { emulate, supportOf } from "../src/features.ts";
 
 const start = "<!-- brokers:start -->";
 const end = "<!-- brokers:end -->";
@@ -36,9 +36,8 @@ export async function catalogBrokers(): Promise<readonly Broker[]> {
 /** Native where the engine does it, emulated where funboost does. */
 export function tableOf(brokers: readonly Broker[]): string {
   const rows = brokers.map((broker) => {
-    const emulated = emulatedFeatures(broker, broker.store ? memoryStore() : undefined);
-    const cells = names.map((name) => (broker.features[name] ? "native" : emulated.includes(name) ? "emulated" : "no"));
-    return [`\`${broker.name}\``, ...cells];
+    const support = supportOf(broker.features, emulate(broker, broker.store ? memoryStore() : undefined).features);
+    return [`\`${broker.name}\``, ...names.map((name) => support[name])];
   });
   const lines = [["broker", ...names.map((name) => headings[name])], ["", ...names].map(() => "---"), ...rows];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");

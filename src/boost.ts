@@ -4,11 +4,13 @@ import type { Counts } from "./contract/broker.ts";
 import { type DeadLetters, deadLettersOf } from "./dead-letter.ts";
 import { type AnyFunction, type Definition, define, register } from "./definition.ts";
 import { describe, FunboostError } from "./errors.ts";
+import { type Support, supportOf } from "./features.ts";
 import { type Handle, TaskHandle } from "./handle.ts";
 import { type WaitIdleOptions, waitIdle } from "./idle.ts";
 import { checkParams, type PublishOptions, type TaskParams } from "./params.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
 import { callQueue } from "./queue-calls.ts";
+import { resolve } from "./runtime.ts";
 
 /** What publishes and asks, without the function. */
 export interface Publishing<Args extends readonly unknown[], R> {
@@ -29,6 +31,8 @@ export interface Publishing<Args extends readonly unknown[], R> {
   counts(): Promise<Counts>;
   /** Removes what waits and is delayed. */
   clear(): Promise<void>;
+  /** What this engine, as it is here, does by itself ("native"), what is done around it ("emulated"), and what cannot be had ("no"). */
+  features(): Promise<Support>;
   /** The handle of a task that was published anywhere. */
   handle(id: string): Handle<R>;
 }
@@ -97,6 +101,10 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
     },
     counts: () => callQueue(definition, "count"),
     clear: () => callQueue(definition, "clear"),
+    features: async () => {
+      const { native, queue } = await resolve(definition);
+      return supportOf(native, queue.features);
+    },
     handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
   };
 }

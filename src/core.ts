@@ -20,6 +20,7 @@ export {
   TimeoutError,
   WaitTimeoutError,
 } from "./errors.ts";
+export type { Support } from "./features.ts";
 export { asCompleted, type Completed, type Handle, type WaitOptions, waitAll } from "./handle.ts";
 export type { WaitIdleOptions } from "./idle.ts";
 export type { Logger, LogLevel, LogOptions } from "./log.ts";

@@ -25,16 +25,22 @@ export function emulate(broker: Broker, store: Store | undefined): Broker {
 }
 
 /** Opens a queue with all features: first as the adapter promises, then again by what this server really has. */
-export async function openQueue(broker: Broker, store: Store | undefined, spec: QueueSpec): Promise<BrokerQueue> {
+export async function openQueue(
+  broker: Broker,
+  store: Store | undefined,
+  spec: QueueSpec,
+): Promise<{ readonly queue: BrokerQueue; readonly native: Features }> {
   const first = await broker.open(spec);
   const actual: Broker = { ...broker, features: first.features, open: (inner) => (inner.queue === spec.queue ? Promise.resolve(first) : broker.open(inner)) };
-  return emulate(actual, store).open(spec);
+  return { queue: await emulate(actual, store).open(spec), native: first.features };
 }
 
-/** Which features of this broker are emulated when it has this store. */
-export function emulatedFeatures(broker: Broker, store: Store | undefined): (keyof Features)[] {
-  const after = emulate(broker, store).features;
-  return (Object.keys(after) as (keyof Features)[]).filter((name) => after[name] && !broker.features[name]);
+/** Who does it: the engine, funboost around it, or nobody. */
+export type Support = Readonly<Record<keyof Features, "native" | "emulated" | "no">>;
+
+export function supportOf(native: Features, all: Features): Support {
+  const names = Object.keys(all) as (keyof Features)[];
+  return Object.fromEntries(names.map((name) => [name, native[name] ? "native" : all[name] ? "emulated" : "no"])) as Support;
 }
 
 /** Refuses the options that this broker and store cannot serve. */

@@ -1,6 +1,6 @@
 /** A definition made ready: options, broker, store and queue, resolved at the first use because imports run before configure() can. */
 import { leaseMs } from "./config.ts";
-import type { Broker, BrokerQueue } from "./contract/broker.ts";
+import type { Broker, BrokerQueue, Features } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { brokerName, brokerOf, type Definition } from "./definition.ts";
 import { FunboostError } from "./errors.ts";
@@ -16,6 +16,8 @@ export interface Runtime {
   readonly options: Options;
   readonly brokerName: string;
   readonly queue: BrokerQueue;
+  /** What the engine does by itself. */
+  readonly native: Features;
   readonly store: Store | undefined;
   /** The queue's name in the store. */
   readonly scope: string;
@@ -61,16 +63,20 @@ async function open(definition: Definition): Promise<Runtime> {
   const { broker, store } = await openBroker(brokerOf(definition));
   const openNamed = (queue: string) => {
     const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name).then((opened) => observedQueue(opened, broker.name));
+    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name);
   };
-  const queue = await openNamed(options.queue);
+  const opened = await openNamed(options.queue);
+  const queue = observedQueue(opened.queue, broker.name);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
   let dead: Promise<BrokerQueue> | undefined;
   const deadLetters = () => {
-    dead ??= openNamed(options.deadLetter ?? `${options.queue}_dlx`).catch((error) => {
-      dead = undefined;
-      throw error;
-    });
+    dead ??= openNamed(options.deadLetter ?? `${options.queue}_dlx`).then(
+      (each) => observedQueue(each.queue, broker.name),
+      (error) => {
+        dead = undefined;
+        throw error;
+      },
+    );
     return dead;
   };
   const log = createLogger({ ...config.log, ...options.log });
@@ -79,6 +85,7 @@ async function open(definition: Definition): Promise<Runtime> {
     options,
     brokerName: broker.name,
     queue,
+    native: opened.native,
     store,
     scope: queue.scope ?? options.queue,
     leaseMs: leaseMs(),
