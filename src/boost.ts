@@ -7,8 +7,10 @@ import { describe, FunboostError } from "./errors.ts";
 import { type Support, supportOf } from "./features.ts";
 import { type Handle, TaskHandle } from "./handle.ts";
 import { type WaitIdleOptions, waitIdle } from "./idle.ts";
+import { setLiveConcurrency, setLiveQps } from "./live.ts";
 import { checkParams, type PublishOptions, type TaskParams } from "./params.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
+import type { Qps } from "./qps.ts";
 import { callQueue } from "./queue-calls.ts";
 import { resolve } from "./runtime.ts";
 
@@ -46,6 +48,10 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
   pause(): Promise<void>;
   resume(): Promise<void>;
   paused(): Promise<boolean>;
+  /** Another limit in every process, at once and from now on, until it is set to null: then the code's own holds again. Kept in the store. */
+  setQps(qps: Qps | null): Promise<void>;
+  /** The same for the runs at once in each process. */
+  setConcurrency(concurrency: number | null): Promise<void>;
   /** Resolves when nothing waits, is delayed or runs. */
   waitIdle(options?: WaitIdleOptions): Promise<void>;
   readonly deadLetters: DeadLetters;
@@ -116,6 +122,8 @@ function consumingMembers(definition: Definition) {
     pause: () => callQueue(definition, "setPaused", true),
     resume: () => callQueue(definition, "setPaused", false),
     paused: () => callQueue(definition, "paused"),
+    setQps: async (qps: Qps | null) => setLiveQps(await resolve(definition), qps),
+    setConcurrency: async (n: number | null) => setLiveConcurrency(await resolve(definition), n),
     waitIdle: (options?: WaitIdleOptions) => waitIdle(definition, options),
     deadLetters: deadLettersOf(definition),
   };

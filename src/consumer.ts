@@ -2,13 +2,16 @@
 import { clock, sleep, within } from "./clock.ts";
 import type { ConsumerStatus } from "./consume.ts";
 import type { BrokerQueue, Consumer, Delivery } from "./contract/broker.ts";
-import { createRate } from "./controls/rate.ts";
 import { startDuties } from "./duties.ts";
-import { FunboostError } from "./errors.ts";
+import { FunboostError, toError } from "./errors.ts";
+import { holdAll, watchLive } from "./live.ts";
+import { createPace } from "./pace.ts";
 import { checkConcurrency } from "./params.ts";
+import { limitsOf } from "./qps.ts";
 import { createRunner } from "./run.ts";
 import type { Runtime } from "./runtime.ts";
 import { createSlots, type Slots } from "./slots.ts";
+import type { Place } from "./task-run.ts";
 import { createTrouble, type Trouble } from "./trouble.ts";
 
 const tooLate = "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
@@ -44,15 +47,15 @@ interface Flags {
 /** Starts consuming; resolves when connected. */
 export async function startConsumer(runtime: Runtime, concurrency: number): Promise<RunningConsumer> {
   const { options, queue } = runtime;
-  const live = new Set<AbortController>();
+  const place: Place = { signalled: new Set(), cancelled: () => false, slowDown: async () => {} };
   const trouble = createTrouble(runtime.definition, runtime.log);
   let engine: Consumer | undefined;
   const slots = createSlots({
     limit: concurrency,
     maxSuspended: options.maxSuspended,
     lookahead: Math.min(options.prefetch ?? concurrency * 2, queue.lookahead),
-    rate: options.qps === undefined ? undefined : createRate(options.qps),
-    run: createRunner(runtime, live),
+    rate: undefined,
+    run: createRunner(runtime, place),
     setWindow: (n) => engine?.setWindow(n),
     onFull: once(() => runtime.log.warn({ queue: options.queue, maxSuspended: options.maxSuspended }, full)),
   });
@@ -62,10 +65,44 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
     slots.setMode(flags.here || flags.queue || flags.closing ? "closed" : "open");
   };
   set({});
+  const live = await followLive(runtime, { slots, place, concurrency }, trouble.report);
   engine = await queue.consume(...listeners(runtime, slots, trouble));
   slots.refreshWindow();
-  const stopDuties = startDuties(runtime, engine, trouble.report, (paused) => set({ queue: paused }));
-  return consumerOf(runtime, { slots, engine, live, flags, set, stopDuties });
+  const endDuties = startDuties(runtime, engine, trouble.report, (paused) => set({ queue: paused }));
+  const stopDuties = async () => void (await Promise.all([endDuties(), live.stop()]));
+  return consumerOf(runtime, { slots, engine, signalled: place.signalled, flags, set, stopDuties });
+}
+
+interface Live {
+  readonly slots: Slots;
+  readonly place: Place;
+  readonly concurrency: number;
+}
+
+/** The code's own limits, and what is changed from outside while tasks run. */
+async function followLive(runtime: Runtime, { slots, place, concurrency }: Live, onError: (error: Error) => void) {
+  const { limits, queue } = runtime.options;
+  const pace = createPace(runtime, slots, (error) => onError(toError(error)));
+  pace.setLimits(limits);
+  const live = await watchLive(
+    runtime,
+    {
+      setQps: (qps) => pace.setLimits(qps === undefined ? limits : limitsOf(qps)),
+      setConcurrency: (n) => slots.setLimit(n ?? concurrency),
+      hold: pace.hold,
+      cancel(id) {
+        for (const run of place.signalled)
+          if (run.taskId === id) run.controller.abort(new FunboostError("CANCELLED", "the task was cancelled.", { where: queue }));
+      },
+    },
+    (error) => onError(toError(error)),
+  );
+  place.cancelled = live.cancelled;
+  place.slowDown = async (ms) => {
+    pace.hold(ms);
+    await holdAll(runtime, ms);
+  };
+  return live;
 }
 
 function once(work: () => void): () => void {
@@ -90,7 +127,7 @@ function listeners({ options, log }: Runtime, slots: Slots, trouble: Trouble): P
 interface Parts {
   readonly slots: Slots;
   readonly engine: Consumer;
-  readonly live: Set<AbortController>;
+  readonly signalled: Place["signalled"];
   readonly flags: Readonly<Flags>;
   set(change: Partial<Flags>): void;
   stopDuties(): Promise<void>;
@@ -148,10 +185,10 @@ function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: 
 }
 
 /** What still runs after the grace time: its signals abort, and a run that does not end by that is left to be redelivered. */
-async function drain({ slots, engine, live }: Parts, graceMs: number): Promise<void> {
+async function drain({ slots, engine, signalled }: Parts, graceMs: number): Promise<void> {
   const settled = slots.idle().then(() => engine.close());
   if (await within(settled, graceMs)) return;
-  for (const controller of live) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
+  for (const { controller } of signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
   if (await within(settled, abortedMs)) return;
   await engine.close({ force: true });
 }

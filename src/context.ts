@@ -1,4 +1,5 @@
 /** The running task, through AsyncLocalStorage: `fct`. */
+import type { Duration } from "./duration.ts";
 import { shared } from "./global.ts";
 import type { Logger } from "./log.ts";
 
@@ -15,6 +16,7 @@ export interface Run {
   readonly logger: Logger;
   readonly controller: AbortController;
   progress(value: unknown): Promise<void>;
+  slowDown(after: Duration): Promise<void>;
   /** Timers and sockets that a run leaves behind keep its context: to them it is over. */
   ended: boolean;
   /** Gives the slot back while the run waits; answers how to take one again. Nested waits give back one. */
@@ -44,7 +46,7 @@ export interface TaskContext {
   /** The message's body as it came from the broker. */
   readonly message: unknown;
   readonly publishedAt: Date | undefined;
-  /** Aborts at the task's timeout and when the process must stop. */
+  /** Aborts at the task's timeout, when it is cancelled, and when the process must stop. */
   readonly signal: AbortSignal | undefined;
   /** Writes lines that carry queue and task id; outside a task it writes nothing. */
   readonly logger: Logger;
@@ -53,6 +55,8 @@ export interface TaskContext {
   readonly native: unknown;
   /** Tells how far the task is, any JSON value: `handle.progress()` reads the latest. Outside a task it does nothing. */
   progress(value: unknown): Promise<void>;
+  /** Nothing of this queue starts for so long, as after a 429: in this process, or with `qpsScope: "global"` in all. Outside a task it does nothing. */
+  slowDown(after: Duration): Promise<void>;
   /** An id for a child that is the same over all retries of this task, for `publish(args, { taskId })`: a retried parent does not double its children. */
   childId(name: string): string;
 }
@@ -94,6 +98,7 @@ export const fct: TaskContext = {
     return currentRun()?.native;
   },
   progress: async (value) => currentRun()?.progress(value),
+  slowDown: async (after) => currentRun()?.slowDown(after),
   childId(name) {
     const run = currentRun();
     return run ? `${run.queue}.${run.taskId}.${name}` : name;

@@ -46,6 +46,7 @@ export function supportOf(native: Features, all: Features): Support {
 /** Refuses the options that this broker and store cannot serve. */
 export function checkFeatures(name: string, queue: BrokerQueue, store: Store | undefined, options: Options): void {
   if (options.rpc && !store && !queue.result) throw needsStore(name, "rpc");
+  if (options.limits && options.qpsScope === "global" && !store) throw needsStore(name, 'qpsScope: "global"');
   if (!queue.features.retry && options.maxRetries > 0) throw needsStore(name, "maxRetries");
 }
 

@@ -1,4 +1,5 @@
 /** A published task: its id, its state, its result. */
+import { keepCancel } from "./cancels.ts";
 import { clock, sleep } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { MessageState, Published } from "./contract/broker.ts";
@@ -6,7 +7,9 @@ import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { keepCancelled } from "./ending.ts";
 import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
+import { needsStore } from "./features.ts";
 import { shared } from "./global.ts";
+import { tellCancel } from "./live.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { readProgress } from "./progress.ts";
 import { type Runtime, resolve } from "./runtime.ts";
@@ -39,7 +42,7 @@ export interface Handle<R = unknown> {
   state(): Promise<MessageState | FinalStatus>;
   /** What the task told last by `fct.progress()`; undefined when it told nothing. Kept as long as a result. */
   progress(): Promise<unknown>;
-  /** Takes a waiting or delayed task out of its queue. False: it runs, has run, or is unknown. */
+  /** Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and is not retried. False: it has ended, or is unknown. */
   cancel(): Promise<boolean>;
 }
 
@@ -84,11 +87,23 @@ export class TaskHandle<R> implements Handle<R> {
 
   async cancel(): Promise<boolean> {
     const runtime = await this.#resolved();
-    if (!runtime.queue.cancel) throw new FunboostError("UNSUPPORTED", "cannot take a message out of its queue.", { where: runtime.brokerName });
-    const removed = await runtime.queue.cancel([this.id]);
-    if (removed.length === 0) return false;
-    await keepCancelled(runtime, this.id);
+    const { queue, store, brokerName, scope } = runtime;
+    if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
+    const removed = (await queue.cancel?.([this.id])) ?? [];
+    if (removed.length > 0) {
+      await keepCancelled(runtime, this.id);
+      return true;
+    }
+    if (!store || (await this.#isOver(runtime))) return false;
+    await keepCancel(store, scope, this.id);
+    await tellCancel(runtime);
     return true;
+  }
+
+  /** As far as the engine and the store can tell. */
+  async #isOver(runtime: Runtime): Promise<boolean> {
+    const state = (await kept(runtime, this.id, false))?.status ?? (await runtime.queue.state?.(this.id)) ?? "waiting";
+    return state !== "waiting" && state !== "delayed" && state !== "running";
   }
 
   #resolved(): Promise<Runtime> | Runtime {

@@ -1,10 +1,12 @@
 /** Every option of a task: type, default, validation. */
 import { type Backoff, type BackoffPlan, parseBackoff } from "./backoff.ts";
-import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, numberIn, record, refuseOption, text, whole } from "./checks.ts";
+import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, record, refuseOption, text, whole } from "./checks.ts";
 import type { Broker } from "./contract/index.ts";
+import type { Limit } from "./controls/rate.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { describe, type ErrorClass, FunboostError } from "./errors.ts";
 import type { LogLevel, LogOptions } from "./log.ts";
+import { checkQps, limitsOf, type Qps } from "./qps.ts";
 
 export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./publish-options.ts";
 
@@ -26,8 +28,10 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   concurrency?: number;
   /** Messages held before they run, 0 to 100,000; heavy tasks set 0. @default what the engine finds worth it, at most 2 x `concurrency` */
   prefetch?: number;
-  /** Runs started per second in this process, 0.01 to 100,000, whatever each takes. @default no limit */
-  qps?: number;
+  /** Runs started per second, 0.01 to 100,000, evenly spaced, whatever each takes; or caps, or several: `[3, { count: 100, per: "1m" }]`. @default no limit */
+  qps?: Qps;
+  /** Whose limit `qps` is: each process's own, or one for all, kept in the store. @default "process" */
+  qpsScope?: "process" | "global";
   /** Runs after the first that failed, 0 to 1,000,000. The consumer's value counts, read when a run fails. @default 3 */
   maxRetries?: number;
   /** How often a run may ask to be requeued, 0 to 1,000,000; then dead letter. @default 100 */
@@ -69,7 +73,8 @@ export interface Options {
   readonly brokerOptions: Readonly<Record<string, unknown>>;
   readonly concurrency: number;
   readonly prefetch: number | undefined;
-  readonly qps: number | undefined;
+  readonly limits: readonly Limit[] | undefined;
+  readonly qpsScope: "process" | "global";
   readonly maxRetries: number;
   readonly maxRequeues: number;
   readonly backoff: BackoffPlan;
@@ -118,7 +123,10 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   brokerOptions: record,
   concurrency: checkConcurrency,
   prefetch: whole(0, 100_000),
-  qps: numberIn(0.01, 100_000),
+  qps: checkQps,
+  qpsScope(value, name) {
+    if (value !== "process" && value !== "global") refuseOption(name, value, '"process" or "global"');
+  },
   maxRetries: whole(0, most),
   maxRequeues: whole(0, most),
   backoff: (value) => parseBackoff(value as Backoff),
@@ -189,7 +197,8 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
     concurrency: given.concurrency ?? (qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
     prefetch: given.prefetch,
-    qps,
+    limits: limitsOf(qps),
+    qpsScope: given.qpsScope ?? "process",
     maxRetries: given.maxRetries ?? paramDefaults.maxRetries,
     maxRequeues: given.maxRequeues ?? paramDefaults.maxRequeues,
     backoff: parseBackoff(given.backoff),

@@ -14,7 +14,7 @@ import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
 import type { Ended } from "./slots.ts";
-import { TaskRun } from "./task-run.ts";
+import { type Place, TaskRun } from "./task-run.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
 
@@ -25,14 +25,11 @@ const noLimits: MessageLimits = Object.freeze({});
 // Engines call us in the async context of whoever connected or published first: a run must not see it.
 const neutral = new AsyncResource("funboost:run");
 
-/**
- * `live` holds the controllers of runs that asked for their signal, so that a forced stop can abort them.
- * What nearly every delivery does is done without `async`: with async hooks in use each promise costs about half a microsecond.
- */
-export function createRunner(runtime: Runtime, live: Set<AbortController>): Runner {
+/** What nearly every delivery does is done without `async`: with async hooks in use each promise costs about half a microsecond. */
+export function createRunner(runtime: Runtime, place: Place): Runner {
   return (delivery, slot) => {
     try {
-      const ended = run(runtime, delivery, slot, live);
+      const ended = run(runtime, delivery, slot, place);
       return ended instanceof Promise ? ended.catch((error: unknown) => broken(runtime, delivery, error)) : ended;
     } catch (error) {
       return broken(runtime, delivery, error);
@@ -45,7 +42,7 @@ function broken({ log, options }: Runtime, delivery: Delivery, error: unknown): 
   return { settlement: { outcome: "postponed", delayMs: brokenMs } };
 }
 
-function run(runtime: Runtime, delivery: Delivery, slot: Slot, live: Set<AbortController>): Promise<Ended> | Ended {
+function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Promise<Ended> | Ended {
   const { definition, options } = runtime;
   const startedAt = clock.now();
   let call: Call;
@@ -55,7 +52,8 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, live: Set<AbortCo
     return bad(runtime, { delivery, limits: noLimits, startedAt }, toError(error));
   }
   const attempt: Attempt = { delivery, limits: call.limits, startedAt };
-  const current = new TaskRun(runtime, delivery, call, slot, live);
+  if (place.cancelled(delivery.id, delivery.publishedAt)) return cancelled(runtime, attempt);
+  const current = new TaskRun(runtime, delivery, call, slot, place);
   const crashes = delivery.crashes ?? 0;
   if (crashes < 2 && startsPlainly(call.limits, options)) return execute(runtime, attempt, current);
   return carefully(runtime, attempt, current);
@@ -111,8 +109,16 @@ async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error:
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
   const returned = late ? lingering(work).then(() => current.end()) : undefined;
   if (!late) current.end();
-  if (current.stopped()) return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
+  const told = current.toldToEnd();
+  if (told === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
+  if (told === "CANCELLED") return { ...(await cancelled(runtime, attempt)), returned };
   return { settlement: await decide(runtime, attempt, toError(error), current.logger), returned };
+}
+
+async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
+  return {
+    settlement: await finish(runtime, attempt, "cancelled", new FunboostError("CANCELLED", "the task was cancelled.", { where: runtime.options.queue })),
+  };
 }
 
 /** After a timeout the slot stays taken until the function returns, at most 5 s. */

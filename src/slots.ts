@@ -22,7 +22,7 @@ export interface SlotsOptions {
   limit: number;
   readonly maxSuspended: number;
   readonly lookahead: number;
-  readonly rate: Rate | undefined;
+  rate: Rate | undefined;
   readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
   readonly setWindow: (n: number) => void;
   /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
@@ -40,6 +40,9 @@ interface Waiting {
 export interface Slots {
   handle(delivery: Delivery): Promise<Settlement>;
   setLimit(n: number): void;
+  setRate(rate: Rate | undefined): void;
+  /** Starts all that may start now: something outside has changed. */
+  pump(): void;
   /** Sends the window again, to an adapter that has only now begun to consume. */
   refreshWindow(): void;
   /** Closed: nothing starts, what waits here is returned. */
@@ -87,6 +90,11 @@ export function createSlots(options: SlotsOptions): Slots {
       state.limit = n;
       pump(state);
     },
+    setRate(rate) {
+      state.rate = rate;
+      pump(state);
+    },
+    pump: () => pump(state),
     setMode: (mode) => setMode(state, mode),
     refreshWindow() {
       state.sentWindow = -1;
@@ -101,7 +109,7 @@ export function createSlots(options: SlotsOptions): Slots {
 function handle(state: State, delivery: Delivery): Promise<Settlement> {
   const { rate, ahead, waiting, limit } = state;
   if ((delivery.crashes ?? 0) >= 2 && !isChildOfAlone(state, delivery)) return handleAlone(state, delivery);
-  if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take() === 0)) return begin(state, delivery);
+  if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take(1) === 0)) return begin(state, delivery);
   if (state.mode === "closed") return Promise.resolve(returned);
   if (!delivery.ahead && (state.alone || (onlyChildren(state) && waiting.length >= limit))) {
     if (!state.alone && state.mode === "open") state.onFull?.();
@@ -193,7 +201,7 @@ function pump(state: State): void {
 
 function startWaiting(state: State): void {
   for (let list = nextWaiting(state); list; list = nextWaiting(state)) {
-    const waitMs = state.rate ? state.rate.take() : 0;
+    const waitMs = state.rate ? state.rate.take(Math.min(state.limit - state.running, state.ahead.length + state.waiting.length)) : 0;
     if (waitMs > 0) return wakeIn(state, waitMs);
     const entry = list.shift();
     entry?.settle(begin(state, entry.delivery));
@@ -216,7 +224,7 @@ function startAlone(state: State, { delivery, settle }: Waiting): void {
 }
 
 function wakeIn(state: State, ms: number): void {
-  if (state.timed) return;
+  if (state.timed || ms === Number.POSITIVE_INFINITY) return;
   state.timed = true;
   clock.after(ms, () => {
     state.timed = false;

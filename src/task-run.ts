@@ -1,12 +1,23 @@
 /** What one run knows of itself: `fct` reads it. */
+import type { Cancels } from "./cancels.ts";
 import type { Run } from "./context.ts";
 import type { Delivery } from "./contract/broker.ts";
+import type { Duration } from "./duration.ts";
 import { isFunboostError } from "./errors.ts";
+import { holdMs } from "./live.ts";
 import { childLogger, type Logger } from "./log.ts";
 import type { Call } from "./message.ts";
 import { keepProgress } from "./progress.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
+
+/** What a run may ask of the consumer that it runs in. */
+export interface Place {
+  /** Runs that have asked for their signal. */
+  readonly signalled: Set<TaskRun>;
+  cancelled: Cancels["has"];
+  slowDown: (ms: number) => Promise<void>;
+}
 
 /** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
 export class TaskRun implements Run {
@@ -15,16 +26,16 @@ export class TaskRun implements Run {
   readonly #delivery: Delivery;
   readonly #call: Call;
   readonly #slot: Slot;
-  readonly #live: Set<AbortController>;
+  readonly #place: Place;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
 
-  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, live: Set<AbortController>) {
+  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, place: Place) {
     this.#runtime = runtime;
     this.#delivery = delivery;
     this.#call = call;
     this.#slot = slot;
-    this.#live = live;
+    this.#place = place;
   }
 
   get taskId(): string {
@@ -57,7 +68,7 @@ export class TaskRun implements Run {
   }
   get controller(): AbortController {
     this.#controller ??= new AbortController();
-    if (!this.ended) this.#live.add(this.#controller);
+    if (!this.ended) this.#place.signalled.add(this);
     return this.#controller;
   }
   progress(value: unknown): Promise<void> {
@@ -66,14 +77,17 @@ export class TaskRun implements Run {
   suspend(): () => Promise<void> {
     return this.#slot.suspend();
   }
-  /** True when it was told to end because its process stops. */
-  stopped(): boolean {
+  slowDown(after: Duration): Promise<void> {
+    return this.#place.slowDown(holdMs(after));
+  }
+  /** Why it was told to end: its process stops, or it was cancelled. */
+  toldToEnd(): "SHUT_DOWN" | "CANCELLED" | undefined {
     const reason: unknown = this.#controller?.signal.reason;
-    return isFunboostError(reason) && reason.code === "SHUT_DOWN";
+    return isFunboostError(reason) && (reason.code === "SHUT_DOWN" || reason.code === "CANCELLED") ? reason.code : undefined;
   }
   /** Whatever it left behind is no part of a task any more. */
   end(): void {
     this.ended = true;
-    if (this.#controller) this.#live.delete(this.#controller);
+    if (this.#controller) this.#place.signalled.delete(this);
   }
 }

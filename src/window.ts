@@ -10,7 +10,7 @@ export interface WindowState {
   readonly waiting: readonly unknown[];
   readonly maxSuspended: number;
   readonly lookahead: number;
-  readonly rate: Rate | undefined;
+  rate: Rate | undefined;
   readonly setWindow: (n: number) => void;
   sentWindow: number;
   sendingWindow: boolean;

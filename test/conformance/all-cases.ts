@@ -2,6 +2,7 @@
 import type { Features } from "../../src/contract/index.ts";
 import type { Case } from "./case.ts";
 import { contract } from "./contract.ts";
+import { controls } from "./controls.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { delivery } from "./delivery.ts";
 import { endings } from "./endings.ts";
@@ -22,6 +23,7 @@ const clauses = {
   guarantees,
   sharing,
   limits,
+  controls,
   lifecycle,
   delivery,
   settlement,

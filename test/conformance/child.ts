@@ -43,6 +43,12 @@ const behaviours = {
     await report({ kind: "end", value });
     return value;
   },
+  /** Works until its signal aborts. */
+  async patient(value: unknown, _ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    const { signal } = fct;
+    return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason as Error)));
+  },
   /** Keeps the event loop busy: no lease can be renewed meanwhile. */
   async block(value: unknown, ms = 0): Promise<unknown> {
     await report({ kind: "start", value, attempt: fct.attempt ?? 0 });

@@ -4,7 +4,7 @@ import { checkDefaults, checkParams, type PublishOptions, resolveOptions, resolv
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, prefetch, qps, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, rpc, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
+  "queue, broker, brokerOptions, concurrency, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, rpc, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
 describe("checkParams", () => {
   test("takes each option at its limits", () => {
@@ -118,7 +118,8 @@ describe("resolveOptions", () => {
       brokerOptions: {},
       concurrency: 50,
       prefetch: undefined,
-      qps: undefined,
+      limits: undefined,
+      qpsScope: "process",
       maxRetries: 3,
       maxRequeues: 100,
       backoff: { type: "exponential", baseMs: 1000, factor: 2, capMs: 60_000, jitter: true },

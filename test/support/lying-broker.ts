@@ -156,7 +156,7 @@ export const faults = {
   "forgets delayed messages in clear": fault("clear removes what is delayed", clearingHalf),
   "clears nothing": fault("clear removes what waits", () => ({ clear: async () => {} })),
   "cancels in words only": fault("a cancelled message does not run, and its waiter hears of it", () => ({ cancel: async (ids) => ids })),
-  "cancels what runs": fault("what runs or has run cannot be cancelled", () => ({ cancel: async (ids) => ids })),
+  "cancels what runs": fault("what has run cannot be cancelled", () => ({ cancel: async (ids) => ids })),
   "does not know what runs": fault("state() and record() follow a task to its end", () => ({ state: async () => "waiting" })),
   "redelivers what still runs": fault("a slow run that lives is not delivered again", redelivering),
   "publishes something for an empty list": fault("publish([]) does nothing", (queue) => ({

@@ -1,0 +1,105 @@
+/** What can be changed while tasks run, from any process: limits, a hold, cancels. Kept in the store; a notice tells at once, a poll makes sure. */
+import { type Cancels, createCancels } from "./cancels.ts";
+import { clock, repeat } from "./clock.ts";
+import type { Store } from "./contract/store.ts";
+import { durationMs } from "./duration.ts";
+import { FunboostError } from "./errors.ts";
+import { needsStore } from "./features.ts";
+import { checkConcurrency } from "./params.ts";
+import { checkQps, type Qps } from "./qps.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** With its jitter below the 500 ms in which a change is in force. */
+const pollMs = 380;
+
+const keysOf = (scope: string) => {
+  const name = encodeURIComponent(scope);
+  return { qps: `live:qps:${name}`, concurrency: `live:concurrency:${name}`, hold: `live:hold:${name}` };
+};
+const channelOf = (scope: string) => `live:${encodeURIComponent(scope)}`;
+
+function storeOf({ store, brokerName }: Runtime, option: string): Store {
+  if (!store) throw needsStore(brokerName, option);
+  return store;
+}
+
+async function change(runtime: Runtime, option: "qps" | "concurrency", value: unknown): Promise<void> {
+  const store = storeOf(runtime, option === "qps" ? "setQps()" : "setConcurrency()");
+  const key = keysOf(runtime.scope)[option];
+  if (value === null) await store.delete([key]);
+  else await store.set([{ key, value: JSON.stringify(value) }]);
+  await store.notify(channelOf(runtime.scope), option);
+}
+
+/** For all processes, now and later, until it is set to null: then the code's own value holds again. */
+export async function setLiveQps(runtime: Runtime, qps: Qps | null): Promise<void> {
+  if (qps !== null) checkQps(qps, "qps");
+  await change(runtime, "qps", qps);
+}
+
+export async function setLiveConcurrency(runtime: Runtime, concurrency: number | null): Promise<void> {
+  if (concurrency !== null) checkConcurrency(concurrency, "concurrency");
+  await change(runtime, "concurrency", concurrency);
+}
+
+/** Where `qps` is global all processes hold. */
+export async function holdAll(runtime: Runtime, ms: number): Promise<void> {
+  if (runtime.options.qpsScope === "process" || !runtime.store) return;
+  await runtime.store.set([{ key: keysOf(runtime.scope).hold, value: String(clock.now() + ms), ttlMs: ms }]);
+  await runtime.store.notify(channelOf(runtime.scope), `hold ${ms}`);
+}
+
+export async function tellCancel({ store, scope }: Runtime): Promise<void> {
+  await store?.notify(channelOf(scope), "cancel");
+}
+
+export interface LiveTarget {
+  setQps(qps: Qps | undefined): void;
+  setConcurrency(n: number | undefined): void;
+  hold(ms: number): void;
+  cancel(id: string): void;
+}
+
+export interface Live {
+  readonly cancelled: Cancels["has"];
+  stop(): Promise<void>;
+}
+
+/** Resolves when all that is kept has been applied: before the first fetch. */
+export async function watchLive({ store, scope }: Runtime, target: LiveTarget, onError: (error: unknown) => void): Promise<Live> {
+  if (!store) return { cancelled: () => false, stop: async () => {} };
+  const keys = keysOf(scope);
+  const cancels = createCancels(store, scope, target.cancel);
+  const seen = new Map<string, string | undefined>();
+  const apply = (name: string, text: string | undefined, use: (text: string | undefined) => void) => {
+    if (seen.has(name) ? seen.get(name) === text : text === undefined) return;
+    seen.set(name, text);
+    use(text);
+  };
+  const refresh = async () => {
+    const [[qps, concurrency, hold]] = await Promise.all([store.get([keys.qps, keys.concurrency, keys.hold]), cancels.refresh()]);
+    apply("qps", qps, (text) => target.setQps(text === undefined ? undefined : (JSON.parse(text) as Qps)));
+    apply("concurrency", concurrency, (text) => target.setConcurrency(text === undefined ? undefined : Number(text)));
+    if (hold !== undefined) target.hold(Math.min(2 * pollMs, Number(hold) - clock.now())); // clocks may differ: no longer than until the next look
+  };
+  await refresh();
+  const unsubscribe = await store.subscribe(channelOf(scope), (text) => {
+    if (text.startsWith("hold ")) target.hold(Number(text.slice(5)));
+    else refresh().catch(onError);
+  });
+  const stopPolling = repeat(pollMs, refresh, onError);
+  return {
+    cancelled: cancels.has,
+    async stop() {
+      unsubscribe();
+      await stopPolling();
+    },
+  };
+}
+
+/** The argument of `fct.slowDown()`. */
+export function holdMs(value: unknown): number {
+  const ms = durationMs(value as number, "slowDown()");
+  if (ms === 0) throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');
+  return ms;
+}

@@ -1,0 +1,41 @@
+/** How fast one consumer may start runs: the task's `qps`, a live change of it, and a hold after a 429. */
+import { clock } from "./clock.ts";
+import { createGlobalRate } from "./controls/global-rate.ts";
+import { createRate, type Limit, type Rate } from "./controls/rate.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Slots } from "./slots.ts";
+
+export interface Pace {
+  /** Undefined: no limit. */
+  setLimits(limits: readonly Limit[] | undefined): void;
+  /** Nothing starts for so long. */
+  hold(ms: number): void;
+}
+
+export function createPace(runtime: Runtime, slots: Slots, onError: (error: unknown) => void): Pace {
+  let rate: Rate | undefined;
+  let heldUntil = 0;
+  const held: Rate = { take: () => Math.max(1, heldUntil - clock.monotonic()), ahead: () => 0 };
+  const apply = () => {
+    const leftMs = heldUntil - clock.monotonic();
+    slots.setRate(leftMs > 0 ? held : rate);
+    if (leftMs > 0) clock.after(leftMs, apply, { unref: true });
+  };
+  return {
+    setLimits(limits) {
+      rate = limits && rateOf(runtime, limits, slots.pump, onError);
+      apply();
+    },
+    hold(ms) {
+      const until = clock.monotonic() + ms;
+      if (until <= heldUntil) return;
+      heldUntil = until;
+      apply();
+    },
+  };
+}
+
+function rateOf({ options, store, scope }: Runtime, limits: readonly Limit[], wake: () => void, onError: (error: unknown) => void): Rate {
+  if (options.qpsScope === "process" || !store) return createRate(limits);
+  return createGlobalRate({ store, key: `qps:${encodeURIComponent(scope)}`, limits, wake, onError });
+}
