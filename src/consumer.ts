@@ -2,6 +2,7 @@
 import { clock, sleep, within } from "./clock.ts";
 import type { ConsumerStatus } from "./consume.ts";
 import type { BrokerQueue, Consumer, Delivery } from "./contract/broker.ts";
+import { createFilter, type Filter } from "./controls/filter.ts";
 import { startDuties } from "./duties.ts";
 import { FunboostError, toError } from "./errors.ts";
 import { holdAll, watchLive } from "./live.ts";
@@ -47,8 +48,8 @@ interface Flags {
 /** Starts consuming; resolves when connected. */
 export async function startConsumer(runtime: Runtime, concurrency: number): Promise<RunningConsumer> {
   const { options, queue } = runtime;
-  const place: Place = { signalled: new Set(), cancelled: () => false, slowDown: async () => {} };
   const trouble = createTrouble(runtime.definition, runtime.log);
+  const place: Place = { signalled: new Set(), cancelled: () => false, filter: filterOf(runtime, trouble.report), slowDown: async () => {} };
   let engine: Consumer | undefined;
   const slots = createSlots({
     limit: concurrency,
@@ -69,8 +70,13 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
   engine = await queue.consume(...listeners(runtime, slots, trouble));
   slots.refreshWindow();
   const endDuties = startDuties(runtime, engine, trouble.report, (paused) => set({ queue: paused }));
-  const stopDuties = async () => void (await Promise.all([endDuties(), live.stop()]));
+  const stopDuties = async () => void (await Promise.all([endDuties(), live.stop(), place.filter?.stop()]));
   return consumerOf(runtime, { slots, engine, signalled: place.signalled, flags, set, stopDuties });
+}
+
+function filterOf(runtime: Runtime, onError: (error: Error) => void): Filter | undefined {
+  const { options, store } = runtime;
+  return options.filter?.when === "done" && store ? createFilter(runtime, options.filter, store, (error) => onError(toError(error))) : undefined;
 }
 
 interface Live {

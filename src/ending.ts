@@ -35,8 +35,10 @@ export function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Pro
   const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
   if (!wantsResult(runtime, attempt.limits)) return settlement;
   const record = recordOf(attempt, { status: "done", ...(lost && { lostAt: lost.path, error: { ...serializeError(lost.error) } }) });
-  if (runtime.queue.result) return { ...settlement, record };
-  return keep(runtime, attempt, lost ? record : { ...record, result: value }).then(() => settlement);
+  const native = runtime.queue.result !== undefined;
+  const settled: Done = native ? { ...settlement, record } : settlement;
+  // With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
+  return native && !runtime.options.filter ? settled : keep(runtime, attempt, lost ? record : { ...record, result: value }).then(() => settled);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
@@ -93,6 +95,21 @@ export async function finish(runtime: Runtime, attempt: Attempt, status: FinalSt
   if (runtime.queue.result) return { outcome: "failed", error, record };
   await keep(runtime, attempt, record);
   return { outcome: "failed", error };
+}
+
+/** Done before, by itself (only its acknowledgement was lost) or by an equal message, whose result it answers. */
+export async function filtered(runtime: Runtime, attempt: Attempt, owner: string): Promise<Settlement> {
+  const { store, scope, queue } = runtime;
+  const [text] = (await insisting(runtime, async () => store?.results.get(scope, [owner]))) ?? [];
+  const known = text === undefined ? undefined : (JSON.parse(text) as Outcome);
+  const result = known && "result" in known ? { result: known.result } : {};
+  if (owner === attempt.delivery.id && !queue.result) return { outcome: "done", ...result };
+  const status = owner === attempt.delivery.id ? "done" : "filtered";
+  const record = recordOf(attempt, { status, ...(known?.lostAt !== undefined && { lostAt: known.lostAt, error: { ...known.error } }) });
+  if (!wantsResult(runtime, attempt.limits)) return { outcome: "done", ...result };
+  if (queue.result) return { outcome: "done", ...result, record };
+  await keep(runtime, attempt, { ...record, ...result });
+  return { outcome: "done", ...result };
 }
 
 /** An engine that keeps results keeps them without being asked, and answers more than it is asked for. */

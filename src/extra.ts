@@ -16,6 +16,7 @@ export interface Extra {
   readonly function_timeout?: number;
   readonly msg_expire_seconds?: number;
   readonly is_using_rpc_mode?: boolean;
+  readonly filter_str?: string;
   /** Seconds. */
   readonly misfire_grace_time?: number;
   readonly eta?: string;
@@ -37,6 +38,7 @@ export interface MessageLimits {
   /** 0: never. */
   readonly expireAfterMs?: number;
   readonly rpc?: boolean;
+  readonly filterKey?: string;
   /** When it was to run, in epoch milliseconds. */
   readonly etaMs?: number;
   readonly misfireGraceMs?: number;
@@ -52,6 +54,7 @@ export function writeLimits(limits: MessageLimits): JsonObject {
   if (limits.timeoutMs !== undefined) extra.function_timeout = limits.timeoutMs / 1000;
   if (limits.expireAfterMs !== undefined) extra.msg_expire_seconds = limits.expireAfterMs / 1000;
   if (limits.rpc !== undefined) extra.is_using_rpc_mode = limits.rpc;
+  if (limits.filterKey !== undefined) extra.filter_str = limits.filterKey;
   if (limits.etaMs !== undefined) extra.eta = new Date(limits.etaMs).toISOString();
   if (limits.misfireGraceMs !== undefined) extra.misfire_grace_time = limits.misfireGraceMs / 1000;
   if (limits.headers !== undefined) extra.headers = limits.headers;
@@ -67,6 +70,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["msg_expire_seconds", (limits, value, key) => (limits.expireAfterMs = secondsToMs(value, key))],
   ["misfire_grace_time", (limits, value, key) => (limits.misfireGraceMs = secondsToMs(value, key))],
   ["is_using_rpc_mode", (limits, value, key) => (limits.rpc = typeof value === "boolean" ? value : refuse(key, value, "true or false"))],
+  ["filter_str", (limits, value, key) => (limits.filterKey = typeof value === "string" ? value : refuse(key, value, "a text"))],
   ["eta", (limits, value, key) => (limits.etaMs = parseTime(value) ?? refuse(key, value, '"YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds'))],
   ["headers", (limits, value, key) => (limits.headers = headersOf(value, key))],
 ]);

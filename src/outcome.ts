@@ -43,7 +43,7 @@ export function toRecord<R>(outcome: Outcome, classes: readonly ErrorClass[]): T
 export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R {
   const { error, cause } = { error: outcome.error, cause: outcome.error && reviveError(outcome.error, classes) };
   if (outcome.lostAt !== undefined) throw lostResult(outcome, outcome.lostAt);
-  if (outcome.status === "done") return outcome.result as R;
+  if (outcome.status === "done" || outcome.status === "filtered") return outcome.result as R;
   const code = outcome.status === "expired" ? "EXPIRED" : outcome.status === "cancelled" ? "CANCELLED" : "TASK";
   const text = error ? `: ${error.name}: ${error.message}` : "";
   const { status, id: taskId, queue, attempts } = outcome;

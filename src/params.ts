@@ -5,6 +5,7 @@ import type { Broker } from "./contract/index.ts";
 import type { Limit } from "./controls/rate.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { describe, type ErrorClass, FunboostError } from "./errors.ts";
+import { checkFilter, type FilterOptions, type FilterParams, resolveFilter } from "./filter-options.ts";
 import type { LogLevel, LogOptions } from "./log.ts";
 import { checkQps, limitsOf, type Qps } from "./qps.ts";
 
@@ -44,6 +45,8 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   timeout?: Duration;
   /** Older messages are dropped, recorded as expired, and answer their waiters; 0 is never. @default never */
   expireAfter?: Duration;
+  /** Skip a task that was done with the same arguments. @default false; true is { ttl: "7d", when: "done" } */
+  filter?: boolean | FilterParams<Args>;
   /** Keep results, so that `waitResult()` works: `ttl` is how long, `timeout` how long a wait lasts. @default false; true is { ttl: "30m", timeout: "30m" } */
   rpc?: boolean | { readonly ttl?: Duration; readonly timeout?: Duration };
   /** Classes that errors of this task may come back as at `waitResult()`. @default [] */
@@ -83,6 +86,7 @@ export interface Options {
   readonly timeoutMs: number | undefined;
   readonly expireAfterMs: number | undefined;
   readonly rpc: { readonly ttlMs: number; readonly timeoutMs: number } | undefined;
+  readonly filter: FilterOptions | undefined;
   readonly errors: readonly ErrorClass[];
   readonly publishTimeoutMs: number;
   readonly maxSuspended: number;
@@ -136,6 +140,7 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   },
   timeout: duration,
   expireAfter: duration,
+  filter: checkFilter,
   rpc(value, name) {
     if (isRecord(value)) checkMembers(value, rpcChecks, name);
     else if (typeof value !== "boolean") refuseOption(name, value, 'true, false, or { ttl: "30m", timeout: "30m" }');
@@ -205,6 +210,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     deadLetter: deadLetterOf(given),
     timeoutMs: limitMs(given.timeout, "timeout"),
     expireAfterMs: limitMs(given.expireAfter, "expireAfter"),
+    filter: resolveFilter(given.filter),
     rpc: resolveRpc(given.rpc),
     errors: given.errors ?? paramDefaults.errors,
     publishTimeoutMs: durationMs(given.publishTimeout ?? paramDefaults.publishTimeout, "publishTimeout"),

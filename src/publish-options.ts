@@ -30,6 +30,8 @@ export interface PublishOptions {
   expireAfter?: Duration;
   /** Whether the result is kept for a waiter. @default the task's */
   rpc?: boolean;
+  /** What makes this message equal to others, for a task with `filter`. 1 to 1,000 characters. @default the task's */
+  filterKey?: string;
   /** Texts that travel with the message, read as `fct.headers`. */
   headers?: Readonly<Record<string, string>>;
 }
@@ -53,6 +55,7 @@ const checks: Readonly<Record<keyof PublishOptions, Check>> = {
   timeout: duration,
   expireAfter: duration,
   rpc: boolean,
+  filterKey: text(1000),
   headers(value, name) {
     if (!isRecord(value)) return refuseOption(name, value, "an object of texts");
     for (const [key, header] of Object.entries(value)) if (typeof header !== "string") refuseOption(`${name}.${key}`, header, "a text");
@@ -87,7 +90,7 @@ function checkOptions(options: unknown): void {
 }
 
 function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLimits | undefined {
-  const { misfireGrace, maxRetries, timeout, expireAfter, rpc, headers } = options;
+  const { misfireGrace, maxRetries, timeout, expireAfter, rpc, filterKey, headers } = options;
   const limits: MessageLimits = {
     ...(maxRetries !== undefined ? { maxRetries } : {}),
     ...(timeout !== undefined ? { timeoutMs: durationMs(timeout, "timeout") } : {}),
@@ -95,6 +98,7 @@ function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLi
     ...(rpc !== undefined ? { rpc } : {}),
     ...(etaMs !== undefined ? { etaMs } : {}), // expiry counts from then
     ...(misfireGrace !== undefined ? { misfireGraceMs: durationMs(misfireGrace, "misfireGrace") } : {}),
+    ...(filterKey !== undefined ? { filterKey } : {}),
     ...(headers !== undefined ? { headers } : {}),
   };
   for (const _ in limits) return limits;

@@ -12,6 +12,7 @@ import { deadline } from "./observed.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import type { Outcome } from "./outcome.ts";
 import { type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
+import { publishUnseen } from "./publish-filter.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
@@ -116,6 +117,12 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
 }
 
 async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
+  const { options, store } = runtime;
+  if (options.filter?.when !== "published" || !store) return publishUnended(runtime, messages);
+  return publishUnseen(runtime, store, options.filter, messages, (fresh) => publishUnended(runtime, fresh));
+}
+
+async function publishUnended(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
   const { queue, options } = runtime;
   const ended = options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(runtime, messages) : undefined;
   if (!ended) return queue.publish(messages);

@@ -3,9 +3,10 @@ import { AsyncResource } from "node:async_hooks";
 import { clock, sleep } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import { expiredReason } from "./controls/expiry.ts";
+import type { Claim, Filter } from "./controls/filter.ts";
 import { withTimeout } from "./controls/timeout.ts";
 import type { AnyFunction } from "./definition.ts";
-import { type Attempt, buried, decide, finish, succeed } from "./ending.ts";
+import { type Attempt, buried, decide, filtered, finish, succeed } from "./ending.ts";
 import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { shared } from "./global.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
@@ -56,22 +57,37 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Pr
   const current = new TaskRun(runtime, delivery, call, slot, place);
   const crashes = delivery.crashes ?? 0;
   if (crashes < 2 && startsPlainly(call.limits, options)) return execute(runtime, attempt, current);
-  return carefully(runtime, attempt, current);
+  return carefully(runtime, attempt, current, place);
 }
 
 function startsPlainly({ etaMs, expireAfterMs }: MessageLimits, options: Options): boolean {
-  return etaMs === undefined && !expireAfterMs && !options.expireAfterMs;
+  return etaMs === undefined && !expireAfterMs && !options.expireAfterMs && options.filter === undefined;
 }
 
 /** With the checks that few messages need. */
-async function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
+async function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun, { filter }: Place): Promise<Ended> {
   const early = await beforeStart(runtime, attempt);
   if (early) return { settlement: early };
   try {
-    return await execute(runtime, attempt, current);
+    return await (filter ? filteredRun(filter, runtime, attempt, current) : execute(runtime, attempt, current));
   } finally {
     await forgetCrashes(runtime, attempt.delivery);
   }
+}
+
+async function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
+  const { delivery, limits } = attempt;
+  let claim: Claim;
+  try {
+    claim = await filter.claim(delivery, current.args, limits.filterKey);
+  } catch (error) {
+    return bad(runtime, attempt, toError(error)); // the task's own key function threw
+  }
+  if (claim.may === "wait") return { settlement: claim.settlement };
+  if (claim.may === "end") return { settlement: await filtered(runtime, attempt, claim.owner) };
+  const ended = await execute(runtime, attempt, current);
+  await filter.settle(claim.key, delivery.id, ended.settlement);
+  return ended;
 }
 
 function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {

@@ -2,6 +2,7 @@
 import type { Cancels } from "./cancels.ts";
 import type { Run } from "./context.ts";
 import type { Delivery } from "./contract/broker.ts";
+import type { Filter } from "./controls/filter.ts";
 import type { Duration } from "./duration.ts";
 import { isFunboostError } from "./errors.ts";
 import { holdMs } from "./live.ts";
@@ -16,6 +17,7 @@ export interface Place {
   /** Runs that have asked for their signal. */
   readonly signalled: Set<TaskRun>;
   cancelled: Cancels["has"];
+  filter: Filter | undefined;
   slowDown: (ms: number) => Promise<void>;
 }
 

@@ -4,7 +4,7 @@ import { checkDefaults, checkParams, type PublishOptions, resolveOptions, resolv
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, rpc, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
+  "queue, broker, brokerOptions, concurrency, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
 describe("checkParams", () => {
   test("takes each option at its limits", () => {
@@ -126,6 +126,7 @@ describe("resolveOptions", () => {
       deadLetter: undefined,
       timeoutMs: undefined,
       expireAfterMs: undefined,
+      filter: undefined,
       rpc: undefined,
       errors: [],
       publishTimeoutMs: 10_000,
@@ -146,6 +147,7 @@ describe("resolveOptions", () => {
     expect(resolveOptions({ queue: "q", timeout: 0, expireAfter: 0, rpc: false, deadLetter: false }, defaults)).toMatchObject({
       timeoutMs: undefined,
       expireAfterMs: undefined,
+      filter: undefined,
       rpc: undefined,
       deadLetter: undefined,
     });
