@@ -16,7 +16,7 @@ describe("boost() refuses", () => {
     ["params that are no object", [null, () => 1], /params are null.*\{ queue: "emails" \}/],
     ["a missing queue", [{}, () => 1], /"queue" is missing.*boost\(\{ queue/],
     ["an unknown option, with the nearest name", [{ queue: "q", maxRetry: 3 }, () => 1], /"maxRetry".*maxRetries/],
-    ["an option of a later version", [{ queue: "q", filter: true }, () => 1], /"filter"/],
+    ["an option of a later version", [{ queue: "q", runWindow: "* 9 * * *" }, () => 1], /"runWindow"/],
     ["a value out of range", [{ queue: "q", concurrency: 0 }, () => 1], /concurrency.*0.*1/],
     ["a duration it cannot read", [{ queue: "q", timeout: "5 minutes" }, () => 1], /timeout.*"5 minutes".*"5m"/],
     ["something that is no function", [{ queue: "q" }, 5], /function.*5/],

@@ -40,7 +40,7 @@ describe("Python's golden samples", () => {
   test("publish with TaskOptions", () => {
     const call = decodeBody(golden.publish, add, undefined);
     expect(call.args).toEqual([5, 6]);
-    expect(call.limits).toEqual({ maxRetries: 7, etaMs: 1795241245654 });
+    expect(call.limits).toEqual({ maxRetries: 7, filterKey: "x", etaMs: 1795241245654 });
     expect(call.extra.user_extra_info).toEqual({ u: 1 });
     expect(readExtra(golden.publish)).toEqual({ id: "t2", publishedAt: 1795241242654, priority: 4 });
   });

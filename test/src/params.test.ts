@@ -57,7 +57,7 @@ describe("checkParams", () => {
     [{ queue: "q", Concurrency: 3 }, 'Did you mean "concurrency"?'],
     [{ queue: "q", concurrent_num: 3 }, 'unknown option "concurrent_num". Did you mean "concurrency"?'],
     [{ queue: "q", function_timeout: 3 }, 'Did you mean "timeout"?'],
-    [{ queue: "q", filter: true }, `unknown option "filter". Allowed: ${names}.`],
+    [{ queue: "q", runWindow: true }, `unknown option "runWindow". Allowed: ${names}.`],
     [{ queue: "q", toString: 1 }, 'unknown option "toString"'],
     [
       { queue: "q", broker: "" },
@@ -147,8 +147,6 @@ describe("resolveOptions", () => {
     expect(resolveOptions({ queue: "q", timeout: 0, expireAfter: 0, rpc: false, deadLetter: false }, defaults)).toMatchObject({
       timeoutMs: undefined,
       expireAfterMs: undefined,
-      filter: undefined,
-      rpc: undefined,
       deadLetter: undefined,
     });
   });
@@ -211,7 +209,7 @@ describe("resolvePublish", () => {
     [null, '[funboost] the publish options are null. Allowed: an object such as { delay: "5m" }.'],
     [
       { task_id: "a" },
-      'unknown option "task_id". Did you mean "taskId"? Allowed: taskId, delay, eta, misfireGrace, priority, maxRetries, timeout, expireAfter, rpc, headers.',
+      'unknown option "task_id". Did you mean "taskId"? Allowed: taskId, delay, eta, misfireGrace, priority, maxRetries, timeout, expireAfter, rpc, filterKey, headers.',
     ],
     [{ countdown: 5 }, 'unknown option "countdown". Did you mean "delay"?'],
     [{ taskId: "" }, '"taskId" is "". Allowed: a text of 1 to 200 characters.'],
