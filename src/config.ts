@@ -6,7 +6,8 @@ import { describe, FunboostError, maskSecrets } from "./errors.ts";
 import { shared } from "./global.ts";
 import type { LogLevel, LogOptions } from "./log.ts";
 import { setTimezone } from "./message.ts";
-import { checkDefaults, resolveLog, type TaskParams } from "./params.ts";
+import { checkDefaults } from "./param-checks.ts";
+import { resolveLog, type TaskParams } from "./params.ts";
 
 /** What is in force. */
 export interface Configuration {

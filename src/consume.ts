@@ -6,7 +6,7 @@ import { type Definition, sameBroker } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { FunboostError, isFunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
-import { checkConcurrency } from "./params.ts";
+import { checkConcurrency } from "./param-checks.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 import { installSignalHandlers } from "./shutdown.ts";
 import { createTrouble } from "./trouble.ts";

@@ -7,7 +7,7 @@ import { startDuties } from "./duties.ts";
 import { FunboostError, toError } from "./errors.ts";
 import { holdAll, watchLive } from "./live.ts";
 import { createPace } from "./pace.ts";
-import { checkConcurrency } from "./params.ts";
+import { checkConcurrency } from "./param-checks.ts";
 import { limitsOf } from "./qps.ts";
 import { createRunner } from "./run.ts";
 import type { Runtime } from "./runtime.ts";

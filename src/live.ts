@@ -5,7 +5,7 @@ import type { Store } from "./contract/store.ts";
 import { durationMs } from "./duration.ts";
 import { FunboostError } from "./errors.ts";
 import { needsStore } from "./features.ts";
-import { checkConcurrency } from "./params.ts";
+import { checkConcurrency } from "./param-checks.ts";
 import { checkQps, type Qps } from "./qps.ts";
 import type { Runtime } from "./runtime.ts";
 

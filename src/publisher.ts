@@ -2,7 +2,8 @@
 import { type ParametersOf, type Publishing, publishingMembers, type ResultOf } from "./boost.ts";
 import { define } from "./definition.ts";
 import { FunboostError } from "./errors.ts";
-import { checkParams, type TaskParams } from "./params.ts";
+import { checkParams } from "./param-checks.ts";
+import type { TaskParams } from "./params.ts";
 
 /** The task options that mean something where nothing runs. */
 export type PublisherParams = Pick<TaskParams, "queue" | "broker" | "brokerOptions" | "params" | "rpc" | "errors" | "publishTimeout" | "log">;

@@ -1,6 +1,7 @@
 /** Options: defaults, what comes of them, and what each refusal says. */
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { checkDefaults, checkParams, type PublishOptions, resolveOptions, resolvePublish, type TaskParams } from "../../src/params.ts";
+import { checkDefaults, checkParams } from "../../src/param-checks.ts";
+import { type PublishOptions, resolveOptions, resolvePublish, type TaskParams } from "../../src/params.ts";
 
 class Declined extends Error {}
 const names =

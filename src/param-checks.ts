@@ -1,0 +1,89 @@
+/** What each option of a task may be. */
+import { type Backoff, parseBackoff } from "./backoff.ts";
+import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, record, refuseOption, text, whole } from "./checks.ts";
+import { describe, FunboostError } from "./errors.ts";
+import { checkFilter } from "./filter-options.ts";
+import type { TaskParams } from "./params.ts";
+import { checkQps } from "./qps.ts";
+
+/** Of the option, of consume() and of a live change. */
+export const checkConcurrency: Check = whole(1, 100_000);
+
+const most = 1_000_000;
+
+const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero };
+
+const checks: Readonly<Record<keyof TaskParams, Check>> = {
+  queue: text(255),
+  broker(value, name) {
+    const isBroker = isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
+    if (!isBroker && (typeof value !== "string" || value === ""))
+      refuseOption(name, value, 'a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url })');
+  },
+  brokerOptions: record,
+  concurrency: checkConcurrency,
+  prefetch: whole(0, 100_000),
+  qps: checkQps,
+  qpsScope(value, name) {
+    if (value !== "process" && value !== "global") refuseOption(name, value, '"process" or "global"');
+  },
+  maxRetries: whole(0, most),
+  maxRequeues: whole(0, most),
+  backoff: (value) => parseBackoff(value as Backoff),
+  deadLetter(value, name) {
+    if (typeof value !== "boolean" && (typeof value !== "string" || value.trim() === ""))
+      refuseOption(name, value, "true (<queue>_dlx), a queue's name, or false");
+  },
+  timeout: duration,
+  expireAfter: duration,
+  filter: checkFilter,
+  rpc(value, name) {
+    if (isRecord(value)) checkMembers(value, rpcChecks, name);
+    else if (typeof value !== "boolean") refuseOption(name, value, 'true, false, or { ttl: "30m", timeout: "30m" }');
+  },
+  errors(value, name) {
+    const isClass = (each: unknown) => typeof each === "function" && each.prototype instanceof Error;
+    const wrong = Array.isArray(value) ? value.find((each) => !isClass(each)) : value;
+    if (!Array.isArray(value) || !value.every(isClass)) refuseOption(name, wrong, "a list of classes that extend Error");
+  },
+  params(value, name) {
+    const isNames = Array.isArray(value) && value.every((each) => typeof each === "string");
+    if (!isNames && value !== "object") refuseOption(name, value, 'a list of names such as ["file", "height"], or "object"');
+  },
+  convert(value, name) {
+    if (typeof value !== "function") refuseOption(name, value, "a function from a raw body to the list of arguments");
+  },
+  log,
+  publishTimeout: durationAboveZero,
+  maxSuspended: whole(1, most),
+  maxCrashes: whole(1, 1000),
+};
+
+const { queue: _queue, ...defaultChecks } = checks;
+
+/** Throws BAD_OPTION for all that is wrong in itself; what depends on configuration and engine is resolved later. */
+export function checkParams(params: unknown): asserts params is TaskParams {
+  if (!isRecord(params)) throw new FunboostError("BAD_OPTION", `the params are ${describe(params)}. Allowed: an object such as { queue: "emails" }.`);
+  const { queue } = params;
+  if (queue === undefined) throw new FunboostError("BAD_OPTION", '"queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).');
+  checks.queue(queue, "queue");
+  within(queue as string, () => checkMembers(params, checks));
+  if (params.deadLetter === queue) within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
+}
+
+/** The same for options of all tasks. */
+export function checkDefaults(defaults: unknown): asserts defaults is Partial<TaskParams> {
+  if (!isRecord(defaults)) throw new FunboostError("BAD_OPTION", `"defaults" is ${describe(defaults)}. Allowed: an object such as { maxRetries: 5 }.`);
+  if ("queue" in defaults) throw new FunboostError("BAD_OPTION", '"queue" cannot be a default: each task has its own. Give it to boost().');
+  checkMembers(defaults, defaultChecks);
+}
+
+/** The queue's name before the text of a refusal. */
+function within(queue: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof FunboostError)) throw error;
+    throw new FunboostError(error.code, error.message.replace("[funboost] ", ""), { where: queue });
+  }
+}
