@@ -3,6 +3,7 @@ import { type Backoff, parseBackoff } from "./backoff.ts";
 import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, record, refuseOption, text, whole } from "./checks.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { checkFilter } from "./filter-options.ts";
+import { checkMiddleware, checkSchema } from "./middleware.ts";
 import type { TaskParams } from "./params.ts";
 import { checkQps } from "./qps.ts";
 
@@ -41,6 +42,10 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
     if (isRecord(value)) checkMembers(value, rpcChecks, name);
     else if (typeof value !== "boolean") refuseOption(name, value, 'true, false, or { ttl: "30m", timeout: "30m" }');
   },
+  input: checkSchema,
+  output: checkSchema,
+  use: checkMiddleware,
+  usePublish: checkMiddleware,
   errors(value, name) {
     const isClass = (each: unknown) => typeof each === "function" && each.prototype instanceof Error;
     const wrong = Array.isArray(value) ? value.find((each) => !isClass(each)) : value;

@@ -6,6 +6,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import type { ErrorClass } from "./errors.ts";
 import { type FilterOptions, type FilterParams, resolveFilter } from "./filter-options.ts";
 import type { LogLevel, LogOptions } from "./log.ts";
+import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
 import { limitsOf, type Qps } from "./qps.ts";
 
 export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./publish-options.ts";
@@ -48,6 +49,14 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   filter?: boolean | FilterParams<Args>;
   /** Keep results, so that `waitResult()` works: `ttl` is how long, `timeout` how long a wait lasts. @default false; true is { ttl: "30m", timeout: "30m" } */
   rpc?: boolean | { readonly ttl?: Duration; readonly timeout?: Duration };
+  /** Checks the arguments at publish and at run: one argument as it is, several as a list. Any Standard Schema. @default none */
+  input?: Schema;
+  /** Checks the result of a run; what does not fit fails for good. @default none */
+  output?: Schema;
+  /** Around each run, outermost first. @default [] */
+  use?: readonly Middleware[];
+  /** Around each publish, outermost first. @default [] */
+  usePublish?: readonly PublishMiddleware[];
   /** Classes that errors of this task may come back as at `waitResult()`. @default [] */
   errors?: readonly ErrorClass[];
   /** Names of the arguments, which then bind by name ("height?": may be missing; "...sizes": the rest); "object": the body is the one argument. @default read from the source, as labels */
@@ -86,6 +95,10 @@ export interface Options {
   readonly expireAfterMs: number | undefined;
   readonly rpc: { readonly ttlMs: number; readonly timeoutMs: number } | undefined;
   readonly filter: FilterOptions | undefined;
+  readonly input: Schema | undefined;
+  readonly output: Schema | undefined;
+  readonly use: readonly Middleware[];
+  readonly usePublish: readonly PublishMiddleware[];
   readonly errors: readonly ErrorClass[];
   readonly publishTimeoutMs: number;
   readonly maxSuspended: number;
@@ -129,6 +142,10 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     expireAfterMs: limitMs(given.expireAfter, "expireAfter"),
     filter: resolveFilter(given.filter),
     rpc: resolveRpc(given.rpc),
+    input: given.input,
+    output: given.output,
+    use: given.use ?? [],
+    usePublish: given.usePublish ?? [],
     errors: given.errors ?? paramDefaults.errors,
     publishTimeoutMs: durationMs(given.publishTimeout ?? paramDefaults.publishTimeout, "publishTimeout"),
     maxSuspended: given.maxSuspended ?? paramDefaults.maxSuspended,

@@ -8,6 +8,7 @@ import { needsStore } from "./features.ts";
 import { shared } from "./global.ts";
 import { TaskHandle } from "./handle.ts";
 import { encodeBody } from "./message.ts";
+import { checkInput, composePublish } from "./middleware.ts";
 import { deadline } from "./observed.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import type { Outcome } from "./outcome.ts";
@@ -20,6 +21,26 @@ export interface PublishItem<Args extends readonly unknown[] = readonly unknown[
 }
 
 export async function publishOne<R>(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Promise<TaskHandle<R>> {
+  if (hasMiddleware(definition)) return publishThrough(definition, args, options);
+  return publishPlain(definition, args, options);
+}
+
+function hasMiddleware({ params }: Definition): boolean {
+  const defaults = shared().config.defaults ?? {};
+  return (params.usePublish ?? params.input ?? defaults.usePublish ?? defaults.input) !== undefined;
+}
+
+/** Through the task's own middleware and the schema of its arguments. */
+async function publishThrough<R>(definition: Definition, args: readonly unknown[], options: PublishOptions = {}): Promise<TaskHandle<R>> {
+  const { usePublish, input } = resolveOptions(definition.params, shared().config.defaults ?? {});
+  const publish = composePublish(usePublish, async (outgoing) => {
+    if (input) await checkInput(input, outgoing.args, definition.params.queue);
+    return publishPlain(definition, outgoing.args, Object.keys(outgoing.options).length > 0 ? outgoing.options : undefined);
+  });
+  return (await publish({ args, options })) as TaskHandle<R>;
+}
+
+async function publishPlain<R>(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Promise<TaskHandle<R>> {
   const message = toMessage(definition, args, options);
   const runtime = definition.runtime ?? (await connected(definition));
   checkMessage(runtime, message, options);
@@ -36,6 +57,11 @@ function outboxOf(runtime: Runtime): Outbox {
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
   if (!Array.isArray(items)) throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
   const messages = items.map((item, i) => listed(definition, item, i));
+  const { input, usePublish } = resolveOptions(definition.params, shared().config.defaults ?? {});
+  if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, definition.params.queue))); // all of them, before any is sent
+  if (usePublish.length > 0) {
+    return Promise.all(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
+  }
   const runtime = definition.runtime ?? (await connected(definition));
   messages.forEach((message, i) => {
     checkMessage(runtime, message, items[i]);

@@ -91,7 +91,7 @@ async function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, c
 }
 
 function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
-  const fn = runtime.definition.fn as AnyFunction;
+  const fn = runtime.call as AnyFunction;
   let value: unknown;
   try {
     value = neutral.runInAsyncScope(invoke, undefined, fn, current);

@@ -2,11 +2,12 @@
 import { leaseMs } from "./config.ts";
 import type { Broker, BrokerQueue, Features } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
-import { brokerName, brokerOf, type Definition } from "./definition.ts";
+import { type AnyFunction, brokerName, brokerOf, type Definition } from "./definition.ts";
 import { FunboostError } from "./errors.ts";
 import { checkFeatures, openQueue } from "./features.ts";
 import { type Opened, shared } from "./global.ts";
 import { createLogger, type Logger } from "./log.ts";
+import { composeRun } from "./middleware.ts";
 import { deadline, observedQueue, observedStore } from "./observed.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Options, resolveOptions } from "./params.ts";
@@ -16,6 +17,8 @@ export interface Runtime {
   readonly options: Options;
   readonly brokerName: string;
   readonly queue: BrokerQueue;
+  /** What a run calls; absent where nothing runs. */
+  readonly call: AnyFunction | undefined;
   /** What the engine does by itself. */
   readonly native: Features;
   readonly store: Store | undefined;
@@ -86,6 +89,7 @@ async function open(definition: Definition): Promise<Runtime> {
     brokerName: broker.name,
     queue,
     native: opened.native,
+    call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
     store,
     scope: queue.scope ?? options.queue,
     leaseMs: leaseMs(),

@@ -5,7 +5,7 @@ import { type PublishOptions, resolveOptions, resolvePublish, type TaskParams } 
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
+  "queue, broker, brokerOptions, concurrency, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, input, output, use, usePublish, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
 describe("checkParams", () => {
   test("takes each option at its limits", () => {
@@ -129,6 +129,10 @@ describe("resolveOptions", () => {
       expireAfterMs: undefined,
       filter: undefined,
       rpc: undefined,
+      input: undefined,
+      output: undefined,
+      use: [],
+      usePublish: [],
       errors: [],
       publishTimeoutMs: 10_000,
       maxSuspended: 1000,
