@@ -2,14 +2,15 @@
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume.ts";
 import type { Counts } from "./contract/broker.ts";
 import { type DeadLetters, deadLettersOf } from "./dead-letter.ts";
-import { type AnyFunction, type Definition, define, register } from "./definition.ts";
+import { type AnyFunction, type Definition, define, findDefinition, register } from "./definition.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { type Support, supportOf } from "./features.ts";
+import { shared } from "./global.ts";
 import { type Handle, TaskHandle } from "./handle.ts";
 import { type WaitIdleOptions, waitIdle } from "./idle.ts";
 import { setLiveConcurrency, setLiveQps } from "./live.ts";
 import { checkParams } from "./param-checks.ts";
-import type { PublishOptions, TaskParams } from "./params.ts";
+import { type PublishOptions, paramDefaults, type TaskParams } from "./params.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
 import type { Qps } from "./qps.ts";
 import { callQueue } from "./queue-calls.ts";
@@ -92,6 +93,18 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
   definition.task = task;
   register(definition);
   return task;
+}
+
+/**
+ * The task on this queue and broker if there is one, else a new one: one function on queue names made at run time.
+ *
+ * @example
+ * const task = getOrCreate({ queue: `mail-${tenant}`, broker: "bullmq" }, sendMail);
+ */
+export function getOrCreate<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F> {
+  checkParams(params);
+  const broker = params.broker ?? shared().config.defaults?.broker ?? paramDefaults.broker;
+  return (findDefinition(params.queue, broker)?.task as Task<F> | undefined) ?? boost(params, fn);
 }
 
 export function publishingMembers(definition: Definition): Publishing<readonly unknown[], unknown> {

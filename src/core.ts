@@ -2,7 +2,8 @@
 import { allDefinitions, findDefinition } from "./definition.ts";
 import { checkDefinitions } from "./runtime.ts";
 
-export { boost, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export { boost, getOrCreate, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export { registerBroker, wrapBroker } from "./brokers.ts";
 export { type ConfigureOptions as Configuration, configure } from "./config.ts";
 export type { ConsumeOptions, ConsumerStatus, TaskConsumer } from "./consume.ts";
 export { type AllConsuming, consumeAll, queues } from "./consume-all.ts";
@@ -23,11 +24,14 @@ export {
 export type { Support } from "./features.ts";
 export { asCompleted, type Completed, type Handle, type WaitOptions, waitAll } from "./handle.ts";
 export type { WaitIdleOptions } from "./idle.ts";
+export { type LockOptions, withLock } from "./lock.ts";
 export type { Logger, LogLevel, LogOptions } from "./log.ts";
+export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./middleware.ts";
 export type { TaskRecord } from "./outcome.ts";
 export type { PublishOptions, TaskParams } from "./params.ts";
 export type { PublishItem } from "./publish.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
+export type { Qps, QpsLimit } from "./qps.ts";
 export { shutdown } from "./shutdown.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
 

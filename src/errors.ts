@@ -29,6 +29,7 @@ export type ErrorCode =
   | "REQUEUE"
   | "DEAD_LETTER"
   | "FATAL"
+  | "LOCKED" // held by another, or lost
   | "STORE";
 
 /**

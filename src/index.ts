@@ -4,4 +4,4 @@ import { shared } from "./global.ts";
 
 export * from "./core.ts";
 
-shared().catalog = catalog;
+shared().catalog = { ...catalog, ...shared().catalog };
