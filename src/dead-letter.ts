@@ -5,6 +5,7 @@ import { FunboostError, serializeError } from "./errors.ts";
 import { asBody, parseJson } from "./json.ts";
 import { deadLetterBody, readExtra, stampExtra } from "./message.ts";
 import { deadline } from "./observed.ts";
+import { type RedriveOptions, redrive } from "./redrive.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 /** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
@@ -32,6 +33,8 @@ export interface DeadLetters {
   count(): Promise<number>;
   /** The first `limit` (default 100), without taking them; `body.extra.reason` says why each is there. */
   list(limit?: number): Promise<readonly Peeked[]>;
+  /** Back to the task's queue, under their old ids, with a fresh count of attempts. Answers how many. */
+  redrive(options?: RedriveOptions): Promise<number>;
 }
 
 export function deadLettersOf(definition: Definition): DeadLetters {
@@ -45,6 +48,10 @@ export function deadLettersOf(definition: Definition): DeadLetters {
     count: async () => {
       const { ready, delayed } = await (await open("count"))();
       return ready + delayed;
+    },
+    redrive: async (options) => {
+      const runtime = definition.runtime ?? (await resolve(definition));
+      return redrive(runtime, await runtime.deadLetters(), options);
     },
     list: async (limit = 100) => (await (await open("peek"))(limit)).map(({ id, body }) => ({ id, body: typeof body === "string" ? parseJson(body) : body })),
   };

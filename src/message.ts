@@ -176,3 +176,15 @@ export function deadLetterBody(raw: unknown, facts: { reason: string; attempts?:
     if (facts.error) extra.error = facts.error;
   });
 }
+
+/** A dead letter as it was before: its id, its body without what `deadLetterBody` wrote. */
+export function redrivenMessage(id: string, raw: unknown): { id: string; body: unknown } {
+  const facts = readExtra(raw);
+  const body = parseBody(raw);
+  if (!isObject(body)) return { id, body: raw };
+  const { reason: _reason, attempts: _attempts, dead_from: _from, error: _error, ...extra } = extraOf(body) ?? {};
+  const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...rest } = extra;
+  if (isRaw === true) return { id: facts?.id ?? id, body: body.raw };
+  const kept = Object.keys(rest).length > 0 ? { extra: rest } : {};
+  return { id: facts?.id ?? id, body: { ...withoutExtra(body), ...kept } };
+}

@@ -72,4 +72,25 @@ export const deadLetters = cases({
     assert.deepEqual([runs, error.status, error.attempts], [1, "failed", 1]);
     assert.match((error.cause as Error).message, /no such customer/);
   },
+
+  async "redrive brings dead letters back, under their ids, as they were"({ task, consume, until, patienceMs }) {
+    const seen = track<string>();
+    let broken = true;
+    const job = task({ rpc: true, maxRetries: 0, deadLetter: true }, (name: string, more: { x: number }) => {
+      if (broken) throw new Error("down");
+      return seen.run(name, () => more.x);
+    });
+    await consume(job);
+    const handles = await Promise.all(["a", "b", "c"].map((name, x) => job.publish([name, { x }], { taskId: `redrive-${name}` })));
+    for (const handle of handles) await rejection(handle.waitResult({ timeout: patienceMs }));
+    await until("three dead letters", async () => (await job.deadLetters.count()) === 3);
+    broken = false;
+    assert.equal(await job.deadLetters.redrive({ limit: 1 }), 1);
+    await until("two are left", async () => (await job.deadLetters.count()) === 2);
+    assert.equal(await job.deadLetters.redrive({ ratePerSecond: 20 }), 2);
+    await until("all have run", () => seen.ended.length === 3);
+    await until("none is left", async () => (await job.deadLetters.count()) === 0);
+    assert.deepEqual([...seen.started].sort(), ["a", "b", "c"]);
+    assert.equal(await job.deadLetters.redrive(), 0);
+  },
 });

@@ -1,0 +1,98 @@
+/** deadLetters.redrive(): back from the dead-letter queue to the task's own. */
+import { checkMembers, numberIn, whole } from "./checks.ts";
+import { clock, sleep } from "./clock.ts";
+import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "./contract/broker.ts";
+import { createRate } from "./controls/rate.ts";
+import { isFunboostError, toError } from "./errors.ts";
+import { redrivenMessage } from "./message.ts";
+import type { Runtime } from "./runtime.ts";
+
+export interface RedriveOptions {
+  /** At most so many. @default all that are there */
+  readonly limit?: number;
+  /** Evenly spaced. @default as fast as it goes */
+  readonly ratePerSecond?: number;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
+}
+
+const checks = { limit: whole(1, 1_000_000_000), ratePerSecond: numberIn(0.01, 100_000), signal() {} };
+/** Nothing came for so long: the queue is empty. */
+const quietMs = 1_000;
+const mostHeld = 50;
+
+/** Each is published under its old id, and only then taken off the dead letters: a crash between the two may leave it in both. Answers how many. */
+export async function redrive(runtime: Runtime, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
+  checkMembers({ ...options }, checks);
+  const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
+  const rate = ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
+  const state: State = { runtime, limit, taken: 0, moved: 0, lastAt: clock.monotonic(), failure: undefined };
+  const stopped = () => state.failure !== undefined || signal?.aborted === true;
+  const handler = async (delivery: Delivery): Promise<Settlement> => {
+    state.lastAt = clock.monotonic();
+    if (state.taken >= limit || stopped()) return { outcome: "returned" };
+    state.taken++;
+    for (let waitMs = rate?.take(1) ?? 0; waitMs > 0; waitMs = rate?.take(1) ?? 0) await sleep(waitMs, { signal });
+    return move(state, delivery);
+  };
+  const consumer = await dead.consume(handler, { signal: false, onSettled() {}, onError: () => {} });
+  await untilOver(state, consumer, dead, ratePerSecond, stopped);
+  signal?.throwIfAborted();
+  if (state.failure) throw state.failure;
+  return state.moved;
+}
+
+interface State {
+  readonly runtime: Runtime;
+  readonly limit: number;
+  taken: number;
+  moved: number;
+  lastAt: number;
+  failure: Error | undefined;
+}
+
+async function move(state: State, { id, body }: Delivery): Promise<Settlement> {
+  try {
+    await publishAgain(state.runtime, redrivenMessage(id, body) as Message & { readonly id: string });
+    state.moved++;
+    state.lastAt = clock.monotonic();
+    return { outcome: "done" };
+  } catch (error) {
+    state.failure ??= toError(error);
+    return { outcome: "returned" };
+  }
+}
+
+/** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. */
+async function publishAgain({ queue, store, scope }: Runtime, message: Message & { readonly id: string }): Promise<void> {
+  const { id, ...anew } = message;
+  if (!queue.result) await store?.results.delete(scope, [id]);
+  const published = await queue.publish([message]).catch((error: unknown) => {
+    if (isFunboostError(error) && error.code.startsWith("BAD_")) return [];
+    throw error;
+  });
+  if (!published[0] || published[0].existing) await queue.publish([anew]);
+}
+
+async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ratePerSecond: number | undefined, stopped: () => boolean): Promise<void> {
+  const held = Math.max(1, Math.min(mostHeld, state.limit, ratePerSecond === undefined ? mostHeld : Math.ceil(ratePerSecond / 4)));
+  consumer.setWindow(held);
+  let renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+  try {
+    while (!stopped() && state.taken < state.limit) {
+      await sleep(20);
+      if (clock.monotonic() > renewAt) {
+        await consumer.renew?.(); // at a slow rate one is held for long
+        renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+      }
+      const { held: unsettled } = consumer.status();
+      if (unsettled.length > 0 || clock.monotonic() - state.lastAt < quietMs) continue;
+      const left = await dead.count?.();
+      if (!left || left.ready === 0) return;
+      state.lastAt = clock.monotonic();
+    }
+  } finally {
+    consumer.setWindow(0);
+    await consumer.close();
+  }
+}
