@@ -56,6 +56,7 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
     maxSuspended: options.maxSuspended,
     lookahead: Math.min(options.prefetch ?? concurrency * 2, queue.lookahead),
     rate: undefined,
+    pool: options.pool,
     run: createRunner(runtime, place),
     setWindow: (n) => engine?.setWindow(n),
     onFull: once(() => runtime.log.warn({ queue: options.queue, maxSuspended: options.maxSuspended }, full)),

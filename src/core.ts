@@ -29,6 +29,7 @@ export type { Logger, LogLevel, LogOptions } from "./log.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./middleware.ts";
 export type { TaskRecord } from "./outcome.ts";
 export type { PublishOptions, TaskParams } from "./params.ts";
+export { type ConcurrencyPool, concurrencyPool } from "./pool.ts";
 export type { PublishItem } from "./publish.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Qps, QpsLimit } from "./qps.ts";

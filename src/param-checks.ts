@@ -5,6 +5,7 @@ import { describe, FunboostError } from "./errors.ts";
 import { checkFilter } from "./filter-options.ts";
 import { checkMiddleware, checkSchema } from "./middleware.ts";
 import type { TaskParams } from "./params.ts";
+import { isPool } from "./pool.ts";
 import { checkQps } from "./qps.ts";
 
 /** Of the option, of consume() and of a live change. */
@@ -23,6 +24,9 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   },
   brokerOptions: record,
   concurrency: checkConcurrency,
+  pool(value, name) {
+    if (!isPool(value)) refuseOption(name, value, "a pool made by concurrencyPool(n)");
+  },
   prefetch: whole(0, 100_000),
   qps: checkQps,
   qpsScope(value, name) {

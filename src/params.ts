@@ -7,6 +7,7 @@ import type { ErrorClass } from "./errors.ts";
 import { type FilterOptions, type FilterParams, resolveFilter } from "./filter-options.ts";
 import type { LogLevel, LogOptions } from "./log.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
+import type { ConcurrencyPool, Places } from "./pool.ts";
 import { limitsOf, type Qps } from "./qps.ts";
 
 export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./publish-options.ts";
@@ -27,6 +28,8 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   brokerOptions?: Readonly<Record<string, unknown>>;
   /** Runs at once in this process, 1 to 100,000. @default 50, with `qps` 500 */
   concurrency?: number;
+  /** Places shared with other tasks, of `concurrencyPool(n)`. @default none */
+  pool?: ConcurrencyPool;
   /** Messages held before they run, 0 to 100,000; heavy tasks set 0. @default what the engine finds worth it, at most 2 x `concurrency` */
   prefetch?: number;
   /** Runs started per second, 0.01 to 100,000, evenly spaced, whatever each takes; or caps, or several: `[3, { count: 100, per: "1m" }]`. @default no limit */
@@ -83,6 +86,7 @@ export interface Options {
   readonly broker: string | Broker;
   readonly brokerOptions: Readonly<Record<string, unknown>>;
   readonly concurrency: number;
+  readonly pool: Places | undefined;
   readonly prefetch: number | undefined;
   readonly limits: readonly Limit[] | undefined;
   readonly qpsScope: "process" | "global";
@@ -131,6 +135,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     broker: given.broker ?? paramDefaults.broker,
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
     concurrency: given.concurrency ?? (qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
+    pool: given.pool as Places | undefined,
     prefetch: given.prefetch,
     limits: limitsOf(qps),
     qpsScope: given.qpsScope ?? "process",

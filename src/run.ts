@@ -13,8 +13,7 @@ import { type Call, decodeBody, type MessageLimits } from "./message.ts";
 import type { Options } from "./params.ts";
 import { count, insisting } from "./persist.ts";
 import type { Runtime } from "./runtime.ts";
-import type { Slot } from "./slot.ts";
-import type { Ended } from "./slots.ts";
+import type { Ended, Slot } from "./slot.ts";
 import { type Place, TaskRun } from "./task-run.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;

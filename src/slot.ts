@@ -1,10 +1,21 @@
 /** One run's slot: given back while the run waits for another task, taken again before any new delivery starts. */
+import type { Settlement } from "./contract/broker.ts";
+import type { Places } from "./pool.ts";
 
 export interface SlotCounts {
   running: number;
   suspended: number;
+  /** Places shared with other tasks. */
+  readonly pool: Places | undefined;
   /** Suspended runs whose wait has ended: each takes the next free slot. */
   readonly resuming: (() => void)[];
+}
+
+/** A run under way, as far as slots are concerned. */
+export interface Ended {
+  readonly settlement: Settlement;
+  /** Resolves when the function has really returned: after a timeout it may still be at work. */
+  readonly returned?: Promise<unknown> | undefined;
 }
 
 /** What a run sees of its slot. */
@@ -25,6 +36,7 @@ export class TakenSlot implements Slot {
     this.#counts = counts;
     this.#pump = pump;
     counts.running++;
+    counts.pool?.take();
   }
 
   suspend(): () => Promise<void> {
@@ -32,6 +44,7 @@ export class TakenSlot implements Slot {
       this.#has = "nothing";
       this.#counts.running--;
       this.#counts.suspended++;
+      this.#counts.pool?.free();
       this.#pump(this.#counts as never);
     }
     return () => (--this.#waits === 0 && this.#has === "nothing" ? new Promise((taken) => this.#resume(taken)) : Promise.resolve());
@@ -43,6 +56,7 @@ export class TakenSlot implements Slot {
         this.#has = "slot";
         this.#counts.running++;
         this.#counts.suspended--;
+        this.#counts.pool?.take();
       }
       taken();
     });
@@ -51,8 +65,12 @@ export class TakenSlot implements Slot {
 
   /** A run may end while it still waits, as in a race against a timer. */
   end(): void {
-    if (this.#has === "nothing") this.#counts.suspended--;
-    else this.#counts.running--;
+    const had = this.#has;
     this.#has = "ended";
+    if (had === "nothing") this.#counts.suspended--;
+    else {
+      this.#counts.running--;
+      this.#counts.pool?.free();
+    }
   }
 }

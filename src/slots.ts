@@ -8,29 +8,21 @@
 import { clock } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Rate } from "./controls/rate.ts";
-import { type Slot, type SlotCounts, TakenSlot } from "./slot.ts";
+import type { Places } from "./pool.ts";
+import { type Ended, type Slot, type SlotCounts, TakenSlot } from "./slot.ts";
 import { updateWindow, type WindowState } from "./window.ts";
-
-/** A run under way, as far as slots are concerned. */
-export interface Ended {
-  readonly settlement: Settlement;
-  /** Resolves when the function has really returned: after a timeout it may still be at work. */
-  readonly returned?: Promise<unknown> | undefined;
-}
 
 export interface SlotsOptions {
   limit: number;
   readonly maxSuspended: number;
   readonly lookahead: number;
   rate: Rate | undefined;
+  readonly pool?: Places | undefined;
   readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
   readonly setWindow: (n: number) => void;
   /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
   readonly onFull?: () => void;
 }
-
-/** "children": only what suspended runs wait for may start, so that a stopping process can finish them. */
-export type Mode = "open" | "children" | "closed";
 
 interface Waiting {
   readonly delivery: Delivery;
@@ -46,7 +38,7 @@ export interface Slots {
   /** Sends the window again, to an adapter that has only now begun to consume. */
   refreshWindow(): void;
   /** Closed: nothing starts, what waits here is returned. */
-  setMode(mode: Mode): void;
+  setMode(mode: WindowState["mode"]): void;
   /** Runs under way, suspended ones included. */
   running(): number;
   suspended(): number;
@@ -59,6 +51,7 @@ const returned: Settlement = { outcome: "returned" };
 const postponedMs = 250;
 
 interface State extends SlotsOptions, WindowState, SlotCounts {
+  readonly pool: Places | undefined;
   readonly ahead: Waiting[];
   readonly waiting: Waiting[];
   readonly idlers: (() => void)[];
@@ -66,11 +59,13 @@ interface State extends SlotsOptions, WindowState, SlotCounts {
   alone: Waiting | undefined;
   aloneStarted: boolean;
   timed: boolean;
+  readonly goOn: () => void;
 }
 
 export function createSlots(options: SlotsOptions): Slots {
   const state: State = {
     ...options,
+    pool: options.pool,
     ahead: [],
     waiting: [],
     resuming: [],
@@ -83,6 +78,7 @@ export function createSlots(options: SlotsOptions): Slots {
     sentWindow: -1,
     sendingWindow: false,
     timed: false,
+    goOn: () => pump(state),
   };
   return {
     handle: (delivery) => handle(state, delivery),
@@ -148,20 +144,28 @@ function onlyChildren({ mode, suspended, maxSuspended }: State): boolean {
 
 function mayStart(state: State, delivery: Delivery): boolean {
   const { mode, running, suspended, limit, resuming, alone } = state;
-  if (mode === "closed" || running >= limit || resuming.length > 0) return false;
+  if (mode === "closed" || running >= limit || resuming.length > 0 || !hasPlace(state)) return false;
   if (delivery === alone?.delivery) return running + suspended === 0;
   if (alone) return isChildOfAlone(state, delivery);
   return delivery.ahead === true || !onlyChildren(state);
 }
 
+/** Waits in the pool's line where there is none. */
+function hasPlace(state: State): boolean {
+  const { pool } = state;
+  if (!pool || pool.used < pool.size) return true;
+  pool.wait(state.goOn);
+  return false;
+}
+
 /** Last first: each goes to the front, so the first ends up foremost. */
 function returnWaiting({ waiting, ahead }: State): void {
-  for (const list of [waiting, ahead]) for (const each of list.splice(0).reverse()) each.settle(returned);
+  for (const each of [...ahead.splice(0), ...waiting.splice(0)].reverse()) each.settle(returned);
 }
 
 function begin(state: State, delivery: Delivery): Promise<Settlement> {
   const slot = new TakenSlot(state, pump);
-  if (state.rate) updateWindow(state);
+  if (state.rate || state.pool) updateWindow(state);
   const ended = state.run(delivery, slot);
   // No await here: with async hooks in use each promise of a run counts.
   if (!(ended instanceof Promise)) return Promise.resolve(settle(state, slot, ended));
@@ -187,13 +191,11 @@ function release(state: State, slot: TakenSlot): void {
   if (idlers.length > 0 && isIdle(state)) for (const wake of idlers.splice(0)) wake();
 }
 
-function isIdle({ running, suspended }: State): boolean {
-  return running + suspended === 0;
-}
+const isIdle = ({ running, suspended }: State): boolean => running + suspended === 0;
 
 /** Starts all that may start now. */
 function pump(state: State): void {
-  while (state.resuming.length > 0 && state.running < state.limit) state.resuming.shift()?.();
+  while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
   if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
   else startWaiting(state);
   updateWindow(state);
@@ -232,7 +234,7 @@ function wakeIn(state: State, ms: number): void {
   });
 }
 
-function setMode(state: State, mode: Mode): void {
+function setMode(state: State, mode: WindowState["mode"]): void {
   state.mode = mode;
   updateWindow(state, true);
   if (mode === "closed") {

@@ -1,7 +1,9 @@
 /** How many deliveries an adapter may hold, told to it at most once a tick. */
 import type { Rate } from "./controls/rate.ts";
+import type { Places } from "./pool.ts";
 
 export interface WindowState {
+  /** "children": only what suspended runs wait for may start, so that a stopping process can finish them. */
   mode: "open" | "children" | "closed";
   limit: number;
   running: number;
@@ -10,6 +12,7 @@ export interface WindowState {
   readonly waiting: readonly unknown[];
   readonly maxSuspended: number;
   readonly lookahead: number;
+  readonly pool: Places | undefined;
   rate: Rate | undefined;
   readonly setWindow: (n: number) => void;
   sentWindow: number;
@@ -17,7 +20,8 @@ export interface WindowState {
 }
 
 /** What the adapter may hold: all that runs or is suspended, and a little that waits here. */
-function wantedWindow({ mode, alone, limit, running, suspended, maxSuspended, waiting, lookahead, rate }: WindowState): number {
+function wantedWindow({ mode, alone, limit: own, running, suspended, maxSuspended, waiting, lookahead, pool, rate }: WindowState): number {
+  const limit = pool ? Math.min(own, running + Math.max(1, pool.size - pool.used)) : own; // one at least, to wait in the pool's line
   if (mode === "closed") return 0;
   if (alone) return suspended + 1 + (suspended > 0 ? limit : 0);
   const blocked = Math.min(waiting.length, limit);

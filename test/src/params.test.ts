@@ -5,7 +5,7 @@ import { type PublishOptions, resolveOptions, resolvePublish, type TaskParams } 
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, input, output, use, usePublish, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
+  "queue, broker, brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, input, output, use, usePublish, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
 describe("checkParams", () => {
   test("takes each option at its limits", () => {
@@ -118,6 +118,7 @@ describe("resolveOptions", () => {
       broker: "sqlite",
       brokerOptions: {},
       concurrency: 50,
+      pool: undefined,
       prefetch: undefined,
       limits: undefined,
       qpsScope: "process",

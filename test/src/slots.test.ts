@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery, Settlement } from "../../src/contract/index.ts";
-import type { Slot } from "../../src/slot.ts";
-import { createSlots, type Ended, type SlotsOptions } from "../../src/slots.ts";
+import { concurrencyPool, type Places } from "../../src/pool.ts";
+import type { Ended, Slot } from "../../src/slot.ts";
+import { createSlots, type SlotsOptions } from "../../src/slots.ts";
 
 interface Started {
   readonly delivery: Delivery;
@@ -201,5 +202,47 @@ describe("slots", () => {
     returned();
     await tick();
     expect(ids).toEqual(["a", "b"]);
+  });
+});
+
+describe("a pool", () => {
+  it("is one limit over several consumers, each in its turn, and suspended runs give their place back", async () => {
+    const pool = concurrencyPool(2) as Places;
+    const one = setUp({ limit: 5, pool });
+    const two = setUp({ limit: 5, pool });
+    for (const id of ["a", "b", "c"]) void one.give(id);
+    void two.give("x");
+    expect([one.ids(), two.ids(), pool.used]).toEqual([["a", "b"], [], 2]);
+    one.find("a").end();
+    await tick();
+    expect([one.ids(), two.ids(), pool.used]).toEqual([["a", "b", "c"], [], 2]);
+    one.find("b").end();
+    await tick();
+    expect([two.ids(), pool.used]).toEqual([["x"], 2]);
+    const resume = two.find("x").slot.suspend();
+    expect(pool.used).toBe(1);
+    void one.give("d");
+    expect(one.ids()).toContain("d");
+    let resumed = false;
+    const back = resume().then(() => (resumed = true));
+    await tick();
+    expect(resumed).toBe(false);
+    one.find("c").end();
+    await back;
+    for (const id of ["d"]) one.find(id).end();
+    two.find("x").end();
+    await tick();
+    expect(pool.used).toBe(0);
+  });
+
+  it("keeps the window small while others use it", async () => {
+    const pool = concurrencyPool(3) as Places;
+    const one = setUp({ limit: 5, pool });
+    const two = setUp({ limit: 5, pool });
+    for (const id of ["a", "b", "c"]) void one.give(id);
+    two.slots.refreshWindow();
+    await tick();
+    expect(two.windows.at(-1)).toBe(1);
+    expect(() => concurrencyPool(0)).toThrow(/from 1 to 100000, got 0/);
   });
 });
