@@ -14,6 +14,7 @@ import { type PublishOptions, paramDefaults, type TaskParams } from "./params.ts
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
 import type { Qps } from "./qps.ts";
 import { callQueue } from "./queue-calls.ts";
+import { queryRecords, type RecordsQuery, type TaskRow } from "./records.ts";
 import { resolve } from "./runtime.ts";
 
 /** What publishes and asks, without the function. */
@@ -57,6 +58,8 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
   /** Resolves when nothing waits, is delayed or runs. */
   waitIdle(options?: WaitIdleOptions): Promise<void>;
   readonly deadLetters: DeadLetters;
+  /** Rows of tasks that ended, newest first. Needs `record` on the task. */
+  records(query?: RecordsQuery): Promise<TaskRow<R>[]>;
 }
 
 export type Task<F> = F & TaskMembers<ParametersOf<F>, ResultOf<F>>;
@@ -140,6 +143,7 @@ function consumingMembers(definition: Definition) {
     setConcurrency: async (n: number | null) => setLiveConcurrency(await resolve(definition), n),
     waitIdle: (options?: WaitIdleOptions) => waitIdle(definition, options),
     deadLetters: deadLettersOf(definition),
+    records: async (query?: RecordsQuery) => queryRecords(await resolve(definition), query),
   };
 }
 

@@ -33,6 +33,7 @@ export { type ConcurrencyPool, concurrencyPool } from "./pool.ts";
 export type { PublishItem } from "./publish.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Qps, QpsLimit } from "./qps.ts";
+export type { OnRecord, RecordParams, RecordsQuery, TaskRow } from "./records.ts";
 export { shutdown } from "./shutdown.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
 

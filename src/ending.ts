@@ -4,12 +4,13 @@ import { backoffMs } from "./backoff.ts";
 import { clock } from "./clock.ts";
 import type { Delivery, Ended, Settlement } from "./contract/broker.ts";
 import { toDeadLetters } from "./dead-letter.ts";
-import { type FinalStatus, FunboostError, isFunboostError, serializeError } from "./errors.ts";
+import { type FinalStatus, FunboostError, isFunboostError, serializeError, toError } from "./errors.ts";
 import { findUncarriable } from "./json.ts";
 import type { Logger } from "./log.ts";
 import type { MessageLimits } from "./message.ts";
-import { type Outcome, toOutcome } from "./outcome.ts";
+import { type Outcome, toOutcome, toRecord } from "./outcome.ts";
 import { count, insisting } from "./persist.ts";
+import { argsText, type OnRecord, type TaskRow } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 import type { RequeueError, RetryError } from "./task-errors.ts";
 
@@ -18,6 +19,7 @@ export interface Attempt {
   readonly delivery: Delivery;
   readonly limits: MessageLimits;
   readonly startedAt: number;
+  readonly args: readonly unknown[];
 }
 
 type Done = Extract<Settlement, { outcome: "done" }>;
@@ -33,12 +35,9 @@ const done: Done = Object.freeze({ outcome: "done" });
 export function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
   const lost = value === undefined || value === null ? undefined : findLost(value);
   const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
-  if (!wantsResult(runtime, attempt.limits)) return settlement;
+  if (!wantsResult(runtime, attempt.limits) && !isRecorded(runtime)) return settlement;
   const record = recordOf(attempt, { status: "done", ...(lost && { lostAt: lost.path, error: { ...serializeError(lost.error) } }) });
-  const native = runtime.queue.result !== undefined;
-  const settled: Done = native ? { ...settlement, record } : settlement;
-  // With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
-  return native && !runtime.options.filter ? settled : keep(runtime, attempt, lost ? record : { ...record, result: value }).then(() => settled);
+  return conclude(runtime, attempt, settlement, lost ? record : { ...record, result: value });
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
@@ -90,26 +89,47 @@ export async function buried(runtime: Runtime, attempt: Attempt, error: Error): 
 }
 
 export async function finish(runtime: Runtime, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
-  if (!wantsResult(runtime, attempt.limits)) return { outcome: "failed", error };
   const record = recordOf(attempt, { status, error: { ...serializeError(error) } });
-  if (runtime.queue.result) return { outcome: "failed", error, record };
-  await keep(runtime, attempt, record);
-  return { outcome: "failed", error };
+  return conclude(runtime, attempt, { outcome: "failed", error }, record);
+}
+
+type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
+
+/** Keeps what is to be known of the end, each where it is asked for: with the engine, as a result, as a row, with the task's own hook. */
+async function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, ended: Ended): Promise<Settlement> {
+  const { options, queue, record: recorder } = runtime;
+  const { id } = attempt.delivery;
+  const { result: _, ...record } = ended;
+  const native = queue.result !== undefined;
+  // With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
+  if (wantsResult(runtime, attempt.limits) && (!native || options.filter)) await keepOutcome(runtime, toOutcome(id, options.queue, ended));
+  await recorder?.(id, argsText(attempt.args), ended);
+  if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, attempt.args);
+  return native ? { ...settlement, record } : settlement;
+}
+
+/** The user's own table: an error of theirs is said and does not touch the task. */
+async function callHook({ options, log }: Runtime, hook: OnRecord, id: string, ended: Ended, args: readonly unknown[]): Promise<void> {
+  try {
+    await hook({ ...toRecord(toOutcome(id, options.queue, ended), options.errors), args: argsText(args) } as TaskRow);
+  } catch (error) {
+    log.error({ queue: options.queue, taskId: id, error: toError(error) }, "onRecord threw; this row is not written");
+  }
+}
+
+function isRecorded({ options }: Runtime): boolean {
+  return options.record !== undefined || options.onRecord !== undefined;
 }
 
 /** Done before, by itself (only its acknowledgement was lost) or by an equal message, whose result it answers. */
 export async function filtered(runtime: Runtime, attempt: Attempt, owner: string): Promise<Settlement> {
-  const { store, scope, queue } = runtime;
+  const { store, scope } = runtime;
   const [text] = (await insisting(runtime, async () => store?.results.get(scope, [owner]))) ?? [];
   const known = text === undefined ? undefined : (JSON.parse(text) as Outcome);
   const result = known && "result" in known ? { result: known.result } : {};
-  if (owner === attempt.delivery.id && !queue.result) return { outcome: "done", ...result };
   const status = owner === attempt.delivery.id ? "done" : "filtered";
   const record = recordOf(attempt, { status, ...(known?.lostAt !== undefined && { lostAt: known.lostAt, error: { ...known.error } }) });
-  if (!wantsResult(runtime, attempt.limits)) return { outcome: "done", ...result };
-  if (queue.result) return { outcome: "done", ...result, record };
-  await keep(runtime, attempt, { ...record, ...result });
-  return { outcome: "done", ...result };
+  return conclude(runtime, attempt, { outcome: "done", ...result }, { ...record, ...result });
 }
 
 /** An engine that keeps results keeps them without being asked, and answers more than it is asked for. */
@@ -122,17 +142,13 @@ function recordOf({ delivery, startedAt }: Attempt, ending: Pick<Ended, "status"
   return { ...ending, attempts, ...(publishedAt === undefined ? {} : { publishedAt }), startedAt, endedAt: clock.now(), host, pid: process.pid };
 }
 
-/** Kept before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
-async function keep(runtime: Runtime, { delivery }: Attempt, record: Ended): Promise<void> {
-  await keepOutcome(runtime, toOutcome(delivery.id, runtime.options.queue, record));
-}
-
 /** A message that was taken out before it started: whoever waits for it, anywhere, is answered. */
 export async function keepCancelled(runtime: Runtime, id: string): Promise<void> {
   if (!runtime.store || runtime.queue.result) return;
   return keepOutcome(runtime, { id, queue: runtime.options.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid: process.pid });
 }
 
+/** Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
 async function keepOutcome(runtime: Runtime, outcome: Outcome): Promise<void> {
   const { options, store, scope } = runtime;
   const entry = { id: outcome.id, outcome: JSON.stringify(outcome), ttlMs: options.rpc?.ttlMs ?? 1_800_000 };

@@ -47,6 +47,7 @@ export function supportOf(native: Features, all: Features): Support {
 export function checkFeatures(name: string, queue: BrokerQueue, store: Store | undefined, options: Options): void {
   if (options.rpc && !store && !queue.result) throw needsStore(name, "rpc");
   if (options.limits && options.qpsScope === "global" && !store) throw needsStore(name, 'qpsScope: "global"');
+  if (options.record && !store) throw needsStore(name, "record");
   if (options.filter && !store) throw needsStore(name, "filter");
   if (!queue.features.retry && options.maxRetries > 0) throw needsStore(name, "maxRetries");
 }

@@ -12,6 +12,7 @@ import { shared } from "./global.ts";
 import { tellCancel } from "./live.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { readProgress } from "./progress.ts";
+import { readRow } from "./records.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
 export interface WaitOptions {
@@ -72,7 +73,7 @@ export class TaskHandle<R> implements Handle<R> {
 
   async record(): Promise<TaskRecord<R> | undefined> {
     const runtime = await this.#resolved();
-    const outcome = await kept(runtime, this.id, true);
+    const outcome = (await kept(runtime, this.id, true)) ?? (await readRow(runtime, this.id));
     return outcome && toRecord(outcome, runtime.options.errors);
   }
 

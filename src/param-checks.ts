@@ -7,6 +7,7 @@ import { checkMiddleware, checkSchema } from "./middleware.ts";
 import type { TaskParams } from "./params.ts";
 import { isPool } from "./pool.ts";
 import { checkQps } from "./qps.ts";
+import { checkRecord } from "./records.ts";
 
 /** Of the option, of consume() and of a live change. */
 export const checkConcurrency: Check = whole(1, 100_000);
@@ -45,6 +46,10 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   rpc(value, name) {
     if (isRecord(value)) checkMembers(value, rpcChecks, name);
     else if (typeof value !== "boolean") refuseOption(name, value, 'true, false, or { ttl: "30m", timeout: "30m" }');
+  },
+  record: checkRecord,
+  onRecord(value, name) {
+    if (typeof value !== "function") refuseOption(name, value, "a function that takes a row");
   },
   input: checkSchema,
   output: checkSchema,

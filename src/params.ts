@@ -9,6 +9,7 @@ import type { LogLevel, LogOptions } from "./log.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
 import type { ConcurrencyPool, Places } from "./pool.ts";
 import { limitsOf, type Qps } from "./qps.ts";
+import { type OnRecord, type RecordOptions, type RecordParams, resolveRecord } from "./records.ts";
 
 export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./publish-options.ts";
 
@@ -52,6 +53,10 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   filter?: boolean | FilterParams<Args>;
   /** Keep results, so that `waitResult()` works: `ttl` is how long, `timeout` how long a wait lasts. @default false; true is { ttl: "30m", timeout: "30m" } */
   rpc?: boolean | { readonly ttl?: Duration; readonly timeout?: Duration };
+  /** Keep a row for each task that ended, for `records()`. @default false; true is { ttl: "7d", results: true, running: false } */
+  record?: boolean | RecordParams;
+  /** Called with each row, to write it to a table of your own. @default none */
+  onRecord?: OnRecord;
   /** Checks the arguments at publish and at run: one argument as it is, several as a list. Any Standard Schema. @default none */
   input?: Schema;
   /** Checks the result of a run; what does not fit fails for good. @default none */
@@ -99,6 +104,8 @@ export interface Options {
   readonly expireAfterMs: number | undefined;
   readonly rpc: { readonly ttlMs: number; readonly timeoutMs: number } | undefined;
   readonly filter: FilterOptions | undefined;
+  readonly record: RecordOptions | undefined;
+  readonly onRecord: OnRecord | undefined;
   readonly input: Schema | undefined;
   readonly output: Schema | undefined;
   readonly use: readonly Middleware[];
@@ -147,6 +154,8 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     expireAfterMs: limitMs(given.expireAfter, "expireAfter"),
     filter: resolveFilter(given.filter),
     rpc: resolveRpc(given.rpc),
+    record: resolveRecord(given.record),
+    onRecord: given.onRecord,
     input: given.input,
     output: given.output,
     use: given.use ?? [],

@@ -12,6 +12,7 @@ import { shared } from "./global.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
 import type { Options } from "./params.ts";
 import { count, insisting } from "./persist.ts";
+import { argsText } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Ended, Slot } from "./slot.ts";
 import { type Place, TaskRun } from "./task-run.ts";
@@ -49,9 +50,9 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Pr
   try {
     call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
   } catch (error) {
-    return bad(runtime, { delivery, limits: noLimits, startedAt }, toError(error));
+    return bad(runtime, { delivery, limits: noLimits, startedAt, args: [] }, toError(error));
   }
-  const attempt: Attempt = { delivery, limits: call.limits, startedAt };
+  const attempt: Attempt = { delivery, limits: call.limits, startedAt, args: call.args };
   if (place.cancelled(delivery.id, delivery.publishedAt)) return cancelled(runtime, attempt);
   const current = new TaskRun(runtime, delivery, call, slot, place);
   const crashes = delivery.crashes ?? 0;
@@ -90,6 +91,7 @@ async function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, c
 }
 
 function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+  if (runtime.options.record?.running) void recordStart(runtime, attempt);
   const fn = runtime.call as AnyFunction;
   let value: unknown;
   try {
@@ -104,6 +106,12 @@ function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<
     (result) => end(runtime, attempt, current, result),
     (error: unknown) => fail(runtime, attempt, current, error, work),
   );
+}
+
+/** Nothing waits for it: the row of the end replaces it. */
+async function recordStart({ record }: Runtime, { delivery, startedAt, args }: Attempt): Promise<void> {
+  const { id, attempt: attempts, publishedAt } = delivery;
+  await record?.(id, argsText(args), { status: "running", attempts, startedAt, endedAt: startedAt, ...(publishedAt === undefined ? {} : { publishedAt }) });
 }
 
 function invoke(fn: AnyFunction, current: TaskRun): unknown {

@@ -11,12 +11,15 @@ import { composeRun } from "./middleware.ts";
 import { deadline, observedQueue, observedStore } from "./observed.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Options, resolveOptions } from "./params.ts";
+import { createRecorder, type Recorder } from "./records.ts";
 
 export interface Runtime {
   readonly definition: Definition;
   readonly options: Options;
   readonly brokerName: string;
   readonly queue: BrokerQueue;
+  /** Keeps rows; absent without `record`. */
+  record: Recorder | undefined;
   /** What a run calls; absent where nothing runs. */
   readonly call: AnyFunction | undefined;
   /** What the engine does by itself. */
@@ -71,19 +74,7 @@ async function open(definition: Definition): Promise<Runtime> {
   const opened = await openNamed(options.queue);
   const queue = observedQueue(opened.queue, broker.name);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
-  let dead: Promise<BrokerQueue> | undefined;
-  const deadLetters = () => {
-    dead ??= openNamed(options.deadLetter ?? `${options.queue}_dlx`).then(
-      (each) => observedQueue(each.queue, broker.name),
-      (error) => {
-        dead = undefined;
-        throw error;
-      },
-    );
-    return dead;
-  };
-  const log = createLogger({ ...config.log, ...options.log });
-  return {
+  const runtime: Runtime = {
     definition,
     options,
     brokerName: broker.name,
@@ -93,9 +84,24 @@ async function open(definition: Definition): Promise<Runtime> {
     store,
     scope: queue.scope ?? options.queue,
     leaseMs: leaseMs(),
-    log,
+    log: createLogger({ ...config.log, ...options.log }),
+    record: undefined,
     outbox: undefined,
-    deadLetters,
+    deadLetters: once(async () => observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name)),
+  };
+  if (options.record && store) runtime.record = createRecorder(runtime, store, options.record);
+  return runtime;
+}
+
+/** The same answer for all; after a failure the next caller tries again. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= work().catch((error) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
   };
 }
 

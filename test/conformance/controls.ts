@@ -198,4 +198,32 @@ export const controls = cases({
     await until("the queue is empty", async () => (await job.count()) === 0);
     assert.equal((await job.push(1)).existing, true);
   },
+
+  async "records tell how each task ended, newest first, by status, time and text"({ task, consume, until, patienceMs }) {
+    const job = task({ record: { running: true }, rpc: true, maxRetries: 1, backoff: 0 }, (name: string) => {
+      if (name === "bad") throw new RangeError("no luck");
+      return { hello: name };
+    });
+    await consume(job);
+    const first = await job.push("anna");
+    await first.waitResult({ timeout: patienceMs });
+    await rejection((await job.push("bad")).waitResult({ timeout: patienceMs }));
+    await (await job.push("berta")).waitResult({ timeout: patienceMs });
+    await until("three rows", async () => (await job.records()).filter(({ status }) => status !== "running").length === 3);
+    const rows = await job.records();
+    assert.deepEqual(
+      rows.map(({ args, status, attempts }) => [args, status, attempts]),
+      [
+        ['["berta"]', "done", 1],
+        ['["bad"]', "failed", 2],
+        ['["anna"]', "done", 1],
+      ],
+    );
+    assert.deepEqual([rows[2]?.id, rows[2]?.result, rows[1]?.error?.message], [first.id, { hello: "anna" }, "no luck"]);
+    assert.ok((rows[0]?.endedAt ?? 0) >= (rows[0]?.startedAt ?? Infinity) && rows[0]?.pid === process.pid);
+    assert.equal((await job.records({ status: "failed" })).length, 1);
+    assert.equal((await job.records({ text: "anna", since: "1h" })).length, 1);
+    assert.equal((await job.records({ since: new Date(Date.now() + 60_000) })).length, 0);
+    assert.equal((await job.records({ limit: 2 })).length, 2);
+  },
 });

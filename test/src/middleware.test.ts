@@ -151,3 +151,23 @@ describe("input and output", () => {
     expect(() => boost({ queue: "q", use: [1] as never }, () => 1)).toThrow(/"use" is 1/);
   });
 });
+
+describe("onRecord", () => {
+  it("gets each row before the task is over, and its errors touch nothing", async () => {
+    const rows: unknown[] = [];
+    const task = boost(
+      {
+        ...on(),
+        onRecord: (row) => {
+          rows.push([row.args, row.status, row.result]);
+          throw new Error("the table is locked");
+        },
+      },
+      (n: number) => n * 2,
+    );
+    await task.consume();
+    expect(await (await task.push(4)).waitResult()).toBe(8);
+    await expect.poll(() => rows).toEqual([["[4]", "done", 8]]);
+    await expect.poll(() => task.count()).toBe(0);
+  });
+});

@@ -5,7 +5,7 @@ import { type PublishOptions, resolveOptions, resolvePublish, type TaskParams } 
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, input, output, use, usePublish, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
+  "queue, broker, brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, record, onRecord, input, output, use, usePublish, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
 describe("checkParams", () => {
   test("takes each option at its limits", () => {
@@ -130,6 +130,8 @@ describe("resolveOptions", () => {
       expireAfterMs: undefined,
       filter: undefined,
       rpc: undefined,
+      record: undefined,
+      onRecord: undefined,
       input: undefined,
       output: undefined,
       use: [],
