@@ -5,6 +5,7 @@ import type { BrokerQueue, Consumer, Delivery } from "./contract/broker.ts";
 import { createFilter, type Filter } from "./controls/filter.ts";
 import { startDuties } from "./duties.ts";
 import { FunboostError, toError } from "./errors.ts";
+import { points, tell } from "./events.ts";
 import { holdAll, watchLive } from "./live.ts";
 import { createPace } from "./pace.ts";
 import { checkConcurrency } from "./param-checks.ts";
@@ -70,7 +71,11 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
   const live = await followLive(runtime, { slots, place, concurrency }, trouble.report);
   engine = await queue.consume(...listeners(runtime, slots, trouble));
   slots.refreshWindow();
-  const endDuties = startDuties(runtime, engine, trouble.report, (paused) => set({ queue: paused }));
+  tell(points.ready, () => whereOf(runtime));
+  const endDuties = startDuties(runtime, engine, trouble.report, (paused) => {
+    if (paused !== flags.queue) tell(paused ? points.paused : points.resumed, () => whereOf(runtime));
+    set({ queue: paused });
+  });
   const stopDuties = async () => void (await Promise.all([endDuties(), live.stop(), place.filter?.stop()]));
   return consumerOf(runtime, { slots, engine, signalled: place.signalled, flags, set, stopDuties });
 }
@@ -94,8 +99,14 @@ async function followLive(runtime: Runtime, { slots, place, concurrency }: Live,
   const live = await watchLive(
     runtime,
     {
-      setQps: (qps) => pace.setLimits(qps === undefined ? limits : limitsOf(qps)),
-      setConcurrency: (n) => slots.setLimit(n ?? concurrency),
+      setQps(qps) {
+        tell(points.limits, () => ({ ...whereOf(runtime), qps }));
+        pace.setLimits(qps === undefined ? limits : limitsOf(qps));
+      },
+      setConcurrency(n) {
+        tell(points.limits, () => ({ ...whereOf(runtime), concurrency: n ?? concurrency }));
+        slots.setLimit(n ?? concurrency);
+      },
       hold: pace.hold,
       cancel(id) {
         for (const run of place.signalled)
@@ -112,6 +123,10 @@ async function followLive(runtime: Runtime, { slots, place, concurrency }: Live,
   return live;
 }
 
+function whereOf({ options, brokerName }: Runtime) {
+  return { queue: options.queue, broker: brokerName };
+}
+
 function once(work: () => void): () => void {
   let done = false;
   return () => {
@@ -120,12 +135,14 @@ function once(work: () => void): () => void {
   };
 }
 
-function listeners({ options, log }: Runtime, slots: Slots, trouble: Trouble): Parameters<BrokerQueue["consume"]> {
+function listeners(runtime: Runtime, slots: Slots, trouble: Trouble): Parameters<BrokerQueue["consume"]> {
+  const { options, log } = runtime;
   const handler = (delivery: Delivery) => {
     trouble.over();
     return slots.handle(delivery);
   };
   const onSettled = (delivery: Delivery, how: "applied" | "stale") => {
+    if (points.settle.hasSubscribers) tell(points.settle, () => ({ ...whereOf(runtime), taskId: delivery.id, attempt: delivery.attempt, outcome: how }));
     if (how === "stale") log.warn({ queue: options.queue, taskId: delivery.id }, tooLate);
   };
   return [handler, { signal: false, onSettled, onError: trouble.report }];
@@ -153,8 +170,15 @@ function consumerOf(runtime: Runtime, parts: Parts): RunningConsumer {
     status: () => statusOf(runtime, slots, engine, flags.here || flags.queue),
     running: slots.running,
     suspended: slots.suspended,
-    stop: (stopping) => (closing ??= finish(parts, stopping)),
+    stop: (stopping) => (closing ??= closeTold(runtime, parts, stopping)),
   };
+}
+
+async function closeTold(runtime: Runtime, parts: Parts, stopping: Stopping): Promise<void> {
+  const from = clock.monotonic();
+  tell(points.closing, () => whereOf(runtime));
+  await finish(parts, stopping);
+  tell(points.closed, () => ({ ...whereOf(runtime), orphanedIds: parts.engine.status().held, elapsedMs: clock.monotonic() - from }));
 }
 
 async function finish(parts: Parts, { graceMs, others }: Stopping): Promise<void> {

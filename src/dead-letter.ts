@@ -2,6 +2,7 @@
 import type { BrokerQueue, Delivery, JsonObject, Peeked } from "./contract/broker.ts";
 import type { Definition } from "./definition.ts";
 import { FunboostError, serializeError } from "./errors.ts";
+import { points, tell } from "./events.ts";
 import { asBody, parseJson } from "./json.ts";
 import { deadLetterBody, readExtra, stampExtra } from "./message.ts";
 import { deadline } from "./observed.ts";
@@ -15,6 +16,7 @@ export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error:
     const dead = await runtime.deadLetters();
     const copy = asBody(copyOf(delivery, options.queue, error));
     await deadline(dead.publish([{ body: copy }]), options.publishTimeoutMs, "publishing to the dead-letter queue", runtime.brokerName);
+    tell(points.deadletter, () => ({ queue: options.queue, broker: runtime.brokerName, taskId: delivery.id, attempt: delivery.attempt, error }));
     return true;
   } catch (cause) {
     log.error({ queue: options.queue, taskId: delivery.id, error: cause }, "cannot publish to the dead-letter queue; the message stays");

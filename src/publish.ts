@@ -4,6 +4,7 @@ import { currentRun } from "./context.ts";
 import type { Message, Published } from "./contract/broker.ts";
 import { brokerName, brokerOf, type Definition } from "./definition.ts";
 import { describe, FunboostError, isFunboostError, PublishError, toError } from "./errors.ts";
+import { inSpan, isWatched, points, publishing, tell } from "./events.ts";
 import { needsStore } from "./features.ts";
 import { shared } from "./global.ts";
 import { TaskHandle } from "./handle.ts";
@@ -130,8 +131,12 @@ async function connected(definition: Definition): Promise<Runtime> {
 
 async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
   const { options, brokerName } = runtime;
+  const publish = () => deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+  const fields = () => ({ queue: options.queue, broker: brokerName, count: messages.length });
   try {
-    return await deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+    const published = await (isWatched(publishing) ? inSpan(publishing, fields(), publish, (all) => ({ ids: all.map(({ id }) => id) })) : publish());
+    if (points.duplicate.hasSubscribers) tellDuplicates(runtime, published);
+    return published;
   } catch (error) {
     throw publishError(
       toError(error),
@@ -140,6 +145,10 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
       messages.length,
     );
   }
+}
+
+function tellDuplicates({ options, brokerName }: Runtime, published: readonly Published[]): void {
+  for (const { id, existing } of published) if (existing) tell(points.duplicate, () => ({ queue: options.queue, broker: brokerName, taskId: id }));
 }
 
 async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {

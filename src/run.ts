@@ -8,6 +8,7 @@ import { withTimeout } from "./controls/timeout.ts";
 import type { AnyFunction } from "./definition.ts";
 import { type Attempt, buried, decide, filtered, finish, succeed } from "./ending.ts";
 import { FunboostError, isFunboostError, toError } from "./errors.ts";
+import { inSpan, isWatched, running } from "./events.ts";
 import { shared } from "./global.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
 import type { Options } from "./params.ts";
@@ -91,6 +92,24 @@ async function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, c
 }
 
 function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+  return isWatched(running) ? executeWatched(runtime, attempt, current) : executePlain(runtime, attempt, current);
+}
+
+function executeWatched(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
+  const { options, brokerName } = runtime;
+  const { delivery, startedAt } = attempt;
+  const { id: taskId, attempt: number, publishedAt } = delivery;
+  const fields = { queue: options.queue, broker: brokerName, taskId, attempt: number, waitMs: publishedAt === undefined ? undefined : startedAt - publishedAt };
+  const from = clock.monotonic();
+  return inSpan(
+    running,
+    fields,
+    () => executePlain(runtime, attempt, current),
+    ({ settlement }) => ({ outcome: settlement.outcome, runMs: clock.monotonic() - from, ...("error" in settlement ? { error: settlement.error } : {}) }),
+  );
+}
+
+function executePlain(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
   if (runtime.options.record?.running) void recordStart(runtime, attempt);
   const fn = runtime.call as AnyFunction;
   let value: unknown;

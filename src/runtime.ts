@@ -4,7 +4,8 @@ import type { Broker, BrokerQueue, Features } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { type AnyFunction, brokerName, brokerOf, type Definition } from "./definition.ts";
 import { FunboostError } from "./errors.ts";
-import { checkFeatures, openQueue } from "./features.ts";
+import { points, tell } from "./events.ts";
+import { checkFeatures, openQueue, supportOf } from "./features.ts";
 import { type Opened, shared } from "./global.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { composeRun } from "./middleware.ts";
@@ -89,6 +90,7 @@ async function open(definition: Definition): Promise<Runtime> {
     outbox: undefined,
     deadLetters: once(async () => observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name)),
   };
+  tell(points.opened, () => ({ broker: broker.name, queue: options.queue, features: supportOf(opened.native, queue.features) }));
   if (options.record && store) runtime.record = createRecorder(runtime, store, options.record);
   return runtime;
 }
