@@ -2,7 +2,8 @@
  * qps over all processes: starts are reserved in the store, each for a delivery that could start now.
  *
  * A spaced limit is one row of evenly spaced moments that all processes draw from. A cap of `count` in `perMs` is `count` such rows, drawn from in
- * turn, each with moments `perMs` apart: so any `count + 1` starts in a row span at least `perMs`.
+ * turn, each with moments `perMs` apart: so any `count + 1` starts in a row span at least `perMs`. With several limits a start goes from one to the
+ * next when it is due, spaced first, then the shorter cap: what it draws is for the moment at which it starts.
  */
 import { clock } from "../clock.ts";
 import type { Store } from "../contract/store.ts";
@@ -25,45 +26,58 @@ const againMs = 500;
 const most = 1_000;
 
 interface State extends GlobalRateOptions {
-  /** When the reserved starts are due, on our monotonic clock. */
-  readonly due: number[];
-  asking: boolean;
+  /** One for each limit: when the starts that have drawn from it are due, on our monotonic clock. */
+  readonly stages: readonly { readonly limit: Limit; readonly key: string; readonly due: number[] }[];
+  /** Drawing now. */
+  asking: number;
   notBefore: number;
 }
 
 export function createGlobalRate(options: GlobalRateOptions): Rate {
-  const state: State = { ...options, due: [], asking: false, notBefore: 0 };
-  const ahead = Math.min(...options.limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
-  return {
-    take(startable) {
-      const { due } = state;
-      const now = clock.monotonic();
-      while (due.length > 0 && (due[0] as number) < now - slackMs) due.shift(); // too late: started now, it would come on top of others'
-      if (due.length > 0 && (due[0] as number) <= now) {
-        due.shift();
-        return 0;
-      }
-      if (due.length < startable && (due.at(-1) ?? 0) < now + fetchAheadMs) ask(state, startable - due.length);
-      return due.length > 0 ? (due[0] as number) - now : Number.POSITIVE_INFINITY;
-    },
-    ahead: () => ahead,
-  };
+  const { limits, key } = options;
+  const order = [...limits].sort((a, b) => Number(b.spaced) - Number(a.spaced) || a.perMs - b.perMs);
+  const stages = order.map((limit, i) => ({ limit, key: limit.spaced ? key : `${key}:${i}`, due: [] }));
+  const state: State = { ...options, stages, asking: 0, notBefore: 0 };
+  const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
+  return { take: (startable) => take(state, startable), ahead: () => ahead };
 }
 
-function ask(state: State, wanted: number): void {
-  if (state.asking || clock.monotonic() < state.notBefore) return;
-  state.asking = true;
-  const count = Math.min(wanted, most);
+function take(state: State, startable: number): number {
+  const { stages } = state;
+  const now = clock.monotonic();
+  const last = stages.at(-1)?.due ?? [];
+  while (last.length > 0 && (last[0] as number) < now - slackMs) last.shift(); // too late: started now, it would come on top of others'
+  if (last.length > 0 && (last[0] as number) <= now) {
+    last.shift();
+    return 0;
+  }
+  for (const [i, { due }] of stages.slice(0, -1).entries()) {
+    const ready = due.findIndex((each) => each > now);
+    const count = due.splice(0, ready < 0 ? due.length : ready).length;
+    if (count > 0) draw(state, i + 1, count);
+  }
+  const reserved = stages.reduce((all, { due }) => all + due.length, state.asking);
+  const far = (stages[0]?.due.at(-1) ?? 0) >= now + fetchAheadMs;
+  if (reserved < startable && state.asking === 0 && !far && now >= state.notBefore) draw(state, 0, Math.min(startable - reserved, most));
+  const next = Math.min(...stages.map(({ due }) => due[0] ?? Number.POSITIVE_INFINITY));
+  return next === Number.POSITIVE_INFINITY ? next : Math.max(1, next - now);
+}
+
+/** So many starts draw from this limit. */
+function draw(state: State, stage: number, count: number): void {
+  const from = state.stages[stage] as State["stages"][number];
   const asked = clock.monotonic();
-  reserveAll(state, count).then(
+  state.asking += count;
+  reserve(state.store, from, count).then(
     (waits) => {
-      state.asking = false;
+      state.asking -= count;
       const answered = (asked + clock.monotonic()) / 2; // the store's now, as near as we can know it
-      for (const waitMs of waits) state.due.push(answered + waitMs);
+      for (const waitMs of waits) from.due.push(answered + waitMs);
+      from.due.sort((a, b) => a - b);
       state.wake();
     },
     (error: unknown) => {
-      state.asking = false;
+      state.asking -= count;
       state.notBefore = clock.monotonic() + againMs;
       clock.after(againMs, state.wake, { unref: true });
       state.onError(error);
@@ -71,19 +85,10 @@ function ask(state: State, wanted: number): void {
   );
 }
 
-/** For each start how many milliseconds from now it is due by all limits. */
-async function reserveAll({ store, key, limits }: State, count: number): Promise<readonly number[]> {
-  const rows = await Promise.all(
-    limits.map((limit, i) => (limit.spaced ? reserveSpaced(store, key, limit, count) : reserveCapped(store, `${key}:${i}`, limit, count))),
-  );
-  return Array.from({ length: count }, (_, n) => Math.max(...rows.map((row) => row[n] ?? 0))).sort((a, b) => a - b);
-}
-
-function reserveSpaced(store: Store, key: string, { perMs, count }: Limit, starts: number): Promise<readonly number[]> {
-  return store.reserve(key, { perMs: perMs / count, count: starts, slackMs });
-}
-
-async function reserveCapped(store: Store, key: string, { perMs, count }: Limit, starts: number): Promise<readonly number[]> {
+/** For each start how many milliseconds from now it is due. */
+async function reserve(store: Store, { limit, key }: State["stages"][number], starts: number): Promise<readonly number[]> {
+  const { perMs, count, spaced } = limit;
+  if (spaced) return store.reserve(key, { perMs: perMs / count, count: starts, slackMs });
   const [after = starts] = await store.increment([{ key: `${key}:next`, by: starts }]);
   const row = (n: number) => `${key}:${(after - starts + n) % count}`;
   // One start may be late by the slack and the next in its row on time: their distance is still `perMs`.

@@ -30,7 +30,7 @@ describe("a global rate", () => {
     const starts = await run([{ count: 100, perMs: 1_000, spaced: true }], 6, 3_000);
     expect(starts.length).toBeGreaterThanOrEqual(297);
     expect(starts.length).toBeLessThanOrEqual(302);
-    expect(busiest(starts, 1_000)).toBeLessThanOrEqual(102);
+    expect(busiest(starts, 1_000)).toBeLessThanOrEqual(103); // above 50 a second the slack of 20 ms is caught up
   });
 
   it("caps exactly over any sliding time, with a spacing beside it", async () => {
@@ -40,7 +40,7 @@ describe("a global rate", () => {
     expect(capped.length).toBeGreaterThanOrEqual(40 * 5);
     const both = await run([{ count: 100, perMs: 1_000, spaced: true }, cap], 3, 3_000, 3);
     expect(busiest(both, 500)).toBeLessThanOrEqual(40);
-    expect(busiest(both, 100)).toBeLessThanOrEqual(12);
+    expect(busiest(both, 100)).toBeLessThanOrEqual(13);
   });
 
   it("starts nothing while the store fails, says so, and goes on by itself", async () => {
