@@ -16,6 +16,7 @@ import type { Qps } from "./qps.ts";
 import { callQueue } from "./queue-calls.ts";
 import { queryRecords, type RecordsQuery, type TaskRow } from "./records.ts";
 import { resolve } from "./runtime.ts";
+import { type QueueInfo, queueInfo, queueStats, type StatsPoint, type StatsQuery } from "./stats.ts";
 
 /** What publishes and asks, without the function. */
 export interface Publishing<Args extends readonly unknown[], R> {
@@ -36,6 +37,10 @@ export interface Publishing<Args extends readonly unknown[], R> {
   counts(): Promise<Counts>;
   /** Removes what waits and is delayed. */
   clear(): Promise<void>;
+  /** What waits and runs, what has run, how fast, and when what is ready will be done. */
+  info(): Promise<QueueInfo>;
+  /** The same over time, a point for each step. Kept for two days. */
+  stats(query?: StatsQuery): Promise<StatsPoint[]>;
   /** What this engine, as it is here, does by itself ("native"), what is done around it ("emulated"), and what cannot be had ("no"). */
   features(): Promise<Support>;
   /** The handle of a task that was published anywhere. */
@@ -124,6 +129,8 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
     },
     counts: () => callQueue(definition, "count"),
     clear: () => callQueue(definition, "clear"),
+    info: async () => queueInfo(await resolve(definition)),
+    stats: async (query) => queueStats(await resolve(definition), query),
     features: async () => {
       const { native, queue } = await resolve(definition);
       return supportOf(native, queue.features);

@@ -13,6 +13,7 @@ import { limitsOf } from "./qps.ts";
 import { createRunner } from "./run.ts";
 import type { Runtime } from "./runtime.ts";
 import { createSlots, type Slots } from "./slots.ts";
+import { startStats } from "./stats.ts";
 import type { Place } from "./task-run.ts";
 import { createTrouble, type Trouble } from "./trouble.ts";
 
@@ -50,7 +51,13 @@ interface Flags {
 export async function startConsumer(runtime: Runtime, concurrency: number): Promise<RunningConsumer> {
   const { options, queue } = runtime;
   const trouble = createTrouble(runtime.definition, runtime.log);
-  const place: Place = { signalled: new Set(), cancelled: () => false, filter: filterOf(runtime, trouble.report), slowDown: async () => {} };
+  const place: Place = {
+    signalled: new Set(),
+    cancelled: () => false,
+    filter: filterOf(runtime, trouble.report),
+    tally: { ran: 0, failed: 0, ms: 0 },
+    slowDown: async () => {},
+  };
   let engine: Consumer | undefined;
   const slots = createSlots({
     limit: concurrency,
@@ -76,7 +83,8 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
     if (paused !== flags.queue) tell(paused ? points.paused : points.resumed, () => whereOf(runtime));
     set({ queue: paused });
   });
-  const stopDuties = async () => void (await Promise.all([endDuties(), live.stop(), place.filter?.stop()]));
+  const stopStats = startStats(runtime, place.tally, (error) => trouble.report(toError(error)));
+  const stopDuties = async () => void (await Promise.all([endDuties(), live.stop(), place.filter?.stop(), stopStats()]));
   return consumerOf(runtime, { slots, engine, signalled: place.signalled, flags, set, stopDuties });
 }
 

@@ -35,6 +35,7 @@ export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Qps, QpsLimit } from "./qps.ts";
 export type { OnRecord, RecordParams, RecordsQuery, TaskRow } from "./records.ts";
 export { shutdown } from "./shutdown.ts";
+export type { QueueInfo, StatsPoint, StatsQuery } from "./stats.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
 
 /**

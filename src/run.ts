@@ -142,15 +142,15 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function end(runtime: Runtime, attempt: Attempt, current: TaskRun, value: unknown): Promise<Ended> | Ended {
-  current.end();
+  current.end(attempt.startedAt, 0);
   const settlement = succeed(runtime, attempt, value);
   return settlement instanceof Promise ? settlement.then((each) => ({ settlement: each })) : { settlement };
 }
 
 async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
-  const returned = late ? lingering(work).then(() => current.end()) : undefined;
-  if (!late) current.end();
+  const returned = late ? lingering(work).then(() => current.end(attempt.startedAt, 1)) : undefined;
+  if (!late) current.end(attempt.startedAt, 1);
   const told = current.toldToEnd();
   if (told === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
   if (told === "CANCELLED") return { ...(await cancelled(runtime, attempt)), returned };

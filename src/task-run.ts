@@ -1,5 +1,6 @@
 /** What one run knows of itself: `fct` reads it. */
 import type { Cancels } from "./cancels.ts";
+import { clock } from "./clock.ts";
 import type { Run } from "./context.ts";
 import type { Delivery } from "./contract/broker.ts";
 import type { Filter } from "./controls/filter.ts";
@@ -11,6 +12,7 @@ import type { Call } from "./message.ts";
 import { keepProgress } from "./progress.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
+import type { Tally } from "./stats.ts";
 
 /** What a run may ask of the consumer that it runs in. */
 export interface Place {
@@ -18,6 +20,7 @@ export interface Place {
   readonly signalled: Set<TaskRun>;
   cancelled: Cancels["has"];
   filter: Filter | undefined;
+  readonly tally: Tally;
   slowDown: (ms: number) => Promise<void>;
 }
 
@@ -88,8 +91,12 @@ export class TaskRun implements Run {
     return isFunboostError(reason) && (reason.code === "SHUT_DOWN" || reason.code === "CANCELLED") ? reason.code : undefined;
   }
   /** Whatever it left behind is no part of a task any more. */
-  end(): void {
+  end(startedAt: number, failed: 0 | 1): void {
     this.ended = true;
+    const { tally } = this.#place;
+    tally.ran++;
+    tally.failed += failed;
+    tally.ms += clock.now() - startedAt;
     if (this.#controller) this.#place.signalled.delete(this);
   }
 }

@@ -226,4 +226,24 @@ export const controls = cases({
     assert.equal((await job.records({ since: new Date(Date.now() + 60_000) })).length, 0);
     assert.equal((await job.records({ limit: 2 })).length, 2);
   },
+
+  async "info and stats tell what has run, and what waits"({ task, consume, until, patienceMs, features }) {
+    const job = task({ rpc: true, maxRetries: 0 }, (n: number) => {
+      if (n === 3) throw new Error("no");
+    });
+    const consumer = await consume(job);
+    const handles = await job.pushMany(each(5));
+    await Promise.allSettled(handles.map((handle) => handle.waitResult({ timeout: patienceMs })));
+    await until("five have run", async () => (await job.info()).ran === 5);
+    await consumer.close();
+    await job.push(9);
+    const info = await job.info();
+    assert.deepEqual([info.ran, info.failed, info.queue], [5, 1, job.queue]);
+    if (features.exactCount) assert.deepEqual([info.ready, info.delayed], [1, 0]);
+    assert.ok(info.ranPerMinute > 2 && info.failedPerMinute > 0.4 && (info.meanMs ?? -1) >= 0 && (info.etaMs ?? 0) > 0);
+    const points = await job.stats({ step: "1m" });
+    assert.deepEqual([points.reduce((all, { ran }) => all + ran, 0), points.reduce((all, { failed }) => all + failed, 0)], [5, 1]);
+    assert.ok(points.length >= 60 && points.length <= 62);
+    await job.clear();
+  },
 });
