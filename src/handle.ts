@@ -11,7 +11,7 @@ import { needsStore } from "./features.ts";
 import { shared } from "./global.ts";
 import { tellCancel } from "./live.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
-import { readProgress } from "./progress.ts";
+import { followProgress, readProgress } from "./progress.ts";
 import { readRow } from "./records.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 
@@ -43,6 +43,8 @@ export interface Handle<R = unknown> {
   state(): Promise<MessageState | FinalStatus>;
   /** What the task told last by `fct.progress()`; undefined when it told nothing. Kept as long as a result. */
   progress(): Promise<unknown>;
+  /** What the task tells from now on, the latest first, until it has ended. */
+  follow(options?: { readonly signal?: AbortSignal }): AsyncGenerator<unknown>;
   /** Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and is not retried. False: it has ended, or is unknown. */
   cancel(): Promise<boolean>;
 }
@@ -84,6 +86,11 @@ export class TaskHandle<R> implements Handle<R> {
 
   async progress(): Promise<unknown> {
     return readProgress(await this.#resolved(), this.id);
+  }
+
+  async *follow({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<unknown> {
+    const runtime = await this.#resolved();
+    yield* followProgress(runtime, this.id, () => this.#isOver(runtime), signal);
   }
 
   async cancel(): Promise<boolean> {

@@ -21,6 +21,26 @@ export const results = cases({
     await handle.waitResult();
   },
 
+  async "progress can be followed to the end"({ task, consume, patienceMs }) {
+    const doors = [gate(), gate()] as const;
+    const job = task({ rpc: true }, async () => {
+      await fct.progress(1);
+      await doors[0].opened;
+      await fct.progress({ step: 2 });
+      await doors[1].opened;
+      return "end";
+    });
+    await consume(job);
+    const handle = await job.push();
+    const seen: unknown[] = [];
+    for await (const value of handle.follow({ signal: AbortSignal.timeout(patienceMs) })) {
+      seen.push(value);
+      doors[seen.length - 1]?.open();
+    }
+    assert.deepEqual(seen, [1, { step: 2 }]);
+    assert.equal(await handle.waitResult(), "end");
+  },
+
   async "a retried parent does not double its children"({ task, consume, until, patienceMs }) {
     const seen = track<string>();
     const child = task({ queue: `kit-child-${Math.random().toString(36).slice(2)}`, rpc: true }, (name: string) => seen.run(name));
