@@ -8,6 +8,7 @@ import type { LogLevel, LogOptions } from "./log.ts";
 import { setTimezone } from "./message.ts";
 import { checkDefaults } from "./param-checks.ts";
 import { resolveLog, type TaskParams } from "./params.ts";
+import type { TraceHooks } from "./trace.ts";
 
 /** What is in force. */
 export interface Configuration {
@@ -22,6 +23,8 @@ export interface Configuration {
   readonly timezone?: string;
   /** Finish running tasks at SIGTERM and Ctrl-C. Handlers are installed at the first consume(). @default true */
   readonly signals?: boolean;
+  /** How traces go from publisher to run. @default `traceparent` goes on from a task to its children */
+  readonly trace?: TraceHooks;
   /** How long a task of a dead process stays locked. @default "15s" */
   readonly lease?: Duration;
 }
@@ -53,6 +56,10 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   log,
   timezone() {}, // setTimezone() does
   signals: boolean,
+  trace(value, name) {
+    const isHook = (each: unknown) => each === undefined || typeof each === "function";
+    if (!isRecord(value) || !isHook(value.inject) || !isHook(value.run)) refuse(name, value, "an object with the functions inject() and run(headers, work)");
+  },
   lease(value, name) {
     if (durationMs(value as Duration, name) < 200) throw new FunboostError("BAD_OPTION", `lease must be 200 ms or more, got ${describe(value)}.`);
   },

@@ -37,6 +37,7 @@ export type { OnRecord, RecordParams, RecordsQuery, TaskRow } from "./records.ts
 export { shutdown } from "./shutdown.ts";
 export type { QueueInfo, StatsPoint, StatsQuery } from "./stats.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
+export type { TraceHooks } from "./trace.ts";
 
 /**
  * The task on a queue, if this process has defined one.

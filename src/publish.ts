@@ -16,6 +16,7 @@ import type { Outcome } from "./outcome.ts";
 import { type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
 import { publishUnseen } from "./publish-filter.ts";
 import { type Runtime, resolve } from "./runtime.ts";
+import { traceHeaders } from "./trace.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
   readonly args: Args;
@@ -101,7 +102,9 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
 }
 
 function toMessage(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Message {
-  const { id, delayMs, priority, limits } = resolvePublish(options, clock.now());
+  const { id, delayMs, priority, limits: own } = resolvePublish(options, clock.now());
+  const trace = traceHeaders();
+  const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
   const message: { -readonly [K in keyof Message]: Message[K] } = { body: encodeBody(definition.signature, args, limits, definition.params.queue) };
   if (id !== undefined) message.id = id;
   if (delayMs !== undefined) message.delayMs = delayMs;

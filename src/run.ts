@@ -17,6 +17,7 @@ import { argsText } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Ended, Slot } from "./slot.ts";
 import { type Place, TaskRun } from "./task-run.ts";
+import { inTrace } from "./trace.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
 
@@ -134,7 +135,8 @@ async function recordStart({ record }: Runtime, { delivery, startedAt, args }: A
 }
 
 function invoke(fn: AnyFunction, current: TaskRun): unknown {
-  return shared().runs.run(current, () => fn(...current.args));
+  const { runs, config } = shared();
+  return runs.run(current, () => (config.trace ? inTrace(current.headers, () => fn(...current.args)) : fn(...current.args)));
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
