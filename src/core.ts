@@ -22,7 +22,7 @@ export {
   WaitTimeoutError,
 } from "./errors.ts";
 export type { Support } from "./features.ts";
-export { asCompleted, type Completed, type Handle, type WaitOptions, waitAll } from "./handle.ts";
+export type { Handle, WaitOptions } from "./handle.ts";
 export type { WaitIdleOptions } from "./idle.ts";
 export { type LockOptions, withLock } from "./lock.ts";
 export type { Logger, LogLevel, LogOptions } from "./log.ts";
@@ -38,6 +38,7 @@ export { shutdown } from "./shutdown.ts";
 export type { QueueInfo, StatsPoint, StatsQuery } from "./stats.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
 export type { TraceHooks } from "./trace.ts";
+export { asCompleted, type Completed, waitAll } from "./wait-all.ts";
 
 /**
  * The task on a queue, if this process has defined one.
