@@ -8,7 +8,6 @@ import { type Duration, durationMs } from "./duration.ts";
 import { keepCancelled } from "./ending.ts";
 import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
 import { needsStore } from "./features.ts";
-import { shared } from "./global.ts";
 import { tellCancel } from "./live.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { followProgress, readProgress } from "./progress.ts";
