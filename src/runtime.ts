@@ -10,6 +10,7 @@ import { createLogger, type Logger } from "./log.ts";
 import { deadline, observedQueue, observedStore } from "./observed.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Options, resolveOptions } from "./params.ts";
+import { scopeOf } from "./scope.ts";
 
 export interface Runtime {
   readonly definition: Definition;
@@ -87,7 +88,7 @@ async function open(definition: Definition): Promise<Runtime> {
     queue,
     native: opened.native,
     store,
-    scope: queue.scope ?? options.queue,
+    scope: scopeOf(broker, queue, options),
     leaseMs: leaseMs(),
     log,
     outbox: undefined,

@@ -1,4 +1,5 @@
 /** Lanes: ordinary queues `<queue><suffix>` beside the main one, published to by kind and consumed as one. */
+import { v7 as uuidv7 } from "uuid";
 import type { Broker, BrokerQueue, Counts, Ended, Features, Message, MessageState, Peeked, Published, QueueSpec, ResultOptions } from "../contract/index.ts";
 import { addAccepted } from "./accepted.ts";
 import { consumeLanes, type LaneConsumer } from "./lane-window.ts";
@@ -83,7 +84,9 @@ async function publish(row: Row, added: ReadonlySet<string>, messages: readonly 
     const group = groups.get(lane) ?? { places: [], messages: [] };
     groups.set(lane, group);
     group.places.push(place);
-    group.messages.push(withoutMarks(message, added));
+    const plain = withoutMarks(message, added);
+    // An engine counts its own ids in each lane from 1: they would be those of others in the main queue.
+    group.messages.push(lane === main || plain.id !== undefined ? plain : { ...plain, id: uuidv7() });
   });
   const published: Published[] = [];
   for (const [lane, group] of groups) {
