@@ -92,9 +92,11 @@ function checkMessage({ queue, store, brokerName }: Runtime, message: Message, o
 /** The first publish connects: within `publishTimeout` too, and what is down then is a publish that was not accepted. */
 async function connected(definition: Definition): Promise<Runtime> {
   const { publishTimeoutMs: ms } = resolveOptions(definition.params, shared().config.defaults ?? {});
-  const where = brokerName(brokerOf(definition));
+  const broker = brokerOf(definition);
+  const where = brokerName(broker);
+  const address = typeof broker === "string" ? undefined : broker.address?.();
   try {
-    return await deadline(resolve(definition), ms, "connecting", where);
+    return await deadline(resolve(definition), ms, "connecting", where, address);
   } catch (cause) {
     if (!isFunboostError(cause) || cause.code !== "BROKER_DOWN") throw cause;
     throw new PublishError(`queue "${definition.params.queue}": nothing was accepted. ${cause.message}`, [], { cause, where });
@@ -104,7 +106,7 @@ async function connected(definition: Definition): Promise<Runtime> {
 async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
   const { options, brokerName } = runtime;
   try {
-    return await deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+    return await deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName, runtime.address);
   } catch (error) {
     throw publishError(
       toError(error),

@@ -16,6 +16,8 @@ export interface Runtime {
   readonly definition: Definition;
   readonly options: Options;
   readonly brokerName: string;
+  /** Where the broker connects to, as far as it tells. */
+  readonly address: string | undefined;
   readonly queue: BrokerQueue;
   /** What the engine does by itself. */
   readonly native: Features;
@@ -64,7 +66,7 @@ async function open(definition: Definition): Promise<Runtime> {
   const { broker, store } = await openBroker(brokerOf(definition));
   const openNamed = (queue: string) => {
     const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name);
+    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
   };
   const opened = await openNamed(options.queue);
   const queue = observedQueue(opened.queue, broker.name);
@@ -85,6 +87,7 @@ async function open(definition: Definition): Promise<Runtime> {
     definition,
     options,
     brokerName: broker.name,
+    address: broker.address?.(),
     queue,
     native: opened.native,
     store,
