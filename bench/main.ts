@@ -2,21 +2,25 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { redisService } from "../test/support/services.ts";
-import { benchBullmq } from "./bullmq.ts";
+import { type RunningService, serviceFor } from "../test/support/services.ts";
+import { compareEngine } from "./compare.ts";
+import type { EngineName } from "./engines.ts";
 import { benchMemory } from "./memory.ts";
 import { benchQps } from "./qps.ts";
 import { type Row, table } from "./report.ts";
 import { benchRpc } from "./rpc.ts";
 import { benchSqlite } from "./sqlite.ts";
 
-const subjects = ["qps", "bullmq", "memory", "sqlite", "rpc"] as const;
+const subjects = ["qps", "bullmq", "bee-queue", "agenda", "temporal", "memory", "sqlite", "rpc"] as const;
 type Subject = (typeof subjects)[number];
+type ServerName = "redis" | "postgres" | "temporal";
 
 const help = `npm run bench -- [options]
   --rounds N    rounds of each comparison, from 1; the default is 15
   --only NAME   one of ${subjects.join(", ")}; may be repeated
-  --json FILE   also writes the rows there`;
+  --json FILE   also writes the rows there
+
+Servers: REDIS_URL (bullmq, bee-queue, rpc), POSTGRES_URL (agenda), TEMPORAL_ADDRESS (temporal); else what "npm run services -- up" runs.`;
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 
@@ -37,15 +41,36 @@ function readOptions() {
   return { rounds, chosen, json: values.json, help: values.help === true };
 }
 
+/** Servers are asked for when the first subject needs them, and kept to the end. */
+function findServers() {
+  const found = new Map<ServerName, RunningService>();
+  return {
+    async address(name: ServerName, variable: string): Promise<string | undefined> {
+      const service = found.get(name) ?? (await serviceFor(name, { direct: true }));
+      found.set(name, service);
+      return service.settings?.[variable];
+    },
+    why: (name: ServerName) => found.get(name)?.unavailable,
+    stop: () => Promise.all([...found.values()].map((each) => each.stop())),
+  };
+}
+
 async function measure(chosen: readonly Subject[], rounds: number): Promise<Row[]> {
-  const redis = chosen.includes("bullmq") || chosen.includes("rpc") ? await redisService() : undefined;
-  const url = redis?.settings?.REDIS_URL;
-  if (redis?.unavailable) say(`skipped on BullMQ: ${redis.unavailable}`);
+  const servers = findServers();
+  const engine = (name: EngineName, server: ServerName, variable: string, warmUps: number) => async () => {
+    const address = await servers.address(server, variable);
+    if (address) return compareEngine(name, address, { rounds, warmUps, say });
+    say(`skipped: ${name}: ${servers.why(server)}. "npm run services -- up ${server}" starts one.`);
+    return [];
+  };
   const run: Record<Subject, () => Promise<Row[]>> = {
-    bullmq: async () => (url ? benchBullmq(url, { rounds, warmUps: 2, say }) : []),
+    bullmq: engine("bullmq", "redis", "REDIS_URL", 2),
+    "bee-queue": engine("bee-queue", "redis", "REDIS_URL", 2),
+    agenda: engine("agenda", "postgres", "POSTGRES_URL", 1),
+    temporal: engine("temporal", "temporal", "TEMPORAL_ADDRESS", 1),
     memory: () => benchMemory({ rounds, warmUps: 2, say }),
     sqlite: () => benchSqlite({ rounds, warmUps: 1, say }),
-    rpc: () => benchRpc(url, say),
+    rpc: async () => benchRpc(await servers.address("redis", "REDIS_URL"), say),
     qps: () => benchQps(say),
   };
   try {
@@ -53,7 +78,7 @@ async function measure(chosen: readonly Subject[], rounds: number): Promise<Row[
     for (const subject of subjects) if (chosen.includes(subject)) rows.push(...(await run[subject]()));
     return rows;
   } finally {
-    await redis?.stop();
+    await servers.stop();
   }
 }
 

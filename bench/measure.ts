@@ -23,19 +23,20 @@ export interface Meter {
   /** To be called by each run. */
   readonly hit: () => void;
   readonly calls: () => number;
-  /** From the first run to the last of `expected`, so that connecting is not measured. */
+  /** To the last run of `expected`. */
   readonly done: Promise<Sample>;
 }
 
-export function meter(expected: number): Meter {
+/** From the first run on, so that connecting is not measured; or from now on. */
+export function meter(expected: number, from: "first" | "start" = "first"): Meter {
   let calls = 0;
-  let stop: ReturnType<typeof stopwatch>;
+  let stop = stopwatch();
   let settle: (sample: Sample) => void;
   const done = new Promise<Sample>((resolve) => (settle = resolve));
   const hit = () => {
     calls++;
-    if (calls === 1) stop = stopwatch();
-    else if (calls === expected) settle(stop(expected - 1));
+    if (calls === 1 && from === "first") stop = stopwatch();
+    else if (calls === expected) settle(stop(from === "first" ? expected - 1 : expected));
   };
   return { hit, calls: () => calls, done };
 }
@@ -60,23 +61,28 @@ export interface RoundsOptions {
   readonly say: (text: string) => void;
 }
 
-/** Runs all variants once in each round, in changing order. */
-export async function interleave<Name extends string>(
-  variants: Readonly<Record<Name, () => Promise<Sample>>>,
+/** Runs all variants once in each round, in changing order. A variant answers one sample, or one for each thing it measures. */
+export async function interleave<Name extends string, Measured extends Sample | Readonly<Record<string, Sample>>>(
+  variants: Readonly<Record<Name, () => Promise<Measured>>>,
   { rounds, warmUps, say }: RoundsOptions,
-): Promise<Record<Name, Sample[]>> {
+): Promise<Record<Name, Measured[]>> {
   const names = Object.keys(variants) as Name[];
-  const samples = Object.fromEntries(names.map((name) => [name, [] as Sample[]])) as Record<Name, Sample[]>;
+  const samples = Object.fromEntries(names.map((name) => [name, [] as Measured[]])) as Record<Name, Measured[]>;
   for (let round = -warmUps; round < rounds; round++) {
     const took: string[] = [];
     for (const name of orderOf(names, Math.max(0, round))) {
       const sample = await variants[name]();
       if (round >= 0) samples[name].push(sample);
-      took.push(`${name} ${Math.round(sample.perSecond)}/s`);
+      took.push(`${name} ${speeds(sample)}`);
     }
     say(`${round < 0 ? "warm-up" : `round ${round + 1}/${rounds}`}: ${took.join(", ")}`);
   }
   return samples;
+}
+
+function speeds(measured: Sample | Readonly<Record<string, Sample>>): string {
+  const samples = "perSecond" in measured ? [measured as Sample] : Object.values(measured as Readonly<Record<string, Sample>>);
+  return samples.map(({ perSecond }) => `${Math.round(perSecond)}/s`).join(" and ");
 }
 
 /** Consumes what waits; checks that all of it ran, once, and that nothing is left. */

@@ -1,4 +1,4 @@
-/** Runs the conformance kit over every broker that has a test file, and writes what each case came to: npm run conformance -- --json FILE [--broker NAME]. */
+/** Runs the conformance kit over every broker that has a test file, and writes what each case came to: npm run conformance -- --json FILE [--broker NAME] [--apart]. */
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -60,11 +60,16 @@ const progress: Reporter = {
   },
 };
 
+/** Instead of the others: the cases that take a minute, and those that kill servers. */
+const apart = ["slow", "restart"].map((name) => join("test", `${name}.test.ts`));
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: "string" }, broker: { type: "string" } } });
+  const { values } = parseArgs({ options: { json: { type: "string" }, broker: { type: "string" }, apart: { type: "boolean" } } });
+  const files = values.apart ? apart : filesOf(values.broker);
+  if (values.apart && values.broker) process.env.FUNBOOST_TEST_ENGINES = values.broker;
   process.env.FUNBOOST_SKIP_BUILD ??= "1"; // this script itself runs from the build
   process.env.FUNBOOST_TEST_BUILT = "1";
-  const vitest = await startVitest("test", filesOf(values.broker), { watch: false, reporters: [progress] });
+  const vitest = await startVitest("test", files, { watch: false, reporters: [progress] });
   const rows = rowsOf(vitest);
   await vitest.close();
   if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
@@ -73,6 +78,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: Error) => {
-  console.error(`${error.message}\nnpm run conformance -- [--broker NAME] [--json FILE]`);
+  console.error(`${error.message}\nnpm run conformance -- [--broker NAME] [--apart] [--json FILE]`);
   process.exitCode = 1;
 });

@@ -1,4 +1,5 @@
-// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own; those that need Redis only where REDIS_URL is set.
+// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own.
+// Those that name servers in the table's last column only where these are given by the environment or up (`npm run services -- up`).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +9,8 @@ import { parseArgs } from "node:util";
 
 const limitMs = 60_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
+const { servers, settingsOfUp } = await import(new URL("../dist/test/support/services/all.js", import.meta.url)); // a name that exists only after the build
+const env = { ...process.env, ...settingsOfUp() };
 const { values } = parseArgs({ options: { json: { type: "string" } } });
 
 /** The table's rows: a link to a file beside it in the first column, what it needs in the last. The demo has its own script. */
@@ -19,8 +22,11 @@ function listed() {
 function runExample(name) {
   const folder = mkdtempSync(join(tmpdir(), "funboost-example-"));
   return new Promise((resolve) => {
-    const env = { ...process.env, FUNBOOST_SQLITE_FILE: join(folder, "queue.db") };
-    const child = spawn(process.execPath, [join(root, "dist/examples", `${name}.js`)], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [join(root, "dist/examples", `${name}.js`)], {
+      cwd: folder,
+      env: { ...env, FUNBOOST_SQLITE_FILE: join(folder, "queue.db") },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
     const timer = setTimeout(() => {
@@ -36,12 +42,15 @@ function runExample(name) {
 }
 
 async function resultOf({ name, needs }) {
-  if (needs.includes("REDIS_URL") && !process.env.REDIS_URL) return { example: name, result: "skipped", reason: "REDIS_URL is not set" };
+  const lacking = Object.values(servers).filter(({ variable }) => needs.includes(variable) && !env[variable]);
+  if (lacking.length > 0) return { example: name, result: "skipped", reason: `not there: ${lacking.map(({ variable }) => variable).join(", ")}` };
   const started = performance.now();
   const { code, output } = await runExample(name);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (code !== 0) return { example: name, result: "failed", seconds, reason: `exit code ${code}:\n${output}` };
-  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason: output === "" ? "printed nothing" : "" };
+  const lacks = [...new Set([...output.matchAll(/skipped: set ([A-Z_]+(?: and [A-Z_]+)*)/g)].map(([, names]) => names))];
+  const reason = output === "" ? "printed nothing" : lacks.length > 0 ? `a part was skipped: ${lacks.join(", ")} not set` : "";
+  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason };
 }
 
 const rows = [];

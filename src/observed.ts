@@ -7,10 +7,11 @@ import { FunboostError } from "./errors.ts";
 const callMs = 30_000;
 
 /** Rejects with BROKER_DOWN when `work` takes longer than `ms`. The timer keeps the process alive while the call is under way. */
-export function deadline<T>(work: Promise<T>, ms: number, what: string, where: string): Promise<T> {
+export function deadline<T>(work: Promise<T>, ms: number, what: string, where: string, address?: string): Promise<T> {
+  const server = address === undefined ? "the server" : `the server at ${address}`;
   return new Promise((resolve, reject) => {
     const cancel = clock.after(ms, () =>
-      reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is the server up and reachable?`, { where })),
+      reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, { where })),
     );
     work.then(resolve, reject).finally(cancel);
   });

@@ -17,7 +17,7 @@ const most = 1_000_000;
 const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero };
 
 const checks: Readonly<Record<keyof TaskParams, Check>> = {
-  queue: text(255),
+  queue: text(190),
   broker(value, name) {
     const isBroker = isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
     if (!isBroker && (typeof value !== "string" || value === ""))

@@ -46,7 +46,11 @@ export interface ResolvedPublish {
 const nothing: ResolvedPublish = Object.freeze({});
 
 const checks: Readonly<Record<keyof PublishOptions, Check>> = {
-  taskId: text(200),
+  taskId(value, name) {
+    text(200)(value, name);
+    // Half a character would become another one on its way through UTF-8.
+    if (!(value as string & { isWellFormed(): boolean }).isWellFormed()) refuseOption(name, value, "a text of whole characters: it has half a surrogate pair");
+  },
   delay: duration,
   eta: (value, name) => etaMsOf(value, name),
   misfireGrace: duration,

@@ -123,9 +123,11 @@ function checkMessage({ queue, store, brokerName }: Runtime, message: Message, o
 /** The first publish connects: within `publishTimeout` too, and what is down then is a publish that was not accepted. */
 async function connected(definition: Definition): Promise<Runtime> {
   const { publishTimeoutMs: ms } = resolveOptions(definition.params, shared().config.defaults ?? {});
-  const where = brokerName(brokerOf(definition));
+  const broker = brokerOf(definition);
+  const where = brokerName(broker);
+  const address = typeof broker === "string" ? undefined : broker.address?.();
   try {
-    return await deadline(resolve(definition), ms, "connecting", where);
+    return await deadline(resolve(definition), ms, "connecting", where, address);
   } catch (cause) {
     if (!isFunboostError(cause) || cause.code !== "BROKER_DOWN") throw cause;
     throw new PublishError(`queue "${definition.params.queue}": nothing was accepted. ${cause.message}`, [], { cause, where });
@@ -134,7 +136,8 @@ async function connected(definition: Definition): Promise<Runtime> {
 
 async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
   const { options, brokerName } = runtime;
-  const publish = () => deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName);
+  const publish = () =>
+    deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName, runtime.address);
   const fields = () => ({ queue: options.queue, broker: brokerName, count: messages.length });
   try {
     const published = await (isWatched(publishing) ? inSpan(publishing, fields(), publish, (all) => ({ ids: all.map(({ id }) => id) })) : publish());

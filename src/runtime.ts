@@ -13,11 +13,14 @@ import { deadline, observedQueue, observedStore } from "./observed.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Options, resolveOptions } from "./params.ts";
 import { createRecorder, type Recorder } from "./records.ts";
+import { scopeOf } from "./scope.ts";
 
 export interface Runtime {
   readonly definition: Definition;
   readonly options: Options;
   readonly brokerName: string;
+  /** Where the broker connects to, as far as it tells. */
+  readonly address: string | undefined;
   readonly queue: BrokerQueue;
   /** Keeps rows; absent without `record`. */
   record: Recorder | undefined;
@@ -70,7 +73,7 @@ async function open(definition: Definition): Promise<Runtime> {
   const { broker, store } = await openBroker(brokerOf(definition));
   const openNamed = (queue: string) => {
     const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name);
+    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
   };
   const opened = await openNamed(options.queue);
   const queue = observedQueue(opened.queue, broker.name);
@@ -79,11 +82,12 @@ async function open(definition: Definition): Promise<Runtime> {
     definition,
     options,
     brokerName: broker.name,
+    address: broker.address?.(),
     queue,
     native: opened.native,
     call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
     store,
-    scope: queue.scope ?? options.queue,
+    scope: scopeOf(broker, queue, options),
     leaseMs: leaseMs(),
     log: createLogger({ ...config.log, ...options.log }),
     record: undefined,

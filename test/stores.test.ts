@@ -8,10 +8,10 @@ import { memoryStore } from "../adapters/stores/memory.ts";
 import { redisStore } from "../adapters/stores/redis.ts";
 import { sqliteStore } from "../adapters/stores/sqlite.ts";
 import type { Store } from "../src/contract/index.ts";
-import { redisService } from "./support/services.ts";
+import { serviceFor } from "./support/services.ts";
 import { storeCases } from "./support/store-cases.ts";
 
-const service = await redisService();
+const service = await serviceFor("redis");
 const url = service.settings?.REDIS_URL ?? "";
 const run = `stores${process.pid}${Date.now().toString(36)}`;
 const folder = mkdtempSync(join(tmpdir(), "funboost-stores-"));

@@ -212,6 +212,6 @@ function explainRedis(error: unknown, where: string, address: string, lastTroubl
   if (refusals.test(text))
     return new FunboostError("BROKER_REFUSED", `Redis at ${address} refuses: ${text}. Check user, password and settings.`, { where, cause });
   if (outages.test(`${text} ${String(source?.code ?? "")}`))
-    return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}.`, { where, cause });
+    return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, { where, cause });
   return error instanceof Error ? error : cause;
 }

@@ -199,8 +199,10 @@ function outcomes(): Results & { clear(): void } {
   return {
     async put(queue, results) {
       for (const { id, outcome, ttlMs } of results) {
-        known.put(keyOf(queue, id), outcome, endOf(ttlMs));
-        answer(keyOf(queue, id), outcome);
+        const key = keyOf(queue, id);
+        if (known.get(key) !== undefined) continue;
+        known.put(key, outcome, endOf(ttlMs));
+        answer(key, outcome);
       }
     },
     get: async (queue, ids) => ids.map((id) => known.get(keyOf(queue, id))),

@@ -103,7 +103,7 @@ if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
   /** KEYS result; ARGV outcome, ttlMs. A list of one item, as Python's funboost has it; waiters hear of it with the outcome, if it is short. */
   putResult: {
     keys: 1,
-    lua: `redis.call('DEL', KEYS[1])
+    lua: `if redis.call('EXISTS', KEYS[1]) == 1 then return end
 redis.call('LPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], #ARGV[1] < 16384 and ARGV[1] or '')`,

@@ -67,7 +67,8 @@ export const sql = {
   lastNotice: "select coalesce(max(seq), 0) as n from funboost_notice",
   notices: "select json_group_array(json_array(seq, channel, text)) as j from (select * from funboost_notice where seq > ? order by seq limit 1000)",
 
-  putResults: `insert or replace into funboost_result (queue, id, outcome, expires) select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)`,
+  putResults: `insert or replace into funboost_result (queue, id, outcome, expires) select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)
+    where not exists (select 1 from funboost_result where queue = ? and id = value ->> '$[0]' and expires > ${nowMs})`,
   results: `select json_group_array(json_array(id, outcome)) as j from funboost_result where queue = ? and id in ${listed} and ${live}`,
   dropResults: `delete from funboost_result where queue = ? and id in ${listed}`,
   lastResult: "select coalesce(max(seq), 0) as n from funboost_result",

@@ -173,7 +173,7 @@ function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results
     async put(queue, results) {
       const { file, waits } = await use();
       const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]));
-      await file.write(() => file.run(sql.putResults, [queue, rows]), results.length);
+      await file.write(() => file.run(sql.putResults, [queue, rows, queue]), results.length);
       file.announce(waits.topic);
     },
     get: (queue, ids) =>

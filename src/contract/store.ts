@@ -70,6 +70,7 @@ export interface TimerEntry {
 
 /** Final outcomes as text, by queue and task id. */
 export interface Results {
+  /** One that is there stays: whoever ended first is believed, not a run that lost its lease and ends late. */
   put(queue: string, results: readonly { readonly id: string; readonly outcome: string; readonly ttlMs: number }[]): Promise<void>;
   get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Drops what is kept; who waits goes on waiting. */

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { clock } from "../clock.ts";
 import type { Broker, BrokerQueue, Message, Published, Store, TimerEntry } from "../contract/index.ts";
 import { stringifyJson } from "../json.ts";
+import { scopeOf } from "../scope.ts";
 import { addAccepted } from "./accepted.ts";
 import { startPump, wakePumps } from "./delay-pump.ts";
 
@@ -15,7 +16,10 @@ export function withDelay(broker: Broker, store: Store): Broker {
   return {
     ...broker,
     features: { ...broker.features, delay: true, durable: broker.features.durable && durable },
-    open: async (spec) => delaysOn(await broker.open(spec), store, `${broker.name}:${spec.queue}`),
+    async open(spec) {
+      const queue = await broker.open(spec);
+      return delaysOn(queue, store, scopeOf(broker, queue, spec));
+    },
   };
 }
 

@@ -2,13 +2,20 @@
 import { validate, version } from "uuid";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Store } from "../contract/index.ts";
 import { toError } from "../errors.ts";
+import { scopeOf } from "../scope.ts";
 
 /** Beyond the message's delay: a claim whose release was lost ends by itself. */
 const ttlMs = 86_400_000;
 
 /** The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and release; it is after a day. */
 export function withKnownIds(broker: Broker, store: Store): Broker {
-  return { ...broker, open: async (spec) => knownOn(await broker.open(spec), claimsOf(store, `${broker.name}:${spec.queue}`)) };
+  return {
+    ...broker,
+    async open(spec) {
+      const queue = await broker.open(spec);
+      return knownOn(queue, claimsOf(store, scopeOf(broker, queue, spec)));
+    },
+  };
 }
 
 type Claims = ReturnType<typeof claimsOf>;

@@ -1,5 +1,7 @@
 /** Lanes: ordinary queues `<queue><suffix>` beside the main one, published to by kind and consumed as one. */
+import { v7 as uuidv7 } from "uuid";
 import type { Broker, BrokerQueue, Counts, Ended, Features, Message, MessageState, Peeked, Published, QueueSpec, ResultOptions } from "../contract/index.ts";
+import { FunboostError } from "../errors.ts";
 import { addAccepted } from "./accepted.ts";
 import { consumeLanes, type LaneConsumer } from "./lane-window.ts";
 
@@ -40,6 +42,11 @@ interface Row {
 }
 
 async function openLanes(base: Broker, spec: QueueSpec, lanes: readonly Lane[]): Promise<BrokerQueue> {
+  const other = lanes.find(({ suffix }) => suffix !== "" && spec.queue.endsWith(suffix));
+  if (other) {
+    const text = `the queue name "${spec.queue}" belongs to the queue "${spec.queue.slice(0, -other.suffix.length)}", whose lane it is. Choose one that does not end in ${lanes.flatMap(({ suffix }) => suffix || []).join(", ")}.`;
+    throw new FunboostError("BAD_QUEUE", text, { where: base.name });
+  }
   const queues = new Map<Lane, Promise<BrokerQueue>>();
   const open = (lane: Lane) => {
     const known = queues.get(lane);
@@ -83,7 +90,9 @@ async function publish(row: Row, added: ReadonlySet<string>, messages: readonly 
     const group = groups.get(lane) ?? { places: [], messages: [] };
     groups.set(lane, group);
     group.places.push(place);
-    group.messages.push(withoutMarks(message, added));
+    const plain = withoutMarks(message, added);
+    // An engine counts its own ids in each lane from 1: they would be those of others in the main queue.
+    group.messages.push(lane === main || plain.id !== undefined ? plain : { ...plain, id: uuidv7() });
   });
   const published: Published[] = [];
   for (const [lane, group] of groups) {

@@ -2,6 +2,7 @@
 import { repeat } from "../clock.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Handler, Store } from "../contract/index.ts";
 import { toError } from "../errors.ts";
+import { scopeOf } from "../scope.ts";
 
 const pollMs = 400; // with its jitter below the 500 ms in which a pause is in force
 
@@ -10,7 +11,10 @@ export function withPause(broker: Broker, store: Store): Broker {
   return {
     ...broker,
     features: { ...broker.features, pause: true },
-    open: async (spec) => pauseOn(await broker.open(spec), store, `paused:${broker.name}:${spec.queue}`),
+    async open(spec) {
+      const queue = await broker.open(spec);
+      return pauseOn(queue, store, `paused:${scopeOf(broker, queue, spec)}`);
+    },
   };
 }
 

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { describeBroker } from "../conformance/index.ts";
-import { redisService } from "../support/services.ts";
+import { serviceFor } from "../support/services.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "funboost-kit-"));
-const service = await redisService();
+const service = await serviceFor("redis");
 afterAll(async () => {
   await service.stop();
   rmSync(folder, { recursive: true, force: true });

@@ -1,8 +1,8 @@
 import { afterAll } from "vitest";
 import { describeBroker } from "../conformance/index.ts";
-import { redisService } from "../support/services.ts";
+import { serviceFor } from "../support/services.ts";
 
-const service = await redisService();
+const service = await serviceFor("redis");
 afterAll(() => service.stop());
 
 describeBroker({
@@ -10,7 +10,7 @@ describeBroker({
   create: new URL("./bullmq.create.ts", import.meta.url),
   service,
   ...(service.disrupt ? { disrupt: service.disrupt } : {}),
-  timePrecisionMs: 50,
+  foreign: new URL("./bullmq.foreign.ts", import.meta.url),
   knownGaps: {
     "whole numbers can be task ids":
       "BullMQ gives its own jobs the ids 1, 2, 3 ...: a caller's number could be one that it gives later, so it is refused at publish",

@@ -9,9 +9,9 @@ import { redisStore } from "../../adapters/stores/redis.ts";
 import { clock, sleep } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
 import { boost, configure } from "../../src/index.ts";
-import { redisService } from "../support/services.ts";
+import { serviceFor } from "../support/services.ts";
 
-const service = await redisService();
+const service = await serviceFor("redis");
 const url = service.unavailable ? "" : (service.settings?.REDIS_URL ?? "");
 afterAll(() => service.stop());
 configure({ signals: false, log: { level: "silent" } });

@@ -3,6 +3,8 @@ import type { Features } from "../../src/contract/index.ts";
 import type { Case } from "./case.ts";
 import { contract } from "./contract.ts";
 import { controls } from "./controls.ts";
+import { crashes } from "./crashes.ts";
+import { crowds } from "./crowds.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { delivery } from "./delivery.ts";
 import { endings } from "./endings.ts";
@@ -11,9 +13,12 @@ import { features } from "./features.ts";
 import { guarantees } from "./guarantees.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { limits } from "./limits.ts";
+import { names } from "./names.ts";
+import { restarts } from "./restarts.ts";
 import { results } from "./results.ts";
 import { settlement } from "./settlement.ts";
 import { sharing } from "./sharing.ts";
+import { slow } from "./slow.ts";
 import { trouble } from "./trouble.ts";
 import { waiting } from "./waiting.ts";
 import { wire } from "./wire.ts";
@@ -21,11 +26,14 @@ import { wire } from "./wire.ts";
 // Guarantees first: they take longest, and run beside the others.
 const clauses = {
   guarantees,
+  crashes,
   sharing,
   limits,
   controls,
   lifecycle,
   delivery,
+  names,
+  crowds,
   settlement,
   "dead letters": deadLetters,
   results,
@@ -41,21 +49,34 @@ const clauses = {
 type Clauses = typeof clauses;
 
 /** The sentence of a case. */
-export type CaseName = { [Clause in keyof Clauses]: keyof Clauses[Clause] }[keyof Clauses];
+export type CaseName = { [Clause in keyof Clauses]: keyof Clauses[Clause] }[keyof Clauses] | keyof typeof slow | keyof typeof restarts;
 
 export interface NamedCase extends Case {
   readonly name: CaseName;
-  readonly clause: keyof Clauses;
+  readonly clause: keyof Clauses | "slow" | "restarts";
 }
 
-/** Every case of the kit: its sentence, its clause, what it needs, and how to run it. */
-export const allCases: readonly NamedCase[] = Object.entries(clauses).flatMap(([clause, list]) =>
-  Object.entries<Case>(list).map(([name, each]) => ({ ...each, name: name as CaseName, clause: clause as keyof Clauses })),
-);
+function named(clause: NamedCase["clause"], list: Readonly<Record<string, Case>>): readonly NamedCase[] {
+  return Object.entries(list).map(([name, each]) => ({ ...each, name: name as CaseName, clause }));
+}
+
+/** Every case of the kit but those that run by themselves (slow, restarts): its sentence, its clause, what it needs, and how to run it. */
+export const allCases: readonly NamedCase[] = Object.entries(clauses).flatMap(([clause, list]) => named(clause as keyof Clauses, list));
+
+/** Cases of a minute or more, at the library's own lease; all run side by side. */
+export const slowCases: readonly NamedCase[] = named("slow", slow);
+
+/** Cases that kill the engine's server. */
+export const restartCases: readonly NamedCase[] = named("restarts", restarts);
 
 /** The features that a case needs and this broker does not declare. */
 export function missing(each: Case, declared: Features): readonly (keyof Features)[] {
   return (each.needs ?? []).filter((feature) => !declared[feature]);
+}
+
+/** The features that a case asks for, natively or emulated. */
+export function wanted(each: Case): readonly (keyof Features)[] {
+  return [...(each.feature ? [each.feature] : []), ...(each.uses ?? [])];
 }
 
 /** Whether the broker itself does what the case looks at. */

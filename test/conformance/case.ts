@@ -7,12 +7,18 @@ export interface Case {
   readonly needs?: readonly (keyof Features)[];
   /** The feature under test: native where the broker declares it, else emulated by the core. */
   readonly feature?: keyof Features;
+  /** Features that it asks for in passing, native or emulated. */
+  readonly uses?: readonly (keyof Features)[];
+  /** Asks for what is kept in a store and nowhere else, such as progress. */
+  readonly store?: boolean;
   /** Starts processes of its own, from the built package. */
   readonly processes?: boolean;
   /** Cuts the connections of all that use the engine. */
   readonly disrupts?: boolean;
   /** Keeps the machine busy: runs after the others, not beside them. */
   readonly alone?: boolean;
+  /** Needs a module that publishes with the engine's own client. */
+  readonly foreign?: boolean;
   /** @default 30_000 */
   readonly timeoutMs?: number;
   run(context: Context): Promise<void>;

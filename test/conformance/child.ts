@@ -43,6 +43,20 @@ const behaviours = {
     await report({ kind: "end", value });
     return value;
   },
+  /** Ends at once, however long it was told to take. */
+  async brief(value: unknown, _ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await report({ kind: "end", value });
+    return value;
+  },
+  /** Fails in its first attempt. */
+  async failing(value: unknown, ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    if (fct.attempt === 1) throw new Error("the first attempt fails");
+    await work(ms);
+    await report({ kind: "end", value });
+    return value;
+  },
   /** Works until its signal aborts. */
   async patient(value: unknown, _ms = 0): Promise<unknown> {
     await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
@@ -104,7 +118,7 @@ function answerCalls(parts: Parts): void {
 async function perform(parts: Parts, method: string, args: unknown[]): Promise<unknown> {
   if (method === "clock") return void (clockMs = args[0] as number);
   if (method === "consume") return void (parts.consumer = (await parts.task.consume?.(...args)) as TaskConsumer);
-  if (method === "shutdown") return shutdown();
+  if (method === "shutdown") return shutdown(...(args as Parameters<typeof shutdown>));
   if (method === "closeBroker") return parts.broker.close();
   const [owner, name] = method.startsWith("consumer.") ? [parts.consumer as unknown as Methods, method.slice(9)] : [parts.task, method];
   return owner[name]?.(...args);

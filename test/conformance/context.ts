@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Broker, BrokerQueue, Features } from "../../src/contract/index.ts";
 import { boost, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
 import { type Child, type ChildOptions, startChild } from "./child-process.ts";
-import type { Subject } from "./subject.ts";
+import type { ForeignModule, Subject } from "./subject.ts";
 import { holds, until, within } from "./until.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
@@ -15,8 +15,13 @@ export interface Context {
   /** The broker of this case, in this process. */
   readonly broker: Broker;
   readonly features: Features;
-  /** How exactly this engine keeps times, in milliseconds. */
-  readonly precisionMs: number;
+  /** How early something may seem to come: the grain of clocks and timers. */
+  readonly earlyMs: number;
+  /** How late this engine delivers what is delayed, on an idle machine; `lateMs` allows for a busy one. */
+  readonly engineLateMs: number;
+  readonly lateMs: number;
+  /** `n` messages, fewer on slow engines. */
+  many(n: number): number;
   readonly leaseMs: number;
   /** How long a case waits for what must come. */
   readonly patienceMs: number;
@@ -37,13 +42,20 @@ export interface Context {
   child(options?: ChildOptions): Promise<Child>;
   until(what: string, condition: () => unknown, ms?: number): Promise<void>;
   holds(what: string, condition: () => unknown, ms: number): Promise<void>;
+  /** Publishes with the engine's own client; only where the case says `foreign`. */
+  publishForeign(data: unknown): Promise<void>;
   /** Cuts the engine's connections; only where the case says that it disrupts. */
   disrupt(): Promise<void>;
+  /** Kills the engine's server, or kills and starts it again over its data; only in restart cases. */
+  killServer(): Promise<void>;
+  restartServer(): Promise<void>;
   /** Runs at the end of the case, last first. */
   defer(clean: () => unknown): void;
 }
 
 const closeMs = 10_000;
+const clockGrainMs = 20;
+const busyMachineMs = 2_000;
 
 /** A context and the function that cleans up after it and says what leaked. */
 export async function createContext(subject: Subject): Promise<{ readonly context: Context; clean(): Promise<void> }> {
@@ -55,12 +67,15 @@ export async function createContext(subject: Subject): Promise<{ readonly contex
     return broker;
   };
   const broker = await make();
-  const { patienceMs, leaseMs, precisionMs } = subject;
+  const { patienceMs, leaseMs, lateMs, scale } = subject;
   const queue = `kit-${randomBytes(6).toString("hex")}`;
   const context: Context = {
     broker,
     features: broker.features,
-    precisionMs,
+    earlyMs: clockGrainMs,
+    engineLateMs: lateMs,
+    lateMs: lateMs + busyMachineMs,
+    many: (n) => Math.max(2, Math.round(n * scale)),
     leaseMs,
     patienceMs,
     queue,
@@ -83,7 +98,10 @@ export async function createContext(subject: Subject): Promise<{ readonly contex
     },
     until: (what, condition, ms = patienceMs) => until(what, condition, ms),
     holds,
+    publishForeign: async (data) => ((await import(String(subject.foreign))) as ForeignModule).publishForeign(subject.settings, queue, data),
     disrupt: async () => subject.disrupt?.(),
+    killServer: async () => subject.server?.kill(),
+    restartServer: async () => subject.server?.restart(),
     defer,
   };
   return { context, clean: () => cleanUp(deferred) };

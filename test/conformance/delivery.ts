@@ -1,7 +1,7 @@
 /** Delivery: what is published arrives, whole and once. */
 import assert from "node:assert/strict";
 import { fct } from "../../src/index.ts";
-import { type Case, cases } from "./case.ts";
+import { cases } from "./case.ts";
 import { each, range, sorted, track } from "./track.ts";
 import { rejection } from "./until.ts";
 
@@ -13,21 +13,6 @@ const hardBody = {
   extra: { nested: "not the envelope" },
   deep: range(60).reduce<unknown>((inner, i) => ({ [`level${i}`]: [inner] }), "bottom"),
 };
-
-function takesIds(ids: readonly string[]): Case["run"] {
-  return async ({ task, consume, until }) => {
-    const seen = new Set<string>();
-    const job = task({}, (_n: number) => void seen.add(fct.taskId ?? ""));
-    await consume(job);
-    const handles = await job.publishMany(ids.map((taskId, n) => ({ args: [n] as [number], taskId })));
-    assert.deepEqual(
-      handles.map(({ id }) => id),
-      ids,
-    );
-    await until("all are handled", () => seen.size >= ids.length);
-    assert.deepEqual([...seen].sort(), [...ids].sort());
-  };
-}
 
 export const delivery = cases({
   async "each message is handled once when nothing fails"({ task, consume, until, queue }) {
@@ -70,13 +55,13 @@ export const delivery = cases({
     assert.deepEqual(back, { body: hardBody, list: [hardBody, [[[]]]] });
   },
 
-  async "a body of 100 kB arrives whole"({ task, consume, until }) {
+  async "a body of 300 kB arrives whole"({ task, consume, until }) {
     const seen: string[] = [];
     const job = task({ params: ["text", "n"] }, (text: string, _n: number) => void seen.push(text));
-    const text = "0123456789 äöü 🎬".repeat(6_000);
+    const text = "0123456789 äöü 🎬".repeat(13_000);
     await consume(job);
-    await job.pushMany(range(5).map((n) => [text, n]));
-    await until("five large messages are handled", () => seen.length >= 5);
+    await job.pushMany(range(3).map((n) => [text, n]));
+    await until("three large messages are handled", () => seen.length >= 3);
     assert.ok(seen.every((each) => each === text));
   },
 
@@ -129,10 +114,6 @@ export const delivery = cases({
     assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), range(ids.length));
   },
 
-  "texts with colons can be task ids": takesIds(["0:1", "order:42", "a:b:c:d", ":", "order%3A42"]),
-
-  "whole numbers can be task ids": takesIds(["12345", "7"]),
-
   async "fct tells a task about its message"({ task, consume, queue, patienceMs }) {
     const job = task({ rpc: true }, (n: number) => {
       const { taskId, attempt, args, publishedAt, headers } = fct;
@@ -168,17 +149,17 @@ export const delivery = cases({
     assert.deepEqual(sorted(seen.started), range(40));
   },
 
-  async "publishMany takes options for each message"({ task, consume, until, precisionMs }) {
+  async "publishMany takes options for each message"({ task, consume, until, earlyMs, engineLateMs }) {
     const seen: { n: number; at: number }[] = [];
     const job = task({}, (n: number) => void seen.push({ n, at: performance.now() }));
     await consume(job);
     const start = performance.now();
-    await job.publishMany([{ args: [1], delay: 400 }, { args: [2] }, { args: [3], delay: "200ms" }]);
+    await job.publishMany([{ args: [1], delay: 400 + engineLateMs }, { args: [2] }, { args: [3], delay: "200ms" }]);
     await until("three messages are handled", () => seen.length >= 3);
     assert.deepEqual(
       seen.map(({ n }) => n),
       [2, 3, 1],
     );
-    assert.ok((seen[2]?.at ?? 0) - start >= 400 - precisionMs);
+    assert.ok((seen[2]?.at ?? 0) - start >= 400 - earlyMs);
   },
 });

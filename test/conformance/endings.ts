@@ -17,6 +17,7 @@ export const endings = cases({
 
   "waitAll rejects at the first failure and can cancel the others": {
     needs: ["ids"],
+    uses: ["delay"],
     async run({ task, consume, patienceMs, until }) {
       const seen: number[] = [];
       const job = task({ rpc: true, maxRetries: 0, concurrency: 1 }, (n: number) => {
@@ -52,6 +53,7 @@ export const endings = cases({
 
   "state() and record() follow a task to its end": {
     needs: ["ids"],
+    uses: ["delay"],
     async run({ task, consume, until, queue }) {
       const door = gate();
       const job = task({ rpc: true, concurrency: 1 }, async () => {
@@ -76,6 +78,7 @@ export const endings = cases({
 
   "a cancelled message does not run, and its waiter hears of it": {
     needs: ["ids"],
+    uses: ["delay"],
     async run({ task, consume, until, patienceMs }) {
       const seen: number[] = [];
       const job = task({ rpc: true, concurrency: 1 }, (n: number) => void seen.push(n));
@@ -83,6 +86,7 @@ export const endings = cases({
       const later = await job.publish([3], { delay: "1h" });
       const heard = [waiting, later].map((handle) => rejection(handle?.waitResult({ timeout: patienceMs }) ?? Promise.resolve()));
       assert.deepEqual([await waiting?.cancel(), await later.cancel()], [true, true]);
+      assert.deepEqual([await waiting?.cancel(), await later.cancel()], [false, false], "cancelled twice");
       assert.deepEqual(
         (await Promise.all(heard)).map(({ code, status }) => [code, status]),
         Array(2).fill(["CANCELLED", "cancelled"]),

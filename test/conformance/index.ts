@@ -1,14 +1,14 @@
 /** The conformance kit: `describeBroker()` proves with vitest that a broker keeps the contract's promises. */
 import { describe, it } from "vitest";
-import { allCases, type CaseName, type NamedCase } from "./all-cases.ts";
+import { allCases, type CaseName, type NamedCase, restartCases, slowCases } from "./all-cases.ts";
 import { type Outcome, runCase, timeoutOf } from "./run-case.ts";
 import { createSubject, type Subject, type SubjectOptions } from "./subject.ts";
 
-export { allCases, type CaseName, type NamedCase } from "./all-cases.ts";
+export { allCases, type CaseName, type NamedCase, restartCases, slowCases } from "./all-cases.ts";
 export type { Case } from "./case.ts";
 export type { Context } from "./context.ts";
 export { type Outcome, runCase } from "./run-case.ts";
-export { createSubject, type Subject, type SubjectOptions } from "./subject.ts";
+export { type CreateModule, createSubject, type ForeignModule, type KillableServer, type Subject, type SubjectOptions } from "./subject.ts";
 
 /** What a broker needs beside its module, such as a server. */
 export interface Service {
@@ -35,6 +35,8 @@ export function describeBroker(options: DescribeOptions): void {
   const { name, service, knownGaps = {} } = options;
   if (service?.unavailable !== undefined) return defineUnavailable(name, service.name, service.unavailable);
   const subject = createSubject({ ...options, settings: { ...service?.settings, ...options.settings } });
+  if (options.slow) return defineApart(subject, slowCases, knownGaps);
+  if (options.server) return defineApart(subject, restartCases, knownGaps);
   describe(name, () => {
     const together = allCases.filter(({ alone }) => !alone);
     const alone = allCases.filter(({ alone }) => alone);
@@ -43,6 +45,16 @@ export function describeBroker(options: DescribeOptions): void {
     });
     describe.sequential("alone", () => {
       for (const each of alone) defineCase(subject, each, knownGaps[each.name]);
+    });
+  });
+}
+
+/** Concurrent as a whole: several brokers of one file wait side by side. Slow cases of one broker too; a server is killed for one case at a time. */
+function defineApart(subject: Subject, list: readonly NamedCase[], knownGaps: NonNullable<DescribeOptions["knownGaps"]>): void {
+  const inside = list === slowCases ? describe.concurrent : describe.sequential;
+  describe.concurrent(subject.name, () => {
+    inside(list === slowCases ? "side by side" : "one after another", () => {
+      for (const each of list) defineCase(subject, each, knownGaps[each.name]);
     });
   });
 }

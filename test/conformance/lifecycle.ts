@@ -4,6 +4,9 @@ import { cases } from "./case.ts";
 import { each, range, sorted, track } from "./track.ts";
 import { gate, within } from "./until.ts";
 
+/** After its last work: longer, and a timer or a socket holds the process. */
+const endsMs = 2_000;
+
 export const lifecycle = cases({
   async "close waits for what runs and flushes it"({ task, consume, until, holds, patienceMs }) {
     const door = gate();
@@ -173,11 +176,26 @@ export const lifecycle = cases({
 
   "a process that only publishes ends by itself": {
     processes: true,
-    async run({ child, patienceMs }) {
+    async run({ child }) {
       const other = await child({ consume: false });
       await other.call("push", 1);
       other.disconnect();
-      assert.deepEqual(await within("the process exits", other.exited, patienceMs), { code: 0, signal: null });
+      assert.deepEqual(await within("the process exits", other.exited, endsMs), { code: 0, signal: null });
+    },
+  },
+
+  "a process that has closed its consumer ends by itself": {
+    processes: true,
+    async run({ child, until }) {
+      const other = await child({});
+      await other.call(
+        "pushMany",
+        range(20).map((n) => [n]),
+      );
+      await until("all are handled", () => other.seen("end").length === 20);
+      await other.call("consumer.close");
+      other.disconnect();
+      assert.deepEqual(await within("the process exits", other.exited, endsMs), { code: 0, signal: null });
     },
   },
 
@@ -185,7 +203,10 @@ export const lifecycle = cases({
     processes: true,
     async run({ child, features, task, until, patienceMs }) {
       const other = await child({ signals: true, params: { concurrency: 2 } });
-      for (const value of range(6)) await other.call("push", value, 400);
+      await other.call(
+        "pushMany",
+        range(6).map((value) => [value, 800]),
+      );
       await until("two run", () => other.seen("start").length === 2);
       other.signal("SIGTERM");
       await within("the process exits", other.exited, patienceMs);

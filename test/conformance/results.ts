@@ -6,39 +6,45 @@ import { each, range, track } from "./track.ts";
 import { gate, rejection } from "./until.ts";
 
 export const results = cases({
-  async "progress is seen from outside while the task runs"({ task, consume, until }) {
-    const door = gate();
-    const job = task({ rpc: true }, async () => {
-      await fct.progress({ done: 1, of: 2 });
-      await door.opened;
-    });
-    const handle = await job.push();
-    assert.equal(await handle.progress(), undefined);
-    await consume(job);
-    await until("it is told", async () => (await handle.progress()) !== undefined);
-    assert.deepEqual(await handle.progress(), { done: 1, of: 2 });
-    door.open();
-    await handle.waitResult();
+  "progress is seen from outside while the task runs": {
+    store: true,
+    async run({ task, consume, until }) {
+      const door = gate();
+      const job = task({ rpc: true }, async () => {
+        await fct.progress({ done: 1, of: 2 });
+        await door.opened;
+      });
+      const handle = await job.push();
+      assert.equal(await handle.progress(), undefined);
+      await consume(job);
+      await until("it is told", async () => (await handle.progress()) !== undefined);
+      assert.deepEqual(await handle.progress(), { done: 1, of: 2 });
+      door.open();
+      await handle.waitResult();
+    },
   },
 
-  async "progress can be followed to the end"({ task, consume, patienceMs }) {
-    const doors = [gate(), gate()] as const;
-    const job = task({ rpc: true }, async () => {
-      await fct.progress(1);
-      await doors[0].opened;
-      await fct.progress({ step: 2 });
-      await doors[1].opened;
-      return "end";
-    });
-    await consume(job);
-    const handle = await job.push();
-    const seen: unknown[] = [];
-    for await (const value of handle.follow({ signal: AbortSignal.timeout(patienceMs) })) {
-      seen.push(value);
-      doors[seen.length - 1]?.open();
-    }
-    assert.deepEqual(seen, [1, { step: 2 }]);
-    assert.equal(await handle.waitResult(), "end");
+  "progress can be followed to the end": {
+    store: true,
+    async run({ task, consume, patienceMs }) {
+      const doors = [gate(), gate()] as const;
+      const job = task({ rpc: true }, async () => {
+        await fct.progress(1);
+        await doors[0].opened;
+        await fct.progress({ step: 2 });
+        await doors[1].opened;
+        return "end";
+      });
+      await consume(job);
+      const handle = await job.push();
+      const seen: unknown[] = [];
+      for await (const value of handle.follow({ signal: AbortSignal.timeout(patienceMs) })) {
+        seen.push(value);
+        doors[seen.length - 1]?.open();
+      }
+      assert.deepEqual(seen, [1, { step: 2 }]);
+      assert.equal(await handle.waitResult(), "end");
+    },
   },
 
   async "a retried parent does not double its children"({ task, consume, until, patienceMs }) {
@@ -71,10 +77,10 @@ export const results = cases({
     assert.equal(await (await job.push()).waitResult({ timeout: patienceMs }), undefined);
   },
 
-  async "a result of 100 kB arrives whole"({ task, consume, patienceMs }) {
+  async "a result of 300 kB arrives whole"({ task, consume, patienceMs }) {
     const job = task({ rpc: true }, (n: number) => "é🎬x".repeat(n));
     await consume(job);
-    assert.equal(await (await job.push(17_000)).waitResult({ timeout: patienceMs }), "é🎬x".repeat(17_000));
+    assert.equal(await (await job.push(50_000)).waitResult({ timeout: patienceMs }), "é🎬x".repeat(50_000));
   },
 
   async "a result waits for a late reader, for many, and for a handle made from the id"({ task, consume, patienceMs, until }) {

@@ -1,7 +1,7 @@
 /** Runs one case against one broker, without a test runner. */
-import { missing, modeOf, type NamedCase } from "./all-cases.ts";
+import { missing, modeOf, type NamedCase, wanted } from "./all-cases.ts";
 import { whyNoChildren } from "./child-process.ts";
-import { createContext } from "./context.ts";
+import { type Context, createContext } from "./context.ts";
 import type { Subject } from "./subject.ts";
 import { within } from "./until.ts";
 
@@ -27,7 +27,7 @@ export async function runCase(subject: Subject, each: NamedCase): Promise<{ read
   const { context, clean } = await createContext(subject);
   const mode = modeOf(each, context.features);
   try {
-    const skipped = whyNot(subject, each, context.features);
+    const skipped = await whyNot(subject, each, context);
     if (!skipped) await within("the whole case", each.run(context), timeoutOf(each));
     else return { mode, skipped };
   } catch (error) {
@@ -38,9 +38,22 @@ export async function runCase(subject: Subject, each: NamedCase): Promise<{ read
   return { mode };
 }
 
-function whyNot(subject: Subject, each: NamedCase, features: Parameters<typeof missing>[1]): string | undefined {
-  const lacking = missing(each, features);
+async function whyNot(subject: Subject, each: NamedCase, context: Context): Promise<string | undefined> {
+  const { broker } = context;
+  const lacking = missing(each, broker.features);
   if (lacking.length > 0) return `the broker does not declare: ${lacking.join(", ")}`;
+  if (each.store && !broker.store) return "needs a store, which this broker has not: users set configure({ store })";
+  const beyond = await nobodys(each, context);
+  if (beyond.length > 0) return `without a store these cannot be emulated: ${beyond.join(", ")}`;
+  if (each.foreign && !subject.foreign) return "its test file gives no foreign module";
   if (each.disrupts && !subject.disrupt) return "its test file gives no disrupt()";
   return each.processes ? whyNoChildren(subject) : undefined;
+}
+
+/** The features that it asks for and that neither the engine nor the core has here. With a store the core has them all. */
+async function nobodys(each: NamedCase, { broker, task }: Context): Promise<readonly string[]> {
+  const foreign = wanted(each).filter((feature) => !broker.features[feature]);
+  if (foreign.length === 0 || broker.store) return [];
+  const support = await task({ maxRetries: 0 }, () => {}).features();
+  return foreign.filter((feature) => support[feature] === "no");
 }

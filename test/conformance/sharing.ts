@@ -122,7 +122,7 @@ export const sharing = cases({
   "the clock goes back a minute: nothing stops, no lease is stolen, nothing runs early": {
     processes: true,
     async run(context) {
-      const { leaseMs, precisionMs, features } = context;
+      const { leaseMs, earlyMs, features } = context;
       const options = { params: { concurrency: 10, qps: 200 } }; // a rate that follows the wall clock would wait a minute
       const one = await context.child(options);
       const two = features.redelivers && features.durable ? await context.child(options) : undefined;
@@ -143,7 +143,7 @@ export const sharing = cases({
             ["delayed before", before + 700],
             ["delayed after", after + 500],
           ] as const
-        ).find(([name, due]) => all("start").includes(name as never) && performance.now() < due - precisionMs);
+        ).find(([name, due]) => all("start").includes(name as never) && performance.now() < due - earlyMs);
         assert.equal(early, undefined, `${early?.[0]} ran early`);
         return wanted.every((name) => all("end").includes(name as never));
       });

@@ -12,24 +12,35 @@ export interface SubjectOptions {
   readonly create: URL;
   /** Handed to `create`, here and in child processes. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** How exactly the engine keeps times. @default 20 */
-  readonly timePrecisionMs?: number;
-  /** How long a delivery is its process's own. Short, so that crashes are noticed in seconds. @default 1000 */
+  /** How late the engine may deliver what is delayed, on an idle machine. Never early: all but the grain of a clock. @default 100 */
+  readonly lateMs?: number;
+  /** Of the messages of the large cases: less for engines that take some hundred a second. @default 1 */
+  readonly scale?: number;
+  /** How long a delivery is its process's own. Short, so that crashes are noticed in seconds. @default 1000; with `slow` the library's */
   readonly leaseMs?: number;
   /** How long a case waits for what must come. @default 15_000 */
   readonly patienceMs?: number;
   /** Cuts the connections to the engine, as a restart of its server would. The cases that need it are skipped without. */
   readonly disrupt?: () => Promise<void>;
+  /** A module that exports `publishForeign(settings, queue, data)`: a message as the engine's own client publishes it. Without, its cases are skipped. */
+  readonly foreign?: URL;
+  /** A server of this broker's own that keeps its data. With it the restart cases run instead of the others. */
+  readonly server?: KillableServer;
+  /** The slow cases instead of the others: at the library's own lease, a minute or more each. In a file of their own, because the lease is the process's. @default false */
+  readonly slow?: boolean;
 }
 
 export interface Subject {
   readonly name: string;
   readonly create: URL;
   readonly settings: Readonly<Record<string, string>>;
-  readonly precisionMs: number;
+  readonly lateMs: number;
+  readonly scale: number;
   readonly leaseMs: number;
   readonly patienceMs: number;
   readonly disrupt: (() => Promise<void>) | undefined;
+  readonly foreign: URL | undefined;
+  readonly server: KillableServer | undefined;
   make(): Promise<Broker>;
 }
 
@@ -37,24 +48,44 @@ export interface CreateModule {
   create(settings: Readonly<Record<string, string>>): Broker | Promise<Broker>;
 }
 
+/** A server that the restart cases kill. */
+export interface KillableServer {
+  /** At once, as `kill -9` would. */
+  kill(): Promise<void>;
+  /** Kills it if it runs, and starts it again over the same data, at the same address. Resolves when it serves. */
+  restart(): Promise<void>;
+}
+
+/** Publishes data as the engine's own client does, without the library. */
+export interface ForeignModule {
+  publishForeign(settings: Readonly<Record<string, string>>, queue: string, data: unknown): Promise<void>;
+}
+
+const shortLeaseMs = 1_000;
+/** What users have who configure none. */
+const defaultLeaseMs = 15_000;
 let configuredLeaseMs: number | undefined;
 
-/** The lease is the process's: the first subject sets it. */
-export function configureOnce(leaseMs: number): number {
-  if (configuredLeaseMs === undefined) configure({ lease: leaseMs, signals: false, log: { level: "silent" } });
-  return (configuredLeaseMs ??= leaseMs);
+/** The lease is the process's: the first subject sets it. Undefined: the library's own default. */
+export function configureOnce(leaseMs: number | undefined): number {
+  if (configuredLeaseMs === undefined) configure({ ...(leaseMs === undefined ? {} : { lease: leaseMs }), signals: false, log: { level: "silent" } });
+  return (configuredLeaseMs ??= leaseMs ?? defaultLeaseMs);
 }
 
 export function createSubject(options: SubjectOptions): Subject {
-  const { name, create, settings = {}, timePrecisionMs = 20, leaseMs = 1000, patienceMs = 15_000, disrupt } = options;
+  const { name, create, settings = {}, lateMs = 100, scale = 1, patienceMs = 15_000, disrupt, foreign, server, slow = false } = options;
+  const leaseMs = configureOnce(options.leaseMs ?? (slow ? undefined : shortLeaseMs));
   return {
     name,
     create,
     settings,
-    precisionMs: timePrecisionMs,
-    leaseMs: configureOnce(leaseMs),
+    lateMs,
+    scale,
+    leaseMs,
     patienceMs,
     disrupt,
+    foreign,
+    server,
     make: async () => ((await import(create.href)) as CreateModule).create(settings),
   };
 }

@@ -182,15 +182,15 @@ export const waiting = cases({
     assert.deepEqual(sorted((await waitAll(handles, { timeout: patienceMs })).map((text) => Number(text.slice(4)))), [0, 14, 16]);
   },
 
-  "3,000 parents wait for a child each on the same queue at concurrency 50": {
+  "thousands of parents wait for a child each on the same queue at concurrency 50": {
     alone: true,
     timeoutMs: 90_000,
-    run: (context) => parents(context, 3_000, { concurrency: 50 }),
+    run: (context) => parents(context, context.many(3_000), { concurrency: 50 }),
   },
 
-  "3,000 parents wait for a child each with maxSuspended 60": {
+  "thousands of parents wait for a child each with maxSuspended 60": {
     alone: true,
     timeoutMs: 90_000,
-    run: (context) => parents(context, 3_000, { concurrency: 50, maxSuspended: 60 }),
+    run: (context) => parents(context, context.many(3_000), { concurrency: 50, maxSuspended: 60 }),
   },
 });

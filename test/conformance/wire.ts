@@ -102,31 +102,52 @@ export const wire = cases({
     assert.deepEqual(seen.started, ["good"]);
   },
 
-  "1,000 malformed messages between good ones lose nothing and stop nothing": {
+  "a message of the engine's own client is consumed, and retried like any other": {
+    foreign: true,
+    feature: "retry",
+    async run(context) {
+      const seen: unknown[] = [];
+      const job = context.task({ params: ["file", "height"], maxRetries: 1, backoff: 100 }, (file: string, height: number) => {
+        seen.push([file, height, fct.attempt]);
+        if (seen.length === 1) throw new Error("once");
+      });
+      await context.publishForeign({ file: "a.mov", height: 720 });
+      await context.consume(job);
+      await context.until("it ran twice", () => seen.length >= 2);
+      assert.deepEqual(
+        seen,
+        [1, 2].map((attempt) => ["a.mov", 720, attempt]),
+      );
+      await context.until("the queue is empty", async () => (await job.count()) === 0);
+    },
+  },
+
+  "a thousand malformed messages between good ones lose nothing and stop nothing": {
     alone: true,
     timeoutMs: 60_000,
-    async run({ task, consume, until, patienceMs }) {
+    async run({ task, consume, until, patienceMs, many }) {
+      const rounds = many(10);
       const bad: unknown[] = ["{not json", "", "plain text", 42, null, [1, 2], true, "[1,2", '"quoted"', [[]]];
       const seen = track<number>();
       const job = task({ params: ["n"], concurrency: 20 }, (n: number) => seen.run(n));
       await consume(job);
-      for (const round of range(10)) {
+      for (const round of range(rounds)) {
         await Promise.all(range(100).map((i) => job.publishRaw(bad[i % bad.length])));
         await job.pushMany(range(10).map((i) => [round * 10 + i]));
       }
-      await until("100 good ones are handled", () => seen.ended.length >= 100, patienceMs * 2);
-      await until("1,000 dead letters", async () => (await job.deadLetters.count()) === 1_000, patienceMs * 2);
-      assert.deepEqual(sorted(seen.started), range(100));
+      await until("the good ones are handled", () => seen.ended.length >= rounds * 10, patienceMs * 2);
+      await until("the dead letters are there", async () => (await job.deadLetters.count()) === rounds * 100, patienceMs * 2);
+      assert.deepEqual(sorted(seen.started), range(rounds * 10));
       const letters = (await job.deadLetters.list(1_000)) as unknown as { body: { raw: unknown; extra: { reason: string } } }[];
-      assert.equal(letters.length, 1_000);
+      assert.equal(letters.length, rounds * 100);
       assert.ok(
         letters.every(({ body }) => body.extra.reason.length > 10),
         "each says why",
       );
       const kept = new Set(letters.map(({ body }) => meaning(body.raw)));
       for (const raw of bad) assert.ok(kept.has(meaning(raw)), `${JSON.stringify(raw)} is kept; there are ${[...kept].join("; ")}`);
-      await job.push(100);
-      await until("the consumer goes on", () => seen.ended.includes(100));
+      await job.push(1_000);
+      await until("the consumer goes on", () => seen.ended.includes(1_000));
     },
   },
 

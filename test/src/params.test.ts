@@ -50,7 +50,7 @@ describe("checkParams", () => {
     ["emails", '[funboost] the params are "emails".'],
     [[], "[funboost] the params are an array of 0."],
     [{}, '[funboost] "queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).'],
-    [{ queue: "" }, '[funboost] "queue" is "". Allowed: a text of 1 to 255 characters.'],
+    [{ queue: "" }, '[funboost] "queue" is "". Allowed: a text of 1 to 190 characters.'],
     [{ queue: "  " }, '"queue" is "  ".'],
     [{ queue: 5 }, '"queue" is 5.'],
     [{ queue: "q", maxRetry: 3 }, `[funboost] [q] unknown option "maxRetry". Did you mean "maxRetries"? Allowed: ${names}.`],

@@ -5,11 +5,14 @@ import type { CaseName } from "../conformance/index.ts";
 export interface Fault {
   /** The case that must fail. */
   readonly noticedBy: CaseName;
+  /** Round SQLite instead of memory, for cases with several processes. */
+  readonly durable?: boolean;
   /** What is different about a queue. */
   lie(queue: BrokerQueue, name: string): Partial<BrokerQueue>;
 }
 
 export const fault = (noticedBy: CaseName, lie: Fault["lie"]): Fault => ({ noticedBy, lie });
+export const durableFault = (noticedBy: CaseName, lie: Fault["lie"]): Fault => ({ noticedBy, lie, durable: true });
 
 /** Messages as they are given on. */
 export const publishing =

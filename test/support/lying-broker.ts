@@ -1,5 +1,6 @@
-/** A memory broker with one fault switched on: each fault must be noticed by a named case of the kit. */
+/** An honest broker with one fault switched on: each fault must be noticed by a named case of the kit. */
 import { memory } from "../../adapters/brokers/memory.ts";
+import { sqlite } from "../../adapters/brokers/sqlite.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import {
   clearingHalf,
@@ -15,6 +16,7 @@ import {
   settling,
   without,
 } from "./lies.ts";
+import { processFaults } from "./process-lies.ts";
 
 export const faults = {
   "loses messages": fault("each message is handled once when nothing fails", losing),
@@ -43,7 +45,7 @@ export const faults = {
     publishing((messages) => messages.map((message) => ({ ...message, body: JSON.parse(JSON.stringify(message.body).replace(/[^\x20-\x7e]/g, "?")) }))),
   ),
   "cuts long bodies": fault(
-    "a body of 100 kB arrives whole",
+    "a body of 300 kB arrives whole",
     publishing((messages) =>
       messages.map((message) => ({
         ...message,
@@ -133,7 +135,7 @@ export const faults = {
   ),
   "delivers delayed messages early": fault(
     "a delayed message is not delivered before its time", // the core would put off its start
-    publishing((messages) => messages.map((message) => (message.delayMs ? { ...message, delayMs: message.delayMs / 2 } : message))),
+    publishing((messages) => messages.map((message) => (message.delayMs ? { ...message, delayMs: message.delayMs / 20 } : message))),
   ),
   "retries at once": fault(
     "a retry waits for its backoff",
@@ -162,15 +164,16 @@ export const faults = {
   "publishes something for an empty list": fault("publish([]) does nothing", (queue) => ({
     publish: (messages) => queue.publish(messages.length === 0 ? [{ body: {} }] : messages),
   })),
-  "changes bodies that are text": fault("1,000 malformed messages between good ones lose nothing and stop nothing", (queue) => ({
+  "changes bodies that are text": fault("a thousand malformed messages between good ones lose nothing and stop nothing", (queue) => ({
     publish: async (messages) => await queue.publish(messages.map((message) => (typeof message.body === "string" ? { ...message, body: {} } : message))),
   })),
+  ...processFaults,
 } satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;
 
-export function lyingBroker(name: FaultName | "none"): Broker {
-  const honest = memory();
+export function lyingBroker(name: FaultName | "none", file?: string): Broker {
+  const honest = file ? sqlite({ file }) : memory();
   if (name === "none") return honest;
   return {
     ...honest,
@@ -181,6 +184,7 @@ export function lyingBroker(name: FaultName | "none"): Broker {
   };
 }
 
-export function create(settings: Readonly<Record<string, string>>): Broker {
-  return lyingBroker((settings.fault ?? "none") as FaultName | "none");
+/** `file`: over SQLite, in that file. */
+export function create({ fault = "none", file }: Readonly<Record<string, string>>): Broker {
+  return lyingBroker(fault as FaultName | "none", file);
 }

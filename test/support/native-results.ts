@@ -15,7 +15,10 @@ function keeping(queue: BrokerQueue): BrokerQueue {
     ...queue,
     async publish(messages) {
       const published = await queue.publish(messages);
-      for (const { id } of published) known.add(id);
+      for (const { id, existing } of published) {
+        known.add(id);
+        if (!existing) ends.delete(id); // another life of a cancelled one
+      }
       return published;
     },
     consume: (handler, options) => queue.consume(keepEnds(ends, handler), options),
@@ -25,7 +28,7 @@ function keeping(queue: BrokerQueue): BrokerQueue {
       return removed;
     },
     async result(id, { signal, facts }: ResultOptions) {
-      while (signal && known.has(id) && !ends.has(id)) await sleep(5, { signal });
+      while (signal && !signal.aborted && known.has(id) && !ends.has(id)) await sleep(5, { signal });
       const ended = ends.get(id);
       return ended && (facts || ended.status !== "done" ? ended : bare(ended));
     },

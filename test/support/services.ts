@@ -1,109 +1,128 @@
-/** Which servers the tests can use here: a given one, else a private one, else a skip that says why. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+/** Which servers the tests can use here: a given one, else what `npm run services -- up` runs, else a private one, else a skip that says why. */
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { Redis } from "ioredis";
+import { sleep } from "../../src/clock.ts";
+import { masked, servers, settingsOf } from "./services/all.ts";
+import { pidFileOf, refusal, start } from "./services/instance.ts";
+import { freePorts, killNow, stop } from "./services/process.ts";
+import { proxy } from "./services/proxy.ts";
+import type { Server, ServerName } from "./services/server.ts";
+import { findUp, temporaryFolder } from "./services/shared.ts";
 
 export interface RunningService {
-  readonly name: string;
+  readonly name: ServerName;
   /** Why it cannot be had here. */
   readonly unavailable?: string;
+  /** Its address, under the name of its environment variable. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Cuts all connections to it. */
+  /** Cuts all connections that were made by these settings. */
   readonly disrupt?: () => Promise<void>;
   stop(): Promise<void>;
 }
 
+export interface PrivateService extends RunningService {
+  readonly port: number;
+  /** Kill -9: it is down until `restart`. */
+  kill(): Promise<void>;
+  /** Kill -9 if it runs, then the same server again: same port, same data. Resolves when it serves. */
+  restart(): Promise<void>;
+}
+
 const nothing = async () => {};
+const unavailable = (name: ServerName, why: string): PrivateService => ({ name, unavailable: why, port: 0, stop: nothing, kill: nothing, restart: nothing });
 
-/** Redis at REDIS_URL, else a private one where the binary is installed. Sets REDIS_URL for the adapters' create modules. */
-export async function redisService(): Promise<RunningService> {
-  const given = process.env.REDIS_URL;
-  if (given) {
-    const reachable = await answers(given);
-    return {
-      name: "redis",
-      ...(reachable
-        ? { settings: { REDIS_URL: given }, disrupt: () => cutRedis(given) }
-        : { unavailable: `REDIS_URL (${withoutSecret(given)}) does not answer` }),
-      stop: nothing,
-    };
-  }
-  if (spawnSync("redis-server", ["--version"]).status !== 0) {
-    return { name: "redis", unavailable: "set REDIS_URL, or install redis-server", stop: nothing };
-  }
-  return startRedis();
+/** What the environment said before we put our own addresses there. */
+const environment = new Map<string, string | undefined>();
+
+function givenBy(variable: string): string | undefined {
+  if (!environment.has(variable)) environment.set(variable, process.env[variable] || undefined);
+  return environment.get(variable);
 }
 
-/** A Redis of its own; `port` to start one again where another has stopped. */
-export async function startRedis(port?: number): Promise<RunningService & { readonly port: number }> {
-  port ??= await freePort();
-  const folder = mkdtempSync(join(tmpdir(), "funboost-redis-"));
-  const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder], {
-    stdio: "ignore",
-  });
-  const kill = () => void server.kill("SIGKILL");
-  process.once("exit", kill);
-  const url = `redis://127.0.0.1:${port}`;
-  const stop = async () => {
-    process.removeListener("exit", kill);
-    await stopped(server);
-    rmSync(folder, { recursive: true, force: true });
-    delete process.env.REDIS_URL;
+function restore(variable: string, ours: string): void {
+  if (process.env[variable] !== ours) return;
+  const before = environment.get(variable);
+  if (before === undefined) delete process.env[variable];
+  else process.env[variable] = before;
+}
+
+/**
+ * A server for the tests of this process. The environment holds its settings until `stop`, for create modules and child processes.
+ * A proxy stands in front, so that `disrupt` cuts nobody else's connections; with `direct` there is neither.
+ */
+export async function serviceFor(name: ServerName, { direct = false } = {}): Promise<RunningService> {
+  const server = servers[name];
+  const found = await locate(server);
+  const theirs = found.settings?.[server.variable];
+  if (theirs === undefined) return found;
+  const between = direct || server.advertises ? undefined : await proxy(theirs);
+  const settings = { ...found.settings, [server.variable]: between?.address ?? theirs };
+  for (const variable of Object.keys(settings)) givenBy(variable);
+  Object.assign(process.env, settings);
+  return {
+    name,
+    settings,
+    ...(between ? { disrupt: between.cut } : {}),
+    async stop() {
+      await between?.close();
+      await found.stop();
+      for (const [variable, value] of Object.entries(settings)) restore(variable, value);
+    },
   };
-  for (let tries = 0; tries < 100; tries++) {
-    if (await answers(url)) {
-      process.env.REDIS_URL = url;
-      return { name: "redis", port, settings: { REDIS_URL: url }, disrupt: () => cutRedis(url), stop };
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+async function locate(server: Server): Promise<RunningService> {
+  const { name, variable } = server;
+  const address = givenBy(variable);
+  if (address) {
+    const reason = await refusal(server, address);
+    if (reason) return unavailable(name, `${variable} (${masked(address)}) does not answer: ${reason}`);
+    return { name, settings: { [variable]: address }, stop: nothing };
   }
-  await stop();
-  return { name: "redis", port, unavailable: "redis-server did not start within 5 s", stop: nothing };
+  const up = findUp(server);
+  if (up && (await refusal(server, up.address)) === "") return { name, settings: settingsOf(server, up.ports), stop: nothing };
+  return startPrivate(name);
 }
 
-async function cutRedis(url: string): Promise<void> {
-  const client = new Redis(url);
-  client.on("error", () => {}); // it cuts itself off too
-  for (const type of ["pubsub", "normal"] as const) await client.call("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes");
-  client.disconnect();
+/** A server of this process alone, which ends with it; never installed. `durable`: what was acknowledged survives `restart`. */
+export async function startPrivate(name: ServerName, { durable = false, port }: { durable?: boolean; port?: number } = {}): Promise<PrivateService> {
+  const server = servers[name];
+  const missing = process.platform === "win32" ? "private ones need a POSIX system" : server.missing();
+  if (missing) return unavailable(name, `${missing}: set ${server.variable}, or run "npm run services -- up ${name}"`);
+  const [first = 0, ...others] = await freePorts(server.portCount);
+  const ports = [port ?? first, ...others];
+  const folder = temporaryFolder(server);
+  const pidFile = pidFileOf(folder);
+  const begin = () => start({ server, place: { folder: join(folder, "data"), ports, durable }, folder, bound: true });
+  const kill = async () => void (await stop(pidFile, "SIGKILL"));
+  const atExit = () => killNow(pidFile);
+  const end = async () => {
+    process.removeListener("exit", atExit);
+    await kill();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    await begin();
+  } catch (error) {
+    await end();
+    return unavailable(name, (error as Error).message);
+  }
+  process.once("exit", atExit);
+  const restart = async () => {
+    await kill();
+    await withRetries(begin);
+  };
+  return { name, port: ports[0] ?? 0, settings: settingsOf(server, ports), stop: end, kill, restart };
 }
 
-async function stopped(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const gone = new Promise((resolve) => server.once("exit", resolve));
-  server.kill("SIGTERM");
-  await gone;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
-
-/** True when something accepts connections there. */
-function answers(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port || 6379), timeout: 2_000 });
-    const end = (reachable: boolean) => {
-      socket.destroy();
-      resolve(reachable);
-    };
-    socket.once("connect", () => end(true));
-    socket.once("error", () => end(false));
-    socket.once("timeout", () => end(false));
-  });
-}
-
-function withoutSecret(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//***@");
+/** What is left of the killed one may hold its port or its files for a moment. */
+async function withRetries(begin: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await begin();
+    } catch (error) {
+      if (tries === 20) throw error;
+      await sleep(250);
+    }
+  }
 }

@@ -301,16 +301,17 @@ const news: Record<string, StoreCase> = {
 };
 
 const results: Record<string, StoreCase> = {
-  "keeps results until they end, and the last one of an id": async ({ store, other }) => {
+  "keeps results until they end, and the first one of an id": async ({ store, other }) => {
     await store.results.put("q", [
-      { id: "1", outcome: "first", ttlMs: 150 },
+      { id: "1", outcome: "first", ttlMs: 10_000 },
       { id: "2", outcome: "short", ttlMs: 150 },
     ]);
     await store.results.put("q", []);
-    await other.results.put("q", [{ id: "1", outcome: "last", ttlMs: 10_000 }]);
-    expect(await store.results.get("q", ["2", "1", "9"])).toEqual(["short", "last", undefined]);
+    await other.results.put("q", [{ id: "1", outcome: "late", ttlMs: 10_000 }]);
+    expect(await store.results.get("q", ["2", "1", "9"])).toEqual(["short", "first", undefined]);
     await sleep(180);
-    expect(await store.results.get("q", ["2", "1"])).toEqual([undefined, "last"]);
+    await other.results.put("q", [{ id: "2", outcome: "anew", ttlMs: 10_000 }]);
+    expect(await store.results.get("q", ["2", "1"])).toEqual(["anew", "first"]);
     expect(await store.results.get("q", [])).toEqual([]);
   },
   "drops results that are kept, of one queue only, and leaves the waits": async ({ store: { results }, other }) => {

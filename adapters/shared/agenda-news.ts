@@ -1,0 +1,50 @@
+/** News of jobs: inside this process at once, between processes (ours and bare Agenda's) by the backend's notification channel. */
+import type { AgendaBackend, JobId, NotificationChannel } from "agenda";
+
+export interface AgendaNews {
+  /** False: only a poll hears of what others publish. */
+  readonly heard: boolean;
+  listen(name: string, listener: () => void): () => void;
+  /** Tells of one new job in the name of all that came with it. */
+  announce(name: string, id: string, nextRunAt: Date): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `own`: the backend was made here, so its channel is connected here too. Else it is used as far as the user has connected it. */
+export async function agendaNews(backend: AgendaBackend, own: boolean, source: string): Promise<AgendaNews> {
+  const listeners = new Map<string, Set<() => void>>();
+  const tell = (name: string) => listeners.get(name)?.forEach((listener) => listener());
+  const channel = backend.notificationChannel;
+  const hear = channel?.subscribe((news) => (news.source === source ? undefined : tell(news.jobName)));
+  if (channel && own) {
+    channel.on("error", () => {}); // a poll stands behind it
+    channel.on("stateChange", (state) => (state === "connected" ? [...listeners.keys()].forEach(tell) : setImmediate(() => release(channel))));
+    await channel.connect();
+  }
+  return {
+    get heard() {
+      return channel?.state === "connected";
+    },
+    listen(name, listener) {
+      listeners.set(name, (listeners.get(name) ?? new Set()).add(listener));
+      return () => {
+        const left = listeners.get(name);
+        if (left?.delete(listener) && left.size === 0) listeners.delete(name);
+      };
+    },
+    async announce(name, id, nextRunAt) {
+      tell(name);
+      if (channel?.state !== "connected") return;
+      await channel.publish({ jobId: id as JobId, jobName: name, nextRunAt, priority: 0, timestamp: new Date(), source }).catch(() => {});
+    },
+    async close() {
+      hear?.();
+      if (channel && own) await channel.disconnect().catch(() => {});
+    },
+  };
+}
+
+/** Its timer must not keep the process alive. */
+function release(channel: NotificationChannel): void {
+  (channel as unknown as { reconnectTimeout?: NodeJS.Timeout }).reconnectTimeout?.unref();
+}

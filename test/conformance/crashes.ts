@@ -1,0 +1,128 @@
+/** Crashes: what a message remembers when its process dies, stops or falls asleep. */
+import assert from "node:assert/strict";
+import { fct } from "../../src/index.ts";
+import { bench } from "./bench.ts";
+import { cases } from "./case.ts";
+import type { Child } from "./child-process.ts";
+import type { Context } from "./context.ts";
+import { within } from "./until.ts";
+
+const params = ["value", "ms?"];
+const needs = ["redelivers", "durable"] as const;
+
+function publisherOf({ task }: Context) {
+  return task({ params, rpc: true }, (_value: unknown, _ms?: number): unknown => undefined);
+}
+
+/** Consumes the queue here; answers the attempts that it saw. */
+async function attemptsHere(context: Context, result?: unknown): Promise<(number | undefined)[]> {
+  const attempts: (number | undefined)[] = [];
+  const here = context.task({ params, rpc: true, maxRetries: 0 }, (_value: unknown, _ms?: number) => {
+    attempts.push(fct.attempt);
+    return result;
+  });
+  await context.consume(here);
+  return attempts;
+}
+
+/** A run that goes on after its process has slept longer than its lease, and after another process has ended the same message. */
+async function overslept(context: Context) {
+  const handle = await publisherOf(context).push("too late", context.leaseMs);
+  const sleeper = await context.child({ params: { concurrency: 1, rpc: true } });
+  await context.until("it runs", () => sleeper.seen("start").length === 1);
+  sleeper.signal("SIGSTOP");
+  const attempts = await attemptsHere(context, "the other's");
+  assert.equal(await handle.waitResult({ timeout: context.patienceMs }), "the other's");
+  sleeper.signal("SIGCONT");
+  await context.until("the sleeper has ended its run", () => sleeper.seen("end").length === 1);
+  return { handle, sleeper, attempts };
+}
+
+const holdsNothing = async (child: Child) => ((await child.call("consumer.status")) as { held: number }).held === 0;
+
+export const crashes = cases({
+  "a retry that waits keeps its attempt when its process is killed": {
+    needs,
+    feature: "retry",
+    processes: true,
+    async run(context) {
+      const handle = await publisherOf(context).push("again");
+      const backoff = { type: "fixed", base: 700, jitter: false };
+      const first = await context.child({ behaviour: "failing", params: { rpc: true, maxRetries: 3, backoff } });
+      await context.until("it has failed once, and waits", async () => first.seen("start").length === 1 && (await holdsNothing(first)));
+      await first.kill();
+      const attempts = await attemptsHere(context, "second");
+      assert.equal(await handle.waitResult({ timeout: context.patienceMs }), "second");
+      assert.deepEqual(attempts, [2]);
+    },
+  },
+
+  "a crash keeps the attempt that earlier failures had reached": {
+    needs,
+    feature: "retry",
+    processes: true,
+    async run(context) {
+      const handle = await publisherOf(context).push("again", 60_000);
+      const first = await context.child({ behaviour: "failing", params: { rpc: true, maxRetries: 3, backoff: 0 } });
+      await context.until("its second attempt runs", () => first.seen("start").length === 2);
+      await first.kill();
+      const attempts = await attemptsHere(context, "second");
+      assert.equal(await handle.waitResult({ timeout: context.patienceMs }), "second");
+      assert.deepEqual(attempts, [2]);
+    },
+  },
+
+  "a crash in the second attempt counts as a crash, not as an attempt": {
+    needs: [...needs, "retry"],
+    processes: true,
+    async run(context) {
+      await publisherOf(context).push("again", 60_000);
+      const first = await context.child({ behaviour: "failing", params: { rpc: true, maxRetries: 3, backoff: 0 } });
+      await context.until("its second attempt runs", () => first.seen("start").length === 2);
+      await first.kill();
+      const queue = await context.open();
+      const { consumer, deliveries } = await bench(context, queue);
+      consumer.setWindow(1);
+      const rescue = setInterval(() => void queue.maintain?.(new AbortController().signal).catch(() => {}), context.leaseMs / 4);
+      context.defer(() => clearInterval(rescue));
+      await context.until("it is delivered again", () => deliveries.length === 1);
+      assert.deepEqual([deliveries[0]?.attempt, deliveries[0]?.crashes], [2, 1]);
+    },
+  },
+
+  "a process that slept through its lease ends its run too late: it changes nothing": {
+    needs,
+    processes: true,
+    async run(context) {
+      const { sleeper, attempts } = await overslept(context);
+      const runs = () => attempts.length + sleeper.seen("start").length;
+      await context.holds("it does not run a third time", () => runs() === 2, context.leaseMs);
+      assert.deepEqual(attempts, [1]);
+      await context.until("the queue is empty", async () => (await publisherOf(context).count()) === 0);
+    },
+  },
+
+  "the result of a run that ended in time stands, whatever a late one says": {
+    needs,
+    processes: true,
+    async run(context) {
+      const { handle } = await overslept(context);
+      await context.holds("the result stands", async () => (await handle.record())?.result === "the other's", context.leaseMs / 2);
+    },
+  },
+
+  "a process that stops before its run has ended uses up no attempt": {
+    needs,
+    processes: true,
+    async run(context) {
+      const handle = await publisherOf(context).push("long", 60_000);
+      const first = await context.child({ params: { rpc: true, maxRetries: 0 } });
+      await context.until("it runs", () => first.seen("start").length === 1);
+      await within("it stops although its run goes on", first.call("shutdown", { grace: 200 }), 10_000);
+      await first.kill();
+      const attempts = await attemptsHere(context, "elsewhere");
+      assert.equal(await handle.waitResult({ timeout: context.patienceMs }), "elsewhere");
+      assert.deepEqual(attempts, [1]);
+    },
+  },
+});

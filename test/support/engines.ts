@@ -1,0 +1,64 @@
+/** Every engine that has a server, made from the settings of that server: for tests that start servers of their own, and the processes that they start. */
+import { agenda } from "../../adapters/brokers/agenda.ts";
+import { beeQueue } from "../../adapters/brokers/bee-queue.ts";
+import { bullmq } from "../../adapters/brokers/bullmq.ts";
+import { temporal } from "../../adapters/brokers/temporal.ts";
+import { sqliteStore } from "../../adapters/stores/sqlite.ts";
+import type { Broker } from "../../src/contract/index.ts";
+import type { ServerName } from "./services/server.ts";
+
+export interface Engine {
+  readonly server: ServerName;
+  /** The variable that holds its address. */
+  readonly variable: string;
+  make(url: string): Broker;
+  /** Its server keeps no shared state of ours: users set a store. */
+  readonly storeless?: true;
+  /** Of the messages of large cases. */
+  readonly scale?: number;
+  readonly lateMs?: number;
+}
+
+const redis = { server: "redis", variable: "REDIS_URL" } as const;
+
+export const engines = {
+  bullmq: { ...redis, make: (url) => bullmq({ url }) },
+  "bee-queue": { ...redis, make: (url) => beeQueue({ url }) },
+  "agenda-redis": { ...redis, make: (url) => agenda({ url }) },
+  "agenda-postgres": { server: "postgres", variable: "POSTGRES_URL", make: (url) => agenda({ url }), storeless: true },
+  "agenda-mongo": { server: "mongodb", variable: "MONGODB_URL", make: (url) => agenda({ url }), storeless: true, scale: 0.3 },
+  temporal: { server: "temporal", variable: "TEMPORAL_ADDRESS", make: (address) => temporal({ address }), scale: 0.2, lateMs: 1_100 },
+} satisfies Readonly<Record<string, Engine>>;
+
+export type EngineName = keyof typeof engines;
+
+const engineList = Object.entries(engines) as [EngineName, Engine][];
+
+/** Those that FUNBOOST_TEST_ENGINES names, such as "bullmq,temporal"; all without it. */
+export function chosenEngines(): [EngineName, Engine][] {
+  const names = process.env.FUNBOOST_TEST_ENGINES?.split(",");
+  const unknown = names?.find((name) => !Object.hasOwn(engines, name) && name !== "sqlite");
+  if (unknown !== undefined) throw new Error(`FUNBOOST_TEST_ENGINES names "${unknown}". Allowed: sqlite, ${Object.keys(engines).join(", ")}.`);
+  return engineList.filter(([name]) => !names || names.includes(name));
+}
+
+/** `engine` chooses; its address is in the variable of its server; `storeFile`: the store of those that have none. */
+export function create(settings: Readonly<Record<string, string>>): Broker {
+  const engine: Engine | undefined = engines[settings.engine as EngineName];
+  const url = settings[engine?.variable ?? ""];
+  if (!engine || !url) throw new Error(`"engine" is ${settings.engine}, its address ${url}. Known: ${Object.keys(engines).join(", ")}.`);
+  const broker = engine.make(url);
+  return engine.storeless && settings.storeFile ? withStore(broker, settings.storeFile) : broker;
+}
+
+function withStore(broker: Broker, file: string): Broker {
+  const store = sqliteStore({ file });
+  return {
+    ...broker,
+    store: async () => store,
+    async close() {
+      await broker.close();
+      await store.close();
+    },
+  };
+}
