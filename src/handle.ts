@@ -104,6 +104,7 @@ export class TaskHandle<R> implements Handle<R> {
     if (!store || (await this.#isOver(runtime))) return false;
     await keepCancel(store, scope, this.id);
     await tellCancel(runtime);
+    if (!queue.cancel) await keepCancelled(runtime, this.id); // it may wait for long yet, and nobody can tell whether it runs
     return true;
   }
 

@@ -37,16 +37,19 @@ export const controls = kept(
       assert.equal(await handle.cancel(), false);
     },
 
-    async "a task that ends well although it was cancelled is done"({ task, consume, until }) {
-      const door = gate();
-      const seen = track<number>();
-      const job = task({ rpc: true }, (n: number) => seen.run(n, () => door.opened.then(() => "done all the same")));
-      await consume(job);
-      const handle = await job.push(1);
-      await until("it runs", () => seen.running === 1);
-      await handle.cancel();
-      door.open();
-      assert.equal(await handle.waitResult(), "done all the same");
+    "a task that ends well although it was cancelled is done": {
+      needs: ["ids"], // an engine that cannot tell what runs has it cancelled at once
+      async run({ task, consume, until }) {
+        const door = gate();
+        const seen = track<number>();
+        const job = task({ rpc: true }, (n: number) => seen.run(n, () => door.opened.then(() => "done all the same")));
+        await consume(job);
+        const handle = await job.push(1);
+        await until("it runs", () => seen.running === 1);
+        await handle.cancel();
+        door.open();
+        assert.equal(await handle.waitResult(), "done all the same");
+      },
     },
 
     "a task that runs in another process sees its cancel": {

@@ -107,15 +107,18 @@ export const trouble = cases({
     assert.equal(await (await job.push(2)).waitResult({ timeout: patienceMs }), 2);
   },
 
-  async "an id that was cancelled can be published again, with a result of its own"({ task, consume, patienceMs }) {
-    const job = task({ rpc: true }, (n: number) => n * 10);
-    const first = await job.publish([1], { taskId: "again" });
-    if (!(await first.cancel().catch(() => false))) return job.clear();
-    await assert.rejects(first.waitResult({ timeout: patienceMs }), { status: "cancelled" });
-    const second = await job.publish([2], { taskId: "again" });
-    assert.equal(second.existing, false);
-    await consume(job);
-    assert.equal(await second.waitResult({ timeout: patienceMs }), 20);
+  "an id that was cancelled can be published again, with a result of its own": {
+    needs: ["ids"],
+    async run({ task, consume, patienceMs }) {
+      const job = task({ rpc: true }, (n: number) => n * 10);
+      const first = await job.publish([1], { taskId: "again" });
+      if (!(await first.cancel().catch(() => false))) return job.clear();
+      await assert.rejects(first.waitResult({ timeout: patienceMs }), { status: "cancelled" });
+      const second = await job.publish([2], { taskId: "again" });
+      assert.equal(second.existing, false);
+      await consume(job);
+      assert.equal(await second.waitResult({ timeout: patienceMs }), 20);
+    },
   },
 
   async "an id whose result is kept is known: the first result stands"({ task, consume, patienceMs }) {
