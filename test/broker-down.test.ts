@@ -8,7 +8,6 @@ import { boost, configure, type Logger, PublishError, shutdown } from "funboost"
 import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { chosenEngines, create, type Engine, type EngineName } from "./support/engines.ts";
-import { refuses } from "./support/refuses.ts";
 import type { ServerName } from "./support/services/server.ts";
 import { type PrivateService, startPrivate } from "./support/services.ts";
 
@@ -55,7 +54,6 @@ function saysAll(text: string | undefined, engine: string, port: number): void {
 
 async function killed(service: PrivateService): Promise<void> {
   await service.kill();
-  await refuses(service.port);
 }
 
 /** Makes a server ask for this password; answers the address that has it. */

@@ -103,7 +103,10 @@ function explainer(address: string) {
         `${name} ${text}`,
       )
     ) {
-      return new FunboostError("BROKER_DOWN", `MongoDB at ${address} cannot be used now: ${text}.`, { where: "agenda", cause });
+      return new FunboostError("BROKER_DOWN", `MongoDB at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, {
+        where: "agenda",
+        cause,
+      });
     }
     return error instanceof Error ? error : cause;
   };

@@ -119,7 +119,10 @@ function explainer(address: string) {
       outages.test(code) ||
       /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|terminat|timeout|not queryable|client was closed/i.test(`${code} ${text}`)
     ) {
-      return new FunboostError("BROKER_DOWN", `PostgreSQL at ${address} cannot be used now: ${text}.`, { where: "agenda", cause });
+      return new FunboostError("BROKER_DOWN", `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, {
+        where: "agenda",
+        cause,
+      });
     }
     return error instanceof Error ? error : cause;
   };

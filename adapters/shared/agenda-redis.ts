@@ -48,7 +48,10 @@ async function load(): Promise<{ readonly RedisBackend: typeof RedisBackend }> {
 
 function explain(error: unknown): Error {
   if (isFunboostError(error) || !/ECONN|ETIMEDOUT|EPIPE|Connection is closed|max retries/i.test(String(error))) return error as Error;
-  return new FunboostError("BROKER_DOWN", `the given Redis backend cannot be used now: ${(error as Error).message}.`, { where: "agenda", cause: error });
+  return new FunboostError("BROKER_DOWN", `the given Redis backend cannot be used now: ${(error as Error).message}. Is it up?`, {
+    where: "agenda",
+    cause: error,
+  });
 }
 
 type Script = keyof typeof agendaScripts;

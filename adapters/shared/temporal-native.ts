@@ -121,44 +121,52 @@ export async function useOrchestrator(peer: WorkerPeer, options: OrchestratorOpt
   }
 }
 
+/** What one orchestrator's polls are doing. */
+interface Polling {
+  open: boolean;
+  lastAt: number;
+  slots: Slots | undefined;
+}
+
 function startOrchestrator(peer: WorkerPeer, options: OrchestratorOptions): Orchestration {
   const stop = new AbortController();
-  let open = true;
-  let lastPollAt = 0;
-  const slots = { current: undefined as Slots | undefined };
-  const started = (async () => {
-    const bundle = await workflowBundle(peer, options.bundle);
-    const native = await useNative(peer, options.target, options.taskQueue);
-    const make = () => {
-      slots.current = makeSlots(
-        () => (open ? mostWorkflowTasks : 0),
-        () => (lastPollAt = clock.monotonic()),
-      );
-      return createOrchestrator(peer, native, options, bundle, slots.current);
-    };
-    const worker = await make().catch(async (error: unknown) => {
-      await native.release();
-      throw error;
-    });
-    return () => keepRunning(worker, make, stop.signal, options.onError).finally(native.release);
-  })();
+  const polling: Polling = { open: true, lastAt: 0, slots: undefined };
+  const started = prepareOrchestrator(peer, options, polling);
   const ended = started.then(
-    (run) => run(),
+    ({ first, make, native }) => keepRunning(first, make, stop.signal, options.onError).finally(native.release),
     () => {}, // whoever waits for the start hears of it
   );
   return {
     users: 0,
     started: started.then(() => {}),
     async stop() {
-      open = false;
+      polling.open = false;
       await untilQuiet(
-        () => slots.current?.polling() ?? 0,
-        () => lastPollAt,
+        () => polling.slots?.polling() ?? 0,
+        () => polling.lastAt,
       );
       stop.abort();
       await ended;
     },
   };
+}
+
+async function prepareOrchestrator(peer: WorkerPeer, options: OrchestratorOptions, polling: Polling) {
+  const bundle = await workflowBundle(peer, options.bundle);
+  const native = await useNative(peer, options.target, options.taskQueue);
+  const make = () => {
+    polling.slots = makeSlots(
+      () => (polling.open ? mostWorkflowTasks : 0),
+      () => (polling.lastAt = clock.monotonic()),
+    );
+    return createOrchestrator(peer, native, options, bundle, polling.slots);
+  };
+  try {
+    return { first: await make(), make, native };
+  } catch (error) {
+    await native.release();
+    throw error;
+  }
 }
 
 function createOrchestrator(peer: WorkerPeer, { connection }: Native, options: OrchestratorOptions, bundle: WorkflowBundle, slots: Slots): Promise<Worker> {

@@ -3,11 +3,12 @@ import { clock } from "../clock.ts";
 import type { BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../contract/index.ts";
 
 /**
- * How long lanes behind wait for one that has just given its last, or that was just published to: its next message may be on its way.
- * Longer than a fetch on most engines; where one takes longer, a message of a lane behind may go first. Never longer in all, while
- * slots are free: a steady trickle in front must not stop the lanes behind.
+ * How long lanes behind wait for one that has just given its last, or was just published to: longer than a fetch on most engines.
+ * Never longer in all, while slots are free: a steady trickle in front must not stop the lanes behind.
  */
 const graceMs = 5;
+/** And at most for its first fetch, before which nobody knows what it has. */
+const firstFetchMs = 250;
 
 export interface OpenLane {
   readonly ahead: boolean;
@@ -35,6 +36,8 @@ interface Lane {
   handed: number;
   sentWindow: number;
   warmUntil: number;
+  /** Its first fetch has ended, or was waited for long enough. */
+  known: boolean;
 }
 
 interface Returning {
@@ -51,6 +54,8 @@ interface State {
   /** Given back, and the engine did not say so yet. */
   readonly returning: Map<Delivery, Returning>;
   window: number;
+  /** When the window was first open. */
+  openedAt: number | undefined;
   holds: number;
   closed: boolean;
   woken: boolean;
@@ -68,6 +73,7 @@ export async function consumeLanes(lanes: readonly OpenLane[], handler: Handler,
     handed: new Map(),
     returning: new Map(),
     window: 0,
+    openedAt: undefined,
     holds: 0,
     closed: false,
     woken: false,
@@ -93,13 +99,11 @@ async function consumeLane(state: State, { ahead, queue }: OpenLane): Promise<La
     });
   const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => settled(state, lane, delivery, how);
   const consumer = await queue.consume(handler, { ...state.options, onSettled });
-  const lane: Lane = { ahead, consumer, fetched, handed: 0, sentWindow: 0, warmUntil: 0 };
+  const lane: Lane = { ahead, consumer, fetched, handed: 0, sentWindow: 0, warmUntil: 0, known: false };
   return lane;
 }
 
-function isOpen({ window, holds, closed }: State): boolean {
-  return window > 0 && holds === 0 && !closed;
-}
+const isOpen = ({ window, holds, closed }: State): boolean => window > 0 && holds === 0 && !closed;
 
 function consumerOf(state: State): LaneConsumer {
   const { lanes } = state;
@@ -108,6 +112,7 @@ function consumerOf(state: State): LaneConsumer {
   return {
     setWindow(n) {
       if (state.window === 0 && n > 0) warm(state);
+      if (n > 0) state.openedAt ??= clock.monotonic();
       state.window = n;
       if (n === 0) giveBack(state);
       wake(state);
@@ -156,9 +161,7 @@ function giveBack({ lanes, returning }: State, from: readonly Lane[] = lanes): v
 
 function returningNow(): Returning {
   let resolve = () => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
+  const promise = new Promise<void>((done) => (resolve = done));
   return { promise, resolve };
 }
 
@@ -196,12 +199,19 @@ function handOn(state: State): void {
   for (const [index, lane] of state.lanes.entries()) {
     for (let next = nextOf(state, lane); next; next = nextOf(state, lane)) start(state, lane, next, now);
     if (state.handed.size >= state.window) break;
-    if (lane.warmUntil <= now || !state.lanes.some(({ fetched }, behind) => behind > index && fetched.length > 0)) continue;
+    const isKnown = hasFetched(state, lane, now);
+    if ((isKnown && lane.warmUntil <= now) || !state.lanes.some(({ fetched }, behind) => behind > index && fetched.length > 0)) continue;
+    if (!isKnown) return wakeIn(state, graceMs);
     state.blockedSince ??= now;
     const waitMs = Math.min(lane.warmUntil, state.blockedSince + graceMs) - now;
     if (waitMs > 0) return wakeIn(state, waitMs);
   }
   state.blockedSince = undefined;
+}
+
+function hasFetched({ openedAt = 0 }: State, lane: Lane, now: number): boolean {
+  lane.known ||= now - openedAt > firstFetchMs || lane.consumer.status().lastFetchAt !== undefined;
+  return lane.known;
 }
 
 function wakeIn(state: State, ms: number): void {

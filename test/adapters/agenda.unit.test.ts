@@ -178,28 +178,57 @@ for (const [kind, service, variable] of services) {
       expect([seen.length, row?.lockedAt, inMs > 3_500_000 && inMs < 3_700_000]).toEqual([1, undefined, true]);
     });
 
-    it("a late finisher changes nothing: its lock is another's", async () => {
+    it("a late finisher changes nothing: neither while another holds its job, nor after that", async () => {
       const first = await fresh({ keepDone: true }, 200);
-      const door = gate();
-      const late = await consume(first.queue, () => door.opened);
+      const doors = [gate(), gate(), gate()] as const;
+      const late = await consume(first.queue, () => doors[late.seen.length - 1 === 0 ? 0 : 1].opened, 2);
+      await first.queue.publish([{ body: { n: 1 } }, { body: { n: 2 } }]);
+      await until(() => late.seen.length === 2);
+      late.consumer.setWindow(0);
+      const other = agenda({ url, collection });
+      ends.push(() => other.close());
+      const second = await other.open({ queue: first.name, options: { keepDone: true }, leaseMs: 200 });
+      const inTime = await consume(second, () => doors[2].opened, 2);
+      await sleep(300);
+      await second.maintain?.(new AbortController().signal);
+      await until(() => inTime.seen.length === 2);
+      expect(inTime.seen.map(({ crashes }) => crashes)).toEqual([1, 1]);
+      const held = await rowsOf(first.name);
+      await late.consumer.renew?.();
+      expect(late.seen.map(({ signal }) => signal?.aborted)).toEqual([true, true]);
+      doors[0].open(done); // kept, so it would be written
+      doors[1].open({ outcome: "retry", error: new Error("late"), delayMs: 0 });
+      await until(() => late.settled.length === 2);
+      expect(late.settled).toEqual(["stale", "stale"]);
+      expect(await rowsOf(first.name)).toEqual(held);
+      doors[2].open({ outcome: "retry", error: new Error("theirs"), delayMs: 60_000 });
+      await until(() => inTime.settled.length === 2);
+      expect([inTime.settled, (await rowsOf(first.name)).map(({ failReason }) => failReason?.startsWith("theirs"))]).toEqual([
+        ["applied", "applied"],
+        [true, true],
+      ]);
+    });
+
+    it("a late finisher removes nothing that another holds", async () => {
+      const first = await fresh({}, 200);
+      const doors = [gate(), gate()] as const;
+      const late = await consume(first.queue, () => doors[0].opened);
       await first.queue.publish([{ body: { n: 1 } }]);
       await until(() => late.seen.length === 1);
       late.consumer.setWindow(0);
       const other = agenda({ url, collection });
       ends.push(() => other.close());
-      const second = await other.open({ queue: first.name, options: { keepDone: true }, leaseMs: 200 });
-      const inTime = await consume(second, () => ({ outcome: "retry", error: new Error("theirs"), delayMs: 60_000 }));
+      const second = await other.open({ queue: first.name, options: {}, leaseMs: 200 });
+      const inTime = await consume(second, () => doors[1].opened);
       await sleep(300);
       await second.maintain?.(new AbortController().signal);
-      await until(() => inTime.settled.length === 1);
-      expect(inTime.seen[0]?.crashes).toBe(1);
-      const before = await rowsOf(first.name);
-      await late.consumer.renew?.();
-      expect(late.seen[0]?.signal?.aborted).toBe(true);
-      door.open(done);
+      await until(() => inTime.seen.length === 1);
+      doors[0].open(done);
       await until(() => late.settled.length === 1);
-      expect([late.settled, inTime.settled]).toEqual([["stale"], ["applied"]]);
-      expect(await rowsOf(first.name)).toEqual(before);
+      expect([late.settled, (await rowsOf(first.name)).length]).toEqual([["stale"], 1]);
+      doors[1].open(done);
+      await until(() => inTime.settled.length === 1);
+      expect([inTime.settled, await rowsOf(first.name)]).toEqual([["applied"], []]);
     });
 
     it("a job that was removed by hand while it ran is stale, and does not come back", async () => {

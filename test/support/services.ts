@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { sleep } from "../../src/clock.ts";
 import { masked, servers, settingsOf } from "./services/all.ts";
 import { pidFileOf, refusal, start } from "./services/instance.ts";
+import { refuses } from "./services/probe.ts";
 import { freePorts, killNow, stop } from "./services/process.ts";
 import { proxy } from "./services/proxy.ts";
 import type { Server, ServerName } from "./services/server.ts";
@@ -94,7 +95,9 @@ export async function startPrivate(name: ServerName, { durable = false, port }: 
   const folder = temporaryFolder(server);
   const pidFile = pidFileOf(folder);
   const begin = () => start({ server, place: { folder: join(folder, "data"), ports, durable }, folder, bound: true });
-  const kill = async () => void (await stop(pidFile, "SIGKILL"));
+  const kill = async () => {
+    if (await stop(pidFile, "SIGKILL")) await refuses(ports[0] ?? 0);
+  };
   const atExit = () => killNow(pidFile);
   const end = async () => {
     process.removeListener("exit", atExit);
