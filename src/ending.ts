@@ -101,10 +101,10 @@ async function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, e
   const { id } = attempt.delivery;
   const { result: _, ...record } = ended;
   const native = queue.result !== undefined;
-  // With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
-  if (wantsResult(runtime, attempt.limits) && (!native || options.filter)) await keepOutcome(runtime, toOutcome(id, options.queue, ended));
   await recorder?.(id, argsText(attempt.args), ended);
   if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, attempt.args);
+  // Last: a waiter finds its row. With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
+  if (wantsResult(runtime, attempt.limits) && (!native || options.filter)) await keepOutcome(runtime, toOutcome(id, options.queue, ended));
   return native ? { ...settlement, record } : settlement;
 }
 

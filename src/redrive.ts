@@ -20,6 +20,7 @@ const checks = { limit: whole(1, 1_000_000_000), ratePerSecond: numberIn(0.01, 1
 /** Nothing came for so long: the queue is empty. */
 const quietMs = 1_000;
 const mostHeld = 50;
+const keptMs = 1_800_000;
 
 /** Each is published under its old id, and only then taken off the dead letters: a crash between the two may leave it in both. Answers how many. */
 export async function redrive(runtime: Runtime, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
@@ -64,14 +65,28 @@ async function move(state: State, { id, body }: Delivery): Promise<Settlement> {
 }
 
 /** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. */
-async function publishAgain({ queue, store, scope }: Runtime, message: Message & { readonly id: string }): Promise<void> {
+async function publishAgain(runtime: Runtime, message: Message & { readonly id: string }): Promise<void> {
+  const { queue, store, scope, options } = runtime;
   const { id, ...anew } = message;
-  if (!queue.result) await store?.results.delete(scope, [id]);
-  const published = await queue.publish([message]).catch((error: unknown) => {
-    if (isFunboostError(error) && error.code.startsWith("BAD_")) return [];
-    throw error;
-  });
-  if (!published[0] || published[0].existing) await queue.publish([anew]);
+  const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
+  if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
+  if (await taken(runtime, message)) return;
+  if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
+  await queue.publish([anew]);
+}
+
+/** The dead letter may be there a moment before its message is acknowledged. */
+async function taken({ queue }: Runtime, message: Message & { readonly id: string }): Promise<boolean> {
+  for (let tries = 0; tries < 20; tries++) {
+    const published = await queue.publish([message]).catch((error: unknown) => {
+      if (isFunboostError(error) && error.code.startsWith("BAD_")) return undefined;
+      throw error;
+    });
+    if (published?.[0] && !published[0].existing) return true;
+    if (!published || (await queue.state?.(message.id)) !== "running") return false;
+    await sleep(50);
+  }
+  return false;
 }
 
 async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ratePerSecond: number | undefined, stopped: () => boolean): Promise<void> {
