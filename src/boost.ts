@@ -102,8 +102,8 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
     counts: () => callQueue(definition, "count"),
     clear: () => callQueue(definition, "clear"),
     features: async () => {
-      const { native, queue } = await resolve(definition);
-      return supportOf(native, queue.features);
+      const { native, queue, store } = await resolve(definition);
+      return supportOf(native, queue.features, store);
     },
     handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
   };
