@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { catalog } from "../adapters/catalog.ts";
 import { memoryStore } from "../adapters/stores/memory.ts";
-import type { Broker, Features } from "../src/contract/index.ts";
+import type { Broker, Features, Store } from "../src/contract/index.ts";
 import { emulate, supportOf } from "../src/features.ts";
 
 const start = "<!-- brokers:start -->";
@@ -23,6 +23,7 @@ const headings = {
   ordered: "keeps order",
   exactCount: "exact count",
   broadcast: "broadcast",
+  results: "results",
 } satisfies Record<keyof Features, string>;
 
 const names = Object.keys(headings) as (keyof Features)[];
@@ -33,11 +34,12 @@ export async function catalogBrokers(): Promise<readonly Broker[]> {
   return factories.map((create) => create());
 }
 
-/** Native where the engine does it, emulated where funboost does. */
+/** Native where the engine does it, emulated where funboost does; "with a store" where that needs one which the broker has not. */
 export function tableOf(brokers: readonly Broker[]): string {
   const rows = brokers.map((broker) => {
-    const support = supportOf(broker.features, emulate(broker, broker.store ? memoryStore() : undefined).features);
-    return [`\`${broker.name}\``, ...names.map((name) => support[name])];
+    const support = (store: Store | undefined) => supportOf(broker.features, emulate(broker, store).features, store);
+    const [own, given] = [support(broker.store && memoryStore()), support(memoryStore())];
+    return [`\`${broker.name}\``, ...names.map((name) => (own[name] === "no" && given[name] !== "no" ? "with a store" : own[name]))];
   });
   const lines = [["broker", ...names.map((name) => headings[name])], ["", ...names].map(() => "---"), ...rows];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");

@@ -132,8 +132,8 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
     info: async () => queueInfo(await resolve(definition)),
     stats: async (query) => queueStats(await resolve(definition), query),
     features: async () => {
-      const { native, queue } = await resolve(definition);
-      return supportOf(native, queue.features);
+      const { native, queue, store } = await resolve(definition);
+      return supportOf(native, queue.features, store);
     },
     handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
   };

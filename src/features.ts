@@ -35,10 +35,11 @@ export async function openQueue(
   return { queue: await emulate(actual, store).open(spec), native: first.features };
 }
 
-/** Who does it: the engine, funboost around it, or nobody. */
+/** Who does it: the engine, funboost around it, or nobody. Results are kept in the store where the engine keeps none. */
 export type Support = Readonly<Record<keyof Features, "native" | "emulated" | "no">>;
 
-export function supportOf(native: Features, all: Features): Support {
+export function supportOf(native: Features, emulated: Features, store: Store | undefined): Support {
+  const all = { ...emulated, results: emulated.results || store !== undefined };
   const names = Object.keys(all) as (keyof Features)[];
   return Object.fromEntries(names.map((name) => [name, native[name] ? "native" : all[name] ? "emulated" : "no"])) as Support;
 }

@@ -17,6 +17,7 @@ export const features: Features = {
   ordered: true,
   exactCount: true,
   broadcast: false,
+  results: false,
 };
 
 export interface QueueContext extends ConsumeContext {

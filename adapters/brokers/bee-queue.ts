@@ -56,6 +56,7 @@ const features: Features = {
   ordered: true,
   exactCount: true,
   broadcast: false,
+  results: false,
 };
 
 /**

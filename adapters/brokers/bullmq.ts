@@ -42,6 +42,7 @@ const features: Features = {
   ordered: true,
   exactCount: true,
   broadcast: false,
+  results: false,
 };
 
 /**

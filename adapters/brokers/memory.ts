@@ -37,6 +37,7 @@ const features: Features = {
   ordered: true,
   exactCount: true,
   broadcast: false,
+  results: false,
 };
 
 /**

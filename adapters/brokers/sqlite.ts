@@ -25,6 +25,7 @@ const features: Features = {
   ordered: true,
   exactCount: true,
   broadcast: false,
+  results: false,
 };
 
 /** The poll behind the notices. */

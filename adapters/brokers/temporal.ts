@@ -56,6 +56,7 @@ const features: Features = {
   ordered: false, // partitions
   exactCount: false, // Temporal's visibility follows after a moment
   broadcast: false,
+  results: true,
 };
 
 const modes: readonly Mode[] = ["auto", "workflow", "activity"];

@@ -44,6 +44,8 @@ export interface Features {
   readonly exactCount: boolean;
   /** Each message goes to every consumer. Never emulated. */
   readonly broadcast: boolean;
+  /** Keeps how a message ended, for `result`. False: results are kept in a store. */
+  readonly results: boolean;
 }
 
 export interface Broker {

@@ -63,12 +63,15 @@ export const results = cases({
     assert.deepEqual([runs, seen.started], [3, ["one"]]);
   },
 
-  async "waitResult gives the value as it was returned"({ task, consume, patienceMs }) {
-    const values: unknown[] = [null, 0, "", false, [], {}, "ü 🎬", 1.5, [1, [2, { three: null }]]];
-    const job = task({ rpc: true }, (n: number) => values[n]);
-    await consume(job);
-    const handles = await job.pushMany(each(values.length));
-    assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), values);
+  "waitResult gives the value as it was returned": {
+    feature: "results",
+    async run({ task, consume, patienceMs }) {
+      const values: unknown[] = [null, 0, "", false, [], {}, "ü 🎬", 1.5, [1, [2, { three: null }]]];
+      const job = task({ rpc: true }, (n: number) => values[n]);
+      await consume(job);
+      const handles = await job.pushMany(each(values.length));
+      assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), values);
+    },
   },
 
   async "a task that returns nothing gives undefined"({ task, consume, patienceMs }) {
