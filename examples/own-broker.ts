@@ -4,7 +4,7 @@ import type { Broker, Consumer, Delivery, Features } from "funboost/contract";
 import { memoryStore } from "funboost/stores/memory";
 
 const nothing = { ids: false, delay: false, priority: false, retry: false, ahead: false, pause: false };
-const features: Features = { ...nothing, durable: false, redelivers: false, ordered: false, exactCount: true, broadcast: false };
+const features: Features = { ...nothing, durable: false, redelivers: false, ordered: false, exactCount: true, broadcast: false, results: false };
 
 function stack(): Broker {
   const stacks = new Map<string, { readonly messages: unknown[]; wake: () => void }>();

@@ -94,7 +94,7 @@ async function open(definition: Definition): Promise<Runtime> {
     outbox: undefined,
     deadLetters: once(async () => observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name)),
   };
-  tell(points.opened, () => ({ broker: broker.name, queue: options.queue, features: supportOf(opened.native, queue.features) }));
+  tell(points.opened, () => ({ broker: broker.name, queue: options.queue, features: supportOf(opened.native, queue.features, store) }));
   if (options.record && store) runtime.record = createRecorder(runtime, store, options.record);
   return runtime;
 }
