@@ -24,20 +24,24 @@ interface Day {
   /** When each id was cancelled last. */
   readonly at: Map<string, number>;
   read: number;
+  last: string | undefined;
 }
 
 /** `onCancel` hears of each cancel once. */
 export function createCancels(store: Store, scope: string, onCancel: (id: string) => void): Cancels {
   const days = new Map<number, Day>();
   const readDay = async (day: number) => {
-    const known = days.get(day) ?? { at: new Map<string, number>(), read: 0 };
+    const known: Day = days.get(day) ?? { at: new Map(), read: 0, last: undefined };
     days.set(day, known);
-    for (let entries = [""]; entries.length > 0; ) {
-      const from = known.read;
-      entries = [...(await store.list.read(keyOf(scope, day), from, page))];
-      if (known.read !== from) continue; // another refresh was faster
-      known.read += entries.length;
-      for (const entry of entries) learn(known, entry, onCancel);
+    for (;;) {
+      const { read } = known;
+      // From the last one that is known: where another stands there, the store has lost its list and begun anew.
+      const entries = await store.list.read(keyOf(scope, day), Math.max(0, read - 1), page);
+      if (known.read !== read) continue; // another refresh was faster
+      const isSame = read > 0 && entries[0] === known.last;
+      if (read > 0 && !isSame) known.read = 0;
+      else if (entries.length === (isSame ? 1 : 0)) return;
+      else learnAll(known, isSame ? entries.slice(1) : entries, onCancel);
     }
   };
   return {
@@ -53,9 +57,13 @@ export function createCancels(store: Store, scope: string, onCancel: (id: string
   };
 }
 
-function learn({ at }: Day, entry: string, onCancel: (id: string) => void): void {
-  const space = entry.indexOf(" ");
-  const id = entry.slice(space + 1);
-  at.set(id, Number(entry.slice(0, space)));
-  onCancel(id);
+function learnAll(day: Day, entries: readonly string[], onCancel: (id: string) => void): void {
+  day.read += entries.length;
+  day.last = entries.at(-1);
+  for (const entry of entries) {
+    const space = entry.indexOf(" ");
+    const id = entry.slice(space + 1);
+    day.at.set(id, Number(entry.slice(0, space)));
+    onCancel(id);
+  }
 }

@@ -83,6 +83,23 @@ export function repeat(ms: number, work: () => Promise<void>, onError: (error: u
   };
 }
 
+/** Calls `run` at the soonest of the times that it is asked for, once. Keeps no process alive. */
+export function createAlarm(run: () => void): (ms: number) => void {
+  let setFor = Number.POSITIVE_INFINITY;
+  let unset = () => {};
+  return (ms) => {
+    const at = clock.monotonic() + ms;
+    if (at >= setFor - 1) return; // setting it again for less than a millisecond is not worth it
+    unset();
+    setFor = at;
+    const ring = () => {
+      setFor = Number.POSITIVE_INFINITY;
+      run();
+    };
+    unset = clock.after(ms, ring, { unref: true });
+  };
+}
+
 /** True when `work` has ended in time. */
 export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
   const stop = new AbortController();

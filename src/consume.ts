@@ -7,7 +7,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import { FunboostError, isFunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
 import { checkConcurrency } from "./param-checks.ts";
-import { type Runtime, resolve } from "./runtime.ts";
+import { resolve } from "./runtime.ts";
 import { installSignalHandlers } from "./shutdown.ts";
 import { createTrouble } from "./trouble.ts";
 
@@ -90,8 +90,7 @@ function makeEntry(definition: Definition, stop: AbortController): Entry {
 
 async function connect(entry: Entry, older: Consuming | undefined, concurrency: number | undefined, signal: AbortSignal): Promise<TaskConsumer> {
   await older?.stop({ graceMs: defaultGraceMs, others: alone });
-  const runtime = await insistOnOpening(entry.definition, signal);
-  const consumer = await startConsumer(runtime, concurrency ?? runtime.options.concurrency);
+  const consumer = await insistOnStarting(entry.definition, concurrency, signal);
   entry.consumer = consumer;
   if (signal.aborted) {
     await consumer.stop({ graceMs: 0, others: alone }).finally(entry.forget);
@@ -118,13 +117,14 @@ function checkOthers(definition: Definition): Consuming | undefined {
 }
 
 /** A server that is down now may be up soon: say so once, and keep trying. What will never work rejects. */
-async function insistOnOpening(definition: Definition, signal: AbortSignal): Promise<Runtime> {
+async function insistOnStarting(definition: Definition, concurrency: number | undefined, signal: AbortSignal): Promise<RunningConsumer> {
   const trouble = createTrouble(definition);
   for (let pauseMs = 200; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
       const runtime = await resolve(definition);
+      const consumer = await startConsumer(runtime, concurrency ?? runtime.options.concurrency);
       trouble.over();
-      return runtime;
+      return consumer;
     } catch (error) {
       if (!isFunboostError(error) || error.code !== "BROKER_DOWN") throw error;
       trouble.report(error);

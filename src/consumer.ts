@@ -54,7 +54,7 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
   const place: Place = {
     signalled: new Set(),
     cancelled: () => false,
-    filter: filterOf(runtime, trouble.report),
+    filter: undefined,
     tally: { ran: 0, failed: 0, ms: 0 },
     slowDown: async () => {},
   };
@@ -76,7 +76,11 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
   };
   set({});
   const live = await followLive(runtime, { slots, place, concurrency }, trouble.report);
-  engine = await queue.consume(...listeners(runtime, slots, trouble));
+  engine = await queue.consume(...listeners(runtime, slots, trouble)).catch(async (error: unknown) => {
+    await live.stop();
+    throw error;
+  });
+  place.filter = filterOf(runtime, trouble.report); // nothing is fetched before the next line
   slots.refreshWindow();
   tell(points.ready, () => whereOf(runtime));
   const endDuties = startDuties(runtime, engine, trouble.report, (paused) => {
@@ -126,7 +130,7 @@ async function followLive(runtime: Runtime, { slots, place, concurrency }: Live,
   place.cancelled = live.cancelled;
   place.slowDown = async (ms) => {
     pace.hold(ms);
-    await holdAll(runtime, ms);
+    await holdAll(runtime, ms).catch((error: unknown) => onError(toError(error))); // the task is no worse for it
   };
   return live;
 }

@@ -102,16 +102,16 @@ async function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, e
   const { result: _, ...record } = ended;
   const native = queue.result !== undefined;
   await recorder?.(id, argsText(attempt.args), ended);
-  if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, attempt.args);
+  if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, argsText(attempt.args));
   // Last: a waiter finds its row. With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
   if (wantsResult(runtime, attempt.limits) && (!native || options.filter)) await keepOutcome(runtime, toOutcome(id, options.queue, ended));
   return native ? { ...settlement, record } : settlement;
 }
 
 /** The user's own table: an error of theirs is said and does not touch the task. */
-async function callHook({ options, log }: Runtime, hook: OnRecord, id: string, ended: Ended, args: readonly unknown[]): Promise<void> {
+async function callHook({ options, log }: Runtime, hook: OnRecord, id: string, ended: Ended, args: string): Promise<void> {
   try {
-    await hook({ ...toRecord(toOutcome(id, options.queue, ended), options.errors), args: argsText(args) } as TaskRow);
+    await hook({ ...toRecord(toOutcome(id, options.queue, ended), options.errors), args } as TaskRow);
   } catch (error) {
     log.error({ queue: options.queue, taskId: id, error: toError(error) }, "onRecord threw; this row is not written");
   }
@@ -145,12 +145,24 @@ function recordOf({ delivery, startedAt }: Attempt, ending: Pick<Ended, "status"
 /** A message that was taken out before it started: whoever waits for it, anywhere, is answered. */
 export async function keepCancelled(runtime: Runtime, id: string): Promise<void> {
   if (!runtime.store || runtime.queue.result) return;
-  return keepOutcome(runtime, { id, queue: runtime.options.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid: process.pid });
+  return keepOutcome(runtime, { id, queue: runtime.options.queue, ...cancelledNow() });
+}
+
+/** Its row: the message is gone, and its arguments with it. */
+export async function recordCancelled(runtime: Runtime, id: string): Promise<void> {
+  const { record: recorder, options } = runtime;
+  await recorder?.(id, "", cancelledNow());
+  if (options.onRecord) await callHook(runtime, options.onRecord, id, cancelledNow(), "");
+}
+
+function cancelledNow() {
+  return { status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid: process.pid } as const;
 }
 
 /** Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
 async function keepOutcome(runtime: Runtime, outcome: Outcome): Promise<void> {
   const { options, store, scope } = runtime;
-  const entry = { id: outcome.id, outcome: JSON.stringify(outcome), ttlMs: options.rpc?.ttlMs ?? 1_800_000 };
+  const ttlMs = Math.max(options.rpc?.ttlMs ?? 1_800_000, outcome.status === "done" ? (options.filter?.ttlMs ?? 0) : 0); // equal messages answer it
+  const entry = { id: outcome.id, outcome: JSON.stringify(outcome), ttlMs };
   await insisting(runtime, async () => store?.results.put(scope, [entry]));
 }

@@ -5,7 +5,7 @@ import { currentRun } from "./context.ts";
 import type { MessageState, Published } from "./contract/broker.ts";
 import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { keepCancelled } from "./ending.ts";
+import { keepCancelled, recordCancelled } from "./ending.ts";
 import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
 import { needsStore } from "./features.ts";
 import { tellCancel } from "./live.ts";
@@ -98,6 +98,7 @@ export class TaskHandle<R> implements Handle<R> {
     if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
     const removed = (await queue.cancel?.([this.id])) ?? [];
     if (removed.length > 0) {
+      await recordCancelled(runtime, this.id);
       await keepCancelled(runtime, this.id);
       return true;
     }

@@ -3,7 +3,7 @@ import { type Cancels, createCancels } from "./cancels.ts";
 import { clock, repeat } from "./clock.ts";
 import type { Store } from "./contract/store.ts";
 import { durationMs } from "./duration.ts";
-import { FunboostError } from "./errors.ts";
+import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { needsStore } from "./features.ts";
 import { checkConcurrency } from "./param-checks.ts";
 import { checkQps, type Qps } from "./qps.ts";
@@ -82,11 +82,17 @@ export async function watchLive({ store, scope }: Runtime, target: LiveTarget, o
     apply("concurrency", concurrency, (text) => target.setConcurrency(text === undefined ? undefined : Number(text)));
     if (hold !== undefined) target.hold(Math.min(2 * pollMs, Number(hold) - clock.now())); // clocks may differ: no longer than until the next look
   };
-  await refresh();
-  const unsubscribe = await store.subscribe(channelOf(scope), (text) => {
-    if (text.startsWith("hold ")) target.hold(Number(text.slice(5)));
-    else refresh().catch(onError);
-  });
+  const listen = () =>
+    store.subscribe(channelOf(scope), (text) => {
+      if (text.startsWith("hold ")) target.hold(Number(text.slice(5)));
+      else refresh().catch(onError);
+    });
+  const unsubscribe = await refresh()
+    .then(listen)
+    .catch((cause: unknown) => {
+      if (isFunboostError(cause)) throw cause;
+      throw new FunboostError("BROKER_DOWN", `the store does not answer: ${toError(cause).message}`, { where: store.name, cause });
+    });
   const stopPolling = repeat(pollMs, refresh, onError);
   return {
     cancelled: cancels.has,

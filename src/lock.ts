@@ -1,5 +1,6 @@
 /** withLock(): one at a time, over all processes that share a store. */
-import { clock, repeat, sleep } from "./clock.ts";
+import { type Checks, checkMembers, duration, isRecord } from "./checks.ts";
+import { clock, repeat, sleep, within } from "./clock.ts";
 import type { Broker } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { type Duration, durationMs } from "./duration.ts";
@@ -21,6 +22,8 @@ export interface LockOptions {
 
 const leastTtlMs = 200;
 const lookAgainMs = 100;
+/** For the store to hear that it is free again: one that hangs must not hold the caller. */
+const releaseMs = 1_000;
 let taken = 0;
 
 /**
@@ -32,25 +35,34 @@ let taken = 0;
  */
 export async function withLock<T>(key: string, options: LockOptions, work: (signal: AbortSignal) => Promise<T> | T): Promise<T> {
   const { ttlMs, waitMs } = check(key, options, work);
+  options.signal?.throwIfAborted();
   const store = await storeOf(options.broker);
   const name = `lock:${key}`;
   const owner = `${process.pid}-${Math.random().toString(36).slice(2)}-${++taken}`;
   const fence = await acquire(store, name, owner, ttlMs, waitMs, options.signal);
   const lost = new AbortController();
-  const stopRenewing = keep(store, { name, owner, ttlMs, fence }, () =>
+  const stopRenewing = keep(store, { name, owner, ttlMs, fence }, lost.signal, () =>
     lost.abort(new FunboostError("LOCKED", `the lock "${key}" was lost: it could not be renewed within its ttl.`)),
   );
   try {
     return await work(lost.signal);
   } finally {
-    await stopRenewing();
-    await store.release(name, owner).catch(() => {}); // it ends by itself
+    const released = stopRenewing().then(() => store.release(name, owner));
+    await within(
+      released.catch(() => {}), // it ends by itself
+      releaseMs,
+    );
   }
 }
 
-function check(key: string, { ttl = "30s", wait }: LockOptions, work: unknown): { ttlMs: number; waitMs: number } {
+const checks: Checks = { ttl: duration, wait: duration, signal() {}, broker() {} };
+
+function check(key: string, options: LockOptions, work: unknown): { ttlMs: number; waitMs: number } {
   if (typeof key !== "string" || key === "") throw new FunboostError("BAD_OPTION", `withLock() takes a key, got ${describe(key)}.`);
   if (typeof work !== "function") throw new FunboostError("BAD_OPTION", `withLock() takes a key, options and a function, got ${describe(work)}.`);
+  if (!isRecord(options)) throw new FunboostError("BAD_OPTION", `withLock() takes options, such as { ttl: "30s" }, got ${describe(options)}.`);
+  checkMembers({ ...options }, checks);
+  const { ttl = "30s", wait } = options as LockOptions;
   const ttlMs = durationMs(ttl, "ttl");
   if (ttlMs < leastTtlMs) throw new FunboostError("BAD_OPTION", `"ttl" is ${describe(ttl)}. Allowed: ${leastTtlMs} ms or more.`);
   return { ttlMs, waitMs: wait === undefined ? Number.POSITIVE_INFINITY : durationMs(wait, "wait") };
@@ -85,17 +97,23 @@ interface Held {
   readonly fence: number;
 }
 
-/** Renews every third of the ttl; says when the lock cannot be ours any more. */
-function keep(store: Store, { name, owner, ttlMs, fence }: Held, onLost: () => void): () => Promise<void> {
-  let renewedAt = clock.monotonic();
-  return repeat(
+/** Renews every third of the ttl, until it is lost; says when the lock cannot be ours any more, also while the store hangs. */
+function keep(store: Store, { name, owner, ttlMs, fence }: Held, lost: AbortSignal, onLost: () => void): () => Promise<void> {
+  let disarm = clock.after(ttlMs, onLost, { unref: true });
+  const stop = repeat(
     ttlMs / 4,
     async () => {
+      if (lost.aborted) return;
       const asked = clock.monotonic();
       const lease = await store.lease(name, owner, ttlMs).catch(() => undefined);
-      if (lease?.fence === fence) renewedAt = asked;
-      else if (lease !== undefined || clock.monotonic() - renewedAt > ttlMs) onLost();
+      if (lease !== undefined) disarm();
+      if (lease?.fence === fence) disarm = clock.after(asked + ttlMs - clock.monotonic(), onLost, { unref: true });
+      else if (lease !== undefined) onLost();
     },
     () => {},
   );
+  return async () => {
+    await stop();
+    disarm();
+  };
 }

@@ -183,8 +183,8 @@ export function redrivenMessage(id: string, raw: unknown): { id: string; body: u
   const body = parseBody(raw);
   if (!isObject(body)) return { id, body: raw };
   const { reason: _reason, attempts: _attempts, dead_from: _from, error: _error, ...extra } = extraOf(body) ?? {};
-  const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...rest } = extra;
+  const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...kept } = extra;
+  const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = kept; // they were for its first start
   if (isRaw === true) return { id: facts?.id ?? id, body: body.raw };
-  const kept = Object.keys(rest).length > 0 ? { extra: rest } : {};
-  return { id: facts?.id ?? id, body: { ...withoutExtra(body), ...kept } };
+  return { id: facts?.id ?? id, body: { ...withoutExtra(body), ...(Object.keys(rest).length > 0 ? { extra: rest } : {}) } };
 }

@@ -58,12 +58,15 @@ export function composeRun(fn: AnyFunction, use: readonly Middleware[], input: S
 }
 
 async function around(middleware: Middleware, index: number, next: () => Promise<unknown>): Promise<unknown> {
-  let called = false;
+  let called: Promise<unknown> | undefined;
+  let ended = false;
   const value = await middleware(fct, () => {
-    called = true;
-    return next();
+    called = next().finally(() => (ended = true));
+    called.catch(() => {}); // whoever called next() may look at it late, or never
+    return called;
   });
-  if (called || value !== undefined) return value;
+  if (value !== undefined || ended) return value;
+  if (called) return called; // not awaited: the run is not over before its work is
   throw new FunboostError(
     "BAD_OPTION",
     `use[${index}] answered nothing and did not call next(): the task has not run. Call next(), or answer its result.`,

@@ -1,18 +1,20 @@
 /** Writes to the store that must not be lost: tried until they work, while the message stays ours. */
 import { sleep } from "./clock.ts";
+import { shared } from "./global.ts";
 import type { Runtime } from "./runtime.ts";
 
 const longestPauseMs = 5_000;
 const dayMs = 86_400_000;
 
 export async function insisting<T>({ log, options }: Runtime, work: () => Promise<T>): Promise<T> {
+  const { generation } = shared();
   for (let pauseMs = 100, said = false; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       return await work();
     } catch (error) {
       if (!said) log.error({ queue: options.queue, error }, "the store does not answer; trying again until it does");
       said = true;
-      await sleep(pauseMs);
+      await sleep(pauseMs, { unref: generation !== shared().generation }); // after shutdown() it must not hold the process
     }
   }
 }

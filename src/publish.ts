@@ -60,10 +60,10 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   if (!Array.isArray(items)) throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
   const messages = items.map((item, i) => listed(definition, item, i));
   const { input, usePublish } = resolveOptions(definition.params, shared().config.defaults ?? {});
-  if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, definition.params.queue))); // all of them, before any is sent
   if (usePublish.length > 0) {
     return Promise.all(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
   }
+  if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, definition.params.queue))); // all of them, before any is sent
   const runtime = definition.runtime ?? (await connected(definition));
   messages.forEach((message, i) => {
     checkMessage(runtime, message, items[i]);

@@ -1,5 +1,6 @@
 /** record: how each task ended, kept in the store. Rows of one tick are written together, and a task's acknowledgement waits for its row. */
 import { hostname } from "node:os";
+import { inspect } from "node:util";
 import { boolean, type Check, checkMembers, durationAboveZero, isRecord, refuseOption, whole } from "./checks.ts";
 import { clock } from "./clock.ts";
 import type { Ended } from "./contract/broker.ts";
@@ -72,25 +73,25 @@ export type Recorder = (id: string, args: string, ended: Omit<Ended, "status"> &
 export function createRecorder(runtime: Runtime, store: Store, { ttlMs, results }: RecordOptions): Recorder {
   const { scope, options } = runtime;
   let waiting: { readonly row: Row; readonly kept: () => void }[] = [];
-  const flush = () => {
-    const batch = waiting;
-    waiting = [];
-    void insisting(runtime, () =>
-      write(
-        store,
-        scope,
-        batch.map(({ row }) => row),
-        ttlMs,
-      ),
-    ).then(() => {
+  let writing = false;
+  /** One batch after the other: the row of a start must not come behind that of the end. */
+  const flush = async () => {
+    while (waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      const rows = batch.map(({ row }) => row);
+      await insisting(runtime, () => write(store, scope, rows, ttlMs));
       for (const { kept } of batch) kept();
-    });
+    }
+    writing = false;
   };
   return (id, args, { result, ...ended }) =>
     new Promise((kept) => {
       const facts = { attempts: 1, endedAt: clock.now(), host: hostname(), pid: process.pid };
       const row = { id, queue: options.queue, ...facts, ...ended, ...(results && result !== undefined ? { result } : {}), args } as unknown as Row;
-      if (waiting.push({ row, kept }) === 1) setImmediate(flush);
+      waiting.push({ row, kept });
+      if (!writing) setImmediate(flush);
+      writing = true;
     });
 }
 
@@ -101,15 +102,24 @@ async function write(store: Store, scope: string, rows: readonly Row[], ttlMs: n
     hours.set(hour, [...(hours.get(hour) ?? []), JSON.stringify(row)]);
   }
   await Promise.all([
-    store.set(rows.map((row) => ({ key: rowKey(scope, row.id), value: JSON.stringify(row), ttlMs }))),
+    store.set([...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({ key: rowKey(scope, row.id), value: JSON.stringify(row), ttlMs }))),
     ...[...hours].map(([hour, lines]) => store.list.append(listKey(scope, hour), lines, ttlMs + hourMs)),
   ]);
 }
 
 /** As text, for a person to read and to search in. */
 export function argsText(args: readonly unknown[]): string {
-  const text = JSON.stringify(args) ?? "[]";
+  const text = jsonOr(args, inspect);
   return text.length > longestArgs ? `${text.slice(0, longestArgs - 1)}…` : text;
+}
+
+/** What `convert` made need not be JSON. */
+function jsonOr(value: unknown, other: (value: unknown) => string): string {
+  try {
+    return JSON.stringify(value, (_, member: unknown) => (typeof member === "bigint" ? String(member) : member));
+  } catch {
+    return other(value);
+  }
 }
 
 export async function readRow({ store, scope }: Runtime, id: string): Promise<Outcome | undefined> {

@@ -33,8 +33,8 @@ export async function redrive(runtime: Runtime, dead: BrokerQueue, options: Redr
     state.lastAt = clock.monotonic();
     if (state.taken >= limit || stopped()) return { outcome: "returned" };
     state.taken++;
-    for (let waitMs = rate?.take(1) ?? 0; waitMs > 0; waitMs = rate?.take(1) ?? 0) await sleep(waitMs, { signal });
-    return move(state, delivery);
+    for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0) await sleep(waitMs, { signal });
+    return stopped() ? { outcome: "returned" } : move(state, delivery);
   };
   const consumer = await dead.consume(handler, { signal: false, onSettled() {}, onError: () => {} });
   await untilOver(state, consumer, dead, ratePerSecond, stopped);
@@ -93,11 +93,14 @@ async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ra
   const held = Math.max(1, Math.min(mostHeld, state.limit, ratePerSecond === undefined ? mostHeld : Math.ceil(ratePerSecond / 4)));
   consumer.setWindow(held);
   let renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+  const rescue = async () => dead.maintain?.(new AbortController().signal); // what a redrive held that was killed: nobody else may consume here
   try {
+    await rescue();
     while (!stopped() && state.taken < state.limit) {
       await sleep(20);
       if (clock.monotonic() > renewAt) {
         await consumer.renew?.(); // at a slow rate one is held for long
+        await rescue();
         renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
       }
       const { held: unsettled } = consumer.status();

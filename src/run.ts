@@ -16,7 +16,7 @@ import { count, insisting } from "./persist.ts";
 import { argsText } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Ended, Slot } from "./slot.ts";
-import { type Place, TaskRun } from "./task-run.ts";
+import { cancelledError, type Place, TaskRun } from "./task-run.ts";
 import { inTrace } from "./trace.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
@@ -160,9 +160,7 @@ async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error:
 }
 
 async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
-  return {
-    settlement: await finish(runtime, attempt, "cancelled", new FunboostError("CANCELLED", "the task was cancelled.", { where: runtime.options.queue })),
-  };
+  return { settlement: await finish(runtime, attempt, "cancelled", cancelledError(runtime.options.queue)) };
 }
 
 /** After a timeout the slot stays taken until the function returns, at most 5 s. */

@@ -5,7 +5,7 @@
  * next free one when its wait ends, before any new delivery. So the limit is never exceeded, and waiting cannot deadlock:
  * at `maxSuspended` only deliveries marked `ahead` (children of running tasks) may start.
  */
-import { clock } from "./clock.ts";
+import { createAlarm } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Rate } from "./controls/rate.ts";
 import type { Places } from "./pool.ts";
@@ -58,7 +58,8 @@ interface State extends SlotsOptions, WindowState, SlotCounts {
   /** A delivery that has twice lost its process: it runs with nothing beside it. */
   alone: Waiting | undefined;
   aloneStarted: boolean;
-  timed: boolean;
+  readonly goOnIn: (ms: number) => void;
+  pumping: "once" | "again" | undefined;
   readonly goOn: () => void;
 }
 
@@ -77,7 +78,8 @@ export function createSlots(options: SlotsOptions): Slots {
     aloneStarted: false,
     sentWindow: -1,
     sendingWindow: false,
-    timed: false,
+    pumping: undefined,
+    goOnIn: createAlarm(() => pump(state)),
     goOn: () => pump(state),
   };
   return {
@@ -195,16 +197,23 @@ const isIdle = ({ running, suspended }: State): boolean => running + suspended =
 
 /** Starts all that may start now. */
 function pump(state: State): void {
-  while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
-  if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
-  else startWaiting(state);
+  const inside = state.pumping;
+  state.pumping = "again"; // a run that ends at once pumps while we do: thousands of these must not stand on each other
+  if (inside) return;
+  while (state.pumping === "again") {
+    state.pumping = "once";
+    while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
+    if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
+    else startWaiting(state);
+  }
+  state.pumping = undefined;
   updateWindow(state);
 }
 
 function startWaiting(state: State): void {
   for (let list = nextWaiting(state); list; list = nextWaiting(state)) {
     const waitMs = state.rate ? state.rate.take(Math.min(state.limit - state.running, state.ahead.length + state.waiting.length)) : 0;
-    if (waitMs > 0) return wakeIn(state, waitMs);
+    if (waitMs > 0) return state.goOnIn(waitMs);
     const entry = list.shift();
     entry?.settle(begin(state, entry.delivery));
   }
@@ -223,15 +232,6 @@ function startAlone(state: State, { delivery, settle }: Waiting): void {
       pump(state);
     }),
   );
-}
-
-function wakeIn(state: State, ms: number): void {
-  if (state.timed || ms === Number.POSITIVE_INFINITY) return;
-  state.timed = true;
-  clock.after(ms, () => {
-    state.timed = false;
-    pump(state);
-  });
 }
 
 function setMode(state: State, mode: WindowState["mode"]): void {

@@ -174,12 +174,12 @@ export async function queueStats({ store, scope, brokerName }: Runtime, query: S
 
 function rangeOf(query: StatsQuery): { from: number; to: number; stepMinutes: number } {
   const time = (value: unknown, name: string) => {
-    if (!(value instanceof Date ? Number.isFinite(value.getTime()) : typeof value === "number" && value > 0))
+    if (!(value instanceof Date ? Number.isFinite(value.getTime()) : Number.isFinite(value) && Number(value) > 0))
       refuseOption(name, value, "a Date or epoch milliseconds");
   };
   checkMembers({ ...query }, { from: time, to: time, step: durationAboveZero });
   const now = clock.now();
-  const to = minuteOf(Number(query.to ?? now)) + 1;
+  const to = minuteOf(Math.min(Number(query.to ?? now), now)) + 1;
   const from = Math.max(minuteOf(Number(query.from ?? now - 60 * minuteMs)), minuteOf(now - keptMs));
   return { from, to, stepMinutes: Math.max(1, Math.round(durationMs(query.step ?? "1m", "step") / minuteMs)) };
 }

@@ -5,7 +5,7 @@ import type { Run } from "./context.ts";
 import type { Delivery } from "./contract/broker.ts";
 import type { Filter } from "./controls/filter.ts";
 import type { Duration } from "./duration.ts";
-import { isFunboostError } from "./errors.ts";
+import { FunboostError, isFunboostError } from "./errors.ts";
 import { holdMs } from "./live.ts";
 import { childLogger, type Logger } from "./log.ts";
 import type { Call } from "./message.ts";
@@ -22,6 +22,10 @@ export interface Place {
   filter: Filter | undefined;
   readonly tally: Tally;
   slowDown: (ms: number) => Promise<void>;
+}
+
+export function cancelledError(queue: string): FunboostError {
+  return new FunboostError("CANCELLED", "the task was cancelled.", { where: queue });
 }
 
 /** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
@@ -72,8 +76,11 @@ export class TaskRun implements Run {
     return this.#logger;
   }
   get controller(): AbortController {
-    this.#controller ??= new AbortController();
-    if (!this.ended) this.#place.signalled.add(this);
+    if (this.#controller) return this.#controller;
+    this.#controller = new AbortController();
+    if (this.ended) return this.#controller;
+    this.#place.signalled.add(this);
+    if (this.#isCancelled()) this.#controller.abort(cancelledError(this.queue)); // it came before anybody asked
     return this.#controller;
   }
   progress(value: unknown): Promise<void> {
@@ -88,7 +95,11 @@ export class TaskRun implements Run {
   /** Why it was told to end: its process stops, or it was cancelled. */
   toldToEnd(): "SHUT_DOWN" | "CANCELLED" | undefined {
     const reason: unknown = this.#controller?.signal.reason;
-    return isFunboostError(reason) && (reason.code === "SHUT_DOWN" || reason.code === "CANCELLED") ? reason.code : undefined;
+    if (isFunboostError(reason) && (reason.code === "SHUT_DOWN" || reason.code === "CANCELLED")) return reason.code;
+    return this.#isCancelled() ? "CANCELLED" : undefined;
+  }
+  #isCancelled(): boolean {
+    return this.#place.cancelled(this.taskId, this.publishedAt);
   }
   /** Whatever it left behind is no part of a task any more. */
   end(startedAt: number, failed: 0 | 1): void {

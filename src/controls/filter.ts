@@ -8,7 +8,9 @@ import { createHash } from "node:crypto";
 import { repeat } from "../clock.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
+import { describe, FunboostError } from "../errors.ts";
 import type { FilterOptions } from "../filter-options.ts";
+import type { Outcome } from "../outcome.ts";
 import { insisting } from "../persist.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -29,7 +31,8 @@ export interface Filter {
 
 /** The key in the store; `given` is the message's own `filterKey`. */
 export function filterKey(scope: string, { key }: FilterOptions, args: readonly unknown[], given: string | undefined): string {
-  const text = given ?? key?.(...args) ?? JSON.stringify(args, sortedMembers);
+  const text: unknown = given ?? key?.(...args) ?? JSON.stringify(args, sortedMembers);
+  if (typeof text !== "string") throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
   return `filter:${encodeURIComponent(scope)}:${createHash("sha256").update(text).digest("base64url")}`;
 }
 
@@ -40,6 +43,12 @@ function sortedMembers(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+async function isCancelled({ queue, scope }: Runtime, store: Store, id: string): Promise<boolean> {
+  if (queue.result) return (await queue.result(id, { facts: false }))?.status === "cancelled";
+  const [text] = await store.results.get(scope, [id]);
+  return text !== undefined && (JSON.parse(text) as Outcome).status === "cancelled";
+}
+
 export function createFilter(runtime: Runtime, options: FilterOptions, store: Store, onError: (error: unknown) => void): Filter {
   const { leaseMs, scope } = runtime;
   const held = new Map<string, string>();
@@ -47,6 +56,13 @@ export function createFilter(runtime: Runtime, options: FilterOptions, store: St
   const running = (id: string) => `run ${id}`;
   const extend = (keys: readonly [string, string][], ttlMs: number) =>
     store.set(keys.map(([key, id]) => ({ key, value: running(id), ttlMs, if: { equals: running(id) } })));
+  /** A retry that was cancelled while it waited cannot give its key back. */
+  const takesOver = async (found: string, key: string, id: string) => {
+    if (!(await insisting(runtime, () => isCancelled(runtime, store, found.slice(4))))) return false;
+    const [won] = await insisting(runtime, () => store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]));
+    if (won) held.set(key, id);
+    return won;
+  };
   const stopRenewing = repeat(
     leaseMs / 3,
     async () => {
@@ -64,6 +80,7 @@ export function createFilter(runtime: Runtime, options: FilterOptions, store: St
         return { may: "run", key };
       }
       if (found?.startsWith("done ")) return { may: "end", owner: found.slice(5) };
+      if (found?.startsWith("run ") && (await takesOver(found, key, id))) return { may: "run", key };
       return { may: "wait", settlement: { outcome: "postponed", delayMs: meanwhileMs } };
     },
     async settle(key, id, settlement) {

@@ -24,6 +24,8 @@ export interface GlobalRateOptions {
 const againMs = 500;
 /** At most so many reservations in one call. */
 const most = 1_000;
+/** At most this part of a cap is reserved in one call: those that are for later are lost with the process. */
+const capPart = 10;
 
 interface State extends GlobalRateOptions {
   /** One for each limit: when the starts that have drawn from it are due, on our monotonic clock. */
@@ -36,10 +38,28 @@ interface State extends GlobalRateOptions {
 export function createGlobalRate(options: GlobalRateOptions): Rate {
   const { limits, key } = options;
   const order = [...limits].sort((a, b) => Number(b.spaced) - Number(a.spaced) || a.perMs - b.perMs);
-  const stages = order.map((limit, i) => ({ limit, key: limit.spaced ? key : `${key}:${i}`, due: [] }));
+  // The limit is part of the key: what another one had reserved before a live change says nothing about this one.
+  const stages = order.map((limit) => ({ limit, key: `${key}:${limit.count}/${limit.perMs}`, due: [] }));
   const state: State = { ...options, stages, asking: 0, notBefore: 0 };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
-  return { take: (startable) => take(state, startable), ahead: () => ahead };
+  return {
+    take: (startable) => take(state, startable),
+    ahead: () => (isFar(state, clock.monotonic()) ? Math.min(ahead, Math.max(1, reserved(state))) : ahead),
+  };
+}
+
+/** Starts that have drawn from a limit, or do now. */
+function reserved({ stages, asking }: State): number {
+  return stages.reduce((all, { due }) => all + due.length, asking);
+}
+
+/** A limit is used up for now: nothing more need be reserved, or held. */
+function isFar({ stages }: State, now: number): boolean {
+  return stages.some(({ due }) => (due.at(-1) ?? 0) >= now + fetchAheadMs);
+}
+
+function chunkOf({ limit }: State["stages"][number]): number {
+  return Math.min(most, limit.spaced ? aheadOf(limit) : Math.ceil(limit.count / capPart));
 }
 
 function take(state: State, startable: number): number {
@@ -56,9 +76,9 @@ function take(state: State, startable: number): number {
     const count = due.splice(0, ready < 0 ? due.length : ready).length;
     if (count > 0) draw(state, i + 1, count);
   }
-  const reserved = stages.reduce((all, { due }) => all + due.length, state.asking);
-  const far = (stages[0]?.due.at(-1) ?? 0) >= now + fetchAheadMs;
-  if (reserved < startable && state.asking === 0 && !far && now >= state.notBefore) draw(state, 0, Math.min(startable - reserved, most));
+  const wanted = startable - reserved(state);
+  const [first] = stages;
+  if (first && wanted > 0 && state.asking === 0 && !isFar(state, now) && now >= state.notBefore) draw(state, 0, Math.min(wanted, chunkOf(first)));
   const next = Math.min(...stages.map(({ due }) => due[0] ?? Number.POSITIVE_INFINITY));
   return next === Number.POSITIVE_INFINITY ? next : Math.max(1, next - now);
 }

@@ -64,13 +64,24 @@ function capped({ count, perMs }: Limit): One {
   const starts: number[] = [];
   let next = 0;
   const dueIn = (now: number) => (starts.length < count ? 0 : Math.max(0, (starts[next] as number) + perMs - now));
+  /** How many may start until then; the starts are in order from the oldest on. */
+  const freeUntil = (then: number) => {
+    const oldest = starts.length < count ? 0 : next;
+    let [low, high] = [0, starts.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((starts[(oldest + middle) % count] as number) + perMs <= then) low = middle + 1;
+      else high = middle;
+    }
+    return count - starts.length + low;
+  };
   return {
     dueIn,
     take(now) {
       starts[next] = now;
       next = (next + 1) % count;
     },
-    ahead: (now) => (dueIn(now) > fetchAheadMs ? 1 : Number.POSITIVE_INFINITY),
+    ahead: (now) => Math.max(1, freeUntil(now + fetchAheadMs)),
   };
 }
 

@@ -43,6 +43,47 @@ describe("a global rate", () => {
     expect(busiest(both, 100)).toBeLessThanOrEqual(13);
   });
 
+  it("after a change starts by the new limit, not by what the old one had reserved", async () => {
+    const store = memoryStore();
+    const make = (limits: readonly Limit[]) => createGlobalRate({ store, key: "k", limits, wake() {}, onError: (error) => expect.unreachable(String(error)) });
+    const slow = make([{ count: 0.01, perMs: 1_000, spaced: true }]);
+    const once = make([{ count: 1, perMs: 86_400_000, spaced: false }]);
+    for (const rate of [slow, once]) {
+      rate.take(2);
+      await expect.poll(() => rate.take(2), { interval: 2 }).toBe(0);
+    }
+    for (const limit of [
+      { count: 80, perMs: 1_000, spaced: true },
+      { count: 50, perMs: 60_000, spaced: false },
+    ]) {
+      const rate = make([limit]);
+      rate.take(1);
+      await expect.poll(() => rate.take(1), { interval: 2 }).toBe(0);
+    }
+  });
+
+  it("does not reserve a cap's future for one process, nor hold messages for it", async () => {
+    let nowMs = 0;
+    setClock({ now: () => nowMs, monotonic: () => nowMs, after: () => () => {} });
+    const store = memoryStore();
+    const make = () =>
+      createGlobalRate({
+        store,
+        key: "k",
+        limits: [{ count: 10, perMs: 1_000, spaced: false }],
+        wake() {},
+        onError: (error) => expect.unreachable(String(error)),
+      });
+    const [dies, lives] = [make(), make()];
+    let started = 0;
+    for (let i = 0; i < 50; i++, await new Promise(setImmediate)) while (dies.take(100) === 0) started++;
+    expect(started).toBe(10);
+    expect(dies.ahead()).toBeLessThanOrEqual(2);
+    let starts = 0;
+    for (; nowMs < 1_100; nowMs += 5, await new Promise(setImmediate)) while (lives.take(100) === 0) starts++;
+    expect(starts).toBeGreaterThanOrEqual(9);
+  });
+
   it("starts nothing while the store fails, says so, and goes on by itself", async () => {
     const store = memoryStore();
     let down = true;

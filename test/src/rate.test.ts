@@ -32,6 +32,23 @@ describe("caps", () => {
     expect(rate.take(1)).toBe(100);
   });
 
+  it("hold no more messages than they may start soon", () => {
+    fakeClock();
+    const rate = createRate([cap(3, 1_000)]);
+    expect(rate.ahead()).toBe(3);
+    rate.take(1);
+    expect(rate.ahead()).toBe(2);
+    for (const ms of [100, 200]) {
+      at(ms);
+      rate.take(1);
+    }
+    expect(rate.ahead()).toBe(1);
+    at(850);
+    expect(rate.ahead()).toBe(2);
+    at(5_000);
+    expect(rate.ahead()).toBe(3);
+  });
+
   it("hold together with a spacing: no sliding time is exceeded", () => {
     fakeClock();
     const rate = createRate([{ count: 5, perMs: 1_000, spaced: true }, cap(20, 10_000), cap(50, 60_000)]);
