@@ -12,7 +12,7 @@ import { type Fate, type Fates, isFresh, makeFates } from "../shared/temporal-fa
 import { beat, beatAll, type Held, makeFasterBeats, makeState, type Parts } from "../shared/temporal-held.ts";
 import { keepRunning, type Native, useNative, useOrchestrator, type WorkerPeer } from "../shared/temporal-native.ts";
 import { fromEnvelope, prefixOf } from "../shared/temporal-protocol.ts";
-import type { TemporalQueue } from "../shared/temporal-publish.ts";
+import type { TemporalQueue, Trace } from "../shared/temporal-publish.ts";
 import { makeSettler } from "../shared/temporal-settle.ts";
 import { activityTuner, makeSlots } from "../shared/temporal-slots.ts";
 
@@ -28,6 +28,9 @@ export interface ConsumeSetup {
   readonly own: OwnWorkerOptions;
   readonly bundle: BundleOption | undefined;
 }
+
+/** Polls at once, while there is room for as many: a slot is given in our thread, which Temporal's default of 5 would wait for. */
+const pollers = { type: "simple-maximum", maximum: 10 } as const;
 
 // The worker calls us in the async context of one activity: a delivery must not see it.
 const neutral = new AsyncResource("funboost.temporal");
@@ -80,6 +83,7 @@ async function createWorker({ worker, activity }: Peers, setup: ConsumeSetup, { 
     () => (state.lastFetchAt = now()),
   );
   const made = await worker.Worker.create({
+    activityTaskPollerBehavior: pollers,
     ...setup.own,
     connection,
     namespace: client.target.namespace,
@@ -157,12 +161,17 @@ function toDelivery(queue: string, info: Info, args: readonly unknown[], { attem
   };
 }
 
-async function settle({ state, settler, options }: Parts, entry: Held, settlement: Settlement): Promise<void> {
-  const { delivery } = entry;
+async function settle({ state, settler, options, queue }: Parts, entry: Held, settlement: Settlement): Promise<void> {
+  const { delivery, info } = entry;
   const applied = state.phase !== "forced" && (await settler.settle(entry, settlement, state.forced.signal));
   if (!state.held.delete(delivery)) return options.onSettled(delivery, "stale"); // given back by force
+  if (settlement.outcome === "done" || settlement.outcome === "failed") queue.recent.ended = traceOf(info);
   options.onSettled(delivery, applied ? "applied" : "stale");
   for (const wake of state.onIdle) wake();
+}
+
+function traceOf({ workflowExecution, activityId }: Info): Trace {
+  return { kind: workflowExecution ? "workflow" : "activity", fullId: workflowExecution?.workflowId ?? activityId, at: now() };
 }
 
 function consumerOf(parts: Parts, close: Consumer["close"]): Consumer {

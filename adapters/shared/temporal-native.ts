@@ -99,6 +99,9 @@ export interface OrchestratorOptions {
 /** Workflow tasks at once: they take milliseconds, and all run in one thread. */
 const mostWorkflowTasks = 20;
 
+/** From an activity's end to its workflow's turn. */
+const lastTurnMs = 100;
+
 const orchestrators = new Map<string, Orchestration>();
 
 /** Carries workflows forward, for as long as somebody in this process uses it. */
@@ -140,6 +143,12 @@ function startOrchestrator(peer: WorkerPeer, options: OrchestratorOptions): Orch
     users: 0,
     started: started.then(() => {}),
     async stop() {
+      // An activity that has just ended needs its workflow carried to its end: a waiter, in another process perhaps, waits for that.
+      await untilQuiet(
+        () => 1,
+        () => polling.lastAt,
+        lastTurnMs,
+      );
       polling.open = false;
       await untilQuiet(
         () => polling.slots?.polling() ?? 0,

@@ -94,7 +94,6 @@ export const started = 2;
 export const ended = { completed: 2, failed: 3, canceled: 4, terminated: 5 } as const;
 export const useExisting = 2;
 export const allowDuplicate = 1;
-export const activityQueue = 2;
 export const benign = 1;
 
 const longestName = 1_000;

@@ -33,10 +33,19 @@ export interface TemporalQueue {
   readonly recent: Recent;
 }
 
-/** What this process published last: other parts need not ask which kind it is, or wait until lists show it. */
+/** What this process did last: other parts need not ask which kind it is, or wait until lists show it. */
 export interface Recent {
   readonly kinds: Map<string, Kind>;
-  last: { readonly id: string; readonly kind: Kind; readonly at: number } | undefined;
+  /** Lists must show it. */
+  published: Trace | undefined;
+  /** Lists must not show it as open. */
+  ended: Trace | undefined;
+}
+
+export interface Trace {
+  readonly fullId: string;
+  readonly kind: Kind;
+  readonly at: number;
 }
 
 /** `brokerOptions` of one message. */
@@ -56,7 +65,7 @@ const mostKinds = 10_000;
 const shortestTurnMs = 2_000;
 const longestTurnMs = 10_000;
 
-export const makeRecent = (): Recent => ({ kinds: new Map(), last: undefined });
+export const makeRecent = (): Recent => ({ kinds: new Map(), published: undefined, ended: undefined });
 
 /** Temporal's five levels: 1 is for what goes ahead, 3 is none. */
 export function priorityKey({ ahead, priority = 0 }: Message): number {
@@ -195,10 +204,10 @@ async function isOpenAsOther({ client, mode }: TemporalQueue, { fullId, kind }: 
   }
 }
 
-function remember(recent: Recent, { id, kind }: Item): void {
+function remember(recent: Recent, { id, fullId, kind }: Item): void {
   recent.kinds.delete(id);
   recent.kinds.set(id, kind);
-  recent.last = { id, kind, at: clock.monotonic() };
+  recent.published = { fullId, kind, at: clock.monotonic() };
   const [oldest] = recent.kinds.keys();
   if (recent.kinds.size > mostKinds && oldest !== undefined) recent.kinds.delete(oldest);
 }

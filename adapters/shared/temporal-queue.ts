@@ -3,8 +3,8 @@ import { sleep } from "../../src/clock.ts";
 import type { BrokerQueue, Counts, Peeked } from "../../src/contract/index.ts";
 import { isGone, limited, now, type TemporalClient } from "./temporal-client.ts";
 import { type Found, find, isOpen, look, stateOf } from "./temporal-look.ts";
-import { engineId, fromPayload, prefixOf, quoted, running, useExisting } from "./temporal-protocol.ts";
-import type { Kind, TemporalQueue } from "./temporal-publish.ts";
+import { fromPayload, prefixOf, quoted, running, useExisting } from "./temporal-protocol.ts";
+import type { Kind, TemporalQueue, Trace } from "./temporal-publish.ts";
 
 /** Its task queue too: nobody polls it, so it stays open. */
 export const pauseName = "funboost.pause";
@@ -65,15 +65,23 @@ async function sum(numbers: readonly Promise<number>[]): Promise<number> {
   return (await Promise.all(numbers)).reduce((one, other) => one + other, 0);
 }
 
-/** Whoever has just published finds it in what is counted. */
-async function untilVisible({ client, queue, recent }: TemporalQueue): Promise<void> {
-  const { last } = recent;
-  if (!last || now() - last.at > lagMs.recent) return;
-  const name = last.kind === "workflow" ? "WorkflowId" : "ActivityId";
-  const query = `${name}=${quoted(engineId(prefixOf(queue), last.id))}`;
+/** What this process has just published or ended is in what it counts. */
+async function untilVisible({ client, recent }: TemporalQueue): Promise<void> {
+  const { published, ended } = recent;
+  const shown = (trace: Trace, more = "") =>
+    counted(client, trace.kind, `${trace.kind === "workflow" ? "WorkflowId" : "ActivityId"}=${quoted(trace.fullId)}${more}`);
+  await Promise.all([
+    published && insistOn(published, async () => (await shown(published)) > 0),
+    ended && insistOn(ended, async () => (await shown(ended, " AND ExecutionStatus='Running'")) === 0),
+  ]);
+  if (recent.published === published) recent.published = undefined;
+  if (recent.ended === ended) recent.ended = undefined;
+}
+
+async function insistOn({ at }: Trace, isShown: () => Promise<boolean>): Promise<void> {
   const from = now();
-  while ((await counted(client, last.kind, query)) === 0 && now() - from < lagMs.longest) await sleep(lagMs.pause);
-  if (recent.last === last) recent.last = undefined;
+  if (from - at > lagMs.recent) return;
+  while (!(await isShown()) && now() - from < lagMs.longest) await sleep(lagMs.pause);
 }
 
 async function* list(queue: TemporalQueue, kind: Kind, pageSize = page): AsyncGenerator<string> {

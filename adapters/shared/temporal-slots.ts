@@ -59,11 +59,11 @@ export function makeSlots(room: () => number, onPoll: () => void): Slots {
 }
 
 /** A poll cannot be called back: what it brings while its worker goes down would be lost for as long as the server waits for an answer. */
-const quietMs = 40;
+const shortQuietMs = 40;
 const longestQuietMs = 400;
 
 /** Waits, with no new poll, for those that bring something at once; the others would hang for a minute, and are cut off. */
-export async function untilQuiet(polling: () => number, lastArrivalAt: () => number): Promise<void> {
+export async function untilQuiet(polling: () => number, lastArrivalAt: () => number, quietMs = shortQuietMs): Promise<void> {
   const from = clock.monotonic();
   for (let time = from; polling() > 0 && time - Math.max(from, lastArrivalAt()) < quietMs && time - from < longestQuietMs; time = clock.monotonic()) {
     await sleep(5, { unref: true });

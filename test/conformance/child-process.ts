@@ -71,7 +71,10 @@ export async function startChild(subject: Subject, queue: string, options: Child
     return { code: code as number | null, signal: signal as string | null };
   });
   const gone = () => child.exitCode !== null || child.signalCode !== null;
-  await until("the child process is ready", () => gone() || reports.some(({ kind }) => kind === "ready"), startMs);
+  await until("the child process is ready", () => gone() || reports.some(({ kind }) => kind === "ready"), startMs).catch((error: unknown) => {
+    child.kill("SIGKILL");
+    throw error;
+  });
   // A child that a message has killed at once did start.
   assert.ok(child.exitCode === null, `the child process could not start: ${stderr}`);
   return { pid: child.pid ?? 0, reports, exited, seen: (kind) => reports.filter((each) => each.kind === kind), ...controls(child, calls, exited, gone) };

@@ -93,7 +93,7 @@ export const lifecycle = cases({
     consumer.pause();
     await job.pushMany([[1], [2], [3], [4]]);
     await holds("nothing starts", () => seen.started.length === 1, 150);
-    assert.equal((await job.counts()).ready, 4);
+    await until("four wait", async () => (await job.counts()).ready === 4);
     consumer.resume();
     await until("all are handled", () => seen.ended.length >= 5);
     assert.deepEqual(sorted(seen.started), range(5));
@@ -121,7 +121,7 @@ export const lifecycle = cases({
     async run({ task, consume, until, holds }) {
       const door = gate();
       const seen = track<number>();
-      const job = task({ concurrency: 1, prefetch: 10 }, (n: number) => seen.run(n, () => (n === 0 ? door.opened : undefined)));
+      const job = task({ concurrency: 1, prefetch: 10 }, (n: number) => seen.run(n, () => (seen.started.length === 1 ? door.opened : undefined)));
       await job.pushMany(each(8));
       await consume(job);
       await until("the first runs", () => seen.running === 1);
@@ -212,7 +212,8 @@ export const lifecycle = cases({
       await within("the process exits", other.exited, patienceMs);
       assert.equal(other.seen("end").length, 2, "what ran was not finished");
       assert.equal(other.seen("start").length, 2, "more was started after the signal");
-      if (features.durable) assert.equal((await task({ params: ["value", "ms?"] }, (_value: number, _ms?: number) => {}).counts()).ready, 4);
+      const left = task({ params: ["value", "ms?"] }, (_value: number, _ms?: number) => {});
+      if (features.durable) await until("four wait", async () => (await left.counts()).ready === 4);
     },
   },
 });

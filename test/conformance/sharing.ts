@@ -28,7 +28,7 @@ export const sharing = cases({
       await other.kill();
       const seen = track<unknown>();
       const job = context.task({ params }, (value: unknown, _ms?: number) => seen.run(value));
-      assert.equal((await job.counts()).ready, 50);
+      await context.until("fifty wait", async () => (await job.counts()).ready === 50);
       await context.consume(job);
       await context.until("all are handled", () => seen.ended.length >= 50);
       assert.deepEqual(sorted(seen.started as number[]), range(50));
