@@ -6,9 +6,12 @@ import { checkParams } from "./param-checks.ts";
 import type { TaskParams } from "./params.ts";
 
 /** The task options that mean something where nothing runs. */
-export type PublisherParams = Pick<TaskParams, "queue" | "broker" | "brokerOptions" | "params" | "rpc" | "errors" | "publishTimeout" | "log">;
+export type PublisherParams = Pick<
+  TaskParams,
+  "queue" | "broker" | "brokerOptions" | "params" | "rpc" | "filter" | "input" | "usePublish" | "errors" | "publishTimeout" | "log"
+>;
 
-const allowed = ["queue", "broker", "brokerOptions", "params", "rpc", "errors", "publishTimeout", "log"];
+const allowed = ["queue", "broker", "brokerOptions", "params", "rpc", "filter", "input", "usePublish", "errors", "publishTimeout", "log"];
 
 type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
 
