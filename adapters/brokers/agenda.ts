@@ -3,14 +3,14 @@
 import { hostname } from "node:os";
 import type { Agenda, AgendaBackend, JobParameters } from "agenda";
 import type { Broker, QueueSpec, Store } from "../../src/contract/index.ts";
-import { describe, FunboostError, maskSecrets } from "../../src/errors.ts";
+import { describe, FunboostError } from "../../src/errors.ts";
 import { serverClock } from "../shared/agenda-clock.ts";
 import { isPlain } from "../shared/agenda-jobs.ts";
 import { adoptMongo, connectMongo, isMongo, mongoAddress } from "../shared/agenda-mongo.ts";
 import { type AgendaNews, agendaNews } from "../shared/agenda-news.ts";
 import { adoptPostgres, connectPostgres, poolOf, postgresAddress } from "../shared/agenda-postgres.ts";
 import { adoptRedis, clientOf, connectRedis } from "../shared/agenda-redis.ts";
-import { type AgendaLink, ownerPrefix } from "../shared/agenda-table.ts";
+import { type AgendaLink, ownerPrefix, withoutSecrets } from "../shared/agenda-table.ts";
 import { installedAgenda, refuseOldAgenda } from "../shared/agenda-version.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { redisStore } from "../stores/redis.ts";
@@ -151,7 +151,7 @@ function storeOf({ url, storePrefix }: AgendaOptions): Store {
 
 function addressOf(source: Source, url: string | undefined): string {
   if (source === "mongo") return mongoAddress(url);
-  return source === "postgres" ? postgresAddress(url) : maskSecrets(url ?? "the given backend").replace(/\?.*/s, "");
+  return source === "postgres" ? postgresAddress(url) : withoutSecrets(url ?? "the given backend");
 }
 
 const schemes: readonly (readonly [RegExp, Source])[] = [
@@ -169,7 +169,7 @@ function checkOptions(options: AgendaOptions): Source {
   if (url === undefined || url === "") return "postgres";
   const found = schemes.find(([scheme]) => scheme.test(url));
   if (found) return found[1];
-  const given = typeof url === "string" ? JSON.stringify(maskSecrets(url)) : describe(url);
+  const given = typeof url === "string" ? JSON.stringify(withoutSecrets(url)) : describe(url);
   throw new FunboostError("BAD_OPTION", `url must begin with postgres://, postgresql://, redis://, rediss://, mongodb:// or mongodb+srv://, got ${given}.`, {
     where,
   });

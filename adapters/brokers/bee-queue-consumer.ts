@@ -25,8 +25,10 @@ interface State {
   readonly report: (error: unknown) => void;
   /** Token of each job that is held, by id. */
   readonly held: Map<string, string>;
-  /** Brought by a wait, and not taken yet; when, on the monotonic clock. */
-  brought: { readonly id: string; readonly at: number }[];
+  /** Brought by a wait, and not asked for yet; when, on the monotonic clock. */
+  readonly brought: { readonly id: string; readonly at: number }[];
+  /** Of an exchange whose answer did not come: what it took is asked for again under the same token. */
+  lost: string;
   window: number;
   closed: boolean;
 }
@@ -35,7 +37,7 @@ interface State {
 export async function consumeJobs(queue: OpenQueue, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
   const { clients, base } = queue;
   const onError = (error: unknown) => options.onError(clients.explain(error));
-  const state: State = { queue, report: (error) => void (state.closed || onError(error)), held: new Map(), brought: [], window: 0, closed: false };
+  const state: State = { queue, report: (error) => void (state.closed || onError(error)), held: new Map(), brought: [], lost: "", window: 0, closed: false };
   const waiter = makeWaiter(queue, await clients.another(), state.report);
   const source: PollSource<BeeDelivery> = { exchange: makeExchange(state, waiter), batchSize, idleMs: waitSeconds * 1_000 };
   const consumer = poll(source, handler, { ...options, onError });
@@ -71,27 +73,28 @@ function makeExchange(state: State, waiter: Waiter): PollSource<BeeDelivery>["ex
   // Made once: a settlement may be sent again.
   const made = new WeakMap<Settled<BeeDelivery>, Ending>();
   let count = 0;
-  /** Of an exchange whose answer did not come: what it took is asked for again under the same token. */
-  let lost = "";
   const ending = (each: Settled<BeeDelivery>): readonly (string | number)[] => {
     const known = made.get(each) ?? endingOf(each.delivery, each.settlement, endings);
     made.set(each, known);
     return [each.delivery.id, each.delivery.token, ...known];
   };
   return async (settled, take) => {
-    const free = take > 0 && waiter.waiting ? take - 1 : take; // what the wait may bring has its place
-    const brought = free > 0 ? [...state.brought] : [];
-    const token = lost || `${own}${++count}`;
+    // What the wait may bring has its place; what was lost has it already.
+    const free = take > 0 && waiter.waiting && state.lost === "" ? take - 1 : take;
+    const brought = free > 0 ? state.brought.splice(0) : []; // from now on nobody gives it back
+    const token = state.lost || `${own}${++count}`;
     const ids = freshOf(brought, queue);
-    const facts = [Math.floor(clock.now()), token, take > 0 ? free : -1, lost, endings.keepFailed, settled.length, ids.length];
-    if (free > 0) lost = token;
-    const [late, taken, next, more] = (await clients.run(scripts.exchange, base, [...facts, ...settled.flatMap(ending), ...ids])) as Answer;
-    if (free > 0) {
-      lost = "";
-      state.brought = state.brought.filter((each) => !brought.includes(each));
-    }
+    const facts = [Math.floor(clock.now()), token, take > 0 ? free : -1, state.lost, endings.keepFailed, settled.length, ids.length];
+    if (free > 0) state.lost = token;
+    const sent = clients.run(scripts.exchange, base, [...facts, ...settled.flatMap(ending), ...ids]) as Promise<Answer>;
+    const [late, taken, next, more] = await sent.catch((error: unknown) => {
+      state.brought.unshift(...brought);
+      throw error;
+    });
+    if (free > 0) state.lost = "";
     const stale = forget(state, settled, late);
     const deliveries = hold(state, taken, token);
+    giveBack(state);
     const empty = more === 0 && deliveries.length < free;
     if (empty && state.window > 0) waiter.start();
     // Asked once more when the window opens again, where nobody waits.
@@ -126,7 +129,7 @@ function freshOf(brought: State["brought"], { stallMs }: OpenQueue): string[] {
 function giveBack(state: State): void {
   if (state.brought.length === 0 || (!state.closed && state.window > state.held.size)) return;
   const { clients, base } = state.queue;
-  for (const id of freshOf(state.brought.splice(0), state.queue)) clients.run(scripts.giveBack, base, [id]).catch(state.report);
+  for (const id of freshOf(state.brought.splice(0), state.queue)) clients.run(scripts.giveBack, base, [id, state.lost]).catch(state.report);
 }
 
 interface Waiter {

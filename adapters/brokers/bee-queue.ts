@@ -5,7 +5,7 @@ import type { Broker, BrokerQueue, Consumer, Features, QueueSpec, Store } from "
 import { describe, FunboostError } from "../../src/errors.ts";
 import { type BeeClients, beeClients, type NodeRedisClass, nowhere } from "../shared/bee-queue-client.ts";
 import { type BeeQueue, bodyOf, type OpenQueue } from "../shared/bee-queue-jobs.ts";
-import { halfCharacter, makePublisher } from "../shared/bee-queue-publish.ts";
+import { checkNames, halfCharacter, jobOptions, makePublisher } from "../shared/bee-queue-publish.ts";
 import { scripts } from "../shared/bee-queue-scripts.ts";
 import type { GivenNodeRedis, NodeRedisOptions } from "../shared/bee-queue-source.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
@@ -188,15 +188,20 @@ function checkSpec({ queue, options }: QueueSpec): BeeQueueQueueOptions {
     const text = `Bee-Queue cannot take the queue name ${describe(queue)}. Allowed is any text that UTF-8 can write.`;
     throw new FunboostError("BAD_QUEUE", text, { where: "bee-queue" });
   }
-  checkNames(options, ["prefix", "queue", "job"], `brokerOptions of "${queue}"`);
-  checkNames(options.queue ?? {}, ["sendEvents", "removeOnSuccess", "removeOnFailure", "stallInterval"], `brokerOptions.queue of "${queue}"`);
+  const of = `of "${queue}"`;
+  checkNames(options, ["prefix", "queue", "job"], `brokerOptions ${of}`);
+  const { queue: own = {}, job = {} } = options as BeeQueueQueueOptions;
+  checkNames(own, [...switches, "stallInterval"], `brokerOptions.queue ${of}`);
+  checkNames(job, jobOptions, `brokerOptions.job ${of}`);
+  const refuse = (name: string, allowed: string, value: unknown) =>
+    new FunboostError("BAD_OPTION", `brokerOptions.queue.${name} ${of} must be ${allowed}, got ${describe(value)}.`, { where: "bee-queue" });
+  for (const name of switches) if (own[name] !== undefined && typeof own[name] !== "boolean") throw refuse(name, "true or false", own[name]);
+  const { stallInterval: stallMs = 100 } = own;
+  if (!(typeof stallMs === "number" && stallMs >= 100 && stallMs < 2 ** 31)) throw refuse("stallInterval", "milliseconds, 100 or more", stallMs);
   return options as BeeQueueQueueOptions;
 }
 
-function checkNames(options: object, allowed: readonly string[], of: string): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown) throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where: "bee-queue" });
-}
+const switches = ["sendEvents", "removeOnSuccess", "removeOnFailure"] as const;
 
 async function loadBee(): Promise<BeeClass> {
   try {

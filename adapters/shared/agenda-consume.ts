@@ -1,6 +1,6 @@
 /** The consuming half of the Agenda adapter: claims, delivers, and settles under the fence of each job's own lock. */
 import { clock } from "../../src/clock.ts";
-import type { ConsumeOptions, Consumer, Delivery, Handler } from "../../src/contract/index.ts";
+import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 import { toError } from "../../src/errors.ts";
 import { bodyOf, crashesOf, type Endings, ended, fenceOf, idOf, loadJobs, publishedAtOf } from "./agenda-jobs.ts";
 import type { AgendaNews } from "./agenda-news.ts";
@@ -24,7 +24,8 @@ interface AgendaDelivery extends Delivery {
 interface Session {
   readonly context: ConsumeContext;
   readonly name: string;
-  readonly held: Set<Job>;
+  /** With the time of its lock, as it was last written. */
+  readonly held: Map<Job, number | undefined>;
   /** What is known of settlements whose exchange failed later on. */
   readonly known: Map<Job, boolean>;
   readonly onError: ConsumeOptions["onError"];
@@ -47,7 +48,7 @@ export function consumeJobs(context: ConsumeContext, name: string, handler: Hand
   const { link, news, time, owner } = context;
   const me = `${owner}:${++consumersMade}`;
   let claims = 0;
-  const session: Session = { context, name, held: new Set(), known: new Map(), onError: options.onError, token: () => `${me}:${++claims}` };
+  const session: Session = { context, name, held: new Map(), known: new Map(), onError: options.onError, token: () => `${me}:${++claims}` };
   let underWay: Promise<unknown> | undefined;
   const source = {
     batchSize,
@@ -66,9 +67,11 @@ export function consumeJobs(context: ConsumeContext, name: string, handler: Hand
     ...poller,
     quiet: () => untilQuiet(() => underWay),
     async renew() {
-      const jobs = [...session.held];
+      const jobs = [...session.held.keys()];
       if (jobs.length === 0) return;
-      const answers = await link.call(() => link.table.renew(jobs.map(fenceOf), new Date(time.now())));
+      const at = new Date(time.now());
+      const answers = await link.call(() => link.table.renew(jobs.map(fenceOf), at));
+      jobs.forEach((job, i) => answers[i] && session.held.has(job) && session.held.set(job, at.getTime()));
       const lost = new Set(jobs.filter((_, i) => !answers[i]));
       if (lost.size > 0) poller.lost(({ native }) => lost.has(native));
     },
@@ -105,21 +108,57 @@ async function exchange(session: Session, settled: readonly Settled<AgendaDelive
   return { stale, deliveries, nextDueMs: dueAt === undefined ? undefined : dueAt - time.now() };
 }
 
+const hold = (held: Session["held"], job: Job) => held.set(job, job.lockedAt?.getTime());
+
+interface Ending {
+  /** As it was delivered. */
+  readonly key: Job;
+  /** As it is stored. */
+  readonly job: Job;
+  readonly settlement: Settlement;
+}
+
 /** Writes what is not known yet into `known`: true where the lock was still ours. Answers one that comes again. */
-async function settle({ context, name, known }: Session, settled: readonly Settled<AgendaDelivery>[]): Promise<Unlocked | undefined> {
+async function settle(session: Session, settled: readonly Settled<AgendaDelivery>[]): Promise<Unlocked | undefined> {
+  const { known } = session;
+  const endings = settled.flatMap(({ delivery: { native: job }, settlement }) => (known.has(job) ? [] : [{ key: job, job, settlement }]));
+  const again = await write(session, endings);
+  const late = endings.filter(({ key }) => !known.get(key));
+  return (await write(session, await rewritten(session, late))) ?? again;
+}
+
+/** An `every()` of others, at each start of theirs, writes to the row of a job that runs. Its lock tells that it is still ours. */
+async function rewritten({ context: { link }, name, held }: Session, late: readonly Ending[]): Promise<readonly Ending[]> {
+  const found = await loadJobs(
+    link,
+    name,
+    late.map(({ job }) => String(job._id)),
+  );
+  return late.flatMap((ending) => {
+    const job = found.find(({ _id }) => String(_id) === String(ending.job._id));
+    return job?.lockedAt && job.lockedAt.getTime() === held.get(ending.key) ? [{ ...ending, job }] : [];
+  });
+}
+
+async function write({ context, name, known }: Session, endings: readonly Ending[]): Promise<Unlocked | undefined> {
   const { table } = context.link;
-  const removed: Job[] = [];
-  const kept: Job[] = [];
+  const removed: Ending[] = [];
+  const kept: Ending[] = [];
   const rows: Unlocked[] = [];
-  for (const { delivery, settlement } of settled) {
-    const job = delivery.native;
-    const row = known.has(job) ? undefined : ended(job, settlement, context);
+  for (const ending of endings) {
+    const row = ended(ending.job, ending.settlement, context);
     if (row) rows.push(row);
-    if (row) kept.push(job);
-    else if (!known.has(job)) removed.push(job);
+    (row ? kept : removed).push(ending);
   }
-  const note = (jobs: readonly Job[], answers: readonly boolean[]) => jobs.forEach((job, i) => known.set(job, answers[i] === true));
-  if (removed.length > 0) note(removed, await table.remove(name, removed.map(fenceOf)));
+  const note = (some: readonly Ending[], answers: readonly boolean[]) => some.forEach(({ key }, i) => known.set(key, answers[i] === true));
+  if (removed.length > 0)
+    note(
+      removed,
+      await table.remove(
+        name,
+        removed.map(({ job }) => fenceOf(job)),
+      ),
+    );
   if (kept.length === 0) return undefined;
   const answers = await table.unlock(name, rows);
   note(kept, answers);
@@ -135,7 +174,7 @@ async function claim(session: Session, count: number): Promise<readonly Job[]> {
   if (!table.claim) return claimSingly(session, wanted);
   const ids = await table.claim(name, wanted);
   const found = await loadJobs(link, name, ids);
-  for (const job of found) held.add(job);
+  for (const job of found) hold(held, job);
   return found;
 }
 
@@ -152,7 +191,7 @@ async function claimSingly({ context, name, held, onError }: Session, { token, c
     const job = await link.call(() => link.backend.repository.getNextJobToRun(name, now, noLock, now, { lastModifiedBy: token }));
     if (!job) empty = true;
     else taken.push(job as Job);
-    if (job) held.add(job as Job); // renewed from now on, however long the others take
+    if (job) hold(held, job as Job); // renewed from now on, however long the others take
   };
   const lane = async () => {
     while (!empty && started < count && clock.monotonic() < until) await next();

@@ -18,7 +18,8 @@ export function jobName(queue: string): string {
 }
 
 /** NUL, and halves of surrogate pairs, which no database keeps as text. */
-export const isPlain = (text: string): boolean => !/\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text);
+const unkept = /\0|\p{Surrogate}/u;
+export const isPlain = (text: string): boolean => !unkept.test(text);
 
 /** Agenda gives ids itself. One that a caller gave becomes the row's by its hash, so that the backend's own key keeps it unique; its text travels in the data. */
 export function rowId(table: AgendaTable, name: string, id: string): string {
@@ -92,16 +93,16 @@ export function unchanged(job: Job, owner: string): Unlocked {
 /** What the row becomes, in Agenda's own words. Undefined: it is removed. */
 export function ended(job: Job, settlement: Settlement, { time, keepDone, keepFailed, owner, next }: Endings): Unlocked | undefined {
   const now = new Date(time.now());
-  const run = { ...unchanged(job, owner), lastRunAt: job.lockedAt ?? now, rank: 0 };
+  const recurring = isRecurring(job);
+  const run = { ...unchanged(job, owner), lastRunAt: job.lockedAt ?? now };
   const again = (delayMs: number) => {
     const { at, rank } = time.ticket(delayMs);
-    return { nextRunAt: at, rank };
+    return { nextRunAt: at, rank: recurring ? undefined : rank }; // one that stays keeps its priority
   };
   const failed = (error: Error, crashes: number) => ({
     ...{ lastFinishedAt: now, failedAt: now, failCount: (job.failCount ?? 0) + 1 },
-    failReason: withCrashes(String(error.message ?? error), crashes),
+    failReason: withCrashes(String(error.message ?? error).replace(new RegExp(unkept, "gu"), "\ufffd"), crashes),
   });
-  const recurring = isRecurring(job);
   const nextRunAt = recurring ? next({ ...job, lastRunAt: run.lastRunAt }) : null;
   switch (settlement.outcome) {
     case "returned":

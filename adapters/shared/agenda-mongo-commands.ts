@@ -130,7 +130,7 @@ function idMaker(jobs: () => Collection): (hex: string) => Id {
 async function insert(jobs: Collection, name: string, list: readonly NewJob[], idOf: (hex: string) => Id): Promise<readonly boolean[]> {
   const docs = list.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => ({
     ...blank,
-    ...{ _id: idOf(id), name, data, nextRunAt, priority: -rank, startDate: publishedAt, failCount },
+    ...{ _id: idOf(id), name, data, nextRunAt, priority: 0 - rank, startDate: publishedAt, failCount },
   }));
   try {
     await jobs.insertMany(docs, { ordered: false });
@@ -156,7 +156,7 @@ async function renew(jobs: Collection, list: readonly Fence[], lockedAt: Date, i
 
 function unlocked(row: Unlocked): Filter {
   const { id: _, token: __, notAfter: ___, rank, ...fields } = row;
-  return { ...fields, lockedAt: null, ...(rank === undefined ? {} : { priority: -rank }) };
+  return { ...fields, lockedAt: null, ...(rank === undefined ? {} : { priority: 0 - rank }) };
 }
 
 /** A row as Agenda writes it, before anything has happened to it. */

@@ -5,7 +5,7 @@ import type { AgendaBackend } from "agenda";
 import { clock } from "../../src/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../src/errors.ts";
 import { agendaCommands, type Repository } from "./agenda-mongo-commands.ts";
-import type { AgendaLink } from "./agenda-table.ts";
+import { type AgendaLink, withoutSecrets } from "./agenda-table.ts";
 import { missingPeer } from "./missing-peer.ts";
 
 const defaultUrl = "mongodb://127.0.0.1:27017/agenda";
@@ -113,5 +113,5 @@ function explainer(address: string) {
 }
 
 export function mongoAddress(url: string | undefined): string {
-  return (url || defaultUrl).replace(/\/\/[^/]*@/, "//***@").replace(/\?.*/s, "");
+  return withoutSecrets(url || defaultUrl);
 }

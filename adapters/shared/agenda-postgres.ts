@@ -4,7 +4,7 @@ import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
 import { FunboostError, isFunboostError, maskSecrets } from "../../src/errors.ts";
 import { agendaStatements, type Pool } from "./agenda-postgres-sql.ts";
-import type { AgendaLink } from "./agenda-table.ts";
+import { type AgendaLink, unreadableUrl, withoutSecrets } from "./agenda-table.ts";
 import { missingPeer } from "./missing-peer.ts";
 
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
@@ -30,7 +30,7 @@ export async function connectPostgres(url: string | undefined, tableName: string
   const pool = poolOf(backend) as Pool;
   pool.on("error", () => {}); // each call reports its own
   pool.on("acquire", (client) => client.unref());
-  const explain = explainer(shown(connectionString));
+  const explain = explainer(withoutSecrets(connectionString));
   try {
     await backend.connect();
     await makeTable(pool, tableName ?? defaultTable, () => new Backend({ pool: pool as never, ...own }).connect());
@@ -58,7 +58,7 @@ export function poolOf(backend: AgendaBackend): Pool | undefined {
 const defaultTable = "agenda_jobs";
 
 export function postgresAddress(url: string | undefined): string {
-  return shown(url || defaultUrl);
+  return withoutSecrets(url || defaultUrl);
 }
 
 async function load(): Promise<{ readonly PostgresBackend: typeof PostgresBackend }> {
@@ -108,6 +108,8 @@ const outages = /^(08|53|57P|58)/;
 function explainer(address: string) {
   return (error: unknown): Error => {
     if (isFunboostError(error)) return error;
+    const unreadable = unreadableUrl(error);
+    if (unreadable) return unreadable;
     const { code = "", message = String(error) } = error as { code?: string; message?: string };
     const text = maskSecrets(message || String(code));
     const cause = Object.assign(new Error(text), { code });
@@ -126,11 +128,4 @@ function explainer(address: string) {
     }
     return error instanceof Error ? error : cause;
   };
-}
-
-/** A password may stand in the query too. */
-function shown(url: string): string {
-  if (!URL.canParse(url)) return url.replace(/\/\/.*@/s, "//***@").replace(/\?.*/s, "");
-  const { protocol, username, password, host, pathname } = new URL(url);
-  return `${protocol}//${username || password ? "***@" : ""}${host}${pathname}`;
 }

@@ -23,6 +23,31 @@ local function state(id)
   if found[1] ~= 'null' then return 'running' end
   return found[2] == 'null' and 'finished' or 'waiting', tonumber(redis.call('ZSCORE', byTime, id) or 0)
 end
+-- Until visit answers true: what is due, in order, each once. All names share one index; its front is looked at first, unless this name has few jobs.
+-- Where others fill the front, the jobs of this name are read and sorted, if they are fewer.
+local function eachDue(limit, visit)
+  local own, seen, from = redis.call('SCARD', byName), {}, 0
+  local fewer = own < redis.call('ZCOUNT', byTime, '-inf', '(' .. limit)
+  local stop = fewer and (own < 500 and 0 or 2000) or math.huge
+  while from < stop do
+    local page = redis.call('ZRANGEBYSCORE', byTime, '-inf', '(' .. limit, 'LIMIT', from, 200)
+    for _, id in ipairs(page) do
+      seen[id] = true
+      if visit(id) then return end
+    end
+    if #page < 200 then return end
+    from = from + 200
+  end
+  local scored = {}
+  for _, id in ipairs(redis.call('SMEMBERS', byName)) do
+    local at = tonumber(redis.call('ZSCORE', byTime, id) or limit)
+    if at < limit and not seen[id] then table.insert(scored, {id, at}) end
+  end
+  table.sort(scored, function(a, b) return a[2] < b[2] end)
+  for _, each in ipairs(scored) do
+    if visit(each[1]) then return end
+  end
+end
 `;
 
 const bodies = {
@@ -38,30 +63,16 @@ for i, job in ipairs(cjson.decode(ARGV[3])) do
   end
 end
 return answers`,
-  claim: `local limit = tonumber(ARGV[3]) + 1
-local candidates = {}
-local due = redis.call('ZCOUNT', byTime, '-inf', '(' .. limit)
-if due <= redis.call('SCARD', byName) then
-  candidates = redis.call('ZRANGEBYSCORE', byTime, '-inf', '(' .. limit)
-else
-  local scored = {}
-  for _, id in ipairs(redis.call('SMEMBERS', byName)) do
-    local at = tonumber(redis.call('ZSCORE', byTime, id) or limit)
-    if at < limit then table.insert(scored, {id, at}) end
-  end
-  table.sort(scored, function(a, b) return a[2] < b[2] end)
-  for i, each in ipairs(scored) do candidates[i] = each[1] end
-end
-local ids = {}
-for _, id in ipairs(candidates) do
-  if #ids == tonumber(ARGV[5]) then break end
+  claim: `local ids = {}
+eachDue(tonumber(ARGV[3]) + 1, function(id)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'name', 'lockedAtMs', 'disabled', 'nextRunAt')
   if job[1] == name and job[3] ~= 'true' and job[4] ~= 'null' and (not job[2] or job[2] == 'null') then
     redis.call('HSET', key, 'lockedAtMs', ARGV[3], 'lastModifiedBy', ARGV[4])
     table.insert(ids, id)
   end
-end
+  return #ids == tonumber(ARGV[5])
+end)
 return ids`,
   remove: `local answers = {}
 for i, fence in ipairs(cjson.decode(ARGV[3])) do
@@ -73,8 +84,9 @@ return answers`,
 for i, row in ipairs(cjson.decode(ARGV[3])) do
   answers[i] = ours(row[1], row[2], row[3]) and 1 or 0
   if answers[i] == 1 then
+    local stays = row[6] and row[6] == redis.call('HGET', p .. 'job:' .. row[1], 'nextRunAt')
     redis.call('HSET', p .. 'job:' .. row[1], 'lockedAtMs', 'null', unpack(row[5]))
-    if row[4] ~= 'kept' then redis.call('ZADD', byTime, row[4], row[1]) end
+    if not stays then redis.call('ZADD', byTime, row[4], row[1]) end
   end
 end
 return answers`,
@@ -100,14 +112,11 @@ for _, id in ipairs(redis.call('SMEMBERS', byName)) do
   elseif what == 'waiting' then delayed = delayed + 1 end
 end
 return {ready, delayed, running}`,
-  first: `local due = {}
-for _, id in ipairs(redis.call('SMEMBERS', byName)) do
-  local what, at = state(id)
-  if what == 'waiting' and at < tonumber(ARGV[3]) + 1 then table.insert(due, {id, at}) end
-end
-table.sort(due, function(a, b) return a[2] < b[2] end)
-local ids = {}
-for i = 1, math.min(#due, tonumber(ARGV[4])) do ids[i] = due[i][1] end
+  first: `local ids = {}
+eachDue(tonumber(ARGV[3]) + 1, function(id)
+  if redis.call('SISMEMBER', byName, id) == 1 and state(id) == 'waiting' then table.insert(ids, id) end
+  return #ids == tonumber(ARGV[4])
+end)
 return ids`,
   removeWaiting: `local removed = {}
 for _, id in ipairs(ARGV[3] == '' and redis.call('SMEMBERS', byName) or cjson.decode(ARGV[3])) do

@@ -5,7 +5,7 @@ import type { AgendaBackend } from "agenda";
 import type { Redis } from "ioredis";
 import { FunboostError, isFunboostError } from "../../src/errors.ts";
 import { agendaScripts } from "./agenda-redis-scripts.ts";
-import { type AgendaLink, type AgendaTable, type Fence, iso, type NewJob, ownerPrefix } from "./agenda-table.ts";
+import { type AgendaLink, type AgendaTable, type Fence, iso, type NewJob, ownerPrefix, unreadableUrl } from "./agenda-table.ts";
 import { missingPeer } from "./missing-peer.ts";
 import { orderedId } from "./ordered-id.ts";
 import { redisClients } from "./redis-client.ts";
@@ -16,7 +16,7 @@ const traits = { lookahead: 50, loadsOneByOne: true, keepsFailed: false } as con
 export async function connectRedis(url: string | undefined, keyPrefix: string | undefined): Promise<AgendaLink> {
   const { RedisBackend: Backend } = await load();
   const clients = redisClients("agenda", url === undefined ? {} : { url });
-  const redis = await clients.get("commands");
+  const redis = await clients.get("commands").catch((error: unknown) => Promise.reject(unreadableUrl(error) ?? error));
   const prefix = keyPrefix ?? defaultPrefix;
   const backend = new Backend({ redis: redis as never, keyPrefix: prefix });
   const call = <T>(work: () => Promise<T>) => work().catch((error: unknown) => Promise.reject(clients.explain(error)));
@@ -115,8 +115,9 @@ function writing(run: Run, held: (answers: Promise<readonly number[]>) => Promis
               row.id,
               row.token ?? "null",
               text(row.notAfter?.getTime()),
-              row.nextRunAt && row.rank === undefined ? "kept" : score(row.nextRunAt, row.rank),
+              score(row.nextRunAt, row.rank),
               fieldsOf(row),
+              row.rank === undefined && iso(row.nextRunAt),
             ]),
           ),
         ),

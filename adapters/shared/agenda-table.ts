@@ -1,6 +1,7 @@
 /** What the adapter needs of an Agenda backend beside its repository: whatever the repository cannot do under a fence, under a given id, or in one step. */
 import type { AgendaBackend, JobParameters } from "agenda";
 import type { Counts } from "../../src/contract/index.ts";
+import { FunboostError } from "../../src/errors.ts";
 
 /** A job as a backend's repository hands it out. */
 export type Job = JobParameters<unknown>;
@@ -27,7 +28,7 @@ export interface Fence {
 /** What a row becomes when its lock is given back. */
 export interface Unlocked extends Fence {
   readonly nextRunAt: Date | null;
-  /** Undefined: its place among those of one millisecond stays. */
+  /** Undefined: its priority stays, and its place among those of one millisecond where `nextRunAt` does. */
   readonly rank: number | undefined;
   readonly lastRunAt: Date | null;
   readonly lastFinishedAt: Date | null;
@@ -93,6 +94,15 @@ export interface AgendaLink {
 
 /** Half of a surrogate pair, in a JSON text. */
 export const halfPair = /(?<!\\)(?:\\\\)*\\ud[89a-f]../i;
+
+/** For messages. A password may stand in the query too, or hold characters that no URL may have. */
+export const withoutSecrets = (url: string): string => url.replace(/\/\/.*@/s, "//***@").replace(/\?.*/s, "");
+
+/** Undefined: `error` is not about how a url is written. Those of the clients carry the url. */
+export function unreadableUrl(error: unknown): Error | undefined {
+  if (!(error instanceof URIError) && (error as { code?: unknown } | undefined)?.code !== "ERR_INVALID_URL") return undefined;
+  return new FunboostError("BAD_OPTION", "url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.", { where: "agenda" });
+}
 
 /** Begins the `lastModifiedBy` of every lock of ours. */
 export const ownerPrefix = "funboost:";

@@ -9,6 +9,16 @@ import { scripts } from "./bee-queue-scripts.ts";
 /** Half a character, which UTF-8 cannot write. */
 export const halfCharacter = /\p{Surrogate}/u;
 
+/** What Bee-Queue's own workers read. All else of a job, such as when it is due, is ours to write. */
+export const jobOptions = ["retries", "backoff", "timeout"] as const;
+
+export function checkNames(options: unknown, allowed: readonly string[], of: string): void {
+  const fault = typeof options !== "object" || options === null ? `must be an object, got ${describe(options)}` : undefined;
+  const unknown = fault ? undefined : Object.keys(options as object).find((name) => !allowed.includes(name));
+  if (fault || unknown)
+    throw new FunboostError("BAD_OPTION", `${of} ${fault ?? `has no "${unknown}"`}. Allowed: ${allowed.join(", ")}.`, { where: "bee-queue" });
+}
+
 /** One publish() call: its jobs may travel in several batches, among those of other calls. */
 interface Call {
   readonly published: (Published | undefined)[];
@@ -74,6 +84,7 @@ function publishError(error: unknown, published: Call["published"], { explain }:
 }
 
 function newJob({ id, body, delayMs = 0, attempt = 1, publishedAt, ahead, native }: Message, { bee, name }: OpenQueue, defaults: object | undefined): BeeJob {
+  if (native) checkNames(native, jobOptions, `a message of "${name}"`);
   const job = bee.createJob(body);
   job.data = body ?? null; // Bee-Queue makes {} of null, 0, false and ""
   if (defaults || native) Object.assign(job.options, defaults, native);

@@ -156,9 +156,13 @@ for i = 1, #all, 2 do
   end
 end`),
 
-  /** A wait brought it, and it is not wanted: back to where it was. */
+  /** ARGV: id, token of the exchange whose answer was lost or "". A wait brought it, and it is not wanted: back to where it was. */
   giveBack: script(`
-if redis.call('LREM', active, -1, ARGV[1]) > 0 then redis.call('RPUSH', waiting, ARGV[1]) end`),
+if redis.call('LREM', active, -1, ARGV[1]) > 0 then
+  redis.call('RPUSH', waiting, ARGV[1])
+  local crashes, owner = holder(redis.call('HGET', held, ARGV[1]))
+  if owner ~= '' and owner == ARGV[2] then redis.call('HSET', held, ARGV[1], crashes .. ':') end
+end`),
 
   /**
    * ARGV for each job: id or "", data, and "waiting", "front" or the time until which it is delayed. What Bee-Queue's addJob and addDelayedJob do,

@@ -438,6 +438,23 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     expect([seen.length, await list(name, "active")]).toEqual([31, []]);
   });
 
+  it("what a wait has just brought is run once when the window closes in this moment, beside another consumer", async () => {
+    const { broker, queue, name } = await fresh();
+    const other = await consume(await broker.open({ queue: name, options: {}, leaseMs: 15_000 }), done, 3);
+    const { seen, settled, consumer } = await consume(queue, done);
+    for (const n of range(600)) {
+      consumer.setWindow(1 + (n % 3));
+      await queue.publish([{ body: { n } }]);
+      for (const _ of range(n % 6)) await new Promise((resolve) => setImmediate(resolve));
+      consumer.setWindow(0);
+      if (n % 5 === 0) await sleep(1);
+    }
+    await until(() => settled.length + other.settled.length >= 600);
+    const all = [...seen, ...other.seen];
+    expect(numbers(all).sort((a, b) => Number(a) - Number(b))).toEqual(range(600));
+    expect(all.filter(({ crashes }) => crashes)).toEqual([]);
+  }, 15_000);
+
   it("does not carry the context of whoever consumed or published first", async () => {
     const context = new AsyncLocalStorage<string>();
     const { queue } = await context.run("caller", () => fresh());
@@ -582,9 +599,14 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
   it("refuses names and options that it cannot take, and says where it connects to", async () => {
     const { broker } = await fresh();
     for (const queue of ["", "\udc00"]) await expect(broker.open({ queue, options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
-    for (const options of [{ nope: 1 }, { queue: { storeJobs: true } }]) {
+    const wrong = [{ storeJobs: true }, { stallInterval: "soon" }, { stallInterval: 0 }, { removeOnSuccess: "no" }, null, "x"].map((queue) => ({ queue }));
+    for (const options of [{ nope: 1 }, ...wrong, { job: { delay: "soon" } }, { job: "x" }]) {
       await expect(broker.open({ queue: "a", options, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_OPTION" });
     }
+    // It would leave jobs behind that nobody may publish again, and take its neighbours with it.
+    const open = await broker.open({ queue: "a", options: {}, leaseMs: 1_000 });
+    const [refused, taken] = await Promise.allSettled([open.publish([{ body: 1, native: { delay: "soon" } }]), open.publish([{ body: 2 }])]);
+    expect([refused, taken.status]).toMatchObject([{ reason: { code: "BAD_OPTION" } }, "fulfilled"]);
     const bad = ["http://user:secret@x", "redis://:sec/ret@1@cache"];
     for (const each of bad) {
       expect(() => beeQueue({ url: each })).toThrow(/bee-queue/);
