@@ -74,7 +74,7 @@ describe("packages", () => {
   it("a peer is loaded by a literal try, await import and catch, and in no other form", () => {
     const literal = /try \{[^;]*?\bawait import\("([^"]+)"\)[^;]*;\s*\} catch \(cause\) \{\s*throw missingPeer\([^,]+, "\1", cause\);\s*\}/g;
     const typeOnly = /\b(?:import|export) type [^;]*;|\btypeof import\("[^"]+"\)/g;
-    const bundledOnly = ["adapters/shared/temporal-workflow.ts"]; // no process loads it: Temporal bundles it for its sandbox
+    const bundledOnly = ["adapters/parts/temporal/workflow.ts"]; // no process loads it: Temporal bundles it for its sandbox
     const late = adapters
       .filter((file) => !bundledOnly.includes(file))
       .flatMap((file) => {
@@ -104,16 +104,22 @@ describe("packages", () => {
 });
 
 describe("sizes", () => {
-  const brokers = adapters.filter((file) => file.startsWith("adapters/brokers/")).map((file) => posix.basename(file, ".ts"));
-  const entries = brokers.filter((name) => !brokers.some((other) => name.startsWith(`${other}-`)));
+  const entries = adapters.filter((file) => file.startsWith("adapters/brokers/")).map((file) => posix.basename(file, ".ts"));
 
   it("files stay within 250 lines", () => {
     const long = [...src, ...adapters].filter((file) => lines(file) > 250);
     expect(long.map((file) => `${file}: ${lines(file)} lines`)).toEqual([]);
   });
-  it("an adapter is one entry file and at most one companion", () => {
-    const companions = (name: string) => brokers.filter((other) => other.startsWith(`${name}-`));
-    expect(entries.filter((name) => companions(name).length > 1)).toEqual([]);
+  it("the parts of an engine are in a folder of its name, and nobody else's; what several engines use is shared", () => {
+    const parts = adapters.filter((file) => file.startsWith("adapters/parts/"));
+    expect(parts.filter((file) => !entries.includes(file.split("/")[2] as string))).toEqual([]);
+    const mayUse = (name: string, file: string) => {
+      const [engine] = name.match(/(?<=^adapters\/parts\/)[^/]+/) ?? [];
+      return !engine || file.startsWith(`adapters/parts/${engine}/`) || [`adapters/brokers/${engine}.ts`, `adapters/stores/${engine}.ts`].includes(file);
+    };
+    expect(offences(adapters, mayUse)).toEqual([]);
+    const users = (shared: string) => new Set(adapters.filter((file) => imports(file).includes(shared)).map((file) => file.replace(/^adapters\/(parts|brokers|stores)\//, "").split(/[/.-]/)[0]));
+    expect(adapters.filter((file) => file.startsWith("adapters/shared/") && users(file).size < 2)).toEqual([]);
   });
   it("the catalog lists every broker, each by a literal import", () => {
     const listed = [...code("adapters/catalog.ts").matchAll(/import\("\.\/brokers\/([\w-]+)\.ts"\)/g)].map((match) => match[1]);

@@ -1,20 +1,20 @@
-/** Agenda 6 on its three backends, PostgreSQL, Redis and MongoDB: jobs stay readable in Agenda's tools. The queue itself is in agenda-queue.ts. */
+/** Agenda 6 on its three backends, PostgreSQL, Redis and MongoDB: jobs stay readable in Agenda's tools. The queue itself is in parts/agenda/queue.ts. */
 
 import { hostname } from "node:os";
 import type { Agenda, AgendaBackend, JobParameters } from "agenda";
 import type { Broker, QueueSpec, Store } from "../../src/contract/index.ts";
 import { describe, FunboostError } from "../../src/errors.ts";
-import { serverClock } from "../shared/agenda-clock.ts";
-import { isPlain } from "../shared/agenda-jobs.ts";
-import { adoptMongo, connectMongo, isMongo, mongoAddress } from "../shared/agenda-mongo.ts";
-import { type AgendaNews, agendaNews } from "../shared/agenda-news.ts";
-import { adoptPostgres, connectPostgres, poolOf, postgresAddress } from "../shared/agenda-postgres.ts";
-import { adoptRedis, clientOf, connectRedis } from "../shared/agenda-redis.ts";
-import { type AgendaLink, ownerPrefix, withoutSecrets } from "../shared/agenda-table.ts";
-import { installedAgenda, refuseOldAgenda } from "../shared/agenda-version.ts";
+import { serverClock } from "../parts/agenda/clock.ts";
+import { isPlain } from "../parts/agenda/jobs.ts";
+import { adoptMongo, connectMongo, isMongo, mongoAddress } from "../parts/agenda/mongo.ts";
+import { type AgendaNews, agendaNews } from "../parts/agenda/news.ts";
+import { adoptPostgres, connectPostgres, poolOf, postgresAddress } from "../parts/agenda/postgres.ts";
+import { adoptRedis, clientOf, connectRedis } from "../parts/agenda/redis.ts";
+import { type AgendaLink, ownerPrefix, withoutSecrets } from "../parts/agenda/table.ts";
+import { installedAgenda, refuseOldAgenda } from "../parts/agenda/version.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { redisStore } from "../stores/redis.ts";
-import { type AgendaQueue, features, openQueue, type QueueContext } from "./agenda-queue.ts";
+import { type AgendaQueue, features, openQueue, type QueueContext } from "../parts/agenda/queue.ts";
 
 export interface AgendaOptions {
   /** `postgres://`, `postgresql://`, `redis://`, `rediss://`, `mongodb://` or `mongodb+srv://`: the scheme chooses the backend. @default "postgres://127.0.0.1:5432/postgres" */

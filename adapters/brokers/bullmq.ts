@@ -1,14 +1,14 @@
-/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. The consuming half is in bullmq-worker.ts. */
+/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. The consuming half is in parts/bullmq/worker.ts. */
 import type { Job, JobsOptions, Queue, QueueOptions, WorkerOptions } from "bullmq";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import type { Broker, BrokerQueue, Consumer, Counts, Features, MessageState, QueueSpec, Store } from "../../src/contract/index.ts";
 import { describe, FunboostError } from "../../src/errors.ts";
-import { anyJobId, cancelJobs, taskId } from "../shared/bullmq-jobs.ts";
-import { makePublisher } from "../shared/bullmq-publish.ts";
+import { anyJobId, cancelJobs, taskId } from "../parts/bullmq/jobs.ts";
+import { makePublisher } from "../parts/bullmq/publish.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
 import { redisStore } from "../stores/redis.ts";
-import { type Bullmq, consumeJobs } from "./bullmq-worker.ts";
+import { type Bullmq, consumeJobs } from "../parts/bullmq/worker.ts";
 
 export interface BullmqOptions {
   /** @default "redis://127.0.0.1:6379" */

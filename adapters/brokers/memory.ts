@@ -23,7 +23,7 @@ import {
   takeFirst,
   turn,
   withdraw,
-} from "./memory-queue.ts";
+} from "../parts/memory/queue.ts";
 
 const features: Features = {
   ids: true,

@@ -4,11 +4,11 @@ import { describe, FunboostError, PublishError } from "../../src/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
-import { openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
-import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../shared/sqlite-path.ts";
-import { batchSize, chunks } from "../shared/sqlite-writer.ts";
+import { openFile, type SqliteDriver, type SqliteFile } from "../parts/sqlite/file.ts";
+import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../parts/sqlite/path.ts";
+import { batchSize, chunks } from "../parts/sqlite/writer.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
-import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "./sqlite-sql.ts";
+import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "../parts/sqlite/sql.ts";
 
 export type { SqliteOptions };
 export { defaultFile };

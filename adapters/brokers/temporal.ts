@@ -1,16 +1,16 @@
-/** Temporal: a task is a standalone activity or a workflow with one activity; ids, delay, priority, retry, pause and results are Temporal's own. Consuming is in temporal-worker.ts. */
+/** Temporal: a task is a standalone activity or a workflow with one activity; ids, delay, priority, retry, pause and results are Temporal's own. Consuming is in parts/temporal/worker.ts. */
 import { hostname } from "node:os";
 import type { ConnectionOptions } from "@temporalio/client";
 import type { Broker, BrokerQueue, Consumer, Features, QueueSpec } from "../../src/contract/index.ts";
 import { describe, FunboostError } from "../../src/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import type { BundleOption } from "../shared/temporal-bundle.ts";
-import { connect, type Peer, type Target, type TemporalClient } from "../shared/temporal-client.ts";
-import { checkQueue } from "../shared/temporal-protocol.ts";
-import { type Mode, makePublisher, makeRecent, type TemporalMessageOptions, type TemporalQueue } from "../shared/temporal-publish.ts";
-import { administration, pauseName } from "../shared/temporal-queue.ts";
-import { makeResults, type Polls } from "../shared/temporal-results.ts";
-import { consumeQueue, type OwnWorkerOptions } from "./temporal-worker.ts";
+import type { BundleOption } from "../parts/temporal/bundle.ts";
+import { connect, type Peer, type Target, type TemporalClient } from "../parts/temporal/client.ts";
+import { checkQueue } from "../parts/temporal/protocol.ts";
+import { type Mode, makePublisher, makeRecent, type TemporalMessageOptions, type TemporalQueue } from "../parts/temporal/publish.ts";
+import { administration, pauseName } from "../parts/temporal/queue.ts";
+import { makeResults, type Polls } from "../parts/temporal/results.ts";
+import { consumeQueue, type OwnWorkerOptions } from "../parts/temporal/worker.ts";
 
 export interface TemporalOptions {
   /** Host and port. @default "127.0.0.1:7233" */

@@ -2,9 +2,9 @@
 import { repeat } from "../../src/clock.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "../shared/sqlite-file.ts";
-import { createNotices, createWaits, type Notices, type Waits } from "../shared/sqlite-news.ts";
-import { checkOptions, chosenFile, type SqliteOptions } from "../shared/sqlite-path.ts";
+import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "../parts/sqlite/file.ts";
+import { createNotices, createWaits, type Notices, type Waits } from "../parts/sqlite/news.ts";
+import { checkOptions, chosenFile, type SqliteOptions } from "../parts/sqlite/path.ts";
 import { part, prune, pruneLimit, sql } from "./sqlite-sql.ts";
 
 const pruneMs = 30_000;

@@ -1,0 +1,99 @@
+/** What one Temporal consumer holds, and the heartbeats that keep it. */
+import type { Info } from "@temporalio/activity";
+import { repeat } from "../../../src/clock.ts";
+import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
+import { isGone, limited, now } from "./client.ts";
+import { type Fate, fatePayload } from "./fate.ts";
+import type { Service } from "./protocol.ts";
+import type { TemporalQueue } from "./publish.ts";
+import type { Settler } from "./settle.ts";
+import type { Slots } from "./slots.ts";
+
+export interface Held {
+  readonly delivery: Delivery;
+  readonly info: Info;
+  readonly fate: Fate;
+  readonly since: number;
+  readonly controller: AbortController | undefined;
+}
+
+export interface State {
+  readonly held: Map<Delivery, Held>;
+  /** Come in, and not handed on or given back yet. */
+  readonly arriving: Set<Promise<void>>;
+  /** No settlement is tried any more. */
+  readonly forced: AbortController;
+  /** The worker goes down. */
+  readonly stop: AbortController;
+  readonly onIdle: (() => void)[];
+  window: number;
+  phase: "open" | "closing" | "forced";
+  lastFetchAt: number | undefined;
+  lastArrivalAt: number;
+  /** Of the Worker that runs now. */
+  slots: Slots | undefined;
+}
+
+/** The parts of one consumer. */
+export interface Parts {
+  readonly queue: TemporalQueue;
+  readonly state: State;
+  /** The worker's own connection: it does its work outside our thread. */
+  readonly service: Service;
+  readonly settler: Settler;
+  readonly options: ConsumeOptions;
+  report(error: unknown): void;
+}
+
+const beatsAtOnce = 100;
+
+export function makeState(): State {
+  return {
+    held: new Map(),
+    arriving: new Set(),
+    forced: new AbortController(),
+    stop: new AbortController(),
+    onIdle: [],
+    window: 0,
+    phase: "open",
+    lastFetchAt: undefined,
+    lastArrivalAt: now(),
+    slots: undefined,
+  };
+}
+
+/** One heartbeat. Its answer tells whether the task was cancelled or taken away. */
+export async function beat({ service, queue: { client } }: Parts, { info, fate, controller }: Pick<Held, "info" | "fate" | "controller">): Promise<void> {
+  const { target, identity } = client;
+  const request = { namespace: target.namespace, identity, taskToken: info.taskToken, details: { payloads: [fatePayload(fate)] } };
+  try {
+    const { cancelRequested } = await service.recordActivityTaskHeartbeat(request);
+    if (cancelRequested) controller?.abort(new Error("the task was cancelled"));
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    controller?.abort(new Error("the task was taken away"));
+  }
+}
+
+/** The first beat comes after an eighth of the lease: short tasks cost none. */
+export async function beatAll(parts: Parts, leaseMs: number): Promise<void> {
+  const slot = limited(beatsAtOnce);
+  const due = [...parts.state.held.values()].filter(({ since }) => now() - since >= leaseMs / 8);
+  const outcomes = await Promise.allSettled(due.map((entry) => slot(() => beat(parts, entry))));
+  const failed = outcomes.find((each) => each.status === "rejected");
+  if (failed) throw parts.queue.client.explain(failed.reason);
+}
+
+/** The lease is the publisher's. Where it is shorter than ours, the core's calls come too late. */
+export function makeFasterBeats(parts: Parts): (leaseMs: number | undefined) => void {
+  const { state, queue, report } = parts;
+  let shortest = queue.leaseMs * 0.9;
+  let end: (() => Promise<void>) | undefined;
+  state.stop.signal.addEventListener("abort", () => void end?.(), { once: true });
+  return (leaseMs) => {
+    if (!leaseMs || leaseMs >= shortest) return;
+    shortest = leaseMs;
+    void end?.();
+    end = repeat(leaseMs / 4, () => beatAll(parts, leaseMs), report);
+  };
+}

@@ -1,0 +1,134 @@
+/** How a delivery ends in Temporal's words. Each answer goes to the server by itself, and its own answer says whether it came in time. */
+import type { Info } from "@temporalio/activity";
+import { sleep } from "../../../src/clock.ts";
+import type { JsonObject, Settlement } from "../../../src/contract/index.ts";
+import { serializeError } from "../../../src/errors.ts";
+import { isGone, isRefused, pauseMs, type TemporalClient } from "./client.ts";
+import type { Fate, Fates } from "./fate.ts";
+import { fatePayload } from "./fate.ts";
+import { benign, duration, type Failure, lostPayload, type Payload, type Service, toPayload } from "./protocol.ts";
+
+/** The parts of a task that its settlement needs. */
+export interface Task {
+  readonly info: Info;
+  readonly fate: Fate;
+}
+
+export interface Settler {
+  /** Tries until the server has answered or `stop` aborts; false: it came too late. */
+  settle(task: Task, settlement: Settlement, stop: AbortSignal): Promise<boolean>;
+  /** Gives back at once, as if it had not been fetched. One try. */
+  giveBack(task: Task): Promise<void>;
+}
+
+/** A failure that waits for the next attempt is cut by the server beyond 4 kB, with all that it says. */
+const longestText = { message: 500, stack: 1_500 };
+const longestFinal = { message: 10_000, stack: 10_000 };
+/** The timeouts of a run are the server's: 0 would mean "not set". */
+const soonestMs = 1;
+
+/** `service`: the worker's own connection, which does its work outside our thread. */
+export function makeSettler(client: TemporalClient, service: Service, fates: Fates, onTrouble: (error: unknown) => void): Settler {
+  const { identity, target, server } = client;
+  const send = async ({ info, fate }: Task, settlement: Settlement): Promise<unknown> => {
+    const common = { namespace: target.namespace, identity, taskToken: info.taskToken };
+    if (settlement.outcome === "done")
+      return service.respondActivityTaskCompleted({ ...common, result: { payloads: [resultOf(settlement, server.payloadLimit)] } });
+    const next = nextFate(settlement, fate);
+    if (next) fates.foretell(info, next);
+    return service.respondActivityTaskFailed({ ...common, failure: failureOf(settlement, next) });
+  };
+  return {
+    async settle(task, settlement, stop) {
+      let current = settlement;
+      for (let tries = 0; !stop.aborted; tries++) {
+        try {
+          await send(task, current);
+          return true;
+        } catch (error) {
+          if (isGone(error)) return false;
+          onTrouble(error);
+          if (isRefused(error) && current.outcome === "done") current = tooLarge(current, error);
+          await sleep(pauseMs(tries), { signal: stop, unref: true });
+        }
+      }
+      return false;
+    },
+    giveBack: async (task) => void (await send(task, { outcome: "returned" })),
+  };
+}
+
+type Done = Extract<Settlement, { outcome: "done" }>;
+
+function resultOf(settlement: Done, limit: number): Payload {
+  const { result, record } = settlement;
+  if (record?.lostAt !== undefined) return lostPayload({ ...record });
+  const payload = toPayload(carried(result), record && { ...record });
+  const bytes = payload.data?.length ?? 0;
+  return bytes <= limit ? payload : resultOf(tooLarge(settlement, new Error(`it is ${bytes} bytes of JSON, and Temporal takes at most ${limit}`)), limit);
+}
+
+/** The run is done, whatever its result: run again, it would be as large. */
+function tooLarge({ record }: Done, error: unknown): Done {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { outcome: "done", record: { ...(record ?? { status: "done" }), lostAt: "result", error: { ...serializeError(new Error(`result: ${reason}.`)) } } };
+}
+
+function carried(result: unknown): unknown {
+  try {
+    JSON.stringify(result);
+    return result;
+  } catch {
+    return null;
+  }
+}
+
+type Other = Exclude<Settlement, Done>;
+
+/** Undefined: there is no next delivery. */
+function nextFate(settlement: Other, { attempt, crashes }: Fate): Fate | undefined {
+  if (settlement.outcome === "failed") return undefined;
+  return { attempt: settlement.outcome === "retry" ? attempt + 1 : attempt, crashes };
+}
+
+function failureOf(settlement: Other, next: Fate | undefined): Failure {
+  if (settlement.outcome === "failed") {
+    const details = settlement.record ? [toPayload(fitting({ ...settlement.record }))] : [];
+    return failure(settlement.error, longestFinal, { nonRetryable: true, details });
+  }
+  const details = next ? [fatePayload(next)] : [];
+  if (settlement.outcome === "retry") return failure(settlement.error, longestText, { details, delayMs: settlement.delayMs });
+  const delayMs = settlement.outcome === "postponed" ? settlement.delayMs : 0;
+  const error = Object.assign(new Error(`${settlement.outcome} by funboost: it comes again`), { name: "funboost", stack: "" });
+  return failure(error, longestText, { details, delayMs, category: benign });
+}
+
+interface Rest {
+  readonly nonRetryable?: boolean;
+  readonly details: Payload[];
+  readonly delayMs?: number;
+  readonly category?: typeof benign;
+}
+
+function failure(error: Error, longest: typeof longestText, { nonRetryable = false, details, delayMs, category }: Rest): Failure {
+  const { name, message, stack = "" } = error;
+  return {
+    message: String(message).slice(0, longest.message),
+    stackTrace: String(stack).slice(0, longest.stack),
+    source: "TypeScriptSDK",
+    applicationFailureInfo: {
+      type: String(name).slice(0, 200),
+      nonRetryable,
+      details: { payloads: details },
+      ...(delayMs !== undefined && { nextRetryDelay: duration(Math.max(soonestMs, delayMs)) }),
+      ...(category !== undefined && { category }),
+    },
+  };
+}
+
+/** Errors hold stacks five deep; a huge message must not keep a task from ending. */
+function fitting(record: JsonObject): JsonObject {
+  if (JSON.stringify(record).length <= 500_000) return record;
+  const { name, message } = record.error as { name?: unknown; message?: unknown };
+  return { ...record, error: { name, message: String(message).slice(0, longestFinal.message) } };
+}
