@@ -110,7 +110,7 @@ describe("sizes", () => {
     const long = [...src, ...adapters].filter((file) => lines(file) > 250);
     expect(long.map((file) => `${file}: ${lines(file)} lines`)).toEqual([]);
   });
-  it("the parts of an engine are in a folder of its name, and nobody else's; what several engines use is shared", () => {
+  it("the parts of an engine are in a folder of its name, and nobody else's", () => {
     const parts = adapters.filter((file) => file.startsWith("adapters/parts/"));
     expect(parts.filter((file) => !entries.includes(file.split("/")[2] as string))).toEqual([]);
     const mayUse = (name: string, file: string) => {
@@ -118,8 +118,6 @@ describe("sizes", () => {
       return !engine || file.startsWith(`adapters/parts/${engine}/`) || [`adapters/brokers/${engine}.ts`, `adapters/stores/${engine}.ts`].includes(file);
     };
     expect(offences(adapters, mayUse)).toEqual([]);
-    const users = (shared: string) => new Set(adapters.filter((file) => imports(file).includes(shared)).map((file) => file.replace(/^adapters\/(parts|brokers|stores)\//, "").split(/[/.-]/)[0]));
-    expect(adapters.filter((file) => file.startsWith("adapters/shared/") && users(file).size < 2)).toEqual([]);
   });
   it("the catalog lists every broker, each by a literal import", () => {
     const listed = [...code("adapters/catalog.ts").matchAll(/import\("\.\/brokers\/([\w-]+)\.ts"\)/g)].map((match) => match[1]);

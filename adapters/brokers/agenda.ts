@@ -9,12 +9,12 @@ import { isPlain } from "../parts/agenda/jobs.ts";
 import { adoptMongo, connectMongo, isMongo, mongoAddress } from "../parts/agenda/mongo.ts";
 import { type AgendaNews, agendaNews } from "../parts/agenda/news.ts";
 import { adoptPostgres, connectPostgres, poolOf, postgresAddress } from "../parts/agenda/postgres.ts";
+import { type AgendaQueue, features, openQueue, type QueueContext } from "../parts/agenda/queue.ts";
 import { adoptRedis, clientOf, connectRedis } from "../parts/agenda/redis.ts";
 import { type AgendaLink, ownerPrefix, withoutSecrets } from "../parts/agenda/table.ts";
 import { installedAgenda, refuseOldAgenda } from "../parts/agenda/version.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { redisStore } from "../stores/redis.ts";
-import { type AgendaQueue, features, openQueue, type QueueContext } from "../parts/agenda/queue.ts";
 
 export interface AgendaOptions {
   /** `postgres://`, `postgresql://`, `redis://`, `rediss://`, `mongodb://` or `mongodb+srv://`: the scheme chooses the backend. @default "postgres://127.0.0.1:5432/postgres" */

@@ -4,13 +4,13 @@ import { clock } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Features, QueueSpec, Store } from "../../src/contract/index.ts";
 import { describe, FunboostError } from "../../src/errors.ts";
 import { type BeeClients, beeClients, type NodeRedisClass, nowhere } from "../parts/bee-queue/client.ts";
+import { consumeJobs } from "../parts/bee-queue/consumer.ts";
 import { type BeeQueue, bodyOf, type OpenQueue } from "../parts/bee-queue/jobs.ts";
 import { checkNames, halfCharacter, jobOptions, makePublisher } from "../parts/bee-queue/publish.ts";
 import { scripts } from "../parts/bee-queue/scripts.ts";
 import type { GivenNodeRedis, NodeRedisOptions } from "../parts/bee-queue/source.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { redisStore } from "../stores/redis.ts";
-import { consumeJobs } from "../parts/bee-queue/consumer.ts";
 
 export interface BeeQueueOptions {
   /** @default "redis://127.0.0.1:6379" */

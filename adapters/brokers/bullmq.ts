@@ -5,10 +5,10 @@ import type { Broker, BrokerQueue, Consumer, Counts, Features, MessageState, Que
 import { describe, FunboostError } from "../../src/errors.ts";
 import { anyJobId, cancelJobs, taskId } from "../parts/bullmq/jobs.ts";
 import { makePublisher } from "../parts/bullmq/publish.ts";
+import { type Bullmq, consumeJobs } from "../parts/bullmq/worker.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
 import { redisStore } from "../stores/redis.ts";
-import { type Bullmq, consumeJobs } from "../parts/bullmq/worker.ts";
 
 export interface BullmqOptions {
   /** @default "redis://127.0.0.1:6379" */

@@ -3,8 +3,7 @@ import { randomUUID } from "node:crypto";
 import { clock } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Features, Handler, Settlement, Store } from "../../src/contract/index.ts";
 import { FunboostError, toError } from "../../src/errors.ts";
-import { addLast, deque, items } from "../shared/deque.ts";
-import { memoryStore } from "../stores/memory.ts";
+import { addLast, deque, items } from "../parts/memory/deque.ts";
 import {
   abandon,
   aheadLevel,
@@ -24,6 +23,7 @@ import {
   turn,
   withdraw,
 } from "../parts/memory/queue.ts";
+import { memoryStore } from "../stores/memory.ts";
 
 const features: Features = {
   ids: true,

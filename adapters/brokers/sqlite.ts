@@ -1,14 +1,14 @@
 /** SQLite: queues in one file, for all processes of one machine; durable, no server. */
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Features, Handler, Message, Published, QueueSpec, Store } from "../../src/contract/index.ts";
 import { describe, FunboostError, PublishError } from "../../src/errors.ts";
+import { openFile, type SqliteDriver, type SqliteFile } from "../parts/sqlite/file.ts";
+import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../parts/sqlite/path.ts";
+import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "../parts/sqlite/sql.ts";
+import { batchSize, chunks } from "../parts/sqlite/writer.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
-import { openFile, type SqliteDriver, type SqliteFile } from "../parts/sqlite/file.ts";
-import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "../parts/sqlite/path.ts";
-import { batchSize, chunks } from "../parts/sqlite/writer.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
-import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "../parts/sqlite/sql.ts";
 
 export type { SqliteOptions };
 export { defaultFile };

@@ -3,7 +3,6 @@ import { hostname } from "node:os";
 import type { ConnectionOptions } from "@temporalio/client";
 import type { Broker, BrokerQueue, Consumer, Features, QueueSpec } from "../../src/contract/index.ts";
 import { describe, FunboostError } from "../../src/errors.ts";
-import { missingPeer } from "../shared/missing-peer.ts";
 import type { BundleOption } from "../parts/temporal/bundle.ts";
 import { connect, type Peer, type Target, type TemporalClient } from "../parts/temporal/client.ts";
 import { checkQueue } from "../parts/temporal/protocol.ts";
@@ -11,6 +10,7 @@ import { type Mode, makePublisher, makeRecent, type TemporalMessageOptions, type
 import { administration, pauseName } from "../parts/temporal/queue.ts";
 import { makeResults, type Polls } from "../parts/temporal/results.ts";
 import { consumeQueue, type OwnWorkerOptions } from "../parts/temporal/worker.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
 
 export interface TemporalOptions {
   /** Host and port. @default "127.0.0.1:7233" */

@@ -2,8 +2,8 @@
 import { clock } from "../../src/clock.ts";
 import type { Results, SetEntry, Store, TimerEntry, Timers } from "../../src/contract/index.ts";
 import { FunboostError } from "../../src/errors.ts";
-import { type Expiring, expiring } from "../shared/expiring.ts";
-import { type Due, type Heap, heap } from "../shared/heap.ts";
+import { type Expiring, expiring } from "../parts/memory/expiring.ts";
+import { type Due, type Heap, heap } from "../parts/memory/heap.ts";
 import { type Settle, waitFor } from "../shared/wait-for.ts";
 
 interface Timer extends Due {

@@ -1,10 +1,10 @@
 /** SQLite store: the shared state of all processes on one machine, in the file of the SQLite broker. */
 import { repeat } from "../../src/clock.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
-import { missingPeer } from "../shared/missing-peer.ts";
 import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "../parts/sqlite/file.ts";
 import { createNotices, createWaits, type Notices, type Waits } from "../parts/sqlite/news.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "../parts/sqlite/path.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
 import { part, prune, pruneLimit, sql } from "./sqlite-sql.ts";
 
 const pruneMs = 30_000;

@@ -2,10 +2,10 @@
 import { clock } from "../../../src/clock.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../../src/contract/index.ts";
 import { toError } from "../../../src/errors.ts";
+import { type Exchanged, poll, type Settled } from "../../shared/poll.ts";
 import { bodyOf, crashesOf, type Endings, ended, fenceOf, idOf, loadJobs, publishedAtOf } from "./jobs.ts";
 import type { AgendaNews } from "./news.ts";
 import type { AgendaLink, Claim, Job, Unlocked } from "./table.ts";
-import { type Exchanged, poll, type Settled } from "../../shared/poll.ts";
 
 export interface ConsumeContext extends Endings {
   readonly link: AgendaLink;

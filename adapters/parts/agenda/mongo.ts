@@ -4,9 +4,9 @@ import type { MongoBackend } from "@agendajs/mongo-backend";
 import type { AgendaBackend } from "agenda";
 import { clock } from "../../../src/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../../src/errors.ts";
+import { missingPeer } from "../../shared/missing-peer.ts";
 import { agendaCommands, type Repository } from "./mongo-commands.ts";
 import { type AgendaLink, withoutSecrets } from "./table.ts";
-import { missingPeer } from "../../shared/missing-peer.ts";
 
 const defaultUrl = "mongodb://127.0.0.1:27017/agenda";
 const selectionTimeoutMs = 4_000;

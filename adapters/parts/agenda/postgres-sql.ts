@@ -1,6 +1,7 @@
 /** Statements on the table of Agenda's PostgreSQL backend: what must be one step, or one round trip, and is not in its repository. */
-import { type AgendaTable, iso, ownerPrefix } from "./table.ts";
+
 import { orderedId } from "../../shared/ordered-id.ts";
+import { type AgendaTable, iso, ownerPrefix } from "./table.ts";
 
 /** The part of pg's pool that is used here; pg itself comes with the backend. */
 export interface Pool {

@@ -3,9 +3,9 @@
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
 import { FunboostError, isFunboostError, maskSecrets } from "../../../src/errors.ts";
+import { missingPeer } from "../../shared/missing-peer.ts";
 import { agendaStatements, type Pool } from "./postgres-sql.ts";
 import { type AgendaLink, unreadableUrl, withoutSecrets } from "./table.ts";
-import { missingPeer } from "../../shared/missing-peer.ts";
 
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
 const connectTimeoutMs = 4_000;

@@ -4,11 +4,11 @@ import type { RedisBackend } from "@agendajs/redis-backend";
 import type { AgendaBackend } from "agenda";
 import type { Redis } from "ioredis";
 import { FunboostError, isFunboostError } from "../../../src/errors.ts";
-import { agendaScripts } from "./redis-scripts.ts";
-import { type AgendaLink, type AgendaTable, type Fence, iso, type NewJob, ownerPrefix, unreadableUrl } from "./table.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
 import { orderedId } from "../../shared/ordered-id.ts";
 import { redisClients } from "../../shared/redis-client.ts";
+import { agendaScripts } from "./redis-scripts.ts";
+import { type AgendaLink, type AgendaTable, type Fence, iso, type NewJob, ownerPrefix, unreadableUrl } from "./table.ts";
 
 const defaultPrefix = "agenda:";
 const traits = { lookahead: 50, loadsOneByOne: true, keepsFailed: false } as const;

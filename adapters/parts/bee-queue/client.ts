@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { clock, jittered, sleep } from "../../../src/clock.ts";
 import { FunboostError } from "../../../src/errors.ts";
+import { inNeutralContext, type RedisSource, redisClients } from "../../shared/redis-client.ts";
 import type { Script } from "./scripts.ts";
 import { type BeeSource, forIoredis, type NodeRedisOptions, plainError, settingsOf } from "./source.ts";
-import { inNeutralContext, type RedisSource, redisClients } from "../../shared/redis-client.ts";
 
 type Done = (error: Error | null, reply?: unknown) => void;
 

@@ -6,11 +6,11 @@
 import { randomBytes } from "node:crypto";
 import { clock, jittered, repeat, sleep } from "../../../src/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../../src/contract/index.ts";
+import { type PollConsumer, type PollSource, poll, type Settled } from "../../shared/poll.ts";
+import { inNeutralContext } from "../../shared/redis-client.ts";
 import { command, hangUp, type NodeRedis } from "./client.ts";
 import { type BeeDelivery, type Ending, endingOf, type OpenQueue, toDelivery, withScripts } from "./jobs.ts";
 import { scripts } from "./scripts.ts";
-import { type PollConsumer, type PollSource, poll, type Settled } from "../../shared/poll.ts";
-import { inNeutralContext } from "../../shared/redis-client.ts";
 
 const batchSize = 500;
 /** Of one blocking wait. */

@@ -4,8 +4,8 @@ import type { Redis } from "ioredis";
 import { clock } from "../../../src/clock.ts";
 import type { BrokerQueue, Message, Published } from "../../../src/contract/index.ts";
 import { isFunboostError, PublishError } from "../../../src/errors.ts";
-import { aheadAgainAfter, anyJobId, jobId, makePriorities, taskId } from "./jobs.ts";
 import type { RedisClients } from "../../shared/redis-client.ts";
+import { aheadAgainAfter, anyJobId, jobId, makePriorities, taskId } from "./jobs.ts";
 
 type JobClass = typeof import("bullmq").Job;
 type Reply = readonly [error: Error | null, reply?: unknown];

@@ -2,8 +2,8 @@
 import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
 import { clock, repeat, sleep } from "../../../src/clock.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../../src/contract/index.ts";
-import { aheadAgainAfter, taskId } from "./jobs.ts";
 import { inNeutralContext, type RedisClients } from "../../shared/redis-client.ts";
+import { aheadAgainAfter, taskId } from "./jobs.ts";
 
 export type Bullmq = Pick<typeof import("bullmq"), "Job" | "Queue" | "Worker" | "WaitingError">;
 type Own = Partial<WorkerOptions> & { readonly prefix: string; readonly lockDuration: number };

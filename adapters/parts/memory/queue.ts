@@ -1,8 +1,8 @@
 /** One queue of the memory broker: its messages, and where each of them is. */
 import { clock } from "../../../src/clock.ts";
 import type { ConsumeOptions, Delivery, Handler, Message, Published } from "../../../src/contract/index.ts";
-import { addFirst, addLast, type Deque, deque, items, type Linked, unlink } from "../../shared/deque.ts";
-import { type Due, type Heap, heap } from "../../shared/heap.ts";
+import { addFirst, addLast, type Deque, deque, items, type Linked, unlink } from "./deque.ts";
+import { type Due, type Heap, heap } from "./heap.ts";
 
 /** Deliveries started before timers and sockets get their turn. */
 export const turn = 512;

@@ -1,8 +1,8 @@
 /** What a SQLite file tells those who wait: results and notices. Rows are read in the order in which they were committed. */
 import { repeat } from "../../../src/clock.ts";
 import { FunboostError } from "../../../src/errors.ts";
-import { jsonText, type SqliteFile } from "./file.ts";
 import { type Settle, waitFor } from "../../shared/wait-for.ts";
+import { jsonText, type SqliteFile } from "./file.ts";
 
 /** Behind the file's own notices, which may come while the file is locked. */
 const pollMs = 500;

@@ -1,5 +1,5 @@
 /** A map whose entries end: when they are looked for, and a few at each write. */
-import { clock } from "../../src/clock.ts";
+import { clock } from "../../../src/clock.ts";
 
 /** Keys looked at by each write, in turn, so that what nobody asks for again is dropped as well. */
 const sweptPerWrite = 2;
