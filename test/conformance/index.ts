@@ -23,6 +23,10 @@ export interface DescribeOptions extends SubjectOptions {
   readonly service?: Service;
   /** Cases that this broker is known to fail, each with the reason. A case that passes nevertheless fails here: its entry must go. */
   readonly knownGaps?: { readonly [Name in CaseName]?: string };
+  /** How many cases run side by side: fewer for an engine that takes much of the machine. @default as many as vitest allows */
+  readonly atOnce?: number;
+  /** Only these clauses, for a second way of one engine. @default all */
+  readonly clauses?: readonly NamedCase["clause"][];
 }
 
 /**
@@ -32,21 +36,49 @@ export interface DescribeOptions extends SubjectOptions {
  * describeBroker({ name: "memory", create: new URL("./memory.create.ts", import.meta.url) });
  */
 export function describeBroker(options: DescribeOptions): void {
-  const { name, service, knownGaps = {} } = options;
+  const { name, service, knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses } = options;
   if (service?.unavailable !== undefined) return defineUnavailable(name, service.name, service.unavailable);
   const subject = createSubject({ ...options, settings: { ...service?.settings, ...options.settings } });
   if (options.slow) return defineApart(subject, slowCases, knownGaps);
   if (options.server) return defineApart(subject, restartCases, knownGaps);
   describe(name, () => {
-    const together = allCases.filter(({ alone }) => !alone);
-    const alone = allCases.filter(({ alone }) => alone);
+    const chosen = allCases.filter(({ clause }) => clauses?.includes(clause) ?? true);
+    const together = chosen.filter(({ alone }) => !alone);
+    const alone = chosen.filter(({ alone }) => alone);
+    const line = waitingLine(atOnce);
     describe.concurrent("together", () => {
-      for (const each of together) defineCase(subject, each, knownGaps[each.name]);
+      for (const each of together) defineCase(subject, each, knownGaps[each.name], line);
     });
     describe.sequential("alone", () => {
       for (const each of alone) defineCase(subject, each, knownGaps[each.name]);
     });
   });
+}
+
+interface Line {
+  /** A case's time to wait for its turn, and the turn. */
+  readonly longestMs: number;
+  turn<T>(work: () => Promise<T>): Promise<T>;
+}
+
+const noLine: Line = { longestMs: 0, turn: (work) => work() };
+
+function waitingLine(places: number): Line {
+  if (places === Number.POSITIVE_INFINITY) return noLine;
+  const waiting: (() => void)[] = [];
+  let free = places;
+  return {
+    longestMs: 600_000,
+    async turn(work) {
+      if (free-- <= 0) await new Promise<void>((go) => waiting.push(go));
+      try {
+        return await work();
+      } finally {
+        free++;
+        waiting.shift()?.();
+      }
+    },
+  };
 }
 
 /** Concurrent as a whole: several brokers of one file wait side by side. Slow cases of one broker too; a server is killed for one case at a time. */
@@ -75,13 +107,14 @@ declare module "vitest" {
   }
 }
 
-function defineCase(subject: Subject, each: NamedCase, gap: string | undefined): void {
+function defineCase(subject: Subject, each: NamedCase, gap: string | undefined, line = noLine): void {
   const define = gap === undefined ? it : it.fails;
-  define(`${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`, { timeout: timeoutOf(each) + 15_000 }, async ({ task, skip }) => {
+  const timeout = timeoutOf(each) + 15_000 + line.longestMs;
+  define(`${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`, { timeout }, async ({ task, skip }) => {
     const row = (mode: Outcome["mode"], result: Outcome["result"], reason?: string) =>
       void (task.meta.conformance = { broker: subject.name, case: each.name, mode, result, ...(reason === undefined ? {} : { reason }) });
     row("native", gap === undefined ? "failed" : "known gap", gap);
-    const { mode, skipped } = await runCase(subject, each);
+    const { mode, skipped } = await line.turn(() => runCase(subject, each));
     row(mode, skipped === undefined ? "passed" : "skipped", skipped);
     if (skipped !== undefined) skip(skipped);
   });

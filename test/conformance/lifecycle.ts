@@ -123,9 +123,10 @@ export const lifecycle = cases({
       const seen = track<number>();
       const job = task({ concurrency: 1, prefetch: 10 }, (n: number) => seen.run(n, () => (seen.started.length === 1 ? door.opened : undefined)));
       await job.pushMany(each(8));
-      await consume(job);
+      const consumer = await consume(job);
       await until("the first runs", () => seen.running === 1);
       await job.pause();
+      await until("the pause is in force here", () => consumer.status().paused);
       await until("the others wait again", async () => (await job.counts()).ready === 7, 3_000);
       door.open();
       await until("the first has ended", () => seen.ended.length === 1);
