@@ -156,7 +156,7 @@ export const waiting = cases({
 
   "a child goes before what waits": {
     feature: "ahead",
-    async run({ task, consume, until }) {
+    async run({ task, consume, until, features }) {
       const seen: string[] = [];
       const job: Task<(name: string) => Promise<void>> = task({ concurrency: 1, prefetch: 0 }, async (name: string) => {
         seen.push(name);
@@ -165,9 +165,9 @@ export const waiting = cases({
       await job.pushMany([["parent"], ...range(20).map((n): [string] => [`other ${n}`])]);
       await consume(job);
       await until("all have run", () => seen.length === 22);
-      // With one message fetched ahead of its time, one other may come before it. Where the parent was the last, nothing is left to go before.
+      // With one message fetched ahead of its time, one other may come before it; an engine without an order may have a few on their way.
       const between = seen.indexOf("child") - seen.indexOf("parent") - 1;
-      assert.ok(between <= 1, `${between} ran between the parent and its child`);
+      assert.ok(between <= (features.ordered ? 1 : 5), `${between} of 20 ran between the parent and its child`);
     },
   },
 
