@@ -101,7 +101,7 @@ async function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, e
   const { id } = attempt.delivery;
   const { result: _, ...record } = ended;
   const native = queue.result !== undefined;
-  await recorder?.(id, argsText(attempt.args), ended);
+  if (recorder) await recorder(id, argsText(attempt.args), ended);
   if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, argsText(attempt.args));
   // Last: a waiter finds its row. With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
   if (wantsResult(runtime, attempt.limits) && (!native || options.filter)) await keepOutcome(runtime, toOutcome(id, options.queue, ended));
@@ -151,7 +151,7 @@ export async function keepCancelled(runtime: Runtime, id: string): Promise<void>
 /** Its row: the message is gone, and its arguments with it. */
 export async function recordCancelled(runtime: Runtime, id: string): Promise<void> {
   const { record: recorder, options } = runtime;
-  await recorder?.(id, "", cancelledNow());
+  if (recorder) await recorder(id, "", cancelledNow());
   if (options.onRecord) await callHook(runtime, options.onRecord, id, cancelledNow(), "");
 }
 
