@@ -96,16 +96,27 @@ export async function finish(runtime: Runtime, attempt: Attempt, status: FinalSt
 type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
 
 /** Keeps what is to be known of the end, each where it is asked for: with the engine, as a result, as a row, with the task's own hook. */
-async function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, ended: Ended): Promise<Settlement> {
-  const { options, queue, record: recorder } = runtime;
+function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, ended: Ended): Promise<Settlement> | Settlement {
+  const { options, queue } = runtime;
   const { id } = attempt.delivery;
-  const { result: _, ...record } = ended;
-  const native = queue.result !== undefined;
-  if (recorder) await recorder(id, argsText(attempt.args), ended);
-  if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, argsText(attempt.args));
-  // Last: a waiter finds its row. With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
-  if (wantsResult(runtime, attempt.limits) && (!native || options.filter)) await keepOutcome(runtime, toOutcome(id, options.queue, ended));
-  return native ? { ...settlement, record } : settlement;
+  const settled = queue.result ? { ...settlement, record: withoutResult(ended) } : settlement;
+  // With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
+  const keeps = wantsResult(runtime, attempt.limits) && (!queue.result || options.filter !== undefined);
+  const keep = () => keepOutcome(runtime, toOutcome(id, options.queue, ended));
+  // The row first: a waiter finds it. No `async`: each promise of a run counts.
+  if (isRecorded(runtime)) return recordRow(runtime, id, argsText(attempt.args), ended).then(() => (keeps ? keep().then(() => settled) : settled));
+  return keeps ? keep().then(() => settled) : settled;
+}
+
+function withoutResult({ result: _, ...record }: Ended): Ended {
+  return record;
+}
+
+/** In the store, and with the task's own hook. */
+async function recordRow(runtime: Runtime, id: string, args: string, ended: Ended): Promise<void> {
+  const { record, options } = runtime;
+  if (record) await record(id, args, ended);
+  if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, args);
 }
 
 /** The user's own table: an error of theirs is said and does not touch the task. */
@@ -150,9 +161,7 @@ export async function keepCancelled(runtime: Runtime, id: string): Promise<void>
 
 /** Its row: the message is gone, and its arguments with it. */
 export async function recordCancelled(runtime: Runtime, id: string): Promise<void> {
-  const { record: recorder, options } = runtime;
-  if (recorder) await recorder(id, "", cancelledNow());
-  if (options.onRecord) await callHook(runtime, options.onRecord, id, cancelledNow(), "");
+  await recordRow(runtime, id, "", cancelledNow());
 }
 
 function cancelledNow() {

@@ -13,7 +13,7 @@ import { checkInput, composePublish } from "./middleware.ts";
 import { deadline } from "./observed.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import type { Outcome } from "./outcome.ts";
-import { type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
+import { type Options, type PublishOptions, resolveOptions, resolvePublish } from "./params.ts";
 import { publishUnseen } from "./publish-filter.ts";
 import { type Runtime, resolve } from "./runtime.ts";
 import { traceHeaders } from "./trace.ts";
@@ -32,9 +32,16 @@ function hasMiddleware({ params }: Definition): boolean {
   return (params.usePublish ?? params.input ?? defaults.usePublish ?? defaults.input) !== undefined;
 }
 
+const plain: Pick<Options, "input" | "usePublish"> = { input: undefined, usePublish: [] };
+
+/** Also before the first use has resolved them. */
+function optionsOf({ runtime, params }: Definition): Options {
+  return runtime?.options ?? resolveOptions(params, shared().config.defaults ?? {});
+}
+
 /** Through the task's own middleware and the schema of its arguments. */
 async function publishThrough<R>(definition: Definition, args: readonly unknown[], options: PublishOptions = {}): Promise<TaskHandle<R>> {
-  const { usePublish, input } = resolveOptions(definition.params, shared().config.defaults ?? {});
+  const { usePublish, input } = optionsOf(definition);
   const publish = composePublish(usePublish, async (outgoing) => {
     if (input) await checkInput(input, outgoing.args, definition.params.queue);
     return publishPlain(definition, outgoing.args, Object.keys(outgoing.options).length > 0 ? outgoing.options : undefined);
@@ -59,7 +66,7 @@ function outboxOf(runtime: Runtime): Outbox {
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
   if (!Array.isArray(items)) throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
   const messages = items.map((item, i) => listed(definition, item, i));
-  const { input, usePublish } = resolveOptions(definition.params, shared().config.defaults ?? {});
+  const { input, usePublish } = hasMiddleware(definition) ? optionsOf(definition) : plain;
   if (usePublish.length > 0) {
     return Promise.all(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
   }
@@ -122,7 +129,7 @@ function checkMessage({ queue, store, brokerName }: Runtime, message: Message, o
 
 /** The first publish connects: within `publishTimeout` too, and what is down then is a publish that was not accepted. */
 async function connected(definition: Definition): Promise<Runtime> {
-  const { publishTimeoutMs: ms } = resolveOptions(definition.params, shared().config.defaults ?? {});
+  const { publishTimeoutMs: ms } = optionsOf(definition);
   const broker = brokerOf(definition);
   const where = brokerName(broker);
   const address = typeof broker === "string" ? undefined : broker.address?.();
