@@ -2,19 +2,11 @@
 import { agenda } from "../../adapters/brokers/agenda.ts";
 import { sqliteStore } from "../../adapters/stores/sqlite.ts";
 import type { Broker } from "../../src/contract/index.ts";
+import { withStore } from "../support/with-store.ts";
 
 /** `url` and `collection` as in `agenda()`; `storeFile`: the store of the backends that offer none. */
 export function create({ url, collection, storePrefix, storeFile }: Readonly<Record<string, string>>): Broker {
   if (!url) throw new Error("the Agenda tests need a url: postgres://, redis:// or mongodb://");
   const broker = agenda({ url, ...(collection ? { collection } : {}), ...(storePrefix ? { storePrefix } : {}) });
-  if (!storeFile) return broker;
-  const store = sqliteStore({ file: storeFile });
-  return {
-    ...broker,
-    store: async () => store,
-    async close() {
-      await broker.close();
-      await store.close();
-    },
-  };
+  return storeFile ? withStore(broker, sqliteStore({ file: storeFile })) : broker;
 }

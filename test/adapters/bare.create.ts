@@ -5,6 +5,7 @@ import { redisStore } from "../../adapters/stores/redis.ts";
 import { sqliteStore } from "../../adapters/stores/sqlite.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { bareBroker } from "../support/bare-broker.ts";
+import { withStore } from "../support/with-store.ts";
 
 function storeOf(settings: Readonly<Record<string, string>>): Store {
   if (settings.store === "redis" && settings.REDIS_URL) return redisStore({ url: settings.REDIS_URL });
@@ -13,14 +14,5 @@ function storeOf(settings: Readonly<Record<string, string>>): Store {
 }
 
 export function create(settings: Readonly<Record<string, string>>): Broker {
-  const broker = bareBroker(settings.engine ? sqlite({ file: settings.engine }) : undefined);
-  const store = storeOf(settings);
-  return {
-    ...broker,
-    store: async () => store,
-    async close() {
-      await broker.close();
-      await store.close();
-    },
-  };
+  return withStore(bareBroker(settings.engine ? sqlite({ file: settings.engine }) : undefined), storeOf(settings));
 }

@@ -6,8 +6,9 @@ import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { beeQueue } from "../../adapters/brokers/bee-queue.ts";
 import { sleep } from "../../src/clock.ts";
-import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
+import type { Broker, BrokerQueue, Settlement } from "../../src/contract/index.ts";
 import { boost, configure } from "../../src/index.ts";
+import { consume, done, numbers, until } from "../support/consuming.ts";
 import { serviceFor, startPrivate } from "../support/services.ts";
 
 const service = await serviceFor("redis");
@@ -36,30 +37,6 @@ async function fresh(options: Record<string, unknown> = {}, leaseMs = 15_000, at
   return { broker, name, queue: await broker.open({ queue: name, options, leaseMs }) };
 }
 
-type Answer = (delivery: Delivery) => Settlement | Promise<Settlement>;
-async function consume(queue: BrokerQueue, answer: Answer, window = 1, signal = false) {
-  const seen: Delivery[] = [];
-  const settled: string[] = [];
-  const errors: Error[] = [];
-  const consumer: Consumer = await queue.consume(
-    async (delivery) => {
-      seen.push(delivery);
-      return answer(delivery);
-    },
-    { signal, onSettled: (delivery, how) => settled.push(`${delivery.id}:${how}`), onError: (error) => errors.push(error) },
-  );
-  consumer.setWindow(window);
-  return { seen, settled, errors, consumer };
-}
-const until = async (what: () => unknown, ms = 5_000) => {
-  for (let t = 0; t < ms; t += 5) {
-    if (await what()) return;
-    await sleep(5);
-  }
-  throw new Error(`did not happen: ${what}`);
-};
-const done = (): Settlement => ({ outcome: "done" });
-const numbers = (deliveries: readonly Delivery[]) => deliveries.map((each) => (each.body as { n: unknown }).n);
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 /** Bee-Queue as its own users have it. */
 const native = async (name: string, settings: object = {}) => {

@@ -7,8 +7,9 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { bullmq } from "../../adapters/brokers/bullmq.ts";
 import { redisStore } from "../../adapters/stores/redis.ts";
 import { clock, sleep } from "../../src/clock.ts";
-import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
+import type { Broker, BrokerQueue, Settlement } from "../../src/contract/index.ts";
 import { boost, configure } from "../../src/index.ts";
+import { consume, done, numbers, until } from "../support/consuming.ts";
 import { serviceFor } from "../support/services.ts";
 
 const service = await serviceFor("redis");
@@ -29,30 +30,6 @@ async function fresh(options: Record<string, unknown> = {}, leaseMs = 15_000): P
   return { broker, name, queue: await broker.open({ queue: name, options, leaseMs }) };
 }
 
-type Answer = (delivery: Delivery) => Settlement | Promise<Settlement>;
-async function consume(queue: BrokerQueue, answer: Answer, window = 1, signal = false) {
-  const seen: Delivery[] = [];
-  const settled: string[] = [];
-  const errors: Error[] = [];
-  const consumer: Consumer = await queue.consume(
-    async (delivery) => {
-      seen.push(delivery);
-      return answer(delivery);
-    },
-    { signal, onSettled: (delivery, how) => settled.push(`${delivery.id}:${how}`), onError: (error) => errors.push(error) },
-  );
-  consumer.setWindow(window);
-  return { seen, settled, errors, consumer };
-}
-const until = async (what: () => unknown, ms = 5_000) => {
-  for (let t = 0; t < ms; t += 5) {
-    if (await what()) return;
-    await sleep(5);
-  }
-  throw new Error(`did not happen: ${what}`);
-};
-const done = (): Settlement => ({ outcome: "done" });
-const bodies = (deliveries: readonly Delivery[]) => deliveries.map((each) => (each.body as { n: unknown }).n);
 const native = (name: string) => {
   const queue = new Queue(name, { connection: { url } as never, prefix: run });
   ends.push(() => queue.close());
@@ -75,7 +52,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     expect(published.map((each) => each.id)).toEqual(["1", "2", "3"]);
     const { seen, settled } = await consume(queue, () => ({ outcome: "done", result: { ok: true } }));
     await until(() => settled.length === 3);
-    expect(bodies(seen)).toEqual([1, 2, 3]);
+    expect(numbers(seen)).toEqual([1, 2, 3]);
     expect(seen[0]).toMatchObject({ id: "1", attempt: 1, crashes: 0, ahead: false });
     expect(Math.abs((seen[0]?.publishedAt ?? 0) - Date.now())).toBeLessThan(2_000);
     expect(settled).toEqual(["1:applied", "2:applied", "3:applied"]);
@@ -147,7 +124,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
       return done();
     });
     await until(() => settled.length === 5);
-    expect(bodies(seen)).toEqual([1, 2, 2, 3, 1]);
+    expect(numbers(seen)).toEqual([1, 2, 2, 3, 1]);
     expect(seen.every((each) => each.attempt === 1 && each.crashes === 0)).toBe(true);
   });
 
@@ -169,7 +146,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     expect((await queue.peek?.(20))?.map((each) => (each.body as { n: unknown }).n)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
     const { seen, settled } = await consume(queue, done);
     await until(() => settled.length === 8);
-    expect(bodies(seen)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
+    expect(numbers(seen)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
     expect(broker.features.priority).toBe(true);
   });
 
@@ -193,8 +170,8 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     await sleep(150);
     consumer.setWindow(1);
     await until(() => settled.length === 5);
-    expect(bodies(seen).slice(0, 3)).toEqual(["retried", "ahead", "prior"]);
-    expect(bodies(seen).slice(3).sort()).toEqual(["delayed", "retried"]);
+    expect(numbers(seen).slice(0, 3)).toEqual(["retried", "ahead", "prior"]);
+    expect(numbers(seen).slice(3).sort()).toEqual(["delayed", "retried"]);
   });
 
   it("ahead goes before all, last in first out, also after a retry with a delay", async () => {
@@ -219,7 +196,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     consumer.setWindow(1);
     await until(() => settled.length === 6);
     expect(seen.filter((each) => each.ahead).length).toBe(4);
-    const order = bodies(seen);
+    const order = numbers(seen);
     expect(order[0]).toBe(4);
     expect(order.slice(1, 4).sort()).toEqual([3, 4, 5]);
     expect(order.slice(-2)).toEqual([1, 2]);
@@ -327,7 +304,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     await until(() => seen.length === 1);
     expect(await queue.cancel?.(["1"])).toEqual([]);
     await until(() => settled.length === 3);
-    expect(bodies(seen)).toEqual([1, 3, 4]);
+    expect(numbers(seen)).toEqual([1, 3, 4]);
     expect(await queue.cancel?.(["1"])).toEqual([]);
     expect(await queue.state?.("1")).toBe("done");
     const held = await consume(queue, () => new Promise<Settlement>((r) => setTimeout(() => r(done()), 300)));
@@ -472,7 +449,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     await native(name).add("theirs", { n: 2 }, { attempts: 2 });
     const { seen, settled } = await consume(queue, done);
     await until(() => settled.length === 2);
-    expect(bodies(seen)).toEqual([1, 2]);
+    expect(numbers(seen)).toEqual([1, 2]);
     expect(await queue.state?.("1")).toBe("unknown");
   });
 
@@ -514,7 +491,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     line.cut(false);
     await until(async () => (await queue.publish([{ body: { n: 2 } }]).catch(() => [])).length);
     await until(() => settled.length === 2);
-    expect(bodies(seen)).toEqual([1, 2]);
+    expect(numbers(seen)).toEqual([1, 2]);
     expect(settled).toEqual(["1:applied", "2:applied"]);
   }, 15_000);
 

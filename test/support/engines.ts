@@ -6,6 +6,7 @@ import { temporal } from "../../adapters/brokers/temporal.ts";
 import { sqliteStore } from "../../adapters/stores/sqlite.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import type { ServerName } from "./services/server.ts";
+import { withStore } from "./with-store.ts";
 
 export interface Engine {
   readonly server: ServerName;
@@ -48,17 +49,5 @@ export function create(settings: Readonly<Record<string, string>>): Broker {
   const url = settings[engine?.variable ?? ""];
   if (!engine || !url) throw new Error(`"engine" is ${settings.engine}, its address ${url}. Known: ${Object.keys(engines).join(", ")}.`);
   const broker = engine.make(url);
-  return engine.storeless && settings.storeFile ? withStore(broker, settings.storeFile) : broker;
-}
-
-function withStore(broker: Broker, file: string): Broker {
-  const store = sqliteStore({ file });
-  return {
-    ...broker,
-    store: async () => store,
-    async close() {
-      await broker.close();
-      await store.close();
-    },
-  };
+  return engine.storeless && settings.storeFile ? withStore(broker, sqliteStore({ file: settings.storeFile })) : broker;
 }
