@@ -1,5 +1,6 @@
 // Adds up what the stages of .ci/run reported, names what failed, and prints the last line of the run.
 import { readFileSync } from "node:fs";
+import { relative } from "node:path";
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const words = {
@@ -12,15 +13,31 @@ const words = {
   skip: "skipped",
   pending: "skipped",
   todo: "skipped",
+  "known gap": "skipped",
 };
 
-/** Vitest's report has totals; the kit and the examples write rows with a `result`. */
+/** Vitest's report has totals; the kit and the examples write rows with a `result`. `names`: what failed, each with the first line of why. */
 function countsOf(report) {
-  if (!Array.isArray(report)) return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests };
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const row of report) counts[words[row.result] ?? "failed"] += 1; // an unknown word must not pass
+  if (Array.isArray(report)) return countRows(report);
+  const failed = report.testResults.flatMap((file) => file.assertionResults.filter(({ status }) => status === "failed").map((test) => named(file, test)));
+  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests, names: failed };
+}
+
+function named(file, { fullName, failureMessages }) {
+  return `${relative(process.cwd(), file.name)}: ${fullName}: ${firstLine(failureMessages[0])}`;
+}
+
+function countRows(rows) {
+  const counts = { passed: 0, failed: 0, skipped: 0, names: [] };
+  for (const row of rows) {
+    const word = words[row.result] ?? "failed"; // an unknown word must not pass
+    counts[word] += 1;
+    if (word === "failed") counts.names.push(`${row.example ?? `${row.broker}: ${row.case}`}: ${firstLine(row.reason)}`);
+  }
   return counts;
 }
+
+const firstLine = (text) => String(text ?? "no reason given").split("\n", 1)[0];
 
 function readCounts(file) {
   try {
@@ -42,6 +59,7 @@ for (const line of stages) {
   console.log(
     `${(counts.failed > 0 ? "FAILED" : "ok").padEnd(7)}${name.padEnd(24)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
+  for (const failed of counts.names ?? []) console.log(`         ${failed}`);
 }
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
