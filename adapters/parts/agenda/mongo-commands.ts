@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { AgendaBackend } from "agenda";
 import { clock } from "../../../src/clock.ts";
+import { answering } from "./mongo-answers.ts";
 import { type AgendaTable, type Fence, halfPair, type NewJob, ownerPrefix, type Unlocked } from "./table.ts";
 
 /** The parts of the driver that are used here; the driver itself comes with the backend. */
@@ -42,7 +43,8 @@ export function agendaCommands(backend: AgendaBackend): AgendaTable {
     ...writing(jobs, idOf),
     ...waitingJobs(jobs, idOf, ids),
     async now() {
-      const ask = (command: Filter) => repository.getDb?.().command(command);
+      const db = repository.getDb && answering(repository.getDb());
+      const ask = (command: Filter) => db?.command(command);
       const answer = await ask({ hello: 1 })?.catch(() => ask({ isMaster: 1 })); // the older name
       return answer?.localTime?.getTime() ?? clock.now();
     },

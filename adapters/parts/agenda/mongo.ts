@@ -5,6 +5,7 @@ import type { AgendaBackend } from "agenda";
 import { clock } from "../../../src/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../../src/errors.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
+import { answering, answerTimeoutMs } from "./mongo-answers.ts";
 import { agendaCommands, type Repository } from "./mongo-commands.ts";
 import { type AgendaLink, withoutSecrets } from "./table.ts";
 
@@ -17,10 +18,15 @@ const traits = { lookahead: 10, loadsOneByOne: false, keepsFailed: true } as con
 export async function connectMongo(url: string | undefined, collection: string | undefined): Promise<AgendaLink> {
   const { MongoBackend: Backend } = await load();
   const address = url || defaultUrl;
-  const options = { serverSelectionTimeoutMS: selectionTimeoutMs, connectTimeoutMS: selectionTimeoutMs, maxIdleTimeMS: 60_000 };
+  const timeouts = { serverSelectionTimeoutMS: selectionTimeoutMs, connectTimeoutMS: selectionTimeoutMs, socketTimeoutMS: answerTimeoutMs };
+  const options = { ...timeouts, maxIdleTimeMS: 60_000 };
   const backend = new Backend({ address, options, ...(collection === undefined ? {} : { collection }) });
   const connection = whileUsed(
-    () => backend.connect(),
+    async () => {
+      await backend.connect();
+      const repository = backend.repository as { collection?: object };
+      repository.collection = answering(repository.collection as object);
+    },
     () => backend.disconnect(),
   );
   const explain = explainer(mongoAddress(url));

@@ -2,6 +2,7 @@
 
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
+import { within } from "../../../src/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../../src/errors.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
 import { agendaStatements, type Pool } from "./postgres-sql.ts";
@@ -9,6 +10,9 @@ import { type AgendaLink, unreadableUrl, withoutSecrets } from "./table.ts";
 
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
 const connectTimeoutMs = 4_000;
+const answerTimeoutMs = 10_000;
+/** The pool waits for its queries to end, of which one may hang. */
+const closeMs = 2_000;
 /** One of them listens. A server allows 100 by default, for all processes. */
 const connections = 4;
 
@@ -20,6 +24,7 @@ export async function connectPostgres(url: string | undefined, tableName: string
     connectionString,
     max: connections,
     connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: answerTimeoutMs,
     idleTimeoutMillis: 2_000,
     allowExitOnIdle: true,
     keepAlive: true,
@@ -38,7 +43,7 @@ export async function connectPostgres(url: string | undefined, tableName: string
     await backend.disconnect().catch(() => {});
     throw explain(error);
   }
-  return link(backend, pool, tableName ?? defaultTable, explain, () => backend.disconnect());
+  return link(backend, pool, tableName ?? defaultTable, explain, async () => void (await within(backend.disconnect(), closeMs)));
 }
 
 /** Takes a backend of the user's, which is never closed. */
