@@ -7,8 +7,10 @@ import { interleave, type RoundsOptions, type Sample } from "./measure.ts";
 import { cpus, pairRow, type Row, rates } from "./report.ts";
 import type { Answer, Order, Samples } from "./side.ts";
 
-export async function compareEngine(engine: EngineName, url: string, options: RoundsOptions): Promise<Row[]> {
-  const bench: EngineBench = await engines[engine]();
+/** `label`: that comparison alone. */
+export async function compareEngine(engine: EngineName, url: string, options: RoundsOptions, label?: string): Promise<Row[]> {
+  const whole: EngineBench = await engines[engine]();
+  const bench = label === undefined ? whole : { ...whole, comparisons: whole.comparisons.filter((each) => each.label === label) };
   const names = sideNames(bench);
   const sides = new Map(names.map((name) => [name, fork(new URL("side.js", import.meta.url), [engine, name, url])]));
   const rows: Row[] = [];

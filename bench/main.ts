@@ -4,14 +4,16 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type RunningService, serviceFor } from "../test/support/services.ts";
 import { compareEngine } from "./compare.ts";
+import { benchControls, controlsTable } from "./controls.ts";
 import type { EngineName } from "./engines.ts";
+import { benchGlobalQps } from "./global-qps.ts";
 import { benchMemory } from "./memory.ts";
 import { benchQps } from "./qps.ts";
 import { type Row, table } from "./report.ts";
 import { benchRpc } from "./rpc.ts";
 import { benchSqlite } from "./sqlite.ts";
 
-const subjects = ["qps", "bullmq", "bee-queue", "agenda", "temporal", "memory", "sqlite", "rpc"] as const;
+const subjects = ["qps", "bullmq", "bee-queue", "agenda", "temporal", "memory", "sqlite", "rpc", "controls", "global-qps"] as const;
 type Subject = (typeof subjects)[number];
 type ServerName = "redis" | "postgres" | "temporal";
 
@@ -20,7 +22,7 @@ const help = `npm run bench -- [options]
   --only NAME   one of ${subjects.join(", ")}; may be repeated
   --json FILE   also writes the rows there
 
-Servers: REDIS_URL (bullmq, bee-queue, rpc), POSTGRES_URL (agenda), TEMPORAL_ADDRESS (temporal); else what "npm run services -- up" runs.`;
+Servers: REDIS_URL (bullmq, bee-queue, rpc, controls, global-qps), POSTGRES_URL (agenda), TEMPORAL_ADDRESS (temporal); else what "npm run services -- up" runs.`;
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 
@@ -72,6 +74,8 @@ async function measure(chosen: readonly Subject[], rounds: number): Promise<Row[
     sqlite: () => benchSqlite({ rounds, warmUps: 1, say }),
     rpc: async () => benchRpc(await servers.address("redis", "REDIS_URL"), say),
     qps: () => benchQps(say),
+    "global-qps": async () => benchGlobalQps(await servers.address("redis", "REDIS_URL"), say),
+    controls: async () => benchControls(await servers.address("redis", "REDIS_URL"), { rounds, warmUps: 2, say }),
   };
   try {
     const rows: Row[] = [];
@@ -88,6 +92,7 @@ async function main(): Promise<void> {
   const rows = await measure(options.chosen, options.rounds);
   const [cpu] = cpus();
   console.log(`Node ${process.version}, ${cpus().length} x ${cpu?.model.trim()}, ${options.rounds} rounds\n\n${table(rows)}`);
+  if (options.chosen.includes("controls")) console.log(`\nThe share of the speed without it (docs/speed.md):\n\n${controlsTable(rows)}`);
   if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 }
 

@@ -78,11 +78,15 @@ function cells({ broker, operation, unit, ours, bare, ratio, low, high, goal, me
 /** A Markdown table that is aligned as text too. */
 export function table(rows: readonly Row[]): string {
   const head = ["broker", "operation", "unit", "ours", "bare", "ratio", "95 % interval", "goal", "met"];
-  const lines = [head, ...rows.map(cells)];
+  return tableOf([head, ...rows.map(cells)], (column) => column >= 3 && column <= 5);
+}
+
+/** The first line is the head. */
+export function tableOf(lines: readonly (readonly string[])[], numeric: (column: number) => boolean): string {
+  const [head = [], ...rest] = lines;
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  const numeric = (column: number) => column >= 3 && column <= 5;
   const show = (line: readonly string[]) =>
     `| ${line.map((text, i) => (numeric(i) ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number))).join(" | ")} |`;
   const rule = `|${widths.map((width, i) => (numeric(i) ? `${"-".repeat(width + 1)}:` : "-".repeat(width + 2))).join("|")}|`;
-  return [show(head), rule, ...lines.slice(1).map(show)].join("\n");
+  return [show(head), rule, ...rest.map(show)].join("\n");
 }

@@ -1,31 +1,23 @@
-/** cancel() of a task that runs, from wherever; progress as it is told; a lock that one process holds at a time. */
+/** cancel(), from any process that knows the id: what waits never runs, what runs sees fct.signal within half a second. */
+import { once } from "node:events";
 import { setTimeout as work } from "node:timers/promises";
-import { boost, fct, shutdown, TaskError, withLock } from "funboost";
+import { boost, fct, shutdown, TaskError } from "funboost";
 
-const movie = boost({ queue: "movie", broker: "memory", rpc: true }, async function movie(frames: number) {
-  for (let frame = 0; frame < frames; frame += 100) {
-    await fct.progress({ frame, of: frames });
-    await work(50, undefined, { signal: fct.signal }); // rejects as soon as it is cancelled
-  }
+const movie = boost({ queue: "movie", broker: "memory", rpc: true, concurrency: 1 }, async function movie(frames: number) {
+  started.abort();
+  for (let frame = 0; frame < frames; frame++) await work(50, undefined, { signal: fct.signal }); // rejects as soon as it is cancelled
 });
+const started = new AbortController();
 await movie.consume();
 
 const run = await movie.push(1_000_000);
-for await (const progress of run.follow()) {
-  console.log(progress);
-  if ((progress as { frame: number }).frame >= 200) break;
-}
-console.log("cancelled:", await run.cancel()); // any process that knows the id: movie.handle(id).cancel()
-const error = await run.waitResult().catch((each: unknown) => each);
-console.log(error instanceof TaskError && error.status, await run.state());
+const later = await movie.push(1);
+if (!started.signal.aborted) await once(started.signal, "abort");
+console.log("cancelled:", await movie.handle(later.id).cancel(), await movie.handle(run.id).cancel());
 
-const order: string[] = [];
-const nightly = (who: string) =>
-  withLock("nightly", { ttl: "10s", broker: "memory" }, async () => {
-    order.push(`${who} in`);
-    await work(50);
-    order.push(`${who} out`);
-  });
-await Promise.all([nightly("a"), nightly("b")]);
-console.log(order.join(", "));
+for (const handle of [run, later]) {
+  const error = await handle.waitResult().catch((each: unknown) => each);
+  console.log(error instanceof TaskError && error.code, await handle.state());
+}
+console.log("again:", await run.cancel()); // it is over
 await shutdown();

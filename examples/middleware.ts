@@ -1,41 +1,24 @@
-/** Around each run and each publish: use, usePublish; checked arguments and results: input, output; what happens inside, on diagnostics_channel. */
-import { subscribe } from "node:diagnostics_channel";
-import { boost, fct, type Middleware, type Schema, shutdown } from "funboost";
+/** use and usePublish: your own code around each run and around each publish. */
+import { boost, fct, type Middleware, type PublishMiddleware, shutdown } from "funboost";
 
 const timed: Middleware = async (task, next) => {
   const start = performance.now();
   try {
-    return await next();
+    return await next(); // the run; what is answered here is its result
   } finally {
     console.log(`${task.queue} took ${performance.now() - start < 1_000 ? "less than a second" : "long"}`);
   }
 };
 
-/** zod, valibot and arktype make such schemas: `input: z.object({ email: z.email() })`. */
-const withEmail: Schema = {
-  "~standard": {
-    version: 1,
-    vendor: "example",
-    validate: (value) => (String((value as { email?: unknown }).email).includes("@") ? { value } : { issues: [{ message: "is no address", path: ["email"] }] }),
-  },
+const signed: PublishMiddleware = (outgoing, next) => {
+  if (outgoing.args[0] === "") throw new RangeError("nobody to invite"); // refuses the message
+  return next({ options: { ...outgoing.options, headers: { by: "web" } } });
 };
 
-subscribe("funboost:run:end", (event) => console.log("event:", (event as { outcome: string }).outcome));
-
-const invite = boost(
-  {
-    queue: "invite",
-    broker: "memory",
-    rpc: true,
-    input: withEmail,
-    use: [timed],
-    usePublish: [(outgoing, next) => next({ options: { ...outgoing.options, headers: { by: "web" } } })],
-  },
-  async function invite({ email }: { email: string }) {
-    return `${email}, asked for by ${fct.headers.by}`;
-  },
-);
+const invite = boost({ queue: "invite", broker: "memory", rpc: true, use: [timed], usePublish: [signed] }, async function invite(name: string) {
+  return `${name}, asked for by ${fct.headers.by}`;
+});
 await invite.consume();
-console.log(await (await invite.push({ email: "ada@example.com" })).waitResult());
-console.log(await invite.push({ email: "nobody" }).catch((error: Error) => error.message)); // before anything is sent
+console.log(await (await invite.push("Ada")).waitResult());
+console.log(await invite.push("").catch((error: Error) => error.message));
 await shutdown();

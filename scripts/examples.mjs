@@ -1,5 +1,5 @@
 // `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own.
-// Those that name servers in the table's last column only where these are given by the environment or up (`npm run services -- up`).
+// An example has at most 40 lines. Those that name servers in the table's last column only where these are given by the environment or up (`npm run services -- up`).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const limitMs = 60_000;
+const mostLines = 40;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { servers, settingsOfUp } = await import(new URL("../dist/test/support/services/all.js", import.meta.url)); // a name that exists only after the build
 const env = { ...process.env, ...settingsOfUp() };
@@ -60,6 +61,16 @@ for (const example of listed()) {
   console.log(`${row.result.padEnd(8)} ${row.example.padEnd(28)} ${row.seconds ? `${row.seconds} s` : ""}${row.reason ? `  ${row.reason}` : ""}`);
 }
 const files = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
+/** More than one thing at once, with several servers. */
+const longer = ["dashboards.ts", "swap-engines.ts"];
+for (const file of files.filter((each) => !longer.includes(each))) {
+  const lines = readFileSync(join(root, "examples", file), "utf8")
+    .trimEnd()
+    .split("\n").length;
+  if (lines <= mostLines) continue;
+  rows.push({ example: file, result: "failed", reason: `${lines} lines` });
+  console.log(`failed   ${file}: ${lines} lines, an example has at most ${mostLines}`);
+}
 for (const file of files.filter((each) => !rows.some(({ example }) => `${example}.ts` === each))) {
   rows.push({ example: file, result: "failed", reason: "not in the table" });
   console.log(`failed   ${file}: not in the table of examples/README.md`);

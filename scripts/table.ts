@@ -1,4 +1,4 @@
-/** The README's table of brokers and features, from what the adapters declare. `--check` fails when the README differs, without writing. */
+/** The README's table of what each broker does itself and what is done around it, from what the adapters declare. `--check` fails when the README differs, without writing. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,7 +10,7 @@ import { emulate, supportOf } from "../src/features.ts";
 const start = "<!-- brokers:start -->";
 const end = "<!-- brokers:end -->";
 
-/** Column headings, in the table's order. All features are here: a new one does not compile until it has its heading. */
+/** Row headings, in the table's order. All features are here: a new one does not compile until it has its heading. */
 const headings = {
   ids: "own task ids",
   delay: "delay",
@@ -18,13 +18,27 @@ const headings = {
   retry: "retries",
   ahead: "children first",
   pause: "pause",
+  results: "results (`rpc`)",
   durable: "survives restarts",
   redelivers: "redelivers after a crash",
   ordered: "keeps order",
   exactCount: "exact count",
   broadcast: "broadcast",
-  results: "results",
 } satisfies Record<keyof Features, string>;
+
+/** What is never the engine's own, and what it takes: nothing, a store, or a feature of the engine. The test calls each. */
+export const controls = {
+  "`concurrency` `qps` `pool` `timeout` `expireAfter` `use` `input`": "nothing",
+  "dead letters, `redrive()`": "nothing",
+  '`qpsScope: "global"`': "store",
+  "`setQps()` `setConcurrency()`": "store",
+  "`filter`": "store",
+  "`cancel()` of what runs": "store",
+  "`record` `info()` `stats()`": "store",
+  "`fct.progress()`": "store",
+  "`withLock()`": "store",
+  "`waitIdle()`": "exactCount",
+} satisfies Record<string, "nothing" | "store" | keyof Features>;
 
 const names = Object.keys(headings) as (keyof Features)[];
 
@@ -36,13 +50,25 @@ export async function catalogBrokers(): Promise<readonly Broker[]> {
 
 /** Native where the engine does it, emulated where funboost does; "with a store" where that needs one which the broker has not. */
 export function tableOf(brokers: readonly Broker[]): string {
-  const rows = brokers.map((broker) => {
-    const support = (store: Store | undefined) => supportOf(broker.features, emulate(broker, store).features, store);
-    const [own, given] = [support(broker.store && memoryStore()), support(memoryStore())];
-    return [`\`${broker.name}\``, ...names.map((name) => (own[name] === "no" && given[name] !== "no" ? "with a store" : own[name]))];
-  });
-  const lines = [["broker", ...names.map((name) => headings[name])], ["", ...names].map(() => "---"), ...rows];
+  const columns = brokers.map(columnOf);
+  const rows = [...names.map((name) => headings[name]), ...Object.keys(controls)];
+  const lines = [
+    ["", ...brokers.map(({ name }) => `\`${name}\``)],
+    ["---", ...brokers.map(() => "---")],
+    ...rows.map((heading, i) => [heading, ...columns.map((column) => column[i])]),
+  ];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function columnOf(broker: Broker): readonly string[] {
+  const support = (store: Store | undefined) => supportOf(broker.features, emulate(broker, store).features, store);
+  const [own, given] = [support(broker.store && memoryStore()), support(memoryStore())];
+  const features = names.map((name) => (own[name] === "no" && given[name] !== "no" ? "with a store" : own[name]));
+  const around = Object.values<(typeof controls)[keyof typeof controls]>(controls).map((needs) => {
+    if (needs === "store") return broker.store ? "emulated" : "with a store";
+    return needs === "nothing" || given[needs] !== "no" ? "emulated" : "no";
+  });
+  return [...features, ...around];
 }
 
 /** The README with the table between its marks. */

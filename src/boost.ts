@@ -8,6 +8,7 @@ import { type Support, supportOf } from "./features.ts";
 import { shared } from "./global.ts";
 import { type Handle, TaskHandle } from "./handle.ts";
 import { type WaitIdleOptions, waitIdle } from "./idle.ts";
+import { type QueueInfo, queueInfo } from "./info.ts";
 import { setLiveConcurrency, setLiveQps } from "./live.ts";
 import { checkParams } from "./param-checks.ts";
 import { type PublishOptions, paramDefaults, type TaskParams } from "./params.ts";
@@ -16,7 +17,7 @@ import type { Qps } from "./qps.ts";
 import { callQueue } from "./queue-calls.ts";
 import { queryRecords, type RecordsQuery, type TaskRow } from "./records.ts";
 import { resolve } from "./runtime.ts";
-import { type QueueInfo, queueInfo, queueStats, type StatsPoint, type StatsQuery } from "./stats.ts";
+import { queueStats, type StatsPoint, type StatsQuery } from "./stats.ts";
 
 /** What publishes and asks, without the function. */
 export interface Publishing<Args extends readonly unknown[], R> {

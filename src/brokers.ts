@@ -1,4 +1,5 @@
 /** Brokers of one's own: under a name, or a shipped one with a changed behaviour. */
+import { isRecord } from "./checks.ts";
 import type { Broker, BrokerFactory, BrokerQueue } from "./contract/broker.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
@@ -17,7 +18,16 @@ export function registerBroker(name: string, factory: BrokerFactory): void {
   if (Object.hasOwn(catalog, name)) throw new FunboostError("BAD_OPTION", `there is a broker "${name}" already. Choose another name.`);
   if (typeof factory !== "function")
     throw new FunboostError("BAD_OPTION", `registerBroker() takes a function that makes the broker, got ${describe(factory)}.`);
-  shared().catalog = { ...catalog, [name]: async () => factory };
+  shared().catalog = { ...catalog, [name]: async () => (options) => checked(factory(options), `the factory of "${name}" answered`) };
+}
+
+export function isBroker(value: unknown): value is Broker {
+  return isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
+}
+
+function checked(broker: Broker, who: string): Broker {
+  if (isBroker(broker)) return broker;
+  throw new FunboostError("BAD_OPTION", `${who} ${describe(broker)}. Needed: a broker, with name, features, open() and close().`);
 }
 
 /**
@@ -27,13 +37,18 @@ export function registerBroker(name: string, factory: BrokerFactory): void {
  * const loud = wrapBroker(memory(), (queue) => ({
  *   publish: async (messages) => (console.log(messages.length), queue.publish(messages)),
  * }));
+ * @throws BAD_OPTION for what is no broker, and when a queue is opened for a `change` that answers no object.
  */
 export function wrapBroker(broker: Broker, change: (queue: BrokerQueue, name: string) => Partial<BrokerQueue>): Broker {
+  checked(broker, "wrapBroker() takes a broker as its first argument, got");
+  if (typeof change !== "function") throw new FunboostError("BAD_OPTION", `wrapBroker() takes a function (queue, name) => changes, got ${describe(change)}.`);
   return {
     ...broker,
     async open(spec) {
       const queue = await broker.open(spec);
-      return { ...queue, ...change(queue, spec.queue) };
+      const changes: unknown = change(queue, spec.queue);
+      if (isRecord(changes)) return { ...queue, ...changes };
+      throw new FunboostError("BAD_OPTION", `wrapBroker()'s function answered ${describe(changes)}. Needed: an object of calls to replace, or {}.`);
     },
   };
 }

@@ -46,7 +46,7 @@ export function createCancels(store: Store, scope: string, onCancel: (id: string
   };
   return {
     has(id, publishedAt) {
-      for (const { at } of days.values()) if ((at.get(id) ?? -1) >= (publishedAt ?? 0)) return true;
+      for (const { at } of days.values()) if (at.size > 0 && (at.get(id) ?? -1) >= (publishedAt ?? 0)) return true;
       return false;
     },
     async refresh() {

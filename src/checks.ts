@@ -62,11 +62,15 @@ const logChecks: Checks = {
   },
   bodies: boolean,
   stacks: boolean,
+  summary: boolean,
+  filter(value, name) {
+    if (typeof value !== "function") refuseOption(name, value, 'a function such as ({ queue, level }) => queue !== "mail" || level === "error"');
+  },
 };
 
 export const log: Check = (value, name) => {
   if (isRecord(value)) checkMembers(value, logChecks, name);
-  else if (value !== false && !levels.includes(value)) refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks }`);
+  else if (value !== false && !levels.includes(value)) refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks, summary, filter }`);
 };
 
 /** Every member of `options` is known and passes; `undefined` counts as left out. `inside`: the option that these are members of. */
@@ -98,6 +102,13 @@ const pythonNames: Readonly<Record<string, string>> = {
   is_using_rpc_mode: "rpc",
   manual_func_input_params: "params",
   log_level: "log",
+  specify_concurrent_pool: "pool",
+  is_using_distributed_frequency_control: "qpsScope",
+  do_task_filtering: "filter",
+  function_result_status_persistance_conf: "record",
+  consumer_override_cls: "use",
+  publisher_override_cls: "usePublish",
+  _user_convert_msg_before_run: "convert",
   task_id: "taskId",
   countdown: "delay",
   misfire_grace_time: "misfireGrace",

@@ -1,10 +1,11 @@
 /** consume(): a task's consuming in this process, from the first attempt to connect to its end. */
 import { checkMembers } from "./checks.ts";
 import { sleep, within } from "./clock.ts";
-import { type RunningConsumer, type Stopping, startConsumer } from "./consumer.ts";
+import { type RunningConsumer, startConsumer } from "./consumer.ts";
 import { type Definition, sameBroker } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { FunboostError, isFunboostError } from "./errors.ts";
+import type { Stopping } from "./finish.ts";
 import { shared } from "./global.ts";
 import { checkConcurrency } from "./param-checks.ts";
 import { resolve } from "./runtime.ts";

@@ -1,34 +1,33 @@
-/** One queue consumed in this process: an engine's consumer, slots, and how both end. */
-import { clock, sleep, within } from "./clock.ts";
+/** One queue consumed in this process: an engine's consumer, slots, and the switches that hold it. */
+import { clock, within } from "./clock.ts";
 import type { ConsumerStatus } from "./consume.ts";
 import type { BrokerQueue, Consumer, Delivery } from "./contract/broker.ts";
 import { createFilter, type Filter } from "./controls/filter.ts";
-import { startDuties } from "./duties.ts";
-import { FunboostError, toError } from "./errors.ts";
+import { type Keeping, startDuties } from "./duties.ts";
+import { toError } from "./errors.ts";
 import { points, tell } from "./events.ts";
+import { type Ending, finish, type Stopping } from "./finish.ts";
+import { healthOf } from "./health.ts";
+import { createHeld, type Flags, type Holding } from "./held.ts";
 import { holdAll, watchLive } from "./live.ts";
 import { createPace } from "./pace.ts";
 import { checkConcurrency } from "./param-checks.ts";
+import { createPulse, type Pulse } from "./pulse.ts";
 import { limitsOf } from "./qps.ts";
 import { createRunner } from "./run.ts";
+import { type RunsAtOnce, runsAtOnce } from "./runs-at-once.ts";
 import type { Runtime } from "./runtime.ts";
-import { createSlots, type Slots } from "./slots.ts";
-import { startStats } from "./stats.ts";
+import { startSeconds } from "./seconds.ts";
+import { createSlots, type Slots, type SlotsOptions } from "./slots.ts";
+import { newTally } from "./stats.ts";
 import type { Place } from "./task-run.ts";
 import { createTrouble, type Trouble } from "./trouble.ts";
+import { type Watched, watched } from "./watched.ts";
 
 const tooLate = "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
 const full = "maxSuspended runs wait for other tasks: until one goes on only tasks pushed by these may start. Raise maxSuspended if they wait for others";
-const tickMs = 50;
-/** For runs to end after their signals aborted. */
-const abortedMs = 1_000;
-const dutiesMs = 1_000;
-
-export interface Stopping {
-  readonly graceMs: number;
-  /** What runs in consumers that stop together with this one: their children may be in this queue. */
-  readonly others: { running(): number; suspended(): number };
-}
+/** For a store that hangs. */
+const tellMs = 1_000;
 
 export interface RunningConsumer {
   pause(): void;
@@ -40,56 +39,91 @@ export interface RunningConsumer {
   stop(stopping: Stopping): Promise<void>;
 }
 
-/** What may keep a consumer from starting runs. */
-interface Flags {
-  here: boolean;
-  queue: boolean;
-  closing: boolean;
-}
-
 /** Starts consuming; resolves when connected. */
 export async function startConsumer(runtime: Runtime, concurrency: number): Promise<RunningConsumer> {
   const { options, queue } = runtime;
   const trouble = createTrouble(runtime.definition, runtime.log);
-  const place: Place = {
-    signalled: new Set(),
-    cancelled: () => false,
-    filter: undefined,
-    tally: { ran: 0, failed: 0, ms: 0 },
-    slowDown: async () => {},
-  };
+  const tally = newTally();
+  const place: Place = { signalled: new Set(), cancelled: () => false, filter: undefined, tally, slowDown: async () => {} };
+  const told = watched(whereOf(runtime));
   let engine: Consumer | undefined;
-  const slots = createSlots({
-    limit: concurrency,
-    maxSuspended: options.maxSuspended,
-    lookahead: Math.min(options.prefetch ?? concurrency * 2, queue.lookahead),
-    rate: undefined,
-    pool: options.pool,
-    run: createRunner(runtime, place),
-    setWindow: (n) => engine?.setWindow(n),
-    onFull: once(() => runtime.log.warn({ queue: options.queue, maxSuspended: options.maxSuspended }, full)),
-  });
-  const flags: Flags = { here: false, queue: (await queue.paused?.()) ?? false, closing: false };
-  const set = (change: Partial<Flags>) => {
-    Object.assign(flags, change);
-    slots.setMode(flags.here || flags.queue || flags.closing ? "closed" : "open");
+  const setWindow = (n: number) => {
+    if (!engine) return;
+    engine.setWindow(n);
+    told.setWindow(n);
   };
-  set({});
-  const live = await followLive(runtime, { slots, place, concurrency }, trouble.report);
-  engine = await queue.consume(...listeners(runtime, slots, trouble)).catch(async (error: unknown) => {
+  const pulse = createPulse(runtime.leaseMs);
+  const slots = createSlots({ ...slotsOptions(runtime, concurrency, place, setWindow), overslept: pulse.overslept });
+  const switches = createSwitches(slots, (await queue.paused?.()) ?? false);
+  const { flags, set } = switches;
+  const atOnce = runsAtOnce(concurrency, slots.setLimit);
+  const live = await followLive(runtime, { slots, place, atOnce }, trouble.report);
+  engine = await queue.consume(...listeners(runtime, slots, trouble, told)).catch(async (error: unknown) => {
     await live.stop();
     throw error;
   });
   place.filter = filterOf(runtime, trouble.report); // nothing is fetched before the next line
   slots.refreshWindow();
   tell(points.ready, () => whereOf(runtime));
-  const endDuties = startDuties(runtime, engine, trouble.report, (paused) => {
+  switches.holding = createHeld(whereOf(runtime), { ...slots, flags, ...options, tally, pace: live.pace, held: () => engine?.status().held.length ?? 0 });
+  const endDuties = startDuties(runtime, engine, trouble.report, onPaused(runtime, flags, set), heldBy(engine, slots, pulse));
+  const endSeconds = startSeconds(runtime, tally, slots.running, switches.holding, trouble.report);
+  const unwatch = watchStore(runtime, (store) => set({ store }));
+  const stopDuties = async () => {
+    unwatch();
+    await Promise.all([endDuties(), live.stop(), place.filter?.stop(), endSeconds()]);
+  };
+  return consumerOf(runtime, { slots, atOnce, engine, told, signalled: place.signalled, flags, set, stopDuties });
+}
+
+function createSwitches(slots: Slots, paused: boolean) {
+  const flags: Flags = { here: false, queue: paused, store: false, closing: false };
+  const switches = {
+    flags,
+    holding: (): Holding | undefined => undefined,
+    set(change: Partial<Flags>) {
+      Object.assign(flags, change);
+      slots.setMode(flags.here || flags.queue || flags.store || flags.closing ? "closed" : "open");
+      switches.holding();
+    },
+  };
+  switches.set({});
+  return switches;
+}
+
+/** What lies unstarted in lanes and slots. */
+function heldBy(engine: Consumer, slots: Slots, pulse: Pulse): Keeping {
+  return {
+    ...pulse,
+    giveBack() {
+      engine.setWindow(0);
+      slots.pump();
+      slots.refreshWindow();
+    },
+  };
+}
+
+function onPaused(runtime: Runtime, flags: Readonly<Flags>, set: (change: Partial<Flags>) => void) {
+  return (paused: boolean) => {
     if (paused !== flags.queue) tell(paused ? points.paused : points.resumed, () => whereOf(runtime));
     set({ queue: paused });
-  });
-  const stopStats = startStats(runtime, place.tally, (error) => trouble.report(toError(error)));
-  const stopDuties = async () => void (await Promise.all([endDuties(), live.stop(), place.filter?.stop(), stopStats()]));
-  return consumerOf(runtime, { slots, engine, signalled: place.signalled, flags, set, stopDuties });
+  };
+}
+
+function slotsOptions(runtime: Runtime, limit: number, place: Place, setWindow: (n: number) => void): SlotsOptions {
+  const { maxSuspended, prefetch, pool, queue } = runtime.options;
+  const lookahead = Math.min(prefetch ?? limit * 2, runtime.queue.lookahead);
+  const onFull = once(() => runtime.log.warn({ queue, maxSuspended }, full));
+  return { limit, maxSuspended, lookahead, rate: undefined, pool, run: createRunner(runtime, place), setWindow, onFull };
+}
+
+/** While the store is away nothing is fetched whose start it counts or whose end it keeps; the rest goes on. */
+function watchStore({ options, queue, store }: Runtime, onDown: (down: boolean) => void): () => void {
+  const needed = (options.rpc && !queue.result) || options.record || options.filter?.when === "done" || options.qpsScope === "global";
+  if (!store || !needed) return () => {};
+  const health = healthOf(store);
+  if (health.down) onDown(true);
+  return health.watch(onDown);
 }
 
 function filterOf(runtime: Runtime, onError: (error: Error) => void): Filter | undefined {
@@ -100,12 +134,12 @@ function filterOf(runtime: Runtime, onError: (error: Error) => void): Filter | u
 interface Live {
   readonly slots: Slots;
   readonly place: Place;
-  readonly concurrency: number;
+  readonly atOnce: RunsAtOnce;
 }
 
 /** The code's own limits, and what is changed from outside while tasks run. */
-async function followLive(runtime: Runtime, { slots, place, concurrency }: Live, onError: (error: Error) => void) {
-  const { limits, queue } = runtime.options;
+async function followLive(runtime: Runtime, { slots, place, atOnce }: Live, onError: (error: Error) => void) {
+  const { limits } = runtime.options;
   const pace = createPace(runtime, slots, (error) => onError(toError(error)));
   pace.setLimits(limits);
   const live = await watchLive(
@@ -116,13 +150,13 @@ async function followLive(runtime: Runtime, { slots, place, concurrency }: Live,
         pace.setLimits(qps === undefined ? limits : limitsOf(qps));
       },
       setConcurrency(n) {
-        tell(points.limits, () => ({ ...whereOf(runtime), concurrency: n ?? concurrency }));
-        slots.setLimit(n ?? concurrency);
+        const inForce = atOnce.setLive(n);
+        tell(points.limits, () => ({ ...whereOf(runtime), concurrency: inForce }));
       },
       hold: pace.hold,
+      switched: (to) => tell(points.notices, () => ({ ...whereOf(runtime), to })),
       cancel(id) {
-        for (const run of place.signalled)
-          if (run.taskId === id) run.controller.abort(new FunboostError("CANCELLED", "the task was cancelled.", { where: queue }));
+        for (const run of place.signalled) if (run.taskId === id) run.cancel();
       },
     },
     (error) => onError(toError(error)),
@@ -130,9 +164,10 @@ async function followLive(runtime: Runtime, { slots, place, concurrency }: Live,
   place.cancelled = live.cancelled;
   place.slowDown = async (ms) => {
     pace.hold(ms);
-    await holdAll(runtime, ms).catch((error: unknown) => onError(toError(error))); // the task is no worse for it
+    const told = holdAll(runtime, ms).catch((error: unknown) => onError(toError(error))); // the task is no worse for it
+    await within(told, tellMs);
   };
-  return live;
+  return { ...live, pace: pace.kind };
 }
 
 function whereOf({ options, brokerName }: Runtime) {
@@ -147,37 +182,39 @@ function once(work: () => void): () => void {
   };
 }
 
-function listeners(runtime: Runtime, slots: Slots, trouble: Trouble): Parameters<BrokerQueue["consume"]> {
-  const { options, log } = runtime;
+function listeners({ options, log, store, queue }: Runtime, slots: Slots, trouble: Trouble, told: Watched): Parameters<BrokerQueue["consume"]> {
   const handler = (delivery: Delivery) => {
     trouble.over();
-    return slots.handle(delivery);
+    return told.handle(delivery, slots.handle);
   };
   const onSettled = (delivery: Delivery, how: "applied" | "stale") => {
-    if (points.settle.hasSubscribers) tell(points.settle, () => ({ ...whereOf(runtime), taskId: delivery.id, attempt: delivery.attempt, outcome: how }));
+    told.settled(delivery, how);
     if (how === "stale") log.warn({ queue: options.queue, taskId: delivery.id }, tooLate);
   };
-  return [handler, { signal: false, onSettled, onError: trouble.report }];
+  const onError = (error: Error) => {
+    told.trouble(error);
+    trouble.report(error);
+  };
+  const signal = store === undefined && queue.askToEnd !== undefined; // else the store tells of cancels
+  return [handler, { signal, onSettled, onError }];
 }
 
-interface Parts {
-  readonly slots: Slots;
-  readonly engine: Consumer;
-  readonly signalled: Place["signalled"];
+interface Parts extends Ending {
+  readonly told: Watched;
+  readonly atOnce: RunsAtOnce;
   readonly flags: Readonly<Flags>;
   set(change: Partial<Flags>): void;
-  stopDuties(): Promise<void>;
 }
 
 function consumerOf(runtime: Runtime, parts: Parts): RunningConsumer {
-  const { slots, engine, flags, set } = parts;
+  const { slots, atOnce, engine, flags, set } = parts;
   let closing: Promise<void> | undefined;
   return {
     pause: () => set({ here: true }),
     resume: () => set({ here: false }),
     setConcurrency: (n) => {
       checkConcurrency(n, "concurrency");
-      slots.setLimit(n);
+      atOnce.setOwn(n);
     },
     status: () => statusOf(runtime, slots, engine, flags.here || flags.queue),
     running: slots.running,
@@ -190,30 +227,8 @@ async function closeTold(runtime: Runtime, parts: Parts, stopping: Stopping): Pr
   const from = clock.monotonic();
   tell(points.closing, () => whereOf(runtime));
   await finish(parts, stopping);
+  parts.told.closed();
   tell(points.closed, () => ({ ...whereOf(runtime), orphanedIds: parts.engine.status().held, elapsedMs: clock.monotonic() - from }));
-}
-
-async function finish(parts: Parts, { graceMs, others }: Stopping): Promise<void> {
-  const { slots, engine, set, stopDuties } = parts;
-  set({ closing: true });
-  engine.setWindow(0);
-  const endsAt = clock.monotonic() + graceMs;
-  try {
-    await untilIdle(slots, others, endsAt);
-    set({}); // closed, also for children
-    await drain(parts, Math.max(0, endsAt - clock.monotonic()));
-  } finally {
-    await within(stopDuties(), dutiesMs); // a server that hangs must not hold us: leases end by themselves
-  }
-}
-
-/** While a run waits for a child, children may start: a pipeline ends instead of being cut in the middle. */
-async function untilIdle(slots: Slots, others: Stopping["others"], endsAt: number): Promise<void> {
-  while ((slots.running() > 0 || others.running() > 0) && clock.monotonic() < endsAt) {
-    slots.setMode(slots.suspended() + others.suspended() > 0 ? "children" : "closed");
-    const tick = sleep(Math.min(tickMs, endsAt - clock.monotonic()));
-    await (slots.running() > 0 ? Promise.race([slots.idle(), tick]) : tick);
-  }
 }
 
 function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: boolean): ConsumerStatus {
@@ -225,13 +240,4 @@ function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: 
     paused,
     sinceFetchMs: lastFetchAt === undefined ? undefined : clock.monotonic() - lastFetchAt,
   };
-}
-
-/** What still runs after the grace time: its signals abort, and a run that does not end by that is left to be redelivered. */
-async function drain({ slots, engine, signalled }: Parts, graceMs: number): Promise<void> {
-  const settled = slots.idle().then(() => engine.close());
-  if (await within(settled, graceMs)) return;
-  for (const { controller } of signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
-  if (await within(settled, abortedMs)) return;
-  await engine.close({ force: true });
 }

@@ -1,4 +1,6 @@
 /** The dead-letter queue: an ordinary queue `<queue>_dlx` on the same broker. */
+import { v7 as uuidv7 } from "uuid";
+import { whole } from "./checks.ts";
 import type { BrokerQueue, Delivery, JsonObject, Peeked } from "./contract/broker.ts";
 import type { Definition } from "./definition.ts";
 import { FunboostError, serializeError } from "./errors.ts";
@@ -26,9 +28,11 @@ export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error:
 
 /** The old id travels in the body: engines that number their own jobs refuse one of their own kind. */
 function copyOf({ id, body, attempt, publishedAt }: Delivery, queue: string, error: Error): JsonObject {
-  const copy = deadLetterBody(body, { reason: `${error.name}: ${error.message}`, attempts: attempt, queue, error: serializeError(error) });
+  const copy = deadLetterBody(body, { reason: `${error.name}: ${error.message}`, letter: uuidv7(), attempts: attempt, queue, error: serializeError(error) });
   return stampExtra(copy, { id: readExtra(copy)?.id ?? id, ...(publishedAt === undefined ? {} : { publishedAt }) });
 }
+
+const mostListed = 100_000;
 
 /** The dead letters of a task. */
 export interface DeadLetters {
@@ -55,6 +59,9 @@ export function deadLettersOf(definition: Definition): DeadLetters {
       const runtime = definition.runtime ?? (await resolve(definition));
       return redrive(runtime, await runtime.deadLetters(), options);
     },
-    list: async (limit = 100) => (await (await open("peek"))(limit)).map(({ id, body }) => ({ id, body: typeof body === "string" ? parseJson(body) : body })),
+    list: async (limit = 100) => {
+      whole(1, mostListed)(limit, "limit");
+      return (await (await open("peek"))(limit)).map(({ id, body }) => ({ id, body: typeof body === "string" ? parseJson(body) : body }));
+    },
   };
 }

@@ -22,8 +22,18 @@ export interface Definition {
 }
 
 export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
-  const signature: Signature = fn ? readSignature(fn, params.params, params.queue) : publisherSignature(params);
+  const signature = fn ? signatureOf(params, fn) : publisherSignature(params);
   return { params, fn, signature, task: undefined, runtime: undefined, resolving: undefined };
+}
+
+/** Read once: one function may serve thousands of queues. */
+const signatures = new WeakMap<AnyFunction, Signature>();
+
+function signatureOf({ params, queue }: TaskParams, fn: AnyFunction): Signature {
+  if (params !== undefined) return readSignature(fn, params, queue);
+  const signature = signatures.get(fn) ?? readSignature(fn, params, queue);
+  signatures.set(fn, signature);
+  return signature;
 }
 
 /** Without a function names come from `params`; without those, arguments go by position under made-up names. */

@@ -6,11 +6,13 @@ import type { Delivery, Ended, Settlement } from "./contract/broker.ts";
 import { toDeadLetters } from "./dead-letter.ts";
 import { type FinalStatus, FunboostError, isFunboostError, serializeError, toError } from "./errors.ts";
 import { findUncarriable } from "./json.ts";
+import { endedMark } from "./known-ids.ts";
 import type { Logger } from "./log.ts";
 import type { MessageLimits } from "./message.ts";
-import { type Outcome, toOutcome, toRecord } from "./outcome.ts";
+import { type Outcome, toRecord } from "./outcome.ts";
 import { count, insisting } from "./persist.ts";
 import { argsText, type OnRecord, type TaskRow } from "./records.ts";
+import { movedMark } from "./redrive.ts";
 import type { Runtime } from "./runtime.ts";
 import type { RequeueError, RetryError } from "./task-errors.ts";
 
@@ -20,11 +22,14 @@ export interface Attempt {
   readonly limits: MessageLimits;
   readonly startedAt: number;
   readonly args: readonly unknown[];
+  /** Set by a filter: keeps what is done before anybody is told. */
+  keepDone: ((outcome: string) => Promise<void>) | undefined;
 }
 
 type Done = Extract<Settlement, { outcome: "done" }>;
 
 const host = hostname();
+const { pid } = process; // reading it costs more than all else of a record
 /** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
 const requeueMs = 100;
 /** Until the dead-letter queue is tried again. */
@@ -35,9 +40,12 @@ const done: Done = Object.freeze({ outcome: "done" });
 export function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
   const lost = value === undefined || value === null ? undefined : findLost(value);
   const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
-  if (!wantsResult(runtime, attempt.limits) && !isRecorded(runtime)) return settlement;
-  const record = recordOf(attempt, { status: "done", ...(lost && { lostAt: lost.path, error: { ...serializeError(lost.error) } }) });
-  return conclude(runtime, attempt, settlement, lost ? record : { ...record, result: value });
+  const { limits, keepDone } = attempt;
+  if (!wantsResult(runtime, limits) && !isRecorded(runtime) && !keepDone && !isMarked(limits)) return settlement;
+  const outcome = outcomeOf(runtime, attempt, "done");
+  if (lost) Object.assign(outcome, { lostAt: lost.path, error: serializeError(lost.error) });
+  else if (value !== undefined) outcome.result = value;
+  return conclude(runtime, attempt, settlement, outcome);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
@@ -89,43 +97,71 @@ export async function buried(runtime: Runtime, attempt: Attempt, error: Error): 
 }
 
 export async function finish(runtime: Runtime, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
-  const record = recordOf(attempt, { status, error: { ...serializeError(error) } });
-  return conclude(runtime, attempt, { outcome: "failed", error }, record);
+  const outcome = outcomeOf(runtime, attempt, status);
+  outcome.error = serializeError(error);
+  return conclude(runtime, attempt, { outcome: "failed", error }, outcome);
 }
 
 type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
 
 /** Keeps what is to be known of the end, each where it is asked for: with the engine, as a result, as a row, with the task's own hook. */
-function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, ended: Ended): Promise<Settlement> | Settlement {
-  const { options, queue } = runtime;
-  const { id } = attempt.delivery;
-  const settled = queue.result ? { ...settlement, record: withoutResult(ended) } : settlement;
-  // With a filter the store keeps it in any case: for equal messages, and should the acknowledgement be lost.
-  const keeps = wantsResult(runtime, attempt.limits) && (!queue.result || options.filter !== undefined);
-  const keep = () => keepOutcome(runtime, toOutcome(id, options.queue, ended));
-  // The row first: a waiter finds it. No `async`: each promise of a run counts.
-  if (isRecorded(runtime)) return recordRow(runtime, id, argsText(attempt.args), ended).then(() => (keeps ? keep().then(() => settled) : settled));
-  return keeps ? keep().then(() => settled) : settled;
+function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome): Promise<Settlement> | Settlement {
+  const { keepDone, limits } = attempt;
+  if (isMarked(limits)) return concludeMarked(runtime, attempt, settlement, outcome);
+  if (!keepDone || outcome.status !== "done") return tell(runtime, attempt, settlement, outcome);
+  const text = JSON.stringify(outcome);
+  return keepDone(text).then(() => tell(runtime, attempt, settlement, outcome, text));
 }
 
-function withoutResult({ result: _, ...record }: Ended): Ended {
-  return record;
+function tell(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome, text?: string): Promise<Settlement> | Settlement {
+  const { queue } = runtime;
+  const settled = queue.result ? { ...settlement, record: endedOf(outcome) } : settlement;
+  const keeps = wantsResult(runtime, attempt.limits) && !queue.result;
+  const keep = () => keepOutcome(runtime, outcome, text).then(() => settled);
+  // The row first: a waiter finds it. No `async`: each promise of a run counts.
+  if (isRecorded(runtime)) return recordRow(runtime, outcome, argsText(attempt.args)).then(() => (keeps ? keep() : settled));
+  return keeps ? keep() : settled;
+}
+
+/** What must be known of a message that is over, whoever is killed. */
+async function concludeMarked(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome): Promise<Settlement> {
+  const { deadLetter, givenId, ...limits } = attempt.limits;
+  const marks = [
+    ...(deadLetter === undefined ? [] : [movedMark(runtime, deadLetter)]),
+    ...(givenId && outcome.status !== "cancelled" ? [endedMark(runtime, outcome.id)] : []), // its id may be used again
+  ];
+  await insisting(runtime, async () => runtime.store?.set(marks));
+  return conclude(runtime, { ...attempt, limits }, settlement, outcome);
+}
+
+/** Few messages are. */
+function isMarked({ deadLetter, givenId }: MessageLimits): boolean {
+  return deadLetter !== undefined || givenId === true;
+}
+
+function endedOf({ id: _id, queue: _queue, result: _result, ...ended }: Outcome): Ended {
+  return ended as Omit<Outcome, "error"> as Ended;
 }
 
 /** In the store, and with the task's own hook. */
-async function recordRow(runtime: Runtime, id: string, args: string, ended: Ended): Promise<void> {
-  const { record, options } = runtime;
-  if (record) await record(id, args, ended);
-  if (options.onRecord) await callHook(runtime, options.onRecord, id, ended, args);
+function recordRow({ record, options, log }: Runtime, outcome: Outcome, args: string): Promise<void> {
+  const { onRecord } = options;
+  const kept = record?.(outcome, args) ?? Promise.resolve();
+  return onRecord ? kept.then(() => callHook(onRecord, { ...toRecord(outcome, options.errors), args } as TaskRow, log)) : kept;
 }
 
 /** The user's own table: an error of theirs is said and does not touch the task. */
-async function callHook({ options, log }: Runtime, hook: OnRecord, id: string, ended: Ended, args: string): Promise<void> {
+async function callHook(hook: OnRecord, row: TaskRow, log: Logger): Promise<void> {
   try {
-    await hook({ ...toRecord(toOutcome(id, options.queue, ended), options.errors), args } as TaskRow);
+    await hook(row);
   } catch (error) {
-    log.error({ queue: options.queue, taskId: id, error: toError(error) }, "onRecord threw; this row is not written");
+    log.error({ queue: row.queue, taskId: row.id, error: toError(error) }, "onRecord threw; this row is not written");
   }
+}
+
+/** Nothing waits for it: the row of the end replaces it. */
+export async function recordStart(runtime: Runtime, attempt: Attempt): Promise<void> {
+  await runtime.record?.({ ...outcomeOf(runtime, attempt, "done"), status: "running", endedAt: attempt.startedAt }, argsText(attempt.args));
 }
 
 function isRecorded({ options }: Runtime): boolean {
@@ -133,45 +169,50 @@ function isRecorded({ options }: Runtime): boolean {
 }
 
 /** Done before, by itself (only its acknowledgement was lost) or by an equal message, whose result it answers. */
-export async function filtered(runtime: Runtime, attempt: Attempt, owner: string): Promise<Settlement> {
-  const { store, scope } = runtime;
-  const [text] = (await insisting(runtime, async () => store?.results.get(scope, [owner]))) ?? [];
-  const known = text === undefined ? undefined : (JSON.parse(text) as Outcome);
-  const result = known && "result" in known ? { result: known.result } : {};
-  const status = owner === attempt.delivery.id ? "done" : "filtered";
-  const record = recordOf(attempt, { status, ...(known?.lostAt !== undefined && { lostAt: known.lostAt, error: { ...known.error } }) });
-  return conclude(runtime, attempt, { outcome: "done", ...result }, { ...record, ...result });
+export async function filtered(runtime: Runtime, attempt: Attempt, owner: Outcome): Promise<Settlement> {
+  const { result, lostAt, error } = owner;
+  const outcome = owner.id === attempt.delivery.id ? { ...owner } : outcomeOf(runtime, attempt, "filtered");
+  if (result !== undefined) outcome.result = result;
+  if (lostAt !== undefined) Object.assign(outcome, { lostAt, error });
+  return conclude(runtime, attempt, result === undefined ? done : { outcome: "done", result }, outcome);
 }
 
 /** An engine that keeps results keeps them without being asked, and answers more than it is asked for. */
 function wantsResult({ options, store, queue }: Runtime, limits: MessageLimits): boolean {
-  return queue.result !== undefined || (store !== undefined && (limits.rpc ?? options.rpc !== undefined));
+  // Whoever publishes an equal message gets the handle of the first, and may ask it.
+  const asked = limits.rpc ?? (options.rpc !== undefined || options.filter?.when === "published");
+  return queue.result !== undefined || (store !== undefined && asked);
 }
 
-function recordOf({ delivery, startedAt }: Attempt, ending: Pick<Ended, "status" | "error" | "lostAt">) {
-  const { attempt: attempts, publishedAt } = delivery;
-  return { ...ending, attempts, ...(publishedAt === undefined ? {} : { publishedAt }), startedAt, endedAt: clock.now(), host, pid: process.pid };
+type Draft = { -readonly [Key in keyof Outcome]: Outcome[Key] };
+
+/** Made once, and by hand: spreading objects costs more than all else of it. */
+function outcomeOf({ options }: Runtime, { delivery, startedAt }: Attempt, status: FinalStatus): Draft {
+  const { id, attempt: attempts, publishedAt } = delivery;
+  const outcome: Draft = { id, queue: options.queue, status, attempts, startedAt, endedAt: clock.now(), host, pid };
+  if (publishedAt !== undefined) outcome.publishedAt = publishedAt;
+  return outcome;
 }
 
 /** A message that was taken out before it started: whoever waits for it, anywhere, is answered. */
 export async function keepCancelled(runtime: Runtime, id: string): Promise<void> {
   if (!runtime.store || runtime.queue.result) return;
-  return keepOutcome(runtime, { id, queue: runtime.options.queue, ...cancelledNow() });
+  return keepOutcome(runtime, cancelledNow(runtime, id));
 }
 
 /** Its row: the message is gone, and its arguments with it. */
 export async function recordCancelled(runtime: Runtime, id: string): Promise<void> {
-  await recordRow(runtime, id, "", cancelledNow());
+  await recordRow(runtime, cancelledNow(runtime, id), "");
 }
 
-function cancelledNow() {
-  return { status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid: process.pid } as const;
+function cancelledNow({ options }: Runtime, id: string): Outcome {
+  return { id, queue: options.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid };
 }
 
 /** Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
-async function keepOutcome(runtime: Runtime, outcome: Outcome): Promise<void> {
+function keepOutcome(runtime: Runtime, outcome: Outcome, text = JSON.stringify(outcome)): Promise<void> {
   const { options, store, scope } = runtime;
-  const ttlMs = Math.max(options.rpc?.ttlMs ?? 1_800_000, outcome.status === "done" ? (options.filter?.ttlMs ?? 0) : 0); // equal messages answer it
-  const entry = { id: outcome.id, outcome: JSON.stringify(outcome), ttlMs };
-  await insisting(runtime, async () => store?.results.put(scope, [entry]));
+  const ttlMs = Math.max(options.rpc?.ttlMs ?? 1_800_000, options.filter?.when === "published" ? options.filter.ttlMs : 0);
+  const entry = { id: outcome.id, outcome: text, ttlMs };
+  return insisting(runtime, () => store?.results.put(scope, [entry]) ?? Promise.resolve());
 }

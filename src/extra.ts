@@ -43,6 +43,10 @@ export interface MessageLimits {
   readonly etaMs?: number;
   readonly misfireGraceMs?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** It was redriven: the dead letter that it was. */
+  readonly deadLetter?: string;
+  /** Its id is its caller's, and stays known when it is over. */
+  readonly givenId?: boolean;
 }
 
 export const noExtra: Extra = Object.freeze({});
@@ -58,6 +62,7 @@ export function writeLimits(limits: MessageLimits): JsonObject {
   if (limits.etaMs !== undefined) extra.eta = new Date(limits.etaMs).toISOString();
   if (limits.misfireGraceMs !== undefined) extra.misfire_grace_time = limits.misfireGraceMs / 1000;
   if (limits.headers !== undefined) extra.headers = limits.headers;
+  if (limits.givenId) extra.given_id = true;
   return extra;
 }
 
@@ -72,6 +77,8 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["is_using_rpc_mode", (limits, value, key) => (limits.rpc = typeof value === "boolean" ? value : refuse(key, value, "true or false"))],
   ["filter_str", (limits, value, key) => (limits.filterKey = typeof value === "string" ? value : refuse(key, value, "a text"))],
   ["eta", (limits, value, key) => (limits.etaMs = parseTime(value) ?? refuse(key, value, '"YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds'))],
+  ["dead_letter", (limits, value, key) => (limits.deadLetter = typeof value === "string" ? value : refuse(key, value, "a text"))],
+  ["given_id", (limits, value, key) => (limits.givenId = typeof value === "boolean" ? value : refuse(key, value, "true or false"))],
   ["headers", (limits, value, key) => (limits.headers = headersOf(value, key))],
 ]);
 

@@ -47,10 +47,18 @@ export function supportOf(native: Features, emulated: Features, store: Store | u
 /** Refuses the options that this broker and store cannot serve. */
 export function checkFeatures(name: string, queue: BrokerQueue, store: Store | undefined, options: Options): void {
   if (options.rpc && !store && !queue.result) throw needsStore(name, "rpc");
-  if (options.limits && options.qpsScope === "global" && !store) throw needsStore(name, 'qpsScope: "global"');
+  if (options.limits && options.qpsScope === "global") checkGlobal(name, queue, store);
   if (options.record && !store) throw needsStore(name, "record");
   if (options.filter && !store) throw needsStore(name, "filter");
   if (!queue.features.retry && options.maxRetries > 0) throw needsStore(name, "maxRetries");
+}
+
+/** Messages that outlive their process have other processes that take them: a limit of one process would be no limit for all. */
+function checkGlobal(name: string, queue: BrokerQueue, store: Store | undefined): void {
+  if (!store) throw needsStore(name, 'qpsScope: "global"');
+  if (store.scope !== "process" || !queue.features.durable) return;
+  const advice = `needs a store that all processes share, and "${store.name}" belongs to this process. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
+  throw new FunboostError("NEEDS_STORE", `"qpsScope: "global"" ${advice}`, { where: name });
 }
 
 export function needsStore(broker: string, option: string): FunboostError {

@@ -1,14 +1,12 @@
 /** A published task: its id, its state, its result. */
-import { keepCancel } from "./cancels.ts";
+import { cancelTask, isOver, kept, stateOf } from "./cancel.ts";
 import { clock, sleep } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { MessageState, Published } from "./contract/broker.ts";
+import type { Store } from "./contract/store.ts";
 import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
-import { keepCancelled, recordCancelled } from "./ending.ts";
-import { type FinalStatus, FunboostError, WaitTimeoutError } from "./errors.ts";
-import { needsStore } from "./features.ts";
-import { tellCancel } from "./live.ts";
+import { type FinalStatus, FunboostError, isFunboostError, WaitTimeoutError } from "./errors.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { followProgress, readProgress } from "./progress.ts";
 import { readRow } from "./records.ts";
@@ -40,11 +38,11 @@ export interface Handle<R = unknown> {
   record(): Promise<TaskRecord<R> | undefined>;
   /** Where the task is now; "unknown" when the engine forgets what has ended. */
   state(): Promise<MessageState | FinalStatus>;
-  /** What the task told last by `fct.progress()`; undefined when it told nothing. Kept as long as a result. */
-  progress(): Promise<unknown>;
-  /** What the task tells from now on, the latest first, until it has ended. */
-  follow(options?: { readonly signal?: AbortSignal }): AsyncGenerator<unknown>;
-  /** Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and is not retried. False: it has ended, or is unknown. */
+  /** What the task told last by `fct.progress()`, as the type that you name: `progress<Step>()`. Undefined when it told nothing. Kept as long as a result. */
+  progress<T = unknown>(): Promise<T | undefined>;
+  /** What the task tells from now on, the latest first, until it has ended. Values that come faster than you read are skipped. */
+  follow<T = unknown>(options?: { readonly signal?: AbortSignal }): AsyncGenerator<T, void, undefined>;
+  /** Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and is not retried. False: it has ended, or is unknown. Tries again while connections are lost, for as long as `publishTimeout`. */
   cancel(): Promise<boolean>;
 }
 
@@ -80,39 +78,20 @@ export class TaskHandle<R> implements Handle<R> {
 
   async state(): Promise<MessageState | FinalStatus> {
     const runtime = await this.#resolved();
-    return (await kept(runtime, this.id, false))?.status ?? (await runtime.queue.state?.(this.id)) ?? "unknown";
+    return (await stateOf(runtime, this.id)) ?? "unknown";
   }
 
-  async progress(): Promise<unknown> {
-    return readProgress(await this.#resolved(), this.id);
+  async progress<T = unknown>(): Promise<T | undefined> {
+    return (await readProgress(await this.#resolved(), this.id)) as T | undefined;
   }
 
-  async *follow({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<unknown> {
+  async *follow<T = unknown>({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<T, void, undefined> {
     const runtime = await this.#resolved();
-    yield* followProgress(runtime, this.id, () => this.#isOver(runtime), signal);
+    yield* followProgress(runtime, this.id, async () => isOver(await stateOf(runtime, this.id)), signal) as AsyncGenerator<T, void, undefined>;
   }
 
   async cancel(): Promise<boolean> {
-    const runtime = await this.#resolved();
-    const { queue, store, brokerName, scope } = runtime;
-    if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
-    const removed = (await queue.cancel?.([this.id])) ?? [];
-    if (removed.length > 0) {
-      await recordCancelled(runtime, this.id);
-      await keepCancelled(runtime, this.id);
-      return true;
-    }
-    if (!store || (await this.#isOver(runtime))) return false;
-    await keepCancel(store, scope, this.id);
-    await tellCancel(runtime);
-    if (!queue.cancel) await keepCancelled(runtime, this.id); // it may wait for long yet, and nobody can tell whether it runs
-    return true;
-  }
-
-  /** As far as the engine and the store can tell. */
-  async #isOver(runtime: Runtime): Promise<boolean> {
-    const state = (await kept(runtime, this.id, false))?.status ?? (await runtime.queue.state?.(this.id)) ?? "waiting";
-    return state !== "waiting" && state !== "delayed" && state !== "running";
+    return cancelTask(await this.#resolved(), this.id);
   }
 
   #resolved(): Promise<Runtime> | Runtime {
@@ -134,22 +113,27 @@ function allOf(one: AbortSignal | undefined, other: AbortSignal | undefined): Ab
   return one && other ? AbortSignal.any([one, other]) : (one ?? other);
 }
 
-/** How it ended, if it has. */
-async function kept({ queue, store, scope, options }: Runtime, id: string, facts: boolean): Promise<Outcome | undefined> {
-  if (queue.result) {
-    const ended = await queue.result(id, { facts });
-    return ended && toOutcome(id, options.queue, ended);
-  }
-  const [text] = store ? await store.results.get(scope, [id]) : [];
-  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
-}
-
 /** How it will have ended. */
 async function ending({ queue, store, scope, options }: Runtime, id: string, facts: boolean, signal: AbortSignal): Promise<Outcome> {
-  if (!queue.result) return JSON.parse((await store?.results.wait(scope, id, signal)) ?? "") as Outcome;
+  if (!queue.result) return JSON.parse((store && (await waitThroughTrouble(store, scope, id, signal))) ?? "") as Outcome;
   const ended = await queue.result(id, { signal, facts });
   if (ended) return toOutcome(id, options.queue, ended);
   throw new FunboostError("NO_RESULT", `task ${id} is not known, or its result is no longer kept.`, { where: options.queue });
+}
+
+const waitAgainMs = 500;
+
+/** A wait ends with its outcome or its signal, not with an outage. */
+async function waitThroughTrouble(store: Store, scope: string, id: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    try {
+      return await store.results.wait(scope, id, signal);
+    } catch (error) {
+      const over = signal.aborted || (isFunboostError(error) && error.code !== "BROKER_DOWN");
+      if (over) throw error;
+      await sleep(waitAgainMs, { signal });
+    }
+  }
 }
 
 async function awaitOutcome(runtime: Runtime, id: string, facts: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {

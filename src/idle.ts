@@ -1,4 +1,5 @@
 /** waitIdle: nothing waits, is delayed or runs, in two reads. */
+import { type Checks, checkMembers, duration } from "./checks.ts";
 import { clock } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { Definition } from "./definition.ts";
@@ -16,7 +17,11 @@ export interface WaitIdleOptions {
   readonly signal?: AbortSignal;
 }
 
-export async function waitIdle(definition: Definition, { quietFor = 100, timeout, signal }: WaitIdleOptions = {}): Promise<void> {
+const checks: Checks = { quietFor: duration, timeout: duration, signal() {} };
+
+export async function waitIdle(definition: Definition, options: WaitIdleOptions = {}): Promise<void> {
+  checkMembers({ ...options }, checks);
+  const { quietFor = 100, timeout, signal } = options;
   const { queue, brokerName } = await resolve(definition);
   const name = definition.params.queue;
   if (!queue.features.exactCount)

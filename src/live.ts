@@ -10,7 +10,7 @@ import { checkQps, type Qps } from "./qps.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** With its jitter below the 500 ms in which a change is in force. */
-const pollMs = 380;
+const pollMs = 300;
 
 const keysOf = (scope: string) => {
   const name = encodeURIComponent(scope);
@@ -53,11 +53,25 @@ export async function tellCancel({ store, scope }: Runtime): Promise<void> {
   await store?.notify(channelOf(scope), "cancel");
 }
 
+/** What has been set for all processes, and not taken back. */
+export interface LiveLimits {
+  readonly qps?: Qps;
+  readonly concurrency?: number;
+}
+
+export async function readLive(store: Store, scope: string): Promise<LiveLimits> {
+  const keys = keysOf(scope);
+  const [qps, concurrency] = await store.get([keys.qps, keys.concurrency]);
+  return { ...(qps === undefined ? {} : { qps: JSON.parse(qps) as Qps }), ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }) };
+}
+
 export interface LiveTarget {
   setQps(qps: Qps | undefined): void;
   setConcurrency(n: number | undefined): void;
   hold(ms: number): void;
   cancel(id: string): void;
+  /** The store's notices are lost, and the poll is all there is; or they are back. */
+  switched(to: "poll" | "notices"): void;
 }
 
 export interface Live {
@@ -82,11 +96,7 @@ export async function watchLive({ store, scope }: Runtime, target: LiveTarget, o
     apply("concurrency", concurrency, (text) => target.setConcurrency(text === undefined ? undefined : Number(text)));
     if (hold !== undefined) target.hold(Math.min(2 * pollMs, Number(hold) - clock.now())); // clocks may differ: no longer than until the next look
   };
-  const listen = () =>
-    store.subscribe(channelOf(scope), (text) => {
-      if (text.startsWith("hold ")) target.hold(Number(text.slice(5)));
-      else refresh().catch(onError);
-    });
+  const listen = () => hear(store, scope, target, () => refresh().catch(onError));
   const unsubscribe = await refresh()
     .then(listen)
     .catch((cause: unknown) => {
@@ -101,6 +111,17 @@ export async function watchLive({ store, scope }: Runtime, target: LiveTarget, o
       await stopPolling();
     },
   };
+}
+
+function hear(store: Store, scope: string, target: LiveTarget, refresh: () => Promise<void>): Promise<() => void> {
+  const onNotice = (text: string) => {
+    if (text.startsWith("hold ")) target.hold(Number(text.slice(5)));
+    else void refresh();
+  };
+  return store.subscribe(channelOf(scope), onNotice, (to) => {
+    target.switched(to);
+    if (to === "notices") void refresh(); // what was told meanwhile is lost
+  });
 }
 
 /** The argument of `fct.slowDown()`. */

@@ -1,12 +1,14 @@
 /** withLock(): one at a time, over all processes that share a store. */
 import { type Checks, checkMembers, duration, isRecord } from "./checks.ts";
-import { clock, repeat, sleep, within } from "./clock.ts";
+import { clock, sleep, within } from "./clock.ts";
 import type { Broker } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { needsStore } from "./features.ts";
 import { shared } from "./global.ts";
+import { type Lease, takeLease } from "./lease.ts";
+import { observedStore } from "./observed.ts";
 import { openBroker } from "./runtime.ts";
 
 export interface LockOptions {
@@ -24,7 +26,6 @@ const leastTtlMs = 200;
 const lookAgainMs = 100;
 /** For the store to hear that it is free again: one that hangs must not hold the caller. */
 const releaseMs = 1_000;
-let taken = 0;
 
 /**
  * Runs `work` while nobody else holds `key`. Its signal aborts when the lock was lost: the store did not answer for a ttl, or the process stood still that long.
@@ -37,21 +38,11 @@ export async function withLock<T>(key: string, options: LockOptions, work: (sign
   const { ttlMs, waitMs } = check(key, options, work);
   options.signal?.throwIfAborted();
   const store = await storeOf(options.broker);
-  const name = `lock:${key}`;
-  const owner = `${process.pid}-${Math.random().toString(36).slice(2)}-${++taken}`;
-  const fence = await acquire(store, name, owner, ttlMs, waitMs, options.signal);
-  const lost = new AbortController();
-  const stopRenewing = keep(store, { name, owner, ttlMs, fence }, lost.signal, () =>
-    lost.abort(new FunboostError("LOCKED", `the lock "${key}" was lost: it could not be renewed within its ttl.`)),
-  );
+  const lock = await acquire(store, { key, ttlMs, waitMs, signal: options.signal });
   try {
-    return await work(lost.signal);
+    return await work(lock.lost);
   } finally {
-    const released = stopRenewing().then(() => store.release(name, owner));
-    await within(
-      released.catch(() => {}), // it ends by itself
-      releaseMs,
-    );
+    await within(lock.release(), releaseMs);
   }
 }
 
@@ -70,50 +61,39 @@ function check(key: string, options: LockOptions, work: unknown): { ttlMs: numbe
 
 async function storeOf(choice: string | Broker | undefined): Promise<Store> {
   const { config } = shared();
-  if (choice === undefined && config.store) return config.store;
+  if (choice === undefined && config.store) return observedStore(config.store);
   const broker = choice ?? config.defaults?.broker ?? "sqlite";
   const { store } = await openBroker(broker);
   if (!store) throw needsStore(typeof broker === "string" ? broker : broker.name, "withLock()");
   return store;
 }
 
-async function acquire(store: Store, name: string, owner: string, ttlMs: number, waitMs: number, signal: AbortSignal | undefined): Promise<number> {
+interface Wanted {
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function acquire(store: Store, { key, ttlMs, waitMs, signal }: Wanted): Promise<Lease> {
   const ends = clock.monotonic() + waitMs;
   for (;;) {
-    const lease = await store.lease(name, owner, ttlMs);
-    if (lease) return lease.fence;
-    signal?.throwIfAborted();
+    const lease = await unlessAborted(takeLease(store, { name: `lock:${key}`, ttlMs, what: `the lock "${key}"` }), signal);
+    if (lease) return lease;
     const leftMs = ends - clock.monotonic();
-    if (leftMs <= 0) throw new FunboostError("LOCKED", `the lock "${name.slice(5)}" was held by another for all of ${waitMs} ms.`);
+    if (leftMs <= 0) throw new FunboostError("LOCKED", `the lock "${key}" was held by another for all of ${waitMs} ms.`);
     await sleep(Math.min(leftMs, lookAgainMs * (0.5 + Math.random())), { signal });
+    signal?.throwIfAborted();
   }
 }
 
-interface Held {
-  readonly name: string;
-  readonly owner: string;
-  readonly ttlMs: number;
-  /** Another number: it was somebody else's meanwhile, or nobody's. */
-  readonly fence: number;
-}
-
-/** Renews every third of the ttl, until it is lost; says when the lock cannot be ours any more, also while the store hangs. */
-function keep(store: Store, { name, owner, ttlMs, fence }: Held, lost: AbortSignal, onLost: () => void): () => Promise<void> {
-  let disarm = clock.after(ttlMs, onLost, { unref: true });
-  const stop = repeat(
-    ttlMs / 4,
-    async () => {
-      if (lost.aborted) return;
-      const asked = clock.monotonic();
-      const lease = await store.lease(name, owner, ttlMs).catch(() => undefined);
-      if (lease !== undefined) disarm();
-      if (lease?.fence === fence) disarm = clock.after(asked + ttlMs - clock.monotonic(), onLost, { unref: true });
-      else if (lease !== undefined) onLost();
-    },
-    () => {},
-  );
-  return async () => {
-    await stop();
-    disarm();
-  };
+/** A store that hangs holds nobody who gives up; what it gives afterwards is given back. */
+async function unlessAborted(taking: Promise<Lease | undefined>, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+  if (!signal) return taking;
+  const over = new AbortController();
+  const aborted = new Promise<"aborted">((resolve) => signal.addEventListener("abort", () => resolve("aborted"), { once: true, signal: over.signal }));
+  const first = signal.aborted ? "aborted" : await Promise.race([taking, aborted]).finally(() => over.abort());
+  if (first !== "aborted") return first;
+  taking.then((lease) => lease?.release()).catch(() => {});
+  throw signal.reason;
 }

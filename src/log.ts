@@ -23,16 +23,53 @@ export interface LogOptions {
   readonly bodies?: boolean;
   /** Log the stacks of errors. @default true */
   readonly stacks?: boolean;
+  /** A line a minute about each queue that is consumed and has work: how fast, what is left, what holds it. @default true */
+  readonly summary?: boolean;
+  /** Which lines are written: those for which it answers true. One that throws lets the line pass. @default all */
+  readonly filter?: (line: LogLine) => boolean;
+}
+
+/** What a filter sees. */
+export interface LogLine {
+  readonly level: Exclude<LogLevel, "silent">;
+  readonly text: string;
+  /** Absent on lines that are about no queue. */
+  readonly queue?: string;
+  readonly taskId?: string;
+  /** All of them, `error` among them where there is one. */
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 const silent = () => {};
 
 export function createLogger(options: LogOptions = {}): Logger {
-  const { level = "info", logger = stderrLogger, stacks = true } = options;
+  const { level = "info", logger = stderrLogger, stacks = true, filter } = options;
   const least = levels.indexOf(level);
-  const method = (name: keyof Logger) =>
-    levels.indexOf(name) < least ? silent : (fields: object, text: string) => guard(logger, () => logger[name](plainFields(fields, stacks), maskSecrets(text)));
+  const write = (name: keyof Logger, fields: object, text: string) => guard(logger, () => logger[name](plainFields(fields, stacks), maskSecrets(text)));
+  const method = (name: keyof Logger) => {
+    if (levels.indexOf(name) < least) return silent;
+    if (!filter) return (fields: object, text: string) => write(name, fields, text);
+    return (fields: object, text: string) => (passes(filter, name, fields, text) ? write(name, fields, text) : undefined);
+  };
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
+}
+
+function passes(filter: NonNullable<LogOptions["filter"]>, level: keyof Logger, given: object, text: string): boolean {
+  try {
+    const fields = named(given) as Record<string, unknown>;
+    return filter({ ...pick(fields), level, text, fields });
+  } catch {
+    return true;
+  }
+}
+
+function pick({ queue, taskId }: Record<string, unknown>): Pick<LogLine, "queue" | "taskId"> {
+  return { ...(typeof queue === "string" && { queue }), ...(typeof taskId === "string" && { taskId }) };
+}
+
+/** Whether the line a minute would be written at all: it costs a count. */
+export function summaryWanted({ level = "info", summary = true }: LogOptions): boolean {
+  return summary && levels.indexOf(level) <= levels.indexOf("info");
 }
 
 /** Fields of `base` on every line. */

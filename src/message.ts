@@ -116,11 +116,13 @@ export interface ExtraFacts {
   attempt?: number;
   ahead?: boolean;
   priority?: number;
+  /** Which firing of which timer published it. */
+  fired?: string;
 }
 
 /** A new body with these facts in its `extra`; all else of it is kept. */
 export function stampExtra(body: unknown, facts: ExtraFacts): JsonObject {
-  const { id, publishedAt, attempt, ahead, priority } = facts;
+  const { id, publishedAt, attempt, ahead, priority, fired } = facts;
   return withExtra(body, (extra) => {
     if (id !== undefined) extra.task_id = id;
     if (publishedAt !== undefined) {
@@ -131,6 +133,7 @@ export function stampExtra(body: unknown, facts: ExtraFacts): JsonObject {
     else if (attempt !== undefined) delete extra._advanced_retry_count;
     if (ahead !== undefined) extra.ahead = ahead;
     if (priority !== undefined) extra.priority = priority;
+    if (fired !== undefined) extra.fired = fired;
   });
 }
 
@@ -155,11 +158,12 @@ export function readExtra(body: unknown): ExtraFacts | undefined {
   const extra = typeof body === "string" && !body.includes('"extra"') ? undefined : extraOf(parseBody(body));
   if (!extra) return undefined;
   const facts: ExtraFacts = {};
-  const { task_id: id, publish_time: seconds, _advanced_retry_count: retries, ahead } = extra;
+  const { task_id: id, publish_time: seconds, _advanced_retry_count: retries, ahead, fired } = extra;
   if (typeof id === "string" ? id !== "" : typeof id === "number" || typeof id === "bigint") facts.id = String(id);
   if (typeof seconds === "number") facts.publishedAt = Math.round(seconds * 1000);
   if (typeof retries === "number" && retries >= 0) facts.attempt = Math.floor(retries) + 1;
   if (typeof ahead === "boolean") facts.ahead = ahead;
+  if (typeof fired === "string") facts.fired = fired;
   const others = extra.other_extra_params;
   const priority = extra.priority ?? others?.priority ?? others?.priroty; // Python's spellings
   if (typeof priority === "number") facts.priority = priority;
@@ -167,24 +171,42 @@ export function readExtra(body: unknown): ExtraFacts | undefined {
 }
 
 /** The copy for the dead-letter queue. It starts with a fresh count of attempts: `attempts` tells the old one. */
-export function deadLetterBody(raw: unknown, facts: { reason: string; attempts?: number; queue: string; error?: SerializedError }): JsonObject {
+export function deadLetterBody(
+  raw: unknown,
+  facts: { reason: string; letter?: string; attempts?: number; queue: string; error?: SerializedError },
+): JsonObject {
   return withExtra(raw, (extra) => {
     delete extra._advanced_retry_count;
     extra.reason = facts.reason;
     if (facts.attempts !== undefined) extra.attempts = facts.attempts;
     extra.dead_from = facts.queue;
+    if (facts.letter !== undefined) extra.dead_letter = facts.letter;
     if (facts.error) extra.error = facts.error;
   });
 }
 
-/** A dead letter as it was before: its id, its body without what `deadLetterBody` wrote. */
-export function redrivenMessage(id: string, raw: unknown): { id: string; body: unknown } {
+export interface Redriven {
+  readonly id: string;
+  readonly body: unknown;
+  readonly priority?: number;
+  /** The dead letter's own name: one message may be buried several times. Undefined: not buried by us. */
+  readonly letter?: string;
+}
+
+/** A dead letter as it was before: its id, its priority, its body without what `deadLetterBody` wrote. It carries the letter's name, so that its end is known as the letter's. */
+export function redrivenMessage(id: string, raw: unknown): Redriven {
   const facts = readExtra(raw);
   const body = parseBody(raw);
   if (!isObject(body)) return { id, body: raw };
   const { reason: _reason, attempts: _attempts, dead_from: _from, error: _error, ...extra } = extraOf(body) ?? {};
+  const letter = typeof extra.dead_letter === "string" ? { letter: extra.dead_letter } : {};
+  const priority = facts?.priority === undefined ? {} : { priority: facts.priority };
   const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...kept } = extra;
   const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = kept; // they were for its first start
-  if (isRaw === true) return { id: facts?.id ?? id, body: body.raw };
-  return { id: facts?.id ?? id, body: { ...withoutExtra(body), ...(Object.keys(rest).length > 0 ? { extra: rest } : {}) } };
+  const message = { id: facts?.id ?? id, ...priority, ...letter };
+  if (isRaw === true) return { ...message, body: body.raw };
+  const { dead_letter: name, ...own } = rest;
+  if (name === undefined) return { ...message, body: { ...withoutExtra(body), ...(Object.keys(own).length > 0 ? { extra: own } : {}) } };
+  // What came without an `extra` is still found as it was.
+  return { ...message, body: { ...withoutExtra(body), extra: { ...(Object.keys(own).length > 0 ? own : { is_auto_fill_extra: true }), dead_letter: name } } };
 }

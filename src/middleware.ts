@@ -1,5 +1,6 @@
 /** The options `use`, `usePublish`, `input` and `output`: what stands around a run and around a publish. */
 import { type Check, isRecord, refuseOption } from "./checks.ts";
+import { within } from "./clock.ts";
 import { fct, type TaskContext } from "./context.ts";
 import type { AnyFunction } from "./definition.ts";
 import { describe, FunboostError, toError } from "./errors.ts";
@@ -42,8 +43,8 @@ export const checkMiddleware: Check = (value, name) => {
 
 export const checkSchema: Check = (value, name) => {
   const standard = (typeof value === "function" || isRecord(value)) && (value as unknown as Partial<Schema>)["~standard"];
-  if (!standard || typeof standard.validate !== "function")
-    refuseOption(name, value, "a schema of zod, valibot, arktype or another that follows Standard Schema");
+  if (!standard || typeof standard.validate !== "function" || standard.version !== 1)
+    refuseOption(name, value, "a schema of zod, valibot, arktype or another that follows Standard Schema, version 1");
 };
 
 /** What is called for a run: the function, in its schemas and middleware. */
@@ -74,9 +75,19 @@ async function around(middleware: Middleware, index: number, next: () => Promise
   );
 }
 
-/** Before anything is sent: the arguments as they are, or BAD_ARGS. */
-export async function checkInput(input: Schema, args: readonly unknown[], queue: string): Promise<void> {
-  await validate(input, args, (text) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue }));
+/** Before anything is sent: the arguments as they are, or BAD_ARGS. A schema that asks a server gets as long as the publish has. */
+export async function checkInput(input: Schema, args: readonly unknown[], { queue, publishTimeoutMs }: CheckedAt): Promise<void> {
+  const refusal = (text: string) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue });
+  const checked = validate(input, args, refusal);
+  if (!(await within(checked, publishTimeoutMs))) {
+    checked.catch(() => {}); // nobody waits for it any more
+    throw refusal(`the schema did not answer within ${publishTimeoutMs} ms (publishTimeout)`);
+  }
+}
+
+interface CheckedAt {
+  readonly queue: string;
+  readonly publishTimeoutMs: number;
 }
 
 /** One argument is checked as it is, several as a list. A schema that throws refuses too. */
@@ -85,6 +96,7 @@ async function validate(schema: Schema, args: readonly unknown[], refusal: (text
   const result = await Promise.resolve()
     .then(() => schema["~standard"].validate(one ? args[0] : args))
     .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${toError(error).message}` }] }));
+  if (!isRecord(result)) throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
   if (result.issues) throw refusal(result.issues.map(issueText).join("; "));
   if (one) return [result.value];
   if (!Array.isArray(result.value)) throw refusal(`the schema answered ${describe(result.value)} for a list of arguments`);
@@ -97,8 +109,27 @@ function issueText({ message, path }: Issue): string {
 }
 
 export function composePublish(use: readonly PublishMiddleware[], publish: (outgoing: Outgoing) => Promise<Handle>): (outgoing: Outgoing) => Promise<Handle> {
-  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>(
-    (next, each) => (outgoing) => each(outgoing, (changed) => next({ ...outgoing, ...changed })),
-    publish,
+  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>((next, each, i) => (outgoing) => aroundPublish(each, i, outgoing, next), publish);
+}
+
+/** Answers what the middleware does; one that answers nothing must have called `next()`. */
+async function aroundPublish(middleware: PublishMiddleware, index: number, outgoing: Outgoing, next: (outgoing: Outgoing) => Promise<Handle>): Promise<Handle> {
+  let called: Promise<Handle> | undefined;
+  const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
+    called = next(merged(outgoing, changed, index));
+    called.catch(() => {}); // whoever called next() may look at it late, or never
+    return called;
+  });
+  if (handle ?? called) return handle ?? (called as Promise<Handle>);
+  throw new FunboostError(
+    "BAD_OPTION",
+    `usePublish[${index}] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.`,
   );
+}
+
+function merged(outgoing: Outgoing, changed: Partial<Outgoing> = {}, index: number): Outgoing {
+  const { args, options } = changed;
+  if (args !== undefined && !Array.isArray(args))
+    throw new FunboostError("BAD_ARGS", `usePublish[${index}] called next() with args ${describe(args)}. Allowed: a list of arguments.`);
+  return { args: args ?? outgoing.args, options: options ?? outgoing.options };
 }

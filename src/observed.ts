@@ -1,45 +1,96 @@
-/** Deadlines around the calls to an engine: none may hang its caller for ever. */
+/** Deadlines around the calls to an engine and a store: none may hang its caller for ever. A store's calls tell whether it answers, and are events. */
 import { clock } from "./clock.ts";
-import type { BrokerQueue } from "./contract/broker.ts";
+import type { BrokerQueue, Consumer } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { FunboostError } from "./errors.ts";
+import { inSpan, isWatched, storing } from "./events.ts";
+import { type HealthRecord, healthOf, shareHealth } from "./health.ts";
+import { joinedStore } from "./joined.ts";
 
 const callMs = 30_000;
+/** A store answers in milliseconds: what waits for it goes on this long after a call whose answer was lost. */
+const storeCallMs = 10_000;
+/** A process that stood still finds the answer beside its deadline, and reads it first: what was done counts as done. */
+const readMs = 100;
 
 /** Rejects with BROKER_DOWN when `work` takes longer than `ms`. The timer keeps the process alive while the call is under way. */
 export function deadline<T>(work: Promise<T>, ms: number, what: string, where: string, address?: string): Promise<T> {
   const server = address === undefined ? "the server" : `the server at ${address}`;
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () =>
-      reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, { where })),
-    );
-    work.then(resolve, reject).finally(cancel);
+    const refuse = () => reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, { where }));
+    let cancel = clock.after(ms, () => (cancel = clock.after(readMs, refuse)));
+    work.then(resolve, reject).finally(() => cancel());
   });
 }
 
 type Call = (...args: never[]) => Promise<unknown>;
 
-/** The same object, with a deadline around each of the named calls that it has. */
-function within<T extends object>(target: T, names: readonly (keyof T & string)[], where: string): T {
-  const wrapped: Record<string, unknown> = { ...(target as Record<string, unknown>) };
+/** The same object, with each of the named calls that it has wrapped. */
+function wrapped<T extends object>(target: T, names: readonly (keyof T & string)[], wrap: (work: () => Promise<unknown>, name: string) => Promise<unknown>): T {
+  const copy: Record<string, unknown> = { ...(target as Record<string, unknown>) };
   for (const name of names) {
     const call = target[name] as Call | undefined;
-    if (call) wrapped[name] = (...args: never[]) => deadline(call.apply(target, args), callMs, `${name}()`, where);
+    if (call) copy[name] = (...args: never[]) => wrap(() => call.apply(target, args), name);
   }
-  return wrapped as T;
+  return copy as T;
 }
 
 /** `publish` has its own deadline, from `publishTimeout`; results wait as long as their caller. */
 export function observedQueue(queue: BrokerQueue, where: string): BrokerQueue {
-  return within(queue, ["count", "clear", "peek", "setPaused", "paused", "cancel", "state", "reschedule"], where);
+  const wrap = (work: () => Promise<unknown>, name: string) => deadline(work(), callMs, `${name}()`, where);
+  const calls = wrapped(queue, ["count", "clear", "peek", "setPaused", "paused", "cancel", "askToEnd", "state", "reschedule"], wrap);
+  return { ...calls, consume: (handler, options) => inTime(queue.consume(handler, options), where) };
 }
 
+/** A consumer that is there too late is closed: another has taken its place. */
+function inTime(opening: Promise<Consumer>, where: string): Promise<Consumer> {
+  return deadline(opening, callMs, "consume()", where).catch((error: unknown) => {
+    opening.then((late) => late.close({ force: true })).catch(() => {});
+    throw error;
+  });
+}
+
+const observed = new WeakMap<Store, Store>();
+
+/** One for each store, however many brokers use it: an outage is one. */
 export function observedStore(store: Store): Store {
+  const known = observed.get(store) ?? observe(store);
+  observed.set(store, known);
+  return known;
+}
+
+function observe(store: Store): Store {
+  const health = healthOf(store);
   const where = `${store.name} store`;
-  return {
-    ...within(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify", "subscribe"], where),
-    timers: within(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], where),
-    list: within(store.list, ["append", "read"], where),
-    results: within(store.results, ["put", "get", "delete"], where),
-  };
+  const wrap =
+    (part = "") =>
+    (work: () => Promise<unknown>, name: string) => {
+      const told = isWatched(storing) ? () => inSpan(storing, { store: store.name, call: `${part}${name}` }, work) : work;
+      return answered(told, health, `${part}${name}()`, where);
+    };
+  const seen = joinedStore({
+    ...wrapped(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify", "subscribe"], wrap()),
+    timers: wrapped(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], wrap("timers.")),
+    list: wrapped(store.list, ["append", "read"], wrap("list.")),
+    results: wrapped(store.results, ["put", "get", "delete"], wrap("results.")),
+  });
+  shareHealth(store, seen);
+  return seen;
+}
+
+/** By hand instead of with `deadline()`: a call for each run that waits for a result, and each promise counts. */
+function answered<T>(work: () => Promise<T>, health: HealthRecord, what: string, where: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => {
+      cancel();
+      reject(health.failed(error));
+    };
+    const late = () => fail(new FunboostError("BROKER_DOWN", `${what} was not answered within ${storeCallMs} ms. Is its server up and reachable?`, { where }));
+    const cancel = clock.after(storeCallMs, late);
+    work().then((answer) => {
+      cancel();
+      health.worked();
+      resolve(answer);
+    }, fail);
+  });
 }

@@ -10,6 +10,8 @@ export interface Pace {
   setLimits(limits: readonly Limit[] | undefined): void;
   /** Nothing starts for so long. */
   hold(ms: number): void;
+  /** What there is that may keep runs from starting. */
+  kind(): "slowDown" | "qps" | undefined;
 }
 
 export function createPace(runtime: Runtime, slots: Slots, onError: (error: unknown) => void): Pace {
@@ -32,6 +34,7 @@ export function createPace(runtime: Runtime, slots: Slots, onError: (error: unkn
       heldUntil = until;
       apply();
     },
+    kind: () => (heldUntil > clock.monotonic() ? "slowDown" : rate && "qps"),
   };
 }
 

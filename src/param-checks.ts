@@ -1,5 +1,6 @@
 /** What each option of a task may be. */
 import { type Backoff, parseBackoff } from "./backoff.ts";
+import { isBroker } from "./brokers.ts";
 import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, record, refuseOption, text, whole } from "./checks.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { checkFilter } from "./filter-options.ts";
@@ -19,8 +20,7 @@ const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero }
 const checks: Readonly<Record<keyof TaskParams, Check>> = {
   queue: text(190),
   broker(value, name) {
-    const isBroker = isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
-    if (!isBroker && (typeof value !== "string" || value === ""))
+    if (!isBroker(value) && (typeof value !== "string" || value === ""))
       refuseOption(name, value, 'a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url })');
   },
   brokerOptions: record,
@@ -72,6 +72,9 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   maxSuspended: whole(1, most),
   maxCrashes: whole(1, 1000),
 };
+
+/** Every option of a task. */
+export const optionNames = Object.keys(checks) as readonly (keyof TaskParams)[];
 
 const { queue: _queue, ...defaultChecks } = checks;
 

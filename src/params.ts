@@ -136,15 +136,14 @@ export const paramDefaults = {
 /** Both must have been checked. */
 export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>): Options {
   const given: TaskParams = { ...present(defaults), ...present(params), queue: params.queue };
-  const { queue, qps, convert } = given;
   return {
-    queue,
+    queue: given.queue,
     broker: given.broker ?? paramDefaults.broker,
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
-    concurrency: given.concurrency ?? (qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
+    concurrency: given.concurrency ?? (given.qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
     pool: given.pool as Places | undefined,
     prefetch: given.prefetch,
-    limits: limitsOf(qps),
+    limits: limitsOf(given.qps),
     qpsScope: given.qpsScope ?? "process",
     maxRetries: given.maxRetries ?? paramDefaults.maxRetries,
     maxRequeues: given.maxRequeues ?? paramDefaults.maxRequeues,
@@ -165,7 +164,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     maxSuspended: given.maxSuspended ?? paramDefaults.maxSuspended,
     maxCrashes: given.maxCrashes ?? paramDefaults.maxCrashes,
     log: resolveLog(params.log, defaults.log),
-    convert,
+    convert: given.convert,
   };
 }
 

@@ -1,20 +1,29 @@
 /** Writes to the store that must not be lost: tried until they work, while the message stays ours. */
 import { sleep } from "./clock.ts";
 import { shared } from "./global.ts";
+import { healthOf } from "./health.ts";
 import type { Runtime } from "./runtime.ts";
 
 const longestPauseMs = 5_000;
 const dayMs = 86_400_000;
 
-export async function insisting<T>({ log, options }: Runtime, work: () => Promise<T>): Promise<T> {
+/** No `async` where it works at once: each promise of a run counts. */
+export function insisting<T>(runtime: Runtime, work: () => Promise<T>): Promise<T> {
   const { generation } = shared();
-  for (let pauseMs = 100, said = false; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+  return work().catch((error: unknown) => insistAfter(error, runtime, work, generation));
+}
+
+async function insistAfter<T>(first: unknown, { log, options, store }: Runtime, work: () => Promise<T>, generation: number): Promise<T> {
+  const health = store && healthOf(store);
+  let error = first;
+  for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    health?.say(log, { queue: options.queue }, error);
+    const unref = generation !== shared().generation; // after shutdown() it must not hold the process
+    await (health ? health.nap(pauseMs, { unref }) : sleep(pauseMs, { unref }));
     try {
       return await work();
-    } catch (error) {
-      if (!said) log.error({ queue: options.queue, error }, "the store does not answer; trying again until it does");
-      said = true;
-      await sleep(pauseMs, { unref: generation !== shared().generation }); // after shutdown() it must not hold the process
+    } catch (next) {
+      error = next;
     }
   }
 }

@@ -1,22 +1,32 @@
 /** filter with `when: "published"`: what was published with the same arguments is not published again. */
 import { v7 as uuidv7 } from "uuid";
+import { clock, sleep } from "./clock.ts";
 import type { Message, Published } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { filterKey } from "./controls/filter.ts";
-import { toError } from "./errors.ts";
+import { FunboostError, toError } from "./errors.ts";
 import type { FilterOptions } from "./filter-options.ts";
 import { decodeBody } from "./message.ts";
 import type { Runtime } from "./runtime.ts";
 
 type Publish = (messages: readonly Message[]) => Promise<readonly Published[]>;
 
-interface Claimed {
+interface Entry {
   readonly message: Message & { readonly id: string };
   readonly key: string;
   readonly ttlMs: number;
-  /** Whose the key is. */
-  readonly owner: string;
 }
+
+/** Whose a key is: our message's, or that of another, which is published for sure. */
+type Claimed = Entry & { readonly owner: string };
+
+/** Claimed, and maybe not published yet: its process may have died. */
+const claimPrefix = "claim ";
+const publishedPrefix = "published ";
+const claimOf = ({ message }: Entry) => `${claimPrefix}${message.id}`;
+
+/** Until a claim of another publisher is looked at again. */
+const lookAgainMs = 50;
 
 /** Claims each key for its message's id before the publish, and gives back the claims of what was not accepted. */
 export async function publishUnseen(
@@ -31,7 +41,12 @@ export async function publishUnseen(
   const published = await publish(fresh.map(({ message }) => message)).catch(async (error: { readonly accepted?: readonly string[] }) => {
     const accepted = new Set(error.accepted);
     const lost = fresh.filter(({ owner }) => !accepted.has(owner));
-    await store.set(lost.map(({ key, owner }) => ({ key, value: "", ttlMs: 1, if: { equals: owner } }))).catch(() => {}); // the publish's own error says more
+    await store.set(lost.map((each) => ({ key: each.key, value: "", ttlMs: 1, if: { equals: claimOf(each) } }))).catch(() => {}); // the publish's own error says more
+    await keepClaims(
+      runtime,
+      store,
+      fresh.filter(({ owner }) => accepted.has(owner)),
+    );
     throw error;
   });
   await keepClaims(runtime, store, fresh);
@@ -39,22 +54,55 @@ export async function publishUnseen(
   return claims.map(({ message, owner }) => own.get(message) ?? { id: owner, existing: true });
 }
 
+/** A key that another publisher has claimed is decided when it has published, or when its claim has ended: it may have died. */
 async function claimAll(runtime: Runtime, store: Store, filter: FilterOptions, messages: readonly Message[]): Promise<readonly Claimed[]> {
+  const { publishTimeoutMs, queue } = runtime.options;
   const entries = messages.map((message) => ({
     message: { ...message, id: message.id ?? uuidv7() },
     key: keyOf(runtime, filter, message),
     ttlMs: filter.ttlMs + (message.delayMs ?? 0),
   }));
-  const briefMs = 2 * runtime.options.publishTimeoutMs;
-  const won = await store.set(entries.map(({ key, message, ttlMs }) => ({ key, value: message.id, ttlMs: Math.min(ttlMs, briefMs), if: "absent" })));
-  const owners = await store.get(entries.map(({ key }) => key));
-  return entries.map((entry, i) => ({ ...entry, owner: won[i] ? entry.message.id : (owners[i] ?? entry.message.id) }));
+  const owners = new Map<Entry, string>();
+  const endsAt = clock.monotonic() + publishTimeoutMs;
+  for (let open: readonly Entry[] = entries; open.length > 0; open = entries.filter((entry) => !owners.has(entry))) {
+    if (open !== entries) await sleep(lookAgainMs);
+    if (clock.monotonic() >= endsAt)
+      throw new FunboostError("BROKER_DOWN", "filter: another process has begun to publish an equal message, and has not ended.", { where: queue });
+    await claimSome(store, open, owners, publishTimeoutMs);
+  }
+  return entries.map((entry) => ({ ...entry, owner: owners.get(entry) as string }));
 }
 
-/** For the whole ttl, now that it is published: a claim whose process died before that must not stand in the way of others. */
+async function claimSome(store: Store, open: readonly Entry[], owners: Map<Entry, string>, publishTimeoutMs: number): Promise<void> {
+  // As long as a publish may take and a bit, so that none goes on behind its claim.
+  const claims = open.map((entry) => ({
+    key: entry.key,
+    value: claimOf(entry),
+    ttlMs: Math.min(entry.ttlMs, publishTimeoutMs + lookAgainMs),
+    if: "absent" as const,
+  }));
+  const won = await store.set(claims);
+  const found = await store.get(open.map(({ key }) => key));
+  const ours = new Set(claims.filter((_, i) => won[i]).map(({ value }) => value));
+  for (const [i, entry] of open.entries()) {
+    const value = found[i] ?? "";
+    // Also where the answer was lost, or another publishes the same id: that the engine takes once.
+    if (won[i] || value === claimOf(entry)) owners.set(entry, entry.message.id);
+    else if (value.startsWith(publishedPrefix)) owners.set(entry, value.slice(publishedPrefix.length));
+    else if (ours.has(value)) owners.set(entry, value.slice(claimPrefix.length)); // twice in one list
+  }
+}
+
+/** For the whole ttl, now that it is published. */
 async function keepClaims({ log, options }: Runtime, store: Store, fresh: readonly Claimed[]): Promise<void> {
   if (fresh.length === 0) return;
-  const kept = store.set(fresh.map(({ key, owner, ttlMs }) => ({ key, value: owner, ttlMs, if: { equals: owner } })));
+  const marks = fresh.map((each) => ({ key: each.key, value: `${publishedPrefix}${each.owner}`, ttlMs: each.ttlMs, claim: claimOf(each) }));
+  const kept = store.set(
+    marks.flatMap(({ claim, ...mark }) => [
+      { ...mark, if: { equals: claim } },
+      { ...mark, if: "absent" as const },
+    ]),
+  );
   await kept.catch((error: unknown) => log.warn({ queue: options.queue, error: toError(error) }, "filter: published, but an equal message may soon be, too"));
 }
 

@@ -94,7 +94,7 @@ function checkOptions(options: unknown): void {
 }
 
 function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLimits | undefined {
-  const { misfireGrace, maxRetries, timeout, expireAfter, rpc, filterKey, headers } = options;
+  const { misfireGrace, maxRetries, timeout, expireAfter, rpc, filterKey, headers, taskId } = options;
   const limits: MessageLimits = {
     ...(maxRetries !== undefined ? { maxRetries } : {}),
     ...(timeout !== undefined ? { timeoutMs: durationMs(timeout, "timeout") } : {}),
@@ -104,6 +104,7 @@ function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLi
     ...(misfireGrace !== undefined ? { misfireGraceMs: durationMs(misfireGrace, "misfireGrace") } : {}),
     ...(filterKey !== undefined ? { filterKey } : {}),
     ...(headers !== undefined ? { headers } : {}),
+    ...(taskId !== undefined ? { givenId: true } : {}),
   };
   for (const _ in limits) return limits;
   return undefined;

@@ -8,7 +8,8 @@ import { inSpan, isWatched, points, publishing, tell } from "./events.ts";
 import { needsStore } from "./features.ts";
 import { shared } from "./global.ts";
 import { TaskHandle } from "./handle.ts";
-import { encodeBody } from "./message.ts";
+import { publishUnknown } from "./known-ids.ts";
+import { encodeBody, stampExtra } from "./message.ts";
 import { checkInput, composePublish } from "./middleware.ts";
 import { deadline } from "./observed.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
@@ -34,6 +35,10 @@ function hasMiddleware({ params }: Definition): boolean {
 
 const plain: Pick<Options, "input" | "usePublish"> = { input: undefined, usePublish: [] };
 
+async function checkAll(items: readonly PublishItem[], input: Options["input"], definition: Definition): Promise<void> {
+  if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, optionsOf(definition)))); // all of them, before any is sent
+}
+
 /** Also before the first use has resolved them. */
 function optionsOf({ runtime, params }: Definition): Options {
   return runtime?.options ?? resolveOptions(params, shared().config.defaults ?? {});
@@ -41,9 +46,10 @@ function optionsOf({ runtime, params }: Definition): Options {
 
 /** Through the task's own middleware and the schema of its arguments. */
 async function publishThrough<R>(definition: Definition, args: readonly unknown[], options: PublishOptions = {}): Promise<TaskHandle<R>> {
-  const { usePublish, input } = optionsOf(definition);
+  const resolved = optionsOf(definition);
+  const { usePublish, input } = resolved;
   const publish = composePublish(usePublish, async (outgoing) => {
-    if (input) await checkInput(input, outgoing.args, definition.params.queue);
+    if (input) await checkInput(input, outgoing.args, resolved);
     return publishPlain(definition, outgoing.args, Object.keys(outgoing.options).length > 0 ? outgoing.options : undefined);
   });
   return (await publish({ args, options })) as TaskHandle<R>;
@@ -70,7 +76,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   if (usePublish.length > 0) {
     return Promise.all(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
   }
-  if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, definition.params.queue))); // all of them, before any is sent
+  await checkAll(items, input, definition);
   const runtime = definition.runtime ?? (await connected(definition));
   messages.forEach((message, i) => {
     checkMessage(runtime, message, items[i]);
@@ -117,12 +123,19 @@ function toMessage(definition: Definition, args: readonly unknown[], options: Pu
   if (delayMs !== undefined) message.delayMs = delayMs;
   // A child goes before all that waits, or the parents that wait for their children would fill every slot.
   if (currentRun() && (priority ?? 0) >= 0) message.ahead = true;
-  else if (priority !== undefined) message.priority = priority;
+  else if (priority !== undefined) {
+    message.priority = priority;
+    message.body = stampExtra(message.body, { priority }); // engines do not tell it again, and a dead letter comes back with it
+  }
   return message;
 }
 
 /** What only the opened queue can tell: which features it has. */
-function checkMessage({ queue, store, brokerName }: Runtime, message: Message, options: PublishOptions | undefined): void {
+function checkMessage({ queue, store, brokerName, definition, options: own }: Runtime, message: Message, options: PublishOptions | undefined): void {
+  if (options?.filterKey !== undefined && !own.filter && definition.fn) {
+    const text = `"filterKey" is given, and the task has no filter that would look at it. Set "filter: true" on the task, or leave the key out.`;
+    throw new FunboostError("BAD_OPTION", text, { where: own.queue });
+  }
   if (message.delayMs !== undefined && !queue.features.delay) throw needsStore(brokerName, options?.eta === undefined ? "delay" : "eta");
   if (options?.rpc && !store && !queue.result) throw needsStore(brokerName, "rpc");
 }
@@ -166,13 +179,17 @@ function tellDuplicates({ options, brokerName }: Runtime, published: readonly Pu
 
 async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
   const { options, store } = runtime;
-  if (options.filter?.when !== "published" || !store) return publishUnended(runtime, messages);
-  return publishUnseen(runtime, store, options.filter, messages, (fresh) => publishUnended(runtime, fresh));
+  const endsAt = clock.monotonic() + options.publishTimeoutMs;
+  if (!store) return publishUnended(runtime, messages, endsAt);
+  const publish = (fresh: readonly Message[]) => publishUnknown(runtime, store, fresh, (unknown) => publishUnended(runtime, unknown, endsAt));
+  return options.filter?.when === "published" ? publishUnseen(runtime, store, options.filter, messages, publish) : publish(messages);
 }
 
-async function publishUnended(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
-  const { queue, options } = runtime;
+async function publishUnended(runtime: Runtime, messages: readonly Message[], endsAt: number): Promise<readonly Published[]> {
+  const { queue, options, brokerName } = runtime;
   const ended = options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(runtime, messages) : undefined;
+  // The caller has been told that nothing was accepted: what a store held up must not be sent behind their back.
+  if (clock.monotonic() >= endsAt) throw new FunboostError("BROKER_DOWN", "the store answered too late, nothing was sent.", { where: brokerName });
   if (!ended) return queue.publish(messages);
   const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
   return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));

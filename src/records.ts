@@ -1,10 +1,8 @@
 /** record: how each task ended, kept in the store. Rows of one tick are written together, and a task's acknowledgement waits for its row. */
-import { hostname } from "node:os";
 import { inspect } from "node:util";
 import { boolean, type Check, checkMembers, durationAboveZero, isRecord, refuseOption, whole } from "./checks.ts";
 import { clock } from "./clock.ts";
-import type { Ended } from "./contract/broker.ts";
-import type { Store } from "./contract/store.ts";
+import type { SetEntry, Store } from "./contract/store.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { FinalStatus } from "./errors.ts";
 import { needsStore } from "./features.ts";
@@ -46,7 +44,7 @@ export interface RecordsQuery {
 /** Called for each end, with its row, before the task is acknowledged. */
 export type OnRecord = (row: TaskRow) => unknown;
 
-type Row = Outcome & { readonly args: string };
+type Row = Parameters<Recorder>[0] & Pick<TaskRow, "args">;
 
 const hourMs = 3_600_000;
 const longestArgs = 1_000;
@@ -68,10 +66,10 @@ const listKey = (scope: string, hour: number) => `records:${encodeURIComponent(s
 const rowKey = (scope: string, id: string) => `record:${encodeURIComponent(scope)}:${id}`;
 
 /** Resolves when the row is kept. */
-export type Recorder = (id: string, args: string, ended: Omit<Ended, "status"> & { readonly status: Ended["status"] | "running" }) => Promise<void>;
+export type Recorder = (outcome: Omit<Outcome, "status"> & Pick<TaskRow, "status">, args: string) => Promise<void>;
 
 export function createRecorder(runtime: Runtime, store: Store, { ttlMs, results }: RecordOptions): Recorder {
-  const { scope, options } = runtime;
+  const { scope } = runtime;
   let waiting: { readonly row: Row; readonly kept: () => void }[] = [];
   let writing = false;
   /** One batch after the other: the row of a start must not come behind that of the end. */
@@ -80,31 +78,48 @@ export function createRecorder(runtime: Runtime, store: Store, { ttlMs, results 
       const batch = waiting;
       waiting = [];
       const rows = batch.map(({ row }) => row);
-      await insisting(runtime, () => write(store, scope, rows, ttlMs));
+      await insisting(runtime, async () => write(store, scope, await inTime(runtime, store, rows), ttlMs));
       for (const { kept } of batch) kept();
     }
     writing = false;
   };
-  return (id, args, { result, ...ended }) =>
+  return (outcome, args) =>
     new Promise((kept) => {
-      const facts = { attempts: 1, endedAt: clock.now(), host: hostname(), pid: process.pid };
-      const row = { id, queue: options.queue, ...facts, ...ended, ...(results && result !== undefined ? { result } : {}), args } as unknown as Row;
-      waiting.push({ row, kept });
+      waiting.push({ row: { ...(results ? outcome : withoutResult(outcome)), args }, kept });
       if (!writing) setImmediate(flush);
       writing = true;
     });
 }
 
+function withoutResult<T extends { readonly result?: unknown }>({ result: _, ...rest }: T): Omit<T, "result"> {
+  return rest;
+}
+
+/** Without what ended before, elsewhere: a run that took long may have lost its lease. The end of a message that was published again is another. */
+async function inTime({ leaseMs, scope }: Runtime, store: Store, rows: readonly Row[]): Promise<readonly Row[]> {
+  const doubtful = rows.filter(({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2);
+  if (doubtful.length === 0) return rows;
+  const known = await store.get(doubtful.map(({ id }) => rowKey(scope, id)));
+  const late = doubtful.filter((row, i) => {
+    const { status, publishedAt, startedAt } = JSON.parse(known[i] ?? "{}") as Partial<TaskRow>;
+    return status !== undefined && status !== "running" && publishedAt !== undefined && publishedAt === row.publishedAt && startedAt !== row.startedAt;
+  });
+  return rows.filter((row) => !late.includes(row));
+}
+
 async function write(store: Store, scope: string, rows: readonly Row[], ttlMs: number): Promise<void> {
   const hours = new Map<number, string[]>();
+  const entries: SetEntry[] = []; // two of one task: the later one stays
+  const prefix = rowKey(scope, "");
   for (const row of rows) {
+    const text = JSON.stringify(row);
     const hour = Math.floor(row.endedAt / hourMs);
-    hours.set(hour, [...(hours.get(hour) ?? []), JSON.stringify(row)]);
+    const lines = hours.get(hour);
+    if (lines) lines.push(text);
+    else hours.set(hour, [text]);
+    entries.push({ key: prefix + row.id, value: text, ttlMs });
   }
-  await Promise.all([
-    store.set([...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({ key: rowKey(scope, row.id), value: JSON.stringify(row), ttlMs }))),
-    ...[...hours].map(([hour, lines]) => store.list.append(listKey(scope, hour), lines, ttlMs + hourMs)),
-  ]);
+  await Promise.all([store.set(entries), ...[...hours].map(([hour, lines]) => store.list.append(listKey(scope, hour), lines, ttlMs + hourMs))]);
 }
 
 /** As text, for a person to read and to search in. */
@@ -115,6 +130,11 @@ export function argsText(args: readonly unknown[]): string {
 
 /** What `convert` made need not be JSON. */
 function jsonOr(value: unknown, other: (value: unknown) => string): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // a bigint, or worse
+  }
   try {
     return JSON.stringify(value, (_, member: unknown) => (typeof member === "bigint" ? String(member) : member));
   } catch {
@@ -137,15 +157,24 @@ export async function queryRecords<R>(runtime: Runtime, query: RecordsQuery = {}
   const oldest = sinceMs(query.since, options.record?.ttlMs ?? 7 * 24 * hourMs);
   const seen = new Set<string>();
   const found: TaskRow<R>[] = [];
-  for (let hour = Math.floor(clock.now() / hourMs) + 1; (hour + 1) * hourMs > oldest && found.length < limit; hour--) {
+  for (const hour of await filledHours(store, runtime.scope, oldest)) {
+    if (found.length >= limit) break;
     for (const row of (await readHour(store, listKey(runtime.scope, hour))).reverse()) {
       if (found.length >= limit) break;
       if (seen.has(row.id)) continue; // its newer row has been met
       seen.add(row.id);
-      if (row.endedAt >= oldest && matches(row, query)) found.push(toRecord<R>(row, options.errors) as unknown as TaskRow<R>);
+      if (row.endedAt >= oldest && matches(row, query)) found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
     }
   }
   return found;
+}
+
+/** The newest first. Most hours of a week are empty: asked one after the other these cost more than all rows. */
+async function filledHours(store: Store, scope: string, oldestMs: number): Promise<readonly number[]> {
+  const newest = Math.floor(clock.now() / hourMs) + 1;
+  const hours = Array.from({ length: newest - Math.floor(oldestMs / hourMs) + 1 }, (_, i) => newest - i);
+  const heads = await Promise.all(hours.map((hour) => store.list.read(listKey(scope, hour), 0, 1)));
+  return hours.filter((_, i) => (heads[i]?.length ?? 0) > 0);
 }
 
 function checkQuery(query: RecordsQuery): void {

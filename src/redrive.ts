@@ -1,10 +1,11 @@
 /** deadLetters.redrive(): back from the dead-letter queue to the task's own. */
 import { checkMembers, numberIn, whole } from "./checks.ts";
 import { clock, sleep } from "./clock.ts";
-import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "./contract/broker.ts";
+import type { BrokerQueue, Consumer, Delivery, Message, MessageState, Settlement } from "./contract/broker.ts";
+import type { SetEntry } from "./contract/store.ts";
 import { createRate } from "./controls/rate.ts";
 import { isFunboostError, toError } from "./errors.ts";
-import { redrivenMessage } from "./message.ts";
+import { type Redriven, redrivenMessage } from "./message.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface RedriveOptions {
@@ -20,9 +21,14 @@ const checks = { limit: whole(1, 1_000_000_000), ratePerSecond: numberIn(0.01, 1
 /** Nothing came for so long: the queue is empty. */
 const quietMs = 1_000;
 const mostHeld = 50;
+const heldMs = 100;
 const keptMs = 1_800_000;
+/** In which a redrive that was killed is taken up by the next. */
+const markedMs = 7 * 86_400_000;
+const moving = "moving";
+const moved = "moved";
 
-/** Each is published under its old id, and only then taken off the dead letters: a crash between the two may leave it in both. Answers how many. */
+/** Each is published under its old id, and only then taken off the dead letters: whoever is killed between the two leaves marks, so that the next redrive goes on. Answers how many. */
 export async function redrive(runtime: Runtime, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
   checkMembers({ ...options }, checks);
   const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
@@ -54,8 +60,7 @@ interface State {
 
 async function move(state: State, { id, body }: Delivery): Promise<Settlement> {
   try {
-    await publishAgain(state.runtime, redrivenMessage(id, body) as Message & { readonly id: string });
-    state.moved++;
+    if (await moveOnce(state.runtime, redrivenMessage(id, body))) state.moved++;
     state.lastAt = clock.monotonic();
     return { outcome: "done" };
   } catch (error) {
@@ -64,15 +69,52 @@ async function move(state: State, { id, body }: Delivery): Promise<Settlement> {
   }
 }
 
-/** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. */
-async function publishAgain(runtime: Runtime, message: Message & { readonly id: string }): Promise<void> {
+/** False: a redrive that was killed had moved it already. */
+async function moveOnce(runtime: Runtime, { letter, ...redriven }: Redriven): Promise<boolean> {
+  const { store, scope } = runtime;
+  const message = redriven as Message & { readonly id: string };
+  if (!store) return !(await wasMoved(runtime, message.id)) && publishAgain(runtime, message, letter, false);
+  if (letter === undefined) return publishAgain(runtime, message, undefined, false);
+  const key = movedKey(scope, letter);
+  const [before] = await store.get([key]);
+  if (before === moved) return false;
+  await store.set([{ key, value: moving, ttlMs: markedMs }]);
+  const isNew = await publishAgain(runtime, message, letter, before === moving);
+  await store.set([movedMark(runtime, letter)]);
+  return isNew;
+}
+
+const movedKey = (scope: string, letter: string) => `redriven:${encodeURIComponent(scope)}:${letter}`;
+
+/** Written at the end of its new life too: a redrive may be killed before it gets to that. */
+export function movedMark({ scope }: Runtime, letter: string): SetEntry {
+  return { key: movedKey(scope, letter), value: moved, ttlMs: markedMs };
+}
+
+/** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. `again`: it may be there already. */
+async function publishAgain(runtime: Runtime, message: Message & { readonly id: string }, letter: string | undefined, again: boolean): Promise<boolean> {
   const { queue, store, scope, options } = runtime;
   const { id, ...anew } = message;
+  if (again && isOnItsWay(await queue.state?.(id))) return false;
   const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
   if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
-  if (await taken(runtime, message)) return;
+  if (await taken(runtime, message)) return true;
   if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
-  await queue.publish([anew]);
+  // A name of its own that stays the same: the engine takes it once.
+  const [published] = await queue.publish([letter === undefined ? anew : { ...anew, id: `redriven-${letter}` }]);
+  return published?.existing !== true;
+}
+
+/** As far as the engine alone can tell: its old life is over and dead, or it is another. */
+async function wasMoved({ queue }: Runtime, id: string): Promise<boolean> {
+  const state = await queue.state?.(id);
+  if (state === "waiting" || state === "delayed") return true;
+  const ended = await queue.result?.(id, { facts: false });
+  return ended !== undefined && ended.status !== "dead";
+}
+
+function isOnItsWay(state: MessageState | undefined): boolean {
+  return state === "waiting" || state === "delayed" || state === "running";
 }
 
 /** The dead letter may be there a moment before its message is acknowledged. */
@@ -104,10 +146,12 @@ async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ra
         renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
       }
       const { held: unsettled } = consumer.status();
-      if (unsettled.length > 0 || clock.monotonic() - state.lastAt < quietMs) continue;
-      const left = await dead.count?.();
-      if (!left || left.ready === 0) return;
-      state.lastAt = clock.monotonic();
+      const idleMs = clock.monotonic() - state.lastAt;
+      if (unsettled.length > 0 || idleMs < quietMs) continue;
+      const { ready = 0, running = 0 } = (await dead.count?.()) ?? {};
+      if (ready > 0) state.lastAt = clock.monotonic();
+      else if (running === 0 || idleMs > 3 * state.runtime.leaseMs) return;
+      else await sleep(heldMs); // by a redrive that goes on, or one that was killed: then it comes back
     }
   } finally {
     consumer.setWindow(0);

@@ -6,17 +6,17 @@ import { expiredReason } from "./controls/expiry.ts";
 import type { Claim, Filter } from "./controls/filter.ts";
 import { withTimeout } from "./controls/timeout.ts";
 import type { AnyFunction } from "./definition.ts";
-import { type Attempt, buried, decide, filtered, finish, succeed } from "./ending.ts";
+import { type Attempt, buried, decide, filtered, finish, recordStart, succeed } from "./ending.ts";
 import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { inSpan, isWatched, running } from "./events.ts";
 import { shared } from "./global.ts";
 import { type Call, decodeBody, type MessageLimits } from "./message.ts";
 import type { Options } from "./params.ts";
 import { count, insisting } from "./persist.ts";
-import { argsText } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Ended, Slot } from "./slot.ts";
-import { cancelledError, type Place, TaskRun } from "./task-run.ts";
+import { countEnd, type Tally } from "./stats.ts";
+import { cancelledError, lingerMs, type Place, TaskRun } from "./task-run.ts";
 import { inTrace } from "./trace.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
@@ -52,9 +52,9 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Pr
   try {
     call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
   } catch (error) {
-    return bad(runtime, { delivery, limits: noLimits, startedAt, args: [] }, toError(error));
+    return bad(runtime, { delivery, limits: noLimits, startedAt, args: [], keepDone: undefined }, place.tally, toError(error));
   }
-  const attempt: Attempt = { delivery, limits: call.limits, startedAt, args: call.args };
+  const attempt: Attempt = { delivery, limits: call.limits, startedAt, args: call.args, keepDone: undefined };
   if (place.cancelled(delivery.id, delivery.publishedAt)) return cancelled(runtime, attempt);
   const current = new TaskRun(runtime, delivery, call, slot, place);
   const crashes = delivery.crashes ?? 0;
@@ -66,30 +66,48 @@ function startsPlainly({ etaMs, expireAfterMs }: MessageLimits, options: Options
   return etaMs === undefined && !expireAfterMs && !options.expireAfterMs && options.filter === undefined;
 }
 
-/** With the checks that few messages need. */
-async function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun, { filter }: Place): Promise<Ended> {
-  const early = await beforeStart(runtime, attempt);
-  if (early) return { settlement: early };
+/** With the checks that few messages need; they too are done without `async` as far as it goes. */
+function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> | Ended {
+  if ((attempt.delivery.crashes ?? 0) >= 2) return dangerously(runtime, attempt, current, place);
+  return beforeStart(runtime, attempt) ?? start(runtime, attempt, current, place);
+}
+
+/** What has taken its process down with it, more than once. */
+async function dangerously(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> {
+  const early = beforeStart(runtime, attempt);
+  if (early) return early;
+  if (await crashedTooOften(runtime, attempt.delivery)) return { settlement: countEnd(place.tally, await crashed(runtime, attempt)) };
   try {
-    return await (filter ? filteredRun(filter, runtime, attempt, current) : execute(runtime, attempt, current));
+    return await start(runtime, attempt, current, place);
   } finally {
     await forgetCrashes(runtime, attempt.delivery);
   }
 }
 
-async function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
-  const { delivery, limits } = attempt;
-  let claim: Claim;
+function start(runtime: Runtime, attempt: Attempt, current: TaskRun, { filter, tally }: Place): Promise<Ended> | Ended {
+  return filter ? filteredRun(filter, runtime, attempt, current, tally) : execute(runtime, attempt, current);
+}
+
+function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, current: TaskRun, tally: Tally): Promise<Ended> {
+  let claiming: Promise<Claim>;
   try {
-    claim = await filter.claim(delivery, current.args, limits.filterKey);
+    claiming = filter.claim(attempt.delivery, current.args, attempt.limits.filterKey);
   } catch (error) {
-    return bad(runtime, attempt, toError(error)); // the task's own key function threw
+    return bad(runtime, attempt, tally, toError(error)); // the task's own key function threw
   }
-  if (claim.may === "wait") return { settlement: claim.settlement };
-  if (claim.may === "end") return { settlement: await filtered(runtime, attempt, claim.owner) };
-  const ended = await execute(runtime, attempt, current);
-  await filter.settle(claim.key, delivery.id, ended.settlement);
-  return ended;
+  return claiming.then((claim) => {
+    if (claim.may === "wait") return { settlement: claim.settlement };
+    if (claim.may === "end") return filtered(runtime, attempt, claim.owner).then((settlement) => ({ settlement }));
+    return claimedRun(filter, claim.key, runtime, attempt, current);
+  });
+}
+
+function claimedRun(filter: Filter, key: string, runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+  const { id } = attempt.delivery;
+  attempt.keepDone = (text) => filter.done(key, id, text);
+  const settled = (ended: Ended) => (ended.settlement.outcome === "done" ? ended : filter.settle(key, id, ended.settlement).then(() => ended));
+  const ended = execute(runtime, attempt, current);
+  return ended instanceof Promise ? ended.then(settled) : settled(ended);
 }
 
 function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
@@ -101,12 +119,12 @@ function executeWatched(runtime: Runtime, attempt: Attempt, current: TaskRun): P
   const { delivery, startedAt } = attempt;
   const { id: taskId, attempt: number, publishedAt } = delivery;
   const fields = { queue: options.queue, broker: brokerName, taskId, attempt: number, waitMs: publishedAt === undefined ? undefined : startedAt - publishedAt };
-  const from = clock.monotonic();
   return inSpan(
     running,
     fields,
     () => executePlain(runtime, attempt, current),
-    ({ settlement }) => ({ outcome: settlement.outcome, runMs: clock.monotonic() - from, ...("error" in settlement ? { error: settlement.error } : {}) }),
+    ({ settlement }) => ({ outcome: settlement.outcome, ...("error" in settlement ? { error: settlement.error } : {}) }),
+    "runMs",
   );
 }
 
@@ -128,12 +146,6 @@ function executePlain(runtime: Runtime, attempt: Attempt, current: TaskRun): Pro
   );
 }
 
-/** Nothing waits for it: the row of the end replaces it. */
-async function recordStart({ record }: Runtime, { delivery, startedAt, args }: Attempt): Promise<void> {
-  const { id, attempt: attempts, publishedAt } = delivery;
-  await record?.(id, argsText(args), { status: "running", attempts, startedAt, endedAt: startedAt, ...(publishedAt === undefined ? {} : { publishedAt }) });
-}
-
 function invoke(fn: AnyFunction, current: TaskRun): unknown {
   const { runs, config } = shared();
   return runs.run(current, () => (config.trace ? inTrace(current.headers, () => fn(...current.args)) : fn(...current.args)));
@@ -143,20 +155,22 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
+const settled = (settlement: Settlement): Ended => ({ settlement });
+
 function end(runtime: Runtime, attempt: Attempt, current: TaskRun, value: unknown): Promise<Ended> | Ended {
-  current.end(attempt.startedAt, 0);
+  current.end(attempt.startedAt);
   const settlement = succeed(runtime, attempt, value);
-  return settlement instanceof Promise ? settlement.then((each) => ({ settlement: each })) : { settlement };
+  return settlement instanceof Promise ? settlement.then(settled) : { settlement };
 }
 
 async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
-  const returned = late ? lingering(work).then(() => current.end(attempt.startedAt, 1)) : undefined;
-  if (!late) current.end(attempt.startedAt, 1);
+  const returned = late ? lingering(work, current).then(() => current.end(attempt.startedAt)) : undefined;
+  if (!late) current.end(attempt.startedAt);
   const told = current.toldToEnd();
   if (told === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
   if (told === "CANCELLED") return { ...(await cancelled(runtime, attempt)), returned };
-  return { settlement: await decide(runtime, attempt, toError(error), current.logger), returned };
+  return { settlement: current.counted(await decide(runtime, attempt, toError(error), current.logger)), returned };
 }
 
 async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
@@ -164,26 +178,31 @@ async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
 }
 
 /** After a timeout the slot stays taken until the function returns, at most 5 s. */
-function lingering(work: Promise<unknown>): Promise<unknown> {
-  return Promise.race([work.catch(() => {}), sleep(5_000, { unref: true })]);
+async function lingering(work: Promise<unknown>, current: TaskRun): Promise<void> {
+  const over = new AbortController();
+  const ended = work.then(
+    () => over.abort(),
+    () => over.abort(),
+  );
+  await Promise.race([ended, sleep(lingerMs, { signal: over.signal, unref: true })]);
+  if (!over.signal.aborted) current.stuck("timeout");
 }
 
-/** A settlement for what must not start: not due yet, too old, or a danger to the process. */
-async function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Settlement | undefined> {
+/** The end of what must not start: not due yet, or too old. */
+function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Ended> | Ended | undefined {
   const { options } = runtime;
   const { delivery, limits, startedAt } = attempt;
   const { etaMs } = limits;
   // Published elsewhere with a delay that its engine does not carry.
-  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1) return { outcome: "postponed", delayMs: etaMs - startedAt };
+  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1) return { settlement: { outcome: "postponed", delayMs: etaMs - startedAt } };
   const reason = expiredReason(delivery, limits, options.expireAfterMs, startedAt);
-  if (reason) return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue }));
-  if ((delivery.crashes ?? 0) >= 2 && (await crashedTooOften(runtime, delivery))) return crashed(runtime, attempt);
-  return undefined;
+  if (!reason) return undefined;
+  return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue })).then((settlement) => ({ settlement }));
 }
 
-async function bad(runtime: Runtime, attempt: Attempt, error: Error): Promise<Ended> {
+async function bad(runtime: Runtime, attempt: Attempt, tally: Tally, error: Error): Promise<Ended> {
   runtime.log.warn({ queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message }, "bad message, moved to the dead-letter queue");
-  return { settlement: await buried(runtime, attempt, error) };
+  return { settlement: countEnd(tally, await buried(runtime, attempt, error)) };
 }
 
 /** Counts starts that have not ended, of a run that is alone in its process; true after too many. */

@@ -22,6 +22,7 @@ export interface SlotsOptions {
   readonly setWindow: (n: number) => void;
   /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
   readonly onFull?: () => void;
+  readonly overslept?: () => boolean; // what waits here may be others' by now: it goes back
 }
 
 interface Waiting {
@@ -211,6 +212,7 @@ function pump(state: State): void {
 }
 
 function startWaiting(state: State): void {
+  if (state.ahead.length + state.waiting.length > 0 && state.overslept?.()) return returnWaiting(state);
   for (let list = nextWaiting(state); list; list = nextWaiting(state)) {
     const waitMs = state.rate ? state.rate.take(Math.min(state.limit - state.running, state.ahead.length + state.waiting.length)) : 0;
     if (waitMs > 0) return state.goOnIn(waitMs);

@@ -1,35 +1,21 @@
 /** What a queue has done: counted in each process, added up in the store once a second, one bucket a minute; and what waited, sampled by one process. */
 import { checkMembers, durationAboveZero, refuseOption } from "./checks.ts";
-import { clock, repeat } from "./clock.ts";
+import { clock } from "./clock.ts";
+import type { Settlement } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { needsStore } from "./features.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Runs of this process that nobody has added up yet. A run counts when it ends, however it ends. */
+/** What one consumer has done since it began. */
 export interface Tally {
+  /** Runs that ended, however they ended, and the time they took. */
   ran: number;
-  failed: number;
   ms: number;
-}
-
-export interface QueueInfo {
-  readonly queue: string;
-  readonly broker: string;
-  readonly paused: boolean | undefined;
-  /** Messages; undefined where the engine cannot count. */
-  readonly ready: number | undefined;
-  readonly delayed: number | undefined;
-  readonly running: number | undefined;
-  /** Runs that ended, since the queue is used, and in the last whole minute and the seconds since. */
-  readonly ran: number;
-  readonly failed: number;
-  readonly ranPerMinute: number;
-  readonly failedPerMinute: number;
-  /** Mean time of a run, of those in the last minutes. */
-  readonly meanMs: number | undefined;
-  /** When what is ready will have run, at the rate of the last minutes. */
-  readonly etaMs: number | undefined;
+  /** Attempts that are followed by another. */
+  retried: number;
+  /** Tasks that will not run again. */
+  failed: number;
 }
 
 export interface StatsQuery {
@@ -44,132 +30,111 @@ export interface StatsQuery {
 export interface StatsPoint {
   /** Its beginning. */
   readonly at: Date;
+  /** Runs that ended, however they ended. */
   readonly ran: number;
+  /** Tasks that ended as failed or dead. */
   readonly failed: number;
+  /** Runs that failed and were followed by another of the same task. */
+  readonly retried: number;
+  /** Mean time of these runs. */
   readonly meanMs: number | undefined;
-  /** What waited at its end, as sampled. */
+  /** What waited, as sampled in its last minute; undefined where nobody consumed, and where the engine cannot count. */
   readonly ready: number | undefined;
   readonly delayed: number | undefined;
 }
 
-const addMs = 1_000;
-const minuteMs = 60_000;
+export const minuteMs = 60_000;
 const keptMs = 48 * 60 * minuteMs;
-const fields = ["ran", "failed", "ms"] as const;
+/** After a break as long as this the next run is a new beginning. */
+const breakMs = 90_000;
+export const counted = ["ran", "failed", "retried", "ms"] as const;
+const shown = [...counted, "ready", "delayed"] as const;
 
-const minuteOf = (ms: number) => Math.floor(ms / minuteMs);
-const totalKey = (scope: string, field: string) => `stats:${encodeURIComponent(scope)}:${field}`;
-const bucketKey = (scope: string, minute: number, field: string) => `stats:${encodeURIComponent(scope)}:${minute}:${field}`;
+export type Counts = { readonly [Field in (typeof counted)[number]]: number };
 
-/** Adds up until it is stopped, which adds the rest. */
-export function startStats(runtime: Runtime, tally: Tally, onError: (error: unknown) => void): () => Promise<void> {
-  const { store, scope } = runtime;
+export const minuteOf = (ms: number) => Math.floor(ms / minuteMs);
+export const totalKey = (scope: string, field: string) => `stats:${encodeURIComponent(scope)}:${field}`;
+export const bucketKey = (scope: string, minute: number, field: string) => `stats:${encodeURIComponent(scope)}:${minute}:${field}`;
+
+export const newTally = (): Tally => ({ ran: 0, ms: 0, retried: 0, failed: 0 });
+
+/** Of what failed; a task that was cancelled, or was too old to start, has not. */
+export function countEnd(tally: Tally, settlement: Settlement): Settlement {
+  if (settlement.outcome === "retry") tally.retried++;
+  else if (settlement.outcome === "failed") tally.failed++;
+  return settlement;
+}
+
+/** Called once a second, and once more at the end. Nothing is lost but what a killed process had not yet added. */
+export function createCounter({ store, scope, queue }: Runtime, tally: Tally): () => Promise<void> {
   if (!store) return async () => {};
-  let sampled = 0;
-  const add = async () => {
-    const { ran, failed, ms } = tally;
-    if (ran === 0) return;
-    Object.assign(tally, { ran: tally.ran - ran, failed: tally.failed - failed, ms: tally.ms - ms });
-    await addUp(store, scope, { ran, failed, ms }).catch((error) => {
-      Object.assign(tally, { ran: tally.ran + ran, failed: tally.failed + failed, ms: tally.ms + ms });
-      throw error;
-    });
-  };
-  const stop = repeat(
-    addMs,
-    async () => {
-      await add();
-      const minute = minuteOf(clock.now());
-      if (minute === sampled) return;
-      sampled = minute;
-      await sample(runtime, store, minute);
-    },
-    onError,
-  );
+  let added = { ...tally };
+  let lookedAt = clock.now();
+  let activeAt = Number.NEGATIVE_INFINITY;
+  let beganAt = lookedAt;
+  let minuteSeen = 0;
   return async () => {
-    await stop();
-    await add().catch(onError);
+    const now = clock.now();
+    const seen = { ...tally };
+    const news: Counts = { ran: seen.ran - added.ran, failed: seen.failed - added.failed, retried: seen.retried - added.retried, ms: seen.ms - added.ms };
+    if (news.ran + news.failed > 0) {
+      if (now - activeAt > breakMs) beganAt = lookedAt - Math.round(news.ms / Math.max(1, news.ran));
+      await addUp(store, scope, news);
+      added = seen;
+      activeAt = now;
+      await keepBeginning(store, scope, beganAt);
+    }
+    lookedAt = now;
+    if (minuteOf(now) === minuteSeen) return;
+    minuteSeen = minuteOf(now);
+    await store.increment([{ key: bucketKey(scope, minuteSeen, "consumers"), by: 1, ttlMs: 5 * minuteMs }]);
+    await sample(store, scope, queue, minuteSeen);
   };
 }
 
-function addUp(store: Store, scope: string, tally: Tally): Promise<unknown> {
+function addUp(store: Store, scope: string, news: Counts): Promise<unknown> {
   const minute = minuteOf(clock.now());
-  return store.increment(
-    fields.flatMap((field) => [
-      { key: totalKey(scope, field), by: Math.round(tally[field]) },
-      { key: bucketKey(scope, minute, field), by: Math.round(tally[field]), ttlMs: keptMs },
-    ]),
-  );
+  const counters = counted.flatMap((field) => [
+    { key: totalKey(scope, field), by: Math.round(news[field]) },
+    { key: bucketKey(scope, minute, field), by: Math.round(news[field]), ttlMs: keptMs },
+  ]);
+  return store.increment(counters);
 }
 
-/** By whoever is first in this minute. */
-async function sample({ queue, scope }: Runtime, store: Store, minute: number): Promise<void> {
+/** Of what goes on without a break, in all processes: the rate's time begins there. */
+async function keepBeginning(store: Store, scope: string, beganAt: number): Promise<void> {
+  const key = totalKey(scope, "since");
+  const [since] = await store.get([key]);
+  await store.set([{ key, value: String(Math.min(beganAt, Number(since ?? beganAt))), ttlMs: breakMs }]);
+}
+
+/** By whoever is first in this minute. Counters, so that a second sample would show. */
+async function sample(store: Store, scope: string, queue: Runtime["queue"], minute: number): Promise<void> {
   if (!queue.count || !(await store.lease(`sample:${scope}:${minute}`, `${process.pid}-${Math.random()}`, 2 * minuteMs))) return;
   const { ready, delayed } = await queue.count();
-  await store.set([{ key: bucketKey(scope, minute, "waiting"), value: `${ready} ${delayed}`, ttlMs: keptMs }]);
-}
-
-export async function queueInfo(runtime: Runtime): Promise<QueueInfo> {
-  const { store, scope, queue, options, brokerName } = runtime;
-  if (!store) throw needsStore(brokerName, "info()");
-  const now = clock.now();
-  const minute = minuteOf(now);
-  const [counts, paused, totals, buckets] = await Promise.all([
-    queue.count?.(),
-    queue.paused?.(),
-    readNumbers(
-      store,
-      fields.map((field) => totalKey(scope, field)),
-    ),
-    readNumbers(
-      store,
-      [minute - 1, minute].flatMap((each) => fields.map((field) => bucketKey(scope, each, field))),
-    ),
-  ]);
-  const [ran = 0, failed = 0] = totals;
-  const [ranBefore = 0, failedBefore = 0, msBefore = 0, ranNow = 0, failedNow = 0, msNow = 0] = buckets;
-  const spanMs = minuteMs + (now % minuteMs);
-  const perMinute = (n: number) => (n * minuteMs) / spanMs;
-  const recent = ranBefore + ranNow;
-  return {
-    queue: options.queue,
-    broker: brokerName,
-    paused,
-    ready: counts?.ready,
-    delayed: counts?.delayed,
-    running: counts?.running,
-    ran,
-    failed,
-    ranPerMinute: perMinute(recent),
-    failedPerMinute: perMinute(failedBefore + failedNow),
-    meanMs: recent > 0 ? (msBefore + msNow) / recent : undefined,
-    etaMs: counts && recent > 0 ? (counts.ready * spanMs) / recent : counts?.ready === 0 ? 0 : undefined,
-  };
-}
-
-async function readNumbers(store: Store, keys: readonly string[]): Promise<number[]> {
-  return (await store.get(keys)).map((text) => Number(text ?? 0));
+  if (minuteOf(clock.now()) !== minute) return; // it stood still meanwhile: no sample rather than a wrong one
+  await store.increment(Object.entries({ ready, delayed }).map(([field, by]) => ({ key: bucketKey(scope, minute, field), by, ttlMs: keptMs })));
 }
 
 export async function queueStats({ store, scope, brokerName }: Runtime, query: StatsQuery = {}): Promise<StatsPoint[]> {
   if (!store) throw needsStore(brokerName, "stats()");
   const { from, to, stepMinutes } = rangeOf(query);
   const minutes = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
-  const [numbers, waiting] = await Promise.all([
-    readNumbers(
-      store,
-      minutes.flatMap((minute) => fields.map((field) => bucketKey(scope, minute, field))),
-    ),
-    store.get(minutes.map((minute) => bucketKey(scope, minute, "waiting"))),
-  ]);
+  const texts = await store.get(minutes.flatMap((minute) => shown.map((field) => bucketKey(scope, minute, field))));
+  const buckets = minutes.map((_, i) => shown.map((_, field) => texts[i * shown.length + field]));
   const points: StatsPoint[] = [];
-  for (let start = 0; start < minutes.length; start += stepMinutes) {
-    const sum = (field: number) => minutes.slice(start, start + stepMinutes).reduce((all, _, i) => all + (numbers[(start + i) * 3 + field] ?? 0), 0);
-    const last = waiting.slice(start, start + stepMinutes).findLast((each) => each !== undefined);
-    const [ready, delayed] = last?.split(" ").map(Number) ?? [];
-    points.push({ at: new Date((from + start) * minuteMs), ran: sum(0), failed: sum(1), meanMs: sum(0) > 0 ? sum(2) / sum(0) : undefined, ready, delayed });
-  }
+  for (let start = 0; start < minutes.length; start += stepMinutes) points.push(pointOf(from + start, buckets.slice(start, start + stepMinutes)));
   return points;
+}
+
+function pointOf(minute: number, buckets: readonly (readonly (string | undefined)[])[]): StatsPoint {
+  const sum = (field: number) => buckets.reduce((all, bucket) => all + Number(bucket[field] ?? 0), 0);
+  const [ran, failed, retried, ms] = counted.map((_, i) => sum(i)) as [number, number, number, number];
+  const sampled = buckets
+    .findLast((bucket) => bucket[counted.length] !== undefined)
+    ?.slice(counted.length)
+    .map(Number);
+  return { at: new Date(minute * minuteMs), ran, failed, retried, meanMs: ran > 0 ? ms / ran : undefined, ready: sampled?.[0], delayed: sampled?.[1] };
 }
 
 function rangeOf(query: StatsQuery): { from: number; to: number; stepMinutes: number } {

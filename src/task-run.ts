@@ -2,17 +2,21 @@
 import type { Cancels } from "./cancels.ts";
 import { clock } from "./clock.ts";
 import type { Run } from "./context.ts";
-import type { Delivery } from "./contract/broker.ts";
+import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Filter } from "./controls/filter.ts";
 import type { Duration } from "./duration.ts";
 import { FunboostError, isFunboostError } from "./errors.ts";
+import { points, tell } from "./events.ts";
 import { holdMs } from "./live.ts";
 import { childLogger, type Logger } from "./log.ts";
 import type { Call } from "./message.ts";
 import { keepProgress } from "./progress.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Slot } from "./slot.ts";
-import type { Tally } from "./stats.ts";
+import { countEnd, type Tally } from "./stats.ts";
+
+/** For a function to return after it was told to. */
+export const lingerMs = 5_000;
 
 /** What a run may ask of the consumer that it runs in. */
 export interface Place {
@@ -26,6 +30,12 @@ export interface Place {
 
 export function cancelledError(queue: string): FunboostError {
   return new FunboostError("CANCELLED", "the task was cancelled.", { where: queue });
+}
+
+/** Told by the engine itself. */
+function isCancel(signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.reason;
+  return isFunboostError(reason) && reason.code === "CANCELLED";
 }
 
 /** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
@@ -80,11 +90,17 @@ export class TaskRun implements Run {
     this.#controller = new AbortController();
     if (this.ended) return this.#controller;
     this.#place.signalled.add(this);
-    if (this.#isCancelled()) this.#controller.abort(cancelledError(this.queue)); // it came before anybody asked
+    if (this.#isCancelled()) this.cancel(); // it came before anybody asked
+    const { signal } = this.#delivery;
+    signal?.addEventListener("abort", () => isCancel(signal) && this.cancel(), { once: true });
     return this.#controller;
   }
+  cancel(): void {
+    this.#controller?.abort(cancelledError(this.queue));
+    clock.after(lingerMs, () => this.ended || this.stuck("cancel"), { unref: true });
+  }
   progress(value: unknown): Promise<void> {
-    return keepProgress(this.#runtime, this.taskId, value);
+    return keepProgress(this.#runtime, this.#delivery, value);
   }
   suspend(): () => Promise<void> {
     return this.#slot.suspend();
@@ -99,14 +115,22 @@ export class TaskRun implements Run {
     return this.#isCancelled() ? "CANCELLED" : undefined;
   }
   #isCancelled(): boolean {
-    return this.#place.cancelled(this.taskId, this.publishedAt);
+    return this.#place.cancelled(this.taskId, this.publishedAt) || isCancel(this.#delivery.signal);
+  }
+  counted(settlement: Settlement): Settlement {
+    return countEnd(this.#place.tally, settlement);
+  }
+  /** Its function goes on, long after it was told to end. */
+  stuck(reason: "timeout" | "cancel"): void {
+    const { options, brokerName } = this.#runtime;
+    tell(points.stuck, () => ({ queue: options.queue, broker: brokerName, taskId: this.taskId, attempt: this.attempt, reason }));
+    this.logger.warn({ attempt: this.attempt }, `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`);
   }
   /** Whatever it left behind is no part of a task any more. */
-  end(startedAt: number, failed: 0 | 1): void {
+  end(startedAt: number): void {
     this.ended = true;
     const { tally } = this.#place;
     tally.ran++;
-    tally.failed += failed;
     tally.ms += clock.now() - startedAt;
     if (this.#controller) this.#place.signalled.delete(this);
   }

@@ -18,8 +18,8 @@ const carried = ["traceparent", "tracestate", "baggage"] as const;
 export function traceHeaders(): Headers | undefined {
   const { trace } = shared().config;
   if (trace?.inject) {
-    const headers = trace.inject();
-    return Object.keys(headers).length > 0 ? headers : undefined;
+    const headers = trace.inject() as Headers | undefined; // a tracer that is off may answer nothing
+    return headers && Object.keys(headers).length > 0 ? headers : undefined;
   }
   const own = currentRun()?.headers;
   if (!own?.traceparent) return undefined;

@@ -1,7 +1,8 @@
-/** Trouble with an engine, said once: when it begins, and when it is over. */
+/** Trouble with an engine, said once: when it begins, and when it is over. That of a store is said by itself. */
 import { clock } from "./clock.ts";
 import { brokerName, brokerOf, type Definition } from "./definition.ts";
 import { shared } from "./global.ts";
+import { healthBehind } from "./health.ts";
 import { createLogger, type Logger } from "./log.ts";
 
 export interface Trouble {
@@ -17,6 +18,8 @@ export function createTrouble(definition: Definition, log: Logger = createLogger
   const where = { queue: definition.params.queue, broker: brokerName(brokerOf(definition)) };
   return {
     report(error) {
+      const store = healthBehind(error);
+      if (store) return store.say(log, where, error);
       const now = clock.monotonic();
       if (saidAt !== undefined && now - saidAt < sayAgainMs) return;
       saidAt = now;

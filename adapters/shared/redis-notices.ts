@@ -7,39 +7,47 @@ import type { RedisClients } from "./redis-client.ts";
 /** Behind the notices, which can be lost. */
 const pollMs = 5_000;
 
+type Listener = (text: string) => void;
+
+/** The connection is lost, and with it the notices; or both are back. */
+type OnSwitch = (to: "poll" | "notices") => void;
+
 export interface RedisNotices {
   /** Resolves when it is in force. */
-  hear(channel: string, listener: (text: string) => void): Promise<() => void>;
+  hear(channel: string, listener: (text: string) => void, onSwitch?: OnSwitch): Promise<() => void>;
   /** Called each time notices have come back after a break, during which some were lost. */
   onBack(listener: () => void): void;
 }
 
 /** Notices over one connection, made at the first need, however many channels and listeners there are. */
 export function redisNotices(clients: RedisClients): RedisNotices {
-  const listeners = new Map<string, Set<(text: string) => void>>();
+  const listeners = new Map<string, Set<Listener>>();
   const backAgain = new Set<() => void>();
+  const switches = createSwitches();
   const prepared = new WeakSet<Redis>();
   async function subscriber(): Promise<Redis> {
     const redis = await clients.get("subscriber");
     if (prepared.has(redis)) return redis;
     prepared.add(redis);
     redis.on("message", (channel: string, text: string) => listeners.get(channel)?.forEach((listener) => listener(text)));
-    redis.on("ready", () => setImmediate(() => backAgain.forEach((listener) => listener()))); // ioredis subscribes again by itself
+    const back = () => {
+      for (const listener of backAgain) listener();
+      switches.tell("notices");
+    };
+    redis.on("close", () => switches.tell("poll"));
+    redis.on("ready", () => setImmediate(back)); // ioredis subscribes again by itself
     return redis;
   }
-  /** Never connects: it may be called while or after all is closed. */
-  async function unhear(channel: string, listener: (text: string) => void, redis: Redis | undefined): Promise<void> {
-    listeners.get(channel)?.delete(listener);
-    if (listeners.get(channel)?.size !== 0) return;
-    listeners.delete(channel);
-    await redis?.unsubscribe(channel);
-  }
-  async function hear(channel: string, given: (text: string) => void): Promise<() => void> {
+  async function hear(channel: string, given: (text: string) => void, onSwitch?: OnSwitch): Promise<() => void> {
     // Its own even when one function subscribes twice; and one that throws must not keep the others from hearing.
     const listener = (text: string) => queueMicrotask(() => given(text));
     listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener));
     let redis: Redis | undefined;
-    const stop = () => void unhear(channel, listener, redis).catch(() => {});
+    const forget = switches.add(onSwitch);
+    const stop = () => {
+      forget();
+      void unhear(listeners, channel, listener, redis).catch(() => {});
+    };
     try {
       redis = await subscriber();
       await redis.subscribe(channel);
@@ -50,6 +58,32 @@ export function redisNotices(clients: RedisClients): RedisNotices {
     return stop;
   }
   return { hear, onBack: (listener) => void backAgain.add(listener) };
+}
+
+/** Never connects: it may be called while or after all is closed. */
+async function unhear(listeners: Map<string, Set<Listener>>, channel: string, listener: Listener, redis: Redis | undefined): Promise<void> {
+  listeners.get(channel)?.delete(listener);
+  if (listeners.get(channel)?.size !== 0) return;
+  listeners.delete(channel);
+  await redis?.unsubscribe(channel);
+}
+
+/** Each change once, to all that are there. */
+function createSwitches() {
+  const listeners = new Set<OnSwitch>();
+  let now: Parameters<OnSwitch>[0] = "notices";
+  return {
+    add(onSwitch: OnSwitch = () => {}) {
+      const own: OnSwitch = (to) => onSwitch(to); // one function may listen twice
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    tell(to: typeof now) {
+      if (to === now) return;
+      now = to;
+      for (const listener of [...listeners]) queueMicrotask(() => listeners.has(listener) && listener(to));
+    },
+  };
 }
 
 interface Waiter {

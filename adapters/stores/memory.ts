@@ -36,7 +36,10 @@ export function memoryStore(): Store {
     scope: "process",
     durable: false,
     get: async (keys) => keys.map((key) => values.get(key)),
-    set: async (entries) => entries.map((entry) => setOne(values, entry)),
+    async set(entries) {
+      const now = clock.monotonic();
+      return entries.map((entry) => setOne(values, entry, now));
+    },
     async delete(keys) {
       for (const key of keys) values.delete(key);
     },
@@ -55,8 +58,8 @@ export function memoryStore(): Store {
   };
 }
 
-function endOf(ttlMs: number | undefined): number {
-  return ttlMs === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() + ttlMs;
+function endOf(ttlMs: number | undefined, now = clock.monotonic()): number {
+  return ttlMs === undefined ? Number.POSITIVE_INFINITY : now + ttlMs;
 }
 
 function listsOf(lists: Expiring<string[]>): Store["list"] {
@@ -70,11 +73,11 @@ function listsOf(lists: Expiring<string[]>): Store["list"] {
   };
 }
 
-function setOne(values: Expiring<string>, { key, value, ttlMs, if: condition }: SetEntry): boolean {
+function setOne(values: Expiring<string>, { key, value, ttlMs, if: condition }: SetEntry, now: number): boolean {
   const current = condition && values.get(key);
   if (condition === "absent" && current !== undefined) return false;
   if (typeof condition === "object" && current !== condition.equals) return false;
-  values.put(key, value, endOf(ttlMs));
+  values.put(key, value, endOf(ttlMs, now));
   return true;
 }
 
@@ -100,9 +103,9 @@ function leases() {
   const held = expiring<{ readonly owner: string; readonly fence: number }>();
   let fences = 0; // one row of numbers for all names: a lease that is over needs no memory of its own
   return {
-    async lease(name: string, owner: string, ttlMs: number) {
+    async lease(name: string, owner: string, ttlMs: number, term?: number) {
       const current = held.get(name);
-      if (current && current.owner !== owner) return null;
+      if ((current && current.owner !== owner) || (term !== undefined && current?.fence !== term)) return null;
       const fence = current?.fence ?? ++fences;
       held.put(name, { owner, fence }, endOf(ttlMs));
       return { fence };
@@ -190,7 +193,7 @@ function channels() {
 }
 
 function outcomes(): Results & { clear(): void } {
-  const known = expiring<string>();
+  const queues = new Map<string, Expiring<string>>();
   const waits = new Map<string, Set<Settle>>();
   const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
   const answer = (key: string, outcome: string | Error) => {
@@ -198,24 +201,25 @@ function outcomes(): Results & { clear(): void } {
   };
   return {
     async put(queue, results) {
+      const now = clock.monotonic();
+      const known = queues.get(queue) ?? expiring<string>();
+      queues.set(queue, known);
       for (const { id, outcome, ttlMs } of results) {
-        const key = keyOf(queue, id);
-        if (known.get(key) !== undefined) continue;
-        known.put(key, outcome, endOf(ttlMs));
-        answer(key, outcome);
+        if (known.get(id) !== undefined) continue;
+        known.put(id, outcome, endOf(ttlMs, now));
+        if (waits.size > 0) answer(keyOf(queue, id), outcome);
       }
     },
-    get: async (queue, ids) => ids.map((id) => known.get(keyOf(queue, id))),
+    get: async (queue, ids) => ids.map((id) => queues.get(queue)?.get(id)),
     async delete(queue, ids) {
-      for (const id of ids) known.delete(keyOf(queue, id));
+      for (const id of ids) queues.get(queue)?.delete(id);
     },
     async wait(queue, id, signal) {
-      const key = keyOf(queue, id);
       signal.throwIfAborted();
-      return known.get(key) ?? waitFor(waits, key, signal);
+      return queues.get(queue)?.get(id) ?? waitFor(waits, keyOf(queue, id), signal);
     },
     clear() {
-      known.clear();
+      queues.clear();
       for (const key of [...waits.keys()]) answer(key, new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "memory" }));
     },
   };

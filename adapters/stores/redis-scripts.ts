@@ -30,11 +30,12 @@ local after = first + per * count
 redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(math.max(after - now, 0) + slack) + 1000)
 return string.format('%.3f', first - now)`,
   },
-  /** KEYS lease, fence; ARGV owner, ttlMs. One fence for all leases: it grows, and leaves no key behind for each name. */
+  /** KEYS lease, fence; ARGV owner, ttlMs, the term to renew. One fence for all leases: it grows, and leaves no key behind for each name. */
   lease: {
     keys: 2,
     lua: `local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if held[1] and held[1] ~= ARGV[1] then return false end
+if ARGV[3] ~= '' and held[2] ~= ARGV[3] then return false end
 local fence = held[2] or redis.call('INCR', KEYS[2])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

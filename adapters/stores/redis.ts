@@ -47,7 +47,7 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
     timers: makeTimers(server),
     list: lists(server),
     notify: (channel, text) => call(async () => void (await (await client()).publish(key("notify", channel), text))),
-    subscribe: (channel, listener) => call(() => notices.hear(key("notify", channel), listener)),
+    subscribe: (channel, listener, onSwitch) => call(() => notices.hear(key("notify", channel), listener, onSwitch)),
     results: results.api,
     async close() {
       await results.close();
@@ -116,9 +116,9 @@ function limits({ run, call, key }: Server): Pick<Store, "reserve" | "lease" | "
         const first = Number(await run("reserve", [key("rate", name)], [perMs, count, slackMs]));
         return Array.from({ length: count }, (_, i) => Math.max(0, first + i * perMs));
       }),
-    lease: (name, owner, ttlMs) =>
+    lease: (name, owner, ttlMs, term) =>
       call(async () => {
-        const fence = await run("lease", [key("lease", name), key("fence", "")], [owner, ttl(ttlMs)]);
+        const fence = await run("lease", [key("lease", name), key("fence", "")], [owner, ttl(ttlMs), term ?? ""]);
         return typeof fence === "number" ? { fence } : null;
       }),
     release: (name, owner) => call(async () => void (await run("release", [key("lease", name)], [owner]))),

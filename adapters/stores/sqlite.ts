@@ -33,7 +33,7 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     durable: true,
     ...valuesOf(read, write),
     reserve: (key, how) => write((file) => reserve(file, key, how)),
-    lease: (name, owner, ttlMs) => write((file) => lease(file, name, owner, ttlMs)),
+    lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
     timers: timersOf(read, write),
     list: listOf(read, write),
@@ -121,9 +121,17 @@ function reserve(file: SqliteFile, key: string, { perMs, count, slackMs }: { rea
   return Array.from({ length: count }, (_, index) => Math.max(0, first + index * perMs - now));
 }
 
-function lease(file: SqliteFile, name: string, owner: string, ttlMs: number): { fence: number } | null {
+interface Asked {
+  readonly name: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly term: number | undefined;
+}
+
+function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: number } | null {
   const holder = file.get<{ fence: number; owner: string }>(sql.holder, [name]);
   if (holder && holder.owner !== owner) return null;
+  if (term !== undefined && holder?.fence !== term) return null;
   if (holder) {
     file.run(sql.renew, [ttlMs, holder.fence]);
     return { fence: holder.fence };
@@ -172,7 +180,7 @@ function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results
   return {
     async put(queue, results) {
       const { file, waits } = await use();
-      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]));
+      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse()); // of two of one id the last written stays
       await file.write(() => file.run(sql.putResults, [queue, rows, queue]), results.length);
       file.announce(waits.topic);
     },

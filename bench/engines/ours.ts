@@ -7,10 +7,13 @@ import { type Args, argsOf, names } from "../work.ts";
 
 export const concurrency = 50;
 
-/** An engine that can be asked past funboost overrides `left` and `clear`: what it says weighs more. */
-export function ourSide(queue: string, broker: Broker, params: Partial<TaskParams> = {}): Side {
+/** An engine that can be asked past funboost overrides `left` and `clear`: what it says weighs more. `look`: what each run does. */
+export function ourSide(queue: string, broker: Broker, params: Partial<TaskParams> = {}, look: () => unknown = () => {}): Side {
   let current: Meter;
-  const task = boost({ queue, broker, params: names, concurrency, ...params }, async (..._: Args) => current.hit());
+  const task = boost({ queue, broker, params: names, concurrency, ...params }, async (..._: Args) => {
+    look();
+    current.hit();
+  });
   return {
     add: (index) => task.push(...argsOf(index)),
     addMany: (indexes) => task.pushMany(indexes.map(argsOf)),

@@ -94,6 +94,8 @@ export interface BrokerQueue {
   paused?(): Promise<boolean>;
   /** Removes those of these messages that wait or are delayed; answers the ids that it removed. */
   cancel?(ids: readonly string[]): Promise<readonly string[]>;
+  /** Tells those of these messages that run to end: the signals of their deliveries abort with code CANCELLED. Answers their ids. Absent: told through a store. */
+  askToEnd?(ids: readonly string[]): Promise<readonly string[]>;
   state?(id: string): Promise<MessageState>;
   /** How a message ended, as the engine keeps it; absent where the store keeps results. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;

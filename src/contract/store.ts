@@ -21,8 +21,12 @@ export interface Store {
    * After an idle time it counts from now; where starts are closer than the slack, from the slack ago.
    */
   reserve(key: string, options: { readonly perMs: number; readonly count: number; readonly slackMs: number }): Promise<readonly number[]>;
-  /** Takes or renews a named lease; null while another owner has it. `fence` grows with each change of owner. */
-  lease(name: string, owner: string, ttlMs: number): Promise<{ readonly fence: number } | null>;
+  /**
+   * Takes or renews a named lease; null while another owner has it. `fence` is its term: it grows each time that the lease is taken.
+   * With `fence` it renews that term and nothing else: null when that is over, also where nobody else has it.
+   */
+  lease(name: string, owner: string, ttlMs: number, fence?: number): Promise<{ readonly fence: number } | null>;
+  /** Does nothing while another owner has it. The core never uses an owner for two terms. */
   release(name: string, owner: string): Promise<void>;
   readonly timers: Timers;
   readonly list: {
@@ -32,7 +36,8 @@ export interface Store {
   };
   /** To every subscriber that is there now; lost otherwise: whoever listens polls too. */
   notify(channel: string, text: string): Promise<void>;
-  subscribe(channel: string, listener: (text: string) => void): Promise<() => void>;
+  /** `onSwitch`: notices are lost from now on, or are back; absent calls where they cannot be lost. */
+  subscribe(channel: string, listener: (text: string) => void, onSwitch?: (to: "poll" | "notices") => void): Promise<() => void>;
   readonly results: Results;
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@
  */
 import { clock } from "../clock.ts";
 import type { Store } from "../contract/store.ts";
+import { createMoments, lateMs, type Moment, type Moments } from "./moments.ts";
 import { aheadOf, fetchAheadMs, type Limit, type Rate, slackMs } from "./rate.ts";
 
 export interface GlobalRateOptions {
@@ -24,12 +25,22 @@ export interface GlobalRateOptions {
 const againMs = 500;
 /** At most so many reservations in one call. */
 const most = 1_000;
+/** Nothing more is reserved once the last one is so far away ... */
+const farMs = 150;
+/** ... and so much at once: together a quarter of a second, which is what a killed process may lose. */
+const chunkMs = 100;
 /** At most this part of a cap is reserved in one call: those that are for later are lost with the process. */
 const capPart = 10;
 
+/** One limit, and the starts that have drawn from it, on our monotonic clock. */
+interface Stage {
+  readonly limit: Limit;
+  readonly key: string;
+  readonly moments: Moments;
+}
+
 interface State extends GlobalRateOptions {
-  /** One for each limit: when the starts that have drawn from it are due, on our monotonic clock. */
-  readonly stages: readonly { readonly limit: Limit; readonly key: string; readonly due: number[] }[];
+  readonly stages: readonly Stage[];
   /** Drawing now. */
   asking: number;
   notBefore: number;
@@ -39,61 +50,71 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
   const { limits, key } = options;
   const order = [...limits].sort((a, b) => Number(b.spaced) - Number(a.spaced) || a.perMs - b.perMs);
   // The limit is part of the key: what another one had reserved before a live change says nothing about this one.
-  const stages = order.map((limit) => ({ limit, key: `${key}:${limit.count}/${limit.perMs}`, due: [] }));
+  const stages = order.map((limit) => ({ limit, key: `${key}:${limit.count}/${limit.perMs}`, moments: createMoments(limit, lateOf(limit)) }));
   const state: State = { ...options, stages, asking: 0, notBefore: 0 };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
   return {
     take: (startable) => take(state, startable),
-    ahead: () => (isFar(state, clock.monotonic()) ? Math.min(ahead, Math.max(1, reserved(state))) : ahead),
+    ahead() {
+      const now = clock.monotonic();
+      return isFar(state, now + fetchAheadMs) ? Math.min(ahead, Math.max(1, reserved(state, now))) : ahead;
+    },
   };
 }
 
+/** A cap of a long time keeps more for late starts: one that is given up is missing for all that time. */
+function lateOf({ perMs, spaced }: Limit): number {
+  return spaced ? lateMs : Math.max(slackMs, Math.min(fetchAheadMs, perMs / 100));
+}
+
 /** Starts that have drawn from a limit, or do now. */
-function reserved({ stages, asking }: State): number {
-  return stages.reduce((all, { due }) => all + due.length, asking);
+function reserved({ stages, asking }: State, now: number): number {
+  return stages.reduce((all, { moments }) => all + moments.ahead(now), asking);
 }
 
 /** A limit is used up for now: nothing more need be reserved, or held. */
-function isFar({ stages }: State, now: number): boolean {
-  return stages.some(({ due }) => (due.at(-1) ?? 0) >= now + fetchAheadMs);
+function isFar({ stages }: State, then: number): boolean {
+  return stages.some(({ moments }) => moments.last() >= then);
 }
 
-function chunkOf({ limit }: State["stages"][number]): number {
-  return Math.min(most, limit.spaced ? aheadOf(limit) : Math.ceil(limit.count / capPart));
+function chunkOf({ limit }: Stage): number {
+  return Math.min(most, Math.ceil(limit.spaced ? (chunkMs * limit.count) / limit.perMs : limit.count / capPart));
 }
 
 function take(state: State, startable: number): number {
   const { stages } = state;
   const now = clock.monotonic();
-  const last = stages.at(-1)?.due ?? [];
-  while (last.length > 0 && (last[0] as number) < now - slackMs) last.shift(); // too late: started now, it would come on top of others'
-  if (last.length > 0 && (last[0] as number) <= now) {
-    last.shift();
-    return 0;
-  }
-  for (const [i, { due }] of stages.slice(0, -1).entries()) {
-    const ready = due.findIndex((each) => each > now);
-    const count = due.splice(0, ready < 0 ? due.length : ready).length;
+  let waitMs = stages.at(-1)?.moments.take(now) ?? 0;
+  if (waitMs === 0) return 0;
+  for (const [i, { moments }] of stages.slice(0, -1).entries()) {
+    let count = 0;
+    let dueMs = moments.take(now);
+    for (; dueMs === 0; dueMs = moments.take(now)) count++;
     if (count > 0) draw(state, i + 1, count);
+    waitMs = Math.min(waitMs, dueMs);
   }
-  const wanted = startable - reserved(state);
-  const [first] = stages;
-  if (first && wanted > 0 && state.asking === 0 && !isFar(state, now) && now >= state.notBefore) draw(state, 0, Math.min(wanted, chunkOf(first)));
-  const next = Math.min(...stages.map(({ due }) => due[0] ?? Number.POSITIVE_INFINITY));
-  return next === Number.POSITIVE_INFINITY ? next : Math.max(1, next - now);
+  drawFirst(state, startable, now);
+  return Math.max(1, waitMs);
+}
+
+/** One for each delivery that could start, and those that make up for late starts. */
+function drawFirst(state: State, startable: number, now: number): void {
+  const [first] = state.stages;
+  if (!first || state.asking > 0 || now < state.notBefore || isFar(state, now + farMs)) return;
+  const wanted = startable + first.moments.owed() - reserved(state, now);
+  if (wanted > 0) draw(state, 0, Math.min(wanted, chunkOf(first)));
 }
 
 /** So many starts draw from this limit. */
 function draw(state: State, stage: number, count: number): void {
-  const from = state.stages[stage] as State["stages"][number];
+  const from = state.stages[stage] as Stage;
   const asked = clock.monotonic();
   state.asking += count;
   reserve(state.store, from, count).then(
     (waits) => {
       state.asking -= count;
-      const answered = (asked + clock.monotonic()) / 2; // the store's now, as near as we can know it
-      for (const waitMs of waits) from.due.push(answered + waitMs);
-      from.due.sort((a, b) => a - b);
+      const answered = clock.monotonic();
+      from.moments.add(waits.map((waitMs): Moment => ({ from: asked + waitMs, to: answered + waitMs })));
       state.wake();
     },
     (error: unknown) => {
@@ -106,12 +127,12 @@ function draw(state: State, stage: number, count: number): void {
 }
 
 /** For each start how many milliseconds from now it is due. */
-async function reserve(store: Store, { limit, key }: State["stages"][number], starts: number): Promise<readonly number[]> {
+async function reserve(store: Store, { limit, key }: Stage, starts: number): Promise<readonly number[]> {
   const { perMs, count, spaced } = limit;
-  if (spaced) return store.reserve(key, { perMs: perMs / count, count: starts, slackMs });
+  if (spaced) return store.reserve(key, { perMs: perMs / count, count: starts, slackMs: lateMs });
   const [after = starts] = await store.increment([{ key: `${key}:next`, by: starts }]);
   const row = (n: number) => `${key}:${(after - starts + n) % count}`;
-  // One start may be late by the slack and the next in its row on time: their distance is still `perMs`.
-  const each = await Promise.all(Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: perMs + slackMs, count: 1, slackMs: 0 })));
+  // One start may be late and the next in its row on time: their distance is still `perMs`.
+  const each = await Promise.all(Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: perMs + lateOf(limit), count: 1, slackMs: 0 })));
   return each.map(([waitMs = 0]) => waitMs);
 }

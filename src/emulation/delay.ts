@@ -1,15 +1,18 @@
 /** Delayed messages for brokers without them: held in the store's timers, and published when due by whoever consumes the queue. */
 import { v7 as uuidv7 } from "uuid";
-import { clock } from "../clock.ts";
-import type { Broker, BrokerQueue, Message, Published, Store, TimerEntry } from "../contract/index.ts";
-import { stringifyJson } from "../json.ts";
+import { clock, sleep } from "../clock.ts";
+import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Settlement, Store, TimerEntry } from "../contract/index.ts";
+import { toError } from "../errors.ts";
 import { scopeOf } from "../scope.ts";
 import { addAccepted } from "./accepted.ts";
 import { startPump, wakePumps } from "./delay-pump.ts";
+import { claimFiring, firingOf, timerPayload } from "./firing.ts";
+
+const lookAgainMs = 500;
 
 /**
  * Cannot promise: a time while nobody consumes the queue (it is published as soon as somebody does), more durability than the store
- * has, and exactly one publish: a process that dies between publish and acknowledgement leaves both.
+ * has, and exactly one publish: a process that dies or sleeps between publish and acknowledgement leaves both. One of them runs.
  */
 export function withDelay(broker: Broker, store: Store): Broker {
   const { durable } = store;
@@ -31,7 +34,7 @@ function delaysOn(queue: BrokerQueue, store: Store, name: string): BrokerQueue {
     features: { ...queue.features, delay: true, durable: queue.features.durable && store.durable },
     publish: (messages) => publish(queue, store, name, messages),
     async consume(handler, options) {
-      const consumer = await queue.consume(handler, options);
+      const consumer = await consumeOnce(queue, store, handler, options);
       const stop = startPump(queue, store, name, options.onError);
       pumps.add(stop);
       return {
@@ -49,6 +52,30 @@ function delaysOn(queue: BrokerQueue, store: Store, name: string): BrokerQueue {
       await queue.close();
     },
   };
+}
+
+/** A second firing of one timer ends here: nobody above hears of it. */
+function consumeOnce(queue: BrokerQueue, store: Store, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+  const collapsed = new Set<Delivery>();
+  const ended = (delivery: Delivery, settlement: Settlement) => {
+    collapsed.add(delivery);
+    return settlement;
+  };
+  const claimThenRun = async (delivery: Delivery, fired: string) => {
+    try {
+      return (await claimFiring(store, fired)) ? handler(delivery) : ended(delivery, { outcome: "done" });
+    } catch (error) {
+      options.onError(toError(error));
+      await sleep(lookAgainMs, { unref: true });
+      return ended(delivery, { outcome: "returned" });
+    }
+  };
+  const once: Handler = (delivery) => {
+    const fired = firingOf(delivery.body);
+    return fired === undefined ? handler(delivery) : claimThenRun(delivery, fired);
+  };
+  const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => collapsed.delete(delivery) || options.onSettled(delivery, how);
+  return queue.consume(once, { ...options, onSettled });
 }
 
 function calls(queue: BrokerQueue, { timers }: Store, name: string): Partial<BrokerQueue> {
@@ -85,7 +112,7 @@ async function publish(queue: BrokerQueue, store: Store, name: string, messages:
     const { delayMs = 0, ...direct } = message;
     if (delayMs <= 0) return rest.push(direct) - 1;
     const id = direct.id ?? uuidv7();
-    later.push({ id, dueInMs: delayMs, payload: stringifyJson({ ...direct, id, publishedAt: direct.publishedAt ?? now }) });
+    later.push({ id, dueInMs: delayMs, payload: timerPayload({ ...direct, id, publishedAt: direct.publishedAt ?? now }) });
     return { id };
   });
   if (later.length > 0) {

@@ -1,9 +1,16 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll } from "vitest";
 import { describeBroker } from "../conformance/index.ts";
 import { serviceFor } from "../support/services.ts";
 
 const service = await serviceFor("temporal");
-afterAll(() => service.stop());
+const folder = mkdtempSync(join(tmpdir(), "funboost-temporal-"));
+afterAll(async () => {
+  await service.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const common = {
   create: new URL("./temporal.create.ts", import.meta.url),
@@ -23,4 +30,12 @@ describeBroker({
   settings: { TEMPORAL_MODE: "workflow" },
   atOnce: 4,
   clauses: ["guarantees", "crashes", "delivery", "settlement", "results", "errors", "endings", "features", "contract"],
+});
+// What Temporal itself does not keep, as with configure({ store }).
+describeBroker({
+  ...common,
+  name: "temporal with a store",
+  settings: { storeFile: join(folder, "store.db") },
+  atOnce: 4,
+  clauses: ["controls", "filters", "cancels", "records", "dead letters"],
 });

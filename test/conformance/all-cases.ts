@@ -1,5 +1,6 @@
 /** All cases, by clause. */
 import type { Features } from "../../src/contract/index.ts";
+import { cancels } from "./cancels.ts";
 import type { Case } from "./case.ts";
 import { contract } from "./contract.ts";
 import { controls } from "./controls.ts";
@@ -10,15 +11,23 @@ import { delivery } from "./delivery.ts";
 import { endings } from "./endings.ts";
 import { errors } from "./errors.ts";
 import { features } from "./features.ts";
+import { field } from "./field.ts";
+import { filters } from "./filters.ts";
 import { guarantees } from "./guarantees.ts";
+import { leases, slowLeases } from "./leases.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { limits } from "./limits.ts";
 import { names } from "./names.ts";
-import { restarts } from "./restarts.ts";
+import { own } from "./own.ts";
+import { rates } from "./rates.ts";
+import { records } from "./records.ts";
+import { restarts, storeRestarts } from "./restarts.ts";
 import { results } from "./results.ts";
 import { settlement } from "./settlement.ts";
 import { sharing } from "./sharing.ts";
 import { slow } from "./slow.ts";
+import { storeDown } from "./store-down.ts";
+import { telling } from "./telling.ts";
 import { trouble } from "./trouble.ts";
 import { waiting } from "./waiting.ts";
 import { wire } from "./wire.ts";
@@ -27,9 +36,16 @@ import { wire } from "./wire.ts";
 const clauses = {
   guarantees,
   crashes,
+  leases,
   sharing,
   limits,
   controls,
+  rates,
+  filters,
+  cancels,
+  records,
+  "own behaviour": own,
+  "what other libraries got wrong": field,
   lifecycle,
   delivery,
   names,
@@ -42,14 +58,21 @@ const clauses = {
   features,
   waiting,
   wire,
+  telling,
   trouble,
+  "store down": storeDown,
   contract,
 };
 
 type Clauses = typeof clauses;
 
 /** The sentence of a case. */
-export type CaseName = { [Clause in keyof Clauses]: keyof Clauses[Clause] }[keyof Clauses] | keyof typeof slow | keyof typeof restarts;
+export type CaseName =
+  | { [Clause in keyof Clauses]: keyof Clauses[Clause] }[keyof Clauses]
+  | keyof typeof slow
+  | keyof typeof slowLeases
+  | keyof typeof restarts
+  | keyof typeof storeRestarts;
 
 export interface NamedCase extends Case {
   readonly name: CaseName;
@@ -64,10 +87,13 @@ function named(clause: NamedCase["clause"], list: Readonly<Record<string, Case>>
 export const allCases: readonly NamedCase[] = Object.entries(clauses).flatMap(([clause, list]) => named(clause as keyof Clauses, list));
 
 /** Cases of a minute or more, at the library's own lease; all run side by side. */
-export const slowCases: readonly NamedCase[] = named("slow", slow);
+export const slowCases: readonly NamedCase[] = named("slow", { ...slow, ...slowLeases });
 
 /** Cases that kill the engine's server. */
 export const restartCases: readonly NamedCase[] = named("restarts", restarts);
+
+/** Cases that kill the server of the store, while the engine works on. */
+export const storeRestartCases: readonly NamedCase[] = named("restarts", storeRestarts);
 
 /** The features that a case needs and this broker does not declare. */
 export function missing(each: Case, declared: Features): readonly (keyof Features)[] {

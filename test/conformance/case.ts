@@ -11,6 +11,8 @@ export interface Case {
   readonly uses?: readonly (keyof Features)[];
   /** Asks for what is kept in a store and nowhere else, such as progress. */
   readonly store?: boolean;
+  /** Takes the store away; a broker that has none gets one in memory. */
+  readonly outage?: boolean;
   /** Starts processes of its own, from the built package. */
   readonly processes?: boolean;
   /** Cuts the connections of all that use the engine. */
@@ -28,4 +30,9 @@ export interface Case {
 export function cases<Name extends string>(list: Readonly<Record<Name, Case | Case["run"]>>): Readonly<Record<Name, Case>> {
   const entries = Object.entries<Case | Case["run"]>(list).map(([name, each]) => [name, typeof each === "function" ? { run: each } : each]);
   return Object.fromEntries(entries) as Record<Name, Case>;
+}
+
+/** Cases of what is kept in a store. */
+export function kept<Name extends string>(list: Readonly<Record<Name, Case | Case["run"]>>): Readonly<Record<Name, Case>> {
+  return Object.fromEntries(Object.entries<Case>(cases(list)).map(([name, each]) => [name, { ...each, store: true }])) as Record<Name, Case>;
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { ChildJob, Report } from "./child.ts";
+import type { ChildJob, Dying, Report } from "./child.ts";
 import { built, type Subject } from "./subject.ts";
 import { until, within } from "./until.ts";
 
@@ -18,6 +18,8 @@ export interface ChildOptions {
   readonly signals?: boolean;
   /** Milliseconds that its wall clock is ahead of (or, negative, behind) the real one. @default 0 */
   readonly clockMs?: number;
+  /** Kills itself when its task is done. @default never */
+  readonly dies?: Dying;
 }
 
 export interface Child {
@@ -36,7 +38,7 @@ export interface Child {
   disconnect(): void;
 }
 
-const startMs = 20_000;
+const startMs = 60_000; // many at once, on a machine that does other things too
 
 export function childModule(): URL | undefined {
   return built(new URL(import.meta.url.endsWith(".ts") ? "./child.ts" : "./child.js", import.meta.url));
@@ -54,8 +56,9 @@ export async function startChild(subject: Subject, queue: string, options: Child
   const module = childModule();
   const create = built(subject.create);
   assert.ok(module && create, "child processes run from dist, which is not built: npm run build");
-  const { params = {}, behaviour = "work", consume = true, signals = false, clockMs = 0 } = options;
-  const job: ChildJob = { create: create.href, settings: subject.settings, leaseMs: subject.leaseMs, queue, params, behaviour, consume, signals, clockMs };
+  const { params = {}, behaviour = "work", consume = true, signals = false, clockMs = 0, dies } = options;
+  const { settings, leaseMs } = subject;
+  const job: ChildJob = { create: create.href, settings, leaseMs, queue, params, behaviour, consume, signals, clockMs, dies };
   const child = fork(fileURLToPath(module), [JSON.stringify(job)], { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
   const reports: Report[] = [];
   const calls = new Map<number, (report: Report) => void>();

@@ -1,6 +1,6 @@
 /** A child process of the kit: one task on the engine under test. It is the one that is killed. */
 import type { Broker } from "../../src/contract/index.ts";
-import { boost, configure, fct, shutdown, type TaskConsumer, type TaskParams } from "../../src/index.ts";
+import { boost, configure, fct, getTask, shutdown, type TaskConsumer, type TaskParams, wrapBroker } from "../../src/index.ts";
 import type { CreateModule } from "./subject.ts";
 
 export interface ChildJob {
@@ -13,7 +13,11 @@ export interface ChildJob {
   readonly consume: boolean;
   readonly signals: boolean;
   readonly clockMs: number;
+  readonly dies: Dying | undefined;
 }
+
+/** When the process kills itself: as its task's row is written, or when all is kept and nothing is acknowledged. */
+export type Dying = "recording" | "settling";
 
 export interface Report {
   readonly kind: "ready" | "start" | "end" | "answer";
@@ -61,7 +65,26 @@ const behaviours = {
   async patient(value: unknown, _ms = 0): Promise<unknown> {
     await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
     const { signal } = fct;
-    return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason as Error)));
+    await new Promise<void>((aborted) => signal?.addEventListener("abort", () => aborted()));
+    await report({ kind: "end", value });
+    throw signal?.reason;
+  },
+  /** Tells how far it is at its start and at its end. */
+  async telling(value: unknown, ms = 0): Promise<unknown> {
+    await fct.progress({ from: process.pid });
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await work(ms);
+    await fct.progress({ from: process.pid });
+    await report({ kind: "end", value });
+    return value;
+  },
+  /** Pushes a child to its own queue, once however often it runs. */
+  async parent(value: unknown, ms = 0): Promise<unknown> {
+    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    if (value === "parent") await (getTask(fct.queue ?? "") as unknown as Task).publish(["child"], { taskId: fct.childId("one") });
+    await report({ kind: "end", value });
+    if (value === "parent") await work(ms);
+    return value;
   },
   /** Keeps the event loop busy: no lease can be renewed meanwhile. */
   async block(value: unknown, ms = 0): Promise<unknown> {
@@ -85,13 +108,33 @@ function stubClock(): void {
   });
 }
 
+interface Task {
+  publish(args: unknown[], options: { readonly taskId: string }): Promise<unknown>;
+}
+
+const die = () => void process.kill(process.pid, "SIGKILL");
+
+/** What is done has been kept, and its acknowledgement never leaves. */
+function dyingBeforeAck(broker: Broker): Broker {
+  return wrapBroker(broker, ({ consume }) => ({
+    consume: (handler, options) =>
+      consume(async (delivery) => {
+        const settlement = await handler(delivery);
+        if (settlement.outcome === "done") die();
+        return settlement;
+      }, options),
+  }));
+}
+
 async function main(job: ChildJob): Promise<void> {
   clockMs = job.clockMs;
   stubClock();
   configure({ lease: job.leaseMs, signals: job.signals, log: { level: "silent" } });
   const { create } = (await import(job.create)) as CreateModule;
-  const broker = await create(job.settings);
-  const task = boost({ queue: job.queue, params: ["value", "ms?"], ...job.params, broker } as TaskParams, behaviours[job.behaviour]);
+  const made = await create(job.settings);
+  const broker = job.dies === "settling" ? dyingBeforeAck(made) : made;
+  const params = { queue: job.queue, params: ["value", "ms?"], ...job.params, broker, ...(job.dies === "recording" ? { onRecord: die } : {}) };
+  const task = boost(params as TaskParams, behaviours[job.behaviour]);
   const consumer = job.consume ? await task.consume() : undefined;
   answerCalls({ task: task as unknown as Methods, consumer, broker });
   await report({ kind: "ready" });
@@ -120,6 +163,8 @@ async function perform(parts: Parts, method: string, args: unknown[]): Promise<u
   if (method === "consume") return void (parts.consumer = (await parts.task.consume?.(...args)) as TaskConsumer);
   if (method === "shutdown") return shutdown(...(args as Parameters<typeof shutdown>));
   if (method === "closeBroker") return parts.broker.close();
+  if (method === "cancel") return (parts.task.handle?.(...args) as Methods | undefined)?.cancel?.();
+  if (method === "redrive") return (parts.task as unknown as { readonly deadLetters: Methods }).deadLetters.redrive?.(...args);
   const [owner, name] = method.startsWith("consumer.") ? [parts.consumer as unknown as Methods, method.slice(9)] : [parts.task, method];
   return owner[name]?.(...args);
 }

@@ -2,7 +2,9 @@
 import { randomBytes } from "node:crypto";
 import type { Broker, BrokerQueue, Features } from "../../src/contract/index.ts";
 import { boost, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
+import type { Case } from "./case.ts";
 import { type Child, type ChildOptions, startChild } from "./child-process.ts";
+import { type StoreSwitch, switchedStore } from "./store-switch.ts";
 import type { ForeignModule, Subject } from "./subject.ts";
 import { holds, until, within } from "./until.ts";
 
@@ -49,6 +51,8 @@ export interface Context {
   /** Kills the engine's server, or kills and starts it again over its data; only in restart cases. */
   killServer(): Promise<void>;
   restartServer(): Promise<void>;
+  /** Takes the store away and brings it back; only where the case says `outage`. */
+  readonly storeSwitch: StoreSwitch;
   /** Runs at the end of the case, last first. */
   defer(clean: () => unknown): void;
 }
@@ -58,7 +62,7 @@ const clockGrainMs = 20;
 const busyMachineMs = 2_000;
 
 /** A context and the function that cleans up after it and says what leaked. */
-export async function createContext(subject: Subject): Promise<{ readonly context: Context; clean(): Promise<void> }> {
+export async function createContext(subject: Subject, each: Pick<Case, "outage"> = {}): Promise<{ readonly context: Context; clean(): Promise<void> }> {
   const deferred: (() => unknown)[] = [];
   const defer = (clean: () => unknown) => void deferred.push(clean);
   const make = async () => {
@@ -66,7 +70,7 @@ export async function createContext(subject: Subject): Promise<{ readonly contex
     defer(() => within("broker.close() resolves", broker.close(), closeMs));
     return broker;
   };
-  const broker = await make();
+  const { broker, storeSwitch } = switchable(await make(), each.outage === true);
   const { patienceMs, leaseMs, lateMs, scale } = subject;
   const queue = `kit-${randomBytes(6).toString("hex")}`;
   const context: Context = {
@@ -102,9 +106,16 @@ export async function createContext(subject: Subject): Promise<{ readonly contex
     disrupt: async () => subject.disrupt?.(),
     killServer: async () => subject.server?.kill(),
     restartServer: async () => subject.server?.restart(),
+    storeSwitch,
     defer,
   };
   return { context, clean: () => cleanUp(deferred) };
+}
+
+const noSwitch: StoreSwitch = { off() {}, on() {} };
+
+function switchable(broker: Broker, outage: boolean): ReturnType<typeof switchedStore> {
+  return outage ? switchedStore(broker) : { broker, storeSwitch: noSwitch };
 }
 
 async function cleanUp(deferred: (() => unknown)[]): Promise<void> {

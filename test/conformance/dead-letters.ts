@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DeadLetterError, FatalError, RequeueError } from "../../src/index.ts";
 import { cases } from "./case.ts";
-import { track } from "./track.ts";
+import { doubles, each, track } from "./track.ts";
 import { rejection } from "./until.ts";
 
 /** The reason that a dead letter carries. */
@@ -92,5 +92,59 @@ export const deadLetters = cases({
     await until("none is left", async () => (await job.deadLetters.count()) === 0);
     assert.deepEqual([...seen.started].sort(), ["a", "b", "c"]);
     assert.equal(await job.deadLetters.redrive(), 0);
+  },
+
+  "dead letters come back with their priority": {
+    feature: "priority",
+    uses: ["pause"],
+    async run({ task, consume, until, patienceMs }) {
+      const seen: number[] = [];
+      let broken = true;
+      const job = task({ rpc: true, maxRetries: 0, deadLetter: true, concurrency: 1, prefetch: 0 }, (n: number) => {
+        if (broken) throw new Error("down");
+        seen.push(n);
+      });
+      const consumer = await consume(job);
+      const priorities = [-5, 0, 5, 0, -5, 5];
+      const handles = await job.publishMany(priorities.map((priority) => ({ args: [priority] as [number], priority })));
+      for (const handle of handles) await rejection(handle.waitResult({ timeout: patienceMs }));
+      await until("all are dead", async () => (await job.deadLetters.count()) === priorities.length);
+      await consumer.close();
+      broken = false;
+      await job.pause();
+      assert.equal(await job.deadLetters.redrive(), priorities.length);
+      await consume(job);
+      await job.resume();
+      await until("all have run", () => seen.length === priorities.length);
+      assert.deepEqual(seen, [5, 5, 0, 0, -5, -5]);
+    },
+  },
+
+  "a redrive that is killed loses nothing and doubles nothing": {
+    needs: ["redelivers", "durable"],
+    processes: true,
+    timeoutMs: 60_000,
+    async run({ task, consume, child, until, many, patienceMs }) {
+      const n = many(60);
+      const seen = track<number>();
+      let broken = true;
+      const job = task({ params: ["value", "ms?"], maxRetries: 0, deadLetter: true, concurrency: 10 }, (value: number, _ms?: number) => {
+        if (broken) throw new Error("down");
+        return seen.run(value);
+      });
+      await consume(job);
+      await job.pushMany(each(n));
+      await until("all are dead", async () => (await job.count()) === 0 && (await job.deadLetters.count()) === n, patienceMs * 2);
+      broken = false;
+      const other = await child({ consume: false, params: { deadLetter: true } });
+      const redriving = other.call("redrive", { ratePerSecond: 40 }).catch(() => "killed");
+      await until("some are moved", () => seen.ended.length >= n / 3);
+      await other.kill();
+      assert.equal(await redriving, "killed");
+      await job.deadLetters.redrive();
+      await until("all have run", () => seen.ended.length >= n, patienceMs * 2);
+      await until("none is left", async () => (await job.count()) === 0 && (await job.deadLetters.count()) === 0);
+      assert.deepEqual(doubles(seen.started), []);
+    },
   },
 });

@@ -1,10 +1,10 @@
 /** The conformance kit: `describeBroker()` proves with vitest that a broker keeps the contract's promises. */
 import { describe, it } from "vitest";
-import { allCases, type CaseName, type NamedCase, restartCases, slowCases } from "./all-cases.ts";
+import { allCases, type CaseName, type NamedCase, restartCases, slowCases, storeRestartCases } from "./all-cases.ts";
 import { type Outcome, runCase, timeoutOf } from "./run-case.ts";
 import { createSubject, type Subject, type SubjectOptions } from "./subject.ts";
 
-export { allCases, type CaseName, type NamedCase, restartCases, slowCases } from "./all-cases.ts";
+export { allCases, type CaseName, type NamedCase, restartCases, slowCases, storeRestartCases } from "./all-cases.ts";
 export type { Case } from "./case.ts";
 export type { Context } from "./context.ts";
 export { type Outcome, runCase } from "./run-case.ts";
@@ -41,6 +41,7 @@ export function describeBroker(options: DescribeOptions): void {
   const subject = createSubject({ ...options, settings: { ...service?.settings, ...options.settings } });
   if (options.slow) return defineApart(subject, slowCases, knownGaps);
   if (options.server) return defineApart(subject, restartCases, knownGaps);
+  if (options.storeServer) return defineApart(subject, storeRestartCases, knownGaps);
   describe(name, () => {
     const chosen = allCases.filter(({ clause }) => clauses?.includes(clause) ?? true);
     const together = chosen.filter(({ alone }) => !alone);

@@ -1,9 +1,9 @@
-/** The engine's server is killed and started again over its data, while its clients live on. */
+/** The server of the engine, or of its store, is killed and started again over its data, while its clients live on. */
 import assert from "node:assert/strict";
-import { isFunboostError } from "../../src/index.ts";
+import { fct, isFunboostError } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import type { Context } from "./context.ts";
-import { each, range, sorted, track } from "./track.ts";
+import { doubles, each, range, sorted, track } from "./track.ts";
 import { rejection, working } from "./until.ts";
 
 const params = ["value", "ms?"];
@@ -122,6 +122,97 @@ export const restarts = cases({
       await job.resume();
       await context.until("both are done", () => seen.ended.length >= 2, recoversMs);
       assert.deepEqual(sorted(seen.started.map((text) => text.length)), ["ready".length, "delayed".length]);
+    },
+  },
+});
+
+/** The broker goes on meanwhile: what it runs is kept, counted and filtered all the same. */
+export const storeRestarts = cases({
+  "the store's server is killed twice in mid-work: each task runs once, and no result, row or filter key is lost": {
+    store: true,
+    timeoutMs: 180_000,
+    async run(context) {
+      const { until, many } = context;
+      const n = many(200);
+      const seen = track<number>();
+      const job = context.task({ rpc: true, record: true, filter: true, concurrency }, (i: number) => seen.run(i, () => working(20).then(() => i * 2)));
+      const handles = await job.pushMany(each(n));
+      const results = Promise.all(handles.map((handle) => handle.waitResult({ timeout: recoversMs })));
+      results.catch(() => {}); // looked at below
+      await context.consume(job);
+      await until("a fifth is done", () => seen.ended.length >= n / 5, recoversMs);
+      await context.restartServer();
+      await until("half is done", () => seen.ended.length >= n / 2, recoversMs);
+      const endOutage = await outage(context);
+      await working(1_500);
+      const held = seen.started.length;
+      await context.holds("nothing starts", () => seen.started.length <= held, 500);
+      const later = await job.push(n); // the broker is up
+      await endOutage();
+      assert.deepEqual(
+        await results,
+        range(n).map((i) => i * 2),
+      );
+      assert.equal(await later.waitResult({ timeout: recoversMs }), n * 2);
+      assert.equal(await (await job.push(0)).waitResult({ timeout: recoversMs }), 0);
+      assert.deepEqual(doubles(seen.started), []);
+      const rows = await job.records({ limit: 10_000 });
+      assert.deepEqual([rows.filter(({ status }) => status === "done").length, rows.filter(({ status }) => status === "filtered").length], [n + 1, 1]);
+    },
+  },
+
+  "limits for all, a pause and a cancel are as they were after a restart of the store's server": {
+    store: true,
+    uses: ["pause"],
+    timeoutMs: 120_000,
+    async run(context) {
+      const { until, holds } = context;
+      const at: number[] = [];
+      const seen = track<number>();
+      const job = context.task({ rpc: true, qps: 30, qpsScope: "global", concurrency: 10, prefetch: 0 }, (i: number) =>
+        seen.run(i, () => {
+          at.push(performance.now());
+          const signal = fct.signal as AbortSignal;
+          return i > 0 ? working(50) : new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+        }),
+      );
+      await job.setConcurrency(2);
+      await job.pause();
+      const first = await job.push(0);
+      await context.restartServer();
+      await context.consume(job);
+      await holds("it is paused", () => seen.started.length === 0, 700);
+      await insist(context, () => job.resume());
+      await until("it runs", () => seen.running === 1, recoversMs);
+      await job.pushMany(each(30).map(([i]) => [i + 1]));
+      await until("some have run", () => seen.ended.length > 3, recoversMs);
+      const endOutage = await outage(context);
+      await working(1_000);
+      await endOutage();
+      await insist(context, () => first.cancel());
+      assert.equal((await rejection(first.waitResult({ timeout: recoversMs }))).code, "CANCELLED");
+      await until("all have ended", () => seen.ended.length === 31, recoversMs);
+      assert.ok(seen.peak <= 2, `${seen.peak} at once`);
+      const most = Math.max(...at.map((from) => at.filter((each) => each >= from && each < from + 1_000).length));
+      assert.ok(most <= 32, `${most} started within a second`);
+    },
+  },
+
+  "what is delayed comes once, after a restart of the store's server": {
+    feature: "delay",
+    timeoutMs: 120_000,
+    async run(context) {
+      const seen = track<number>();
+      const job = context.task({}, (i: number) => seen.run(i));
+      await context.consume(job);
+      await job.publishMany(range(20).map((i) => ({ args: [i], delay: 300 + 50 * i })));
+      await context.until("the first came", () => seen.ended.length > 0, recoversMs);
+      const endOutage = await outage(context);
+      await working(1_000);
+      await endOutage();
+      await context.until("all have come", () => seen.ended.length >= 20, recoversMs);
+      await context.holds("none comes again", () => seen.started.length === 20, 1_000);
+      assert.deepEqual(sorted(seen.started), range(20));
     },
   },
 });

@@ -2,67 +2,10 @@
 import assert from "node:assert/strict";
 import { fct, type WaitTimeoutError } from "../../src/index.ts";
 import { cases } from "./case.ts";
-import { each, range, track } from "./track.ts";
+import { each, range } from "./track.ts";
 import { gate, rejection } from "./until.ts";
 
 export const results = cases({
-  "progress is seen from outside while the task runs": {
-    store: true,
-    async run({ task, consume, until }) {
-      const door = gate();
-      const job = task({ rpc: true }, async () => {
-        await fct.progress({ done: 1, of: 2 });
-        await door.opened;
-      });
-      const handle = await job.push();
-      assert.equal(await handle.progress(), undefined);
-      await consume(job);
-      await until("it is told", async () => (await handle.progress()) !== undefined);
-      assert.deepEqual(await handle.progress(), { done: 1, of: 2 });
-      door.open();
-      await handle.waitResult();
-    },
-  },
-
-  "progress can be followed to the end": {
-    store: true,
-    async run({ task, consume, patienceMs }) {
-      const doors = [gate(), gate()] as const;
-      const job = task({ rpc: true }, async () => {
-        await fct.progress(1);
-        await doors[0].opened;
-        await fct.progress({ step: 2 });
-        await doors[1].opened;
-        return "end";
-      });
-      await consume(job);
-      const handle = await job.push();
-      const seen: unknown[] = [];
-      for await (const value of handle.follow({ signal: AbortSignal.timeout(patienceMs) })) {
-        seen.push(value);
-        doors[seen.length - 1]?.open();
-      }
-      assert.deepEqual(seen, [1, { step: 2 }]);
-      assert.equal(await handle.waitResult(), "end");
-    },
-  },
-
-  async "a retried parent does not double its children"({ task, consume, until, patienceMs }) {
-    const seen = track<string>();
-    const child = task({ queue: `kit-child-${Math.random().toString(36).slice(2)}`, rpc: true }, (name: string) => seen.run(name));
-    let runs = 0;
-    const parent = task({ rpc: true, backoff: 0 }, async () => {
-      const handle = await child.publish(["one"], { taskId: fct.childId("one") });
-      await handle.waitResult({ timeout: patienceMs });
-      if (++runs < 3) throw new Error("again");
-    });
-    await consume(child);
-    await consume(parent);
-    await (await parent.push()).waitResult({ timeout: patienceMs });
-    await until("the child has ended", () => seen.ended.length >= 1);
-    assert.deepEqual([runs, seen.started], [3, ["one"]]);
-  },
-
   "waitResult gives the value as it was returned": {
     feature: "results",
     async run({ task, consume, patienceMs }) {

@@ -26,6 +26,8 @@ export interface SubjectOptions {
   readonly foreign?: URL;
   /** A server of this broker's own that keeps its data. With it the restart cases run instead of the others. */
   readonly server?: KillableServer;
+  /** The same for the server of its store alone: the cases of a store's restart. */
+  readonly storeServer?: KillableServer;
   /** The slow cases instead of the others: at the library's own lease, a minute or more each. In a file of their own, because the lease is the process's. @default false */
   readonly slow?: boolean;
 }
@@ -73,7 +75,7 @@ export function configureOnce(leaseMs: number | undefined): number {
 }
 
 export function createSubject(options: SubjectOptions): Subject {
-  const { name, create, settings = {}, lateMs = 100, scale = 1, patienceMs = 15_000, disrupt, foreign, server, slow = false } = options;
+  const { name, create, settings = {}, lateMs = 100, scale = 1, patienceMs = 15_000, disrupt, foreign, server, storeServer, slow = false } = options;
   const leaseMs = configureOnce(options.leaseMs ?? (slow ? undefined : shortLeaseMs));
   return {
     name,
@@ -85,7 +87,7 @@ export function createSubject(options: SubjectOptions): Subject {
     patienceMs,
     disrupt,
     foreign,
-    server,
+    server: server ?? storeServer,
     make: async () => ((await import(create.href)) as CreateModule).create(settings),
   };
 }

@@ -1,6 +1,7 @@
 /** What users may get wrong: each refusal names the value, what is allowed, and the next step. */
-import { boost, checkTasks, configure, consumeAll, getTask, publisher, shutdown, waitAll } from "funboost";
+import { boost, checkTasks, concurrencyPool, configure, consumeAll, fct, getTask, publisher, shutdown, type TaskParams, waitAll, withLock } from "funboost";
 import { memory } from "funboost/adapters/memory";
+import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 
 const broker = memory();
@@ -125,5 +126,98 @@ describe("a process refuses", () => {
   it("things that are no tasks in consumeAll, and a wrong onFailure", async () => {
     await expect(consumeAll([{}])).rejects.toThrow(/made by boost\(\)/);
     await expect(waitAll([], { onFailure: "stop" as "leave" })).rejects.toThrow(/"leave" or "cancel"/);
+  });
+});
+
+describe("times of 0, limits of 0 and options that contradict each other are refused with what is allowed", () => {
+  const aboveZero = 'a time above 0, such as 500 (milliseconds), "30s" or "5m"';
+  it.each<[Partial<TaskParams>, string]>([
+    [{ filter: { ttl: 0 } }, `"filter.ttl" is 0. Allowed: ${aboveZero}.`],
+    [{ record: { ttl: 0 } }, `"record.ttl" is 0. Allowed: ${aboveZero}.`],
+    [{ rpc: { ttl: 0 } }, `"rpc.ttl" is 0. Allowed: ${aboveZero}.`],
+    [{ rpc: { timeout: "0s" } }, `"rpc.timeout" is "0s". Allowed: ${aboveZero}.`],
+    [{ publishTimeout: 0 }, `"publishTimeout" is 0. Allowed: ${aboveZero}.`],
+    [{ qps: 0 }, '"qps" is 0. Allowed: a number from 0.01 to 100000.'],
+    [{ qps: { count: 0, per: "1m" } }, '"qps.count" is 0. Allowed: a whole number from 1 to 100000.'],
+    [{ qps: { count: 5, per: 0 } }, `"qps.per" is 0. Allowed: ${aboveZero}.`],
+    [{ qps: [3, { count: 5, per: "0s" }] }, `"qps[1].per" is "0s". Allowed: ${aboveZero}.`],
+    [{ qps: [] }, '"qps" is an array of 0. Allowed: starts per second'],
+    [{ qps: [3, 5] }, '"qps" is an array of 2. Allowed: one number of starts per second, and caps'],
+    [{ concurrency: 0 }, '"concurrency" is 0. Allowed: a whole number from 1 to 100000.'],
+    [{ maxSuspended: 0 }, '"maxSuspended" is 0.'],
+    [{ maxCrashes: 0 }, '"maxCrashes" is 0.'],
+    [{ backoff: { base: "1m", cap: "1s" } }, '"backoff.cap" is "1s". Allowed: at least "base", which is 60000 ms.'],
+    [{ filter: { when: "later" as "done" } }, '"filter.when" is "later". Allowed: "done" or "published".'],
+    [{ filter: { key: "name" as never } }, '"filter.key" is "name". Allowed: a function from the arguments to a text.'],
+    [{ pool: 3 as never }, '"pool" is 3. Allowed: a pool made by concurrencyPool(n).'],
+    [{ deadLetter: "same" }, '"deadLetter" is "same". Allowed: another queue than the task\'s own.'],
+  ])("%o", (params, text) => {
+    expect(() => boost({ queue: "same", ...params }, () => 1)).toThrow(text);
+  });
+
+  it("where 0 means none it is taken", () => {
+    expect(() => boost({ queue: queue(), broker, timeout: 0, expireAfter: 0, maxRetries: 0, maxRequeues: 0, prefetch: 0, backoff: 0 }, () => 1)).not.toThrow();
+    expect(() => concurrencyPool(0)).toThrow(/whole number from 1 to 100000, got 0/);
+  });
+
+  it("on calls, too", async () => {
+    const task = boost({ queue: queue(), broker, record: true }, (n: number) => n);
+    const refusals: [() => Promise<unknown>, string][] = [
+      [() => task.setQps(0), '"qps" is 0. Allowed: a number from 0.01 to 100000.'],
+      [() => task.setQps({ count: 1, per: 0 }), `"qps.per" is 0. Allowed: ${aboveZero}.`],
+      [() => task.setConcurrency(0), '"concurrency" is 0. Allowed: a whole number from 1 to 100000.'],
+      [() => task.records({ limit: 0 }), '"limit" is 0. Allowed: a whole number from 1 to 100000.'],
+      [() => task.stats({ step: 0 }), `"step" is 0. Allowed: ${aboveZero}.`],
+      [() => task.deadLetters.list(0), '"limit" is 0. Allowed: a whole number from 1 to 100000.'],
+      [() => task.deadLetters.redrive({ limit: 0 }), '"limit" is 0. Allowed: a whole number from 1 to'],
+      [() => task.deadLetters.redrive({ ratePerSecond: 0 }), '"ratePerSecond" is 0. Allowed: a number from 0.01 to 100000.'],
+      [() => task.waitIdle({ quiet: 5 } as object), 'unknown option "quiet". Did you mean "quietFor"?'],
+      [() => withLock("a", { ttl: 0, broker }, () => 1), '"ttl" is 0. Allowed: 200 ms or more.'],
+    ];
+    for (const [call, text] of refusals) await expect(call(), text).rejects.toThrow(text);
+  });
+
+  it("a filterKey for a task that has no filter", async () => {
+    const task = boost({ queue: queue(), broker }, (n: number) => n);
+    await expect(task.publish([1], { filterKey: "x" })).rejects.toThrow(/"filterKey" is given.*no filter.*"filter: true"/);
+    expect(await task.count()).toBe(0);
+  });
+
+  it("slowDown() of no time fails the run and says why", async () => {
+    const task = boost({ queue: queue(), broker, rpc: true, maxRetries: 0, log: false }, () => fct.slowDown(0));
+    await task.consume();
+    await expect((await task.push()).waitResult()).rejects.toThrow(/slowDown\(\) takes a time above 0, such as 2000/);
+  });
+});
+
+describe("a store that cannot do what is asked", () => {
+  const { store: _, ...storeless } = memory();
+
+  it.each<[string, Partial<TaskParams>]>([
+    ["rpc", { rpc: true }],
+    ["filter", { filter: true }],
+    ["record", { record: true }],
+    ['qpsScope: "global"', { qps: 5, qpsScope: "global" }],
+  ])("is missing: %s is refused by name at the first use", async (option, params) => {
+    const task = boost({ queue: queue(), broker: storeless, ...params }, (n: number) => n);
+    await expect(task.push(1)).rejects.toMatchObject({
+      code: "NEEDS_STORE",
+      message: `[funboost] [memory] "${option}" needs a store, which this broker has not. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`,
+    });
+    await expect(task.consume()).rejects.toMatchObject({ code: "NEEDS_STORE" });
+  });
+
+  it("belongs to one process, while the messages do not: no limit for all", async () => {
+    const features = { ...memory().features, durable: true };
+    const lasting = { ...memory(), features, open: async (spec: Parameters<typeof broker.open>[0]) => ({ ...(await broker.open(spec)), features }) };
+    const task = boost({ queue: queue(), broker: { ...lasting, store: async () => memoryStore() }, qps: 5, qpsScope: "global" }, () => 1);
+    await expect(task.push()).rejects.toMatchObject({
+      code: "NEEDS_STORE",
+      message: expect.stringMatching(/"memory" belongs to this process.*configure\(\{ store/),
+    });
+  });
+
+  it("is no store at all", () => {
+    expect(() => configure({ store: { get: () => 1 } as never })).toThrow(/"store" is an object. Allowed: a store such as redisStore.*lacks set, delete/);
   });
 });

@@ -39,6 +39,18 @@ describe("a broker of one's own", () => {
     expect(await (await task.push(1)).waitResult()).toBe(2);
     expect(sent).toEqual([1]);
   });
+
+  it("is refused when it is none, with what is needed", async () => {
+    registerBroker("nothing", () => undefined as never);
+    await expect(boost({ queue: "none", broker: "nothing" }, () => 1).push()).rejects.toMatchObject({
+      code: "BAD_OPTION",
+      message: '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() and close().',
+    });
+    expect(() => wrapBroker(5 as never, () => ({}))).toThrow(/wrapBroker\(\) takes a broker as its first argument, got 5/);
+    expect(() => wrapBroker(memory(), 5 as never)).toThrow(/wrapBroker\(\) takes a function \(queue, name\) => changes, got 5/);
+    const silent = wrapBroker(memory(), () => undefined as never);
+    await expect(boost({ queue: "silent", broker: silent }, () => 1).push()).rejects.toThrow(/answered undefined.*calls to replace, or \{\}/);
+  });
 });
 
 describe("getOrCreate", () => {

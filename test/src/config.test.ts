@@ -23,6 +23,8 @@ describe("configure() refuses", () => {
     ["a log of true", { log: true }, /"log" is true/],
     ["a level inside", { log: { level: "loud" } }, /"log\.level" is "loud".*"debug"/],
     ["a logger without methods", { log: { logger: { info() {} } } }, /"log\.logger".*debug, info, warn and error/],
+    ["a filter that is no function", { log: { filter: "mail" } }, /"log\.filter" is "mail".*a function/],
+    ["a summary that is no switch", { log: { summary: "1m" } }, /"log\.summary" is "1m".*true or false/],
     ["an unknown log option", { log: { levle: "info" } }, /"log\.levle".*level, logger/],
     ["brokers that are a text", { brokers: "bullmq" }, /"brokers" is "bullmq".*\{ bullmq: \{ url \} \}/],
     ["brokers that are a list", { brokers: [memory()] }, /"brokers" is an array of 1/],

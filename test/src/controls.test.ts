@@ -1,11 +1,13 @@
 /** The shared controls in their corners: a late look at the signal, a crash between two steps, arguments that are no JSON. */
-import { boost, configure, fct, shutdown } from "funboost";
+import { boost, configure, fct, shutdown, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { createCancels, keepCancel } from "../../src/cancels.ts";
 import { sleep } from "../../src/clock.ts";
 import type { Store } from "../../src/contract/index.ts";
+import { filterKey } from "../../src/controls/filter.ts";
+import { FunboostError } from "../../src/errors.ts";
 import type { Schema } from "../../src/middleware.ts";
 
 configure({ signals: false, log: { level: "silent" } });
@@ -65,6 +67,29 @@ describe("cancel", () => {
     expect(rows).toEqual(["cancelled"]);
   });
 
+  it("of a waiting task holds when its answer was lost", async () => {
+    let lost = 1;
+    const params = on();
+    const broker = wrapBroker(params.broker, ({ cancel }) => ({
+      async cancel(ids) {
+        const removed = (await cancel?.(ids)) ?? [];
+        if (lost-- > 0) throw new FunboostError("BROKER_DOWN", "the connection was lost");
+        return removed;
+      },
+    }));
+    const task = boost({ ...params, broker }, () => {});
+    const handle = await task.push();
+    expect(await handle.cancel()).toBe(true);
+    expect([await task.count(), await handle.state(), await handle.cancel()]).toEqual([0, "cancelled", false]);
+  });
+
+  it("gives up when the engine stays away, and says so", async () => {
+    const params = on();
+    const broker = wrapBroker(params.broker, () => ({ cancel: () => Promise.reject(new FunboostError("BROKER_DOWN", "the connection was lost")) }));
+    const task = boost({ ...params, broker, publishTimeout: 300 }, () => {});
+    await expect((await task.push()).cancel()).rejects.toMatchObject({ code: "BROKER_DOWN" });
+  });
+
   it("is heard again after the store has lost all", async () => {
     let store = memoryStore();
     const heard: string[] = [];
@@ -95,6 +120,45 @@ describe("filter", () => {
     await task.push();
     expect(kept[0]).toBeLessThan(5_000);
     expect(kept.at(-1)).toBe(7 * 86_400_000);
+  });
+
+  it("when published: takes the claim of a publisher that died when that has ended, and loses nothing", async () => {
+    const store = memoryStore();
+    const params = { ...on(store), filter: { when: "published" as const } };
+    const task = boost(params, (_n: number) => {});
+    const key = filterKey(`memory:${params.queue}`, { ttlMs: 1, key: undefined, when: "published" }, [1], undefined);
+    await store.set([{ key, value: "claim somebody", ttlMs: 300 }]);
+    const from = performance.now();
+    const [handle, other] = await task.pushMany([[1], [2]]);
+    expect([handle?.existing, other?.existing, await task.count()]).toEqual([false, false, 2]);
+    expect(performance.now() - from).toBeGreaterThan(200);
+    expect(await store.get([key])).toEqual([`published ${handle?.id}`]);
+  });
+
+  it("when published: does not call published what another has only claimed", async () => {
+    const store = memoryStore();
+    const params = { ...on(store), publishTimeout: 300, filter: { when: "published" as const } };
+    const task = boost(params, (_n: number) => {});
+    const key = filterKey(`memory:${params.queue}`, { ttlMs: 1, key: undefined, when: "published" }, [1], undefined);
+    await store.set([{ key, value: "claim somebody", ttlMs: 60_000 }]);
+    await expect(task.push(1)).rejects.toMatchObject({ code: "PUBLISH_FAILED", accepted: [] });
+  });
+
+  it("keeps a result and the mark that it is done in one write, before anything else", async () => {
+    const store = memoryStore();
+    const writes: string[] = [];
+    const set: Store["set"] = (entries) => {
+      for (const { key, value } of entries) if (key.startsWith("filter:") && value.startsWith("done ")) writes.push(value);
+      return store.set(entries);
+    };
+    const put: Store["results"]["put"] = (queue, results) => {
+      writes.push("result");
+      return store.results.put(queue, results);
+    };
+    const task = boost({ ...on({ ...store, set, results: { ...store.results, put } }), filter: true }, (n: number) => ({ twice: n * 2 }));
+    await task.consume();
+    await (await task.push(2)).waitResult();
+    expect(writes.map((each) => (each.includes('"result":{"twice":4}') ? "mark" : each))).toEqual(["mark", "result"]);
   });
 
   it("is free again when its owner was cancelled while it waited for a retry", async () => {

@@ -21,6 +21,38 @@ async function run(limits: readonly Limit[], consumers: number, ms: number, wait
   return starts;
 }
 
+/** A number below 1, the same row of them for the same seed. */
+function randomFrom(seed: number): () => number {
+  let last = seed;
+  return () => (last = (last * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+}
+
+/** As `run`, but consumers stall for up to 60 ms, a quarter of the time, and the store's answers come up to 4 ms late. Each can start so many at once. */
+async function runStalling(limit: Limit, startable: readonly number[], ms: number) {
+  const [random, starts] = [randomFrom(7), [] as number[]];
+  let [nowMs, answers] = [0, [] as { readonly at: number; readonly go: () => void }[]];
+  setClock({ now: () => nowMs, monotonic: () => nowMs, after: () => () => {} });
+  const store = memoryStore();
+  const later = () => new Promise<void>((go) => answers.push({ at: nowMs + 2 * random(), go }));
+  const reserve: typeof store.reserve = (...args) => later().then(async () => later().then(() => store.reserve(...args)));
+  const onError = (error: unknown) => expect.unreachable(String(error));
+  const consumers = startable.map((count) => ({
+    count,
+    stalledUntil: 0,
+    rate: createGlobalRate({ store: { ...store, reserve }, key: "k", limits: [limit], wake() {}, onError }),
+  }));
+  for (; nowMs < ms; nowMs += 2) {
+    for (const { at, go } of answers) if (at <= nowMs) go();
+    answers = answers.filter(({ at }) => at > nowMs);
+    await new Promise(setImmediate);
+    for (const each of consumers) {
+      if (random() < 0.02) each.stalledUntil = Math.max(each.stalledUntil, nowMs + 60 * random());
+      if (each.stalledUntil <= nowMs) while (each.rate.take(each.count) === 0) starts.push(nowMs);
+    }
+  }
+  return starts;
+}
+
 const busiest = (starts: readonly number[], ms: number) => Math.max(...starts.map((from) => starts.filter((each) => each >= from && each < from + ms).length));
 
 afterEach(() => setClock());
@@ -31,6 +63,20 @@ describe("a global rate", () => {
     expect(starts.length).toBeGreaterThanOrEqual(297);
     expect(starts.length).toBeLessThanOrEqual(302);
     expect(busiest(starts, 1_000)).toBeLessThanOrEqual(103); // above 50 a second the slack of 20 ms is caught up
+  });
+
+  it("makes up for starts that were late, and never starts more than one above the limit in any second", async () => {
+    for (const startable of [[100], [100, 100, 2, 5], [100, 100, 1, 2, 3, 4, 5, 6]]) {
+      const starts = await runStalling({ count: 50, perMs: 1_000, spaced: true }, startable, 8_000);
+      expect(busiest(starts, 1_000)).toBeLessThanOrEqual(51);
+      expect(starts.length).toBeGreaterThanOrEqual(8 * 41);
+    }
+  });
+
+  it("lets none of its starts be too late to count where they are far apart", async () => {
+    const starts = await runStalling({ count: 0.5, perMs: 1_000, spaced: true }, [1, 1, 1], 40_000);
+    expect(starts.length).toBeGreaterThanOrEqual(19);
+    expect(busiest(starts, 1_900)).toBe(1);
   });
 
   it("caps exactly over any sliding time, with a spacing beside it", async () => {

@@ -1,7 +1,7 @@
 /** What reaches a logger: errors without what they carry besides their text; and that no logger can break the work. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FunboostError, isFunboostError } from "../../src/errors.ts";
-import { childLogger, createLogger, type Logger } from "../../src/log.ts";
+import { childLogger, createLogger, type Logger, type LogLine } from "../../src/log.ts";
 import { FatalError } from "../../src/task-errors.ts";
 
 let said: string[] = [];
@@ -117,6 +117,41 @@ describe("lines on stderr", () => {
       },
     });
     expect(line({ error })).toContain("error=Error: a Error\n");
+  });
+});
+
+describe("a filter", () => {
+  it("decides by level, text, queue, task and fields which lines are written", () => {
+    const { lines, logger } = keeping();
+    const seen: LogLine[] = [];
+    const log = createLogger({
+      logger,
+      filter(line) {
+        seen.push(line);
+        return line.queue !== "noisy" || line.level === "error";
+      },
+    });
+    log.debug({ queue: "noisy" }, "below the level");
+    childLogger(log, { queue: "noisy", taskId: "t" }).info({ attempt: 2 }, "one");
+    log.error({ queue: "noisy" }, "two");
+    log.info({}, "three");
+    log.warn(httpError(), "four");
+    expect(lines.map(({ text }) => text)).toEqual(["two", "three", "four"]);
+    expect(seen[0]).toEqual({ level: "info", text: "one", queue: "noisy", taskId: "t", fields: { queue: "noisy", taskId: "t", attempt: 2 } });
+    expect(seen[2]).toEqual({ level: "info", text: "three", fields: {} });
+    expect(seen[3]?.fields.error).toBeInstanceOf(Error);
+  });
+
+  it("that throws lets the line pass", () => {
+    const { lines, logger } = keeping();
+    const log = createLogger({
+      logger,
+      filter() {
+        throw new Error("no");
+      },
+    });
+    log.info({}, "one");
+    expect(lines.map(({ text }) => text)).toEqual(["one"]);
   });
 });
 

@@ -2,6 +2,7 @@
 import { boost, configure, fct, shutdown, type TaskError } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
+import { sleep } from "../../src/clock.ts";
 import type { Schema } from "../../src/middleware.ts";
 
 configure({ signals: false, log: { level: "silent" } });
@@ -107,6 +108,24 @@ describe("usePublish", () => {
     expect(ids.sort()).toEqual(handles.map(({ id }) => id).sort());
     await expect(task.push(13)).rejects.toThrow("not 13");
   });
+
+  it("that never calls on refuses the publish with its place; one that forgets to answer is forgiven", async () => {
+    const silent = boost({ ...on(), usePublish: [(_, next) => next(), (() => {}) as never] }, (n: number) => n);
+    await expect(silent.push(1)).rejects.toMatchObject({
+      code: "BAD_OPTION",
+      message: "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.",
+    });
+    expect(await silent.count()).toBe(0);
+    const forgetful = boost({ ...on(), usePublish: [((_: unknown, next: () => Promise<unknown>) => void next()) as never] }, (n: number) => n);
+    expect((await forgetful.push(1)).id).toBeTruthy();
+    expect(await forgetful.count()).toBe(1);
+  });
+
+  it("that gives no list of arguments is refused", async () => {
+    const task = boost({ ...on(), usePublish: [(_, next) => next({ args: 5 as never })] }, (n: number) => n);
+    await expect(task.push(1)).rejects.toThrow("usePublish[0] called next() with args 5. Allowed: a list of arguments.");
+    expect(await task.count()).toBe(0);
+  });
 });
 
 describe("input and output", () => {
@@ -146,7 +165,33 @@ describe("input and output", () => {
     await expect(task.push(1)).rejects.toThrow("bad input: the schema threw broken schema");
   });
 
+  it.each<[string, Schema["~standard"]["validate"], RegExp]>([
+    ["rejects", async () => Promise.reject(new RangeError("the database is down")), /bad input: the schema threw the database is down/],
+    ["answers nothing", () => undefined as never, /bad input: the schema answered undefined, which is neither \{ value \} nor \{ issues \}/],
+    ["answers no list for several", () => ({ value: 1 }), /bad input: the schema answered 1 for a list of arguments/],
+    ["never answers", () => new Promise<never>(() => {}), /bad input: the schema did not answer within 50 ms \(publishTimeout\)/],
+  ])("a schema that %s refuses the publish", async (_, validate, text) => {
+    const input: Schema = { "~standard": { version: 1, vendor: "test", validate } };
+    const task = boost({ ...on(), publishTimeout: 50, input }, (a: number, _b: number) => a);
+    await expect(task.push(1, 2)).rejects.toMatchObject({ code: "BAD_ARGS", message: expect.stringMatching(text) });
+    await expect(task.pushMany([[1, 2]])).rejects.toMatchObject({ code: "BAD_ARGS" });
+    expect(await task.count()).toBe(0);
+  });
+
+  it("a schema that never answers ends with the run's own timeout, and one that is slow is waited for", async () => {
+    const slow: Schema = { "~standard": { version: 1, vendor: "test", validate: (value) => sleep(30).then(() => ({ value })) } };
+    const never: Schema = { "~standard": { version: 1, vendor: "test", validate: () => new Promise<never>(() => {}) } };
+    const task = boost({ ...on(), input: slow, output: slow }, (n: number) => n);
+    const stuck = boost({ ...on(), output: never, timeout: 50 }, (n: number) => n);
+    await task.consume();
+    await stuck.consume();
+    expect(await (await task.push(7)).waitResult()).toBe(7);
+    expect(await rejection((await stuck.push(7)).waitResult())).toMatchObject({ cause: { code: "TIMEOUT" } });
+  });
+
   it("what is no schema and no middleware is refused", () => {
+    const later = { "~standard": { version: 2, vendor: "test", validate: () => ({ value: 1 }) } };
+    expect(() => boost({ queue: "q", output: later as never }, () => 1)).toThrow(/"output" is an object.*version 1/);
     expect(() => boost({ queue: "q", input: {} as never }, () => 1)).toThrow(/"input" is .*Standard Schema/);
     expect(() => boost({ queue: "q", use: [1] as never }, () => 1)).toThrow(/"use" is 1/);
   });

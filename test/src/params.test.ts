@@ -89,7 +89,10 @@ describe("checkParams", () => {
     [{ queue: "q", params: "file" }, '"params" is "file". Allowed: a list of names such as ["file", "height"], or "object".'],
     [{ queue: "q", params: [1] }, '"params" is an array of 1.'],
     [{ queue: "q", convert: "json" }, '"convert" is "json". Allowed: a function from a raw body to the list of arguments.'],
-    [{ queue: "q", log: "loud" }, '"log" is "loud". Allowed: "debug", "info", "warn", "error" or "silent", false, or { level, logger, bodies, stacks }.'],
+    [
+      { queue: "q", log: "loud" },
+      '"log" is "loud". Allowed: "debug", "info", "warn", "error" or "silent", false, or { level, logger, bodies, stacks, summary, filter }.',
+    ],
     [{ queue: "q", log: { level: "loud" } }, '"log.level" is "loud". Allowed: "debug", "info", "warn", "error" or "silent".'],
     [{ queue: "q", log: { logger: { info() {} } } }, '"log.logger" is an object. Allowed: an object with the methods debug, info, warn and error.'],
     [{ queue: "q", log: { bodies: 1 } }, '"log.bodies" is 1. Allowed: true or false.'],
@@ -193,7 +196,7 @@ describe("resolvePublish", () => {
       id: "a",
       delayMs: 300_000,
       priority: -5,
-      limits: { etaMs: now + 300_000 },
+      limits: { etaMs: now + 300_000, givenId: true },
     });
     expect(resolvePublish({ delay: 0, priority: 0 }, now)).toEqual({});
     for (const eta of [new Date(now + 1500), now + 1500, new Date(now + 1500).toISOString(), "2026-11-21T13:00:01.500+01:00"]) {

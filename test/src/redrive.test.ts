@@ -1,8 +1,10 @@
 /** redrive(): back from the dead letters. */
 import { boost, configure, shutdown, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
+import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../src/clock.ts";
+import type { Store } from "../../src/contract/index.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
@@ -36,6 +38,68 @@ describe("redrive", () => {
     expect(performance.now() - from).toBeLessThan(1_000);
     expect(await task.deadLetters.count()).toBe(2);
     expect(await task.count()).toBe(1);
+  });
+
+  it("that was killed before it could note what it had moved does not move it again", async () => {
+    const store = memoryStore();
+    let killed = true;
+    const set: Store["set"] = (entries) => {
+      const isNote = entries.some(({ value }) => value === "moved");
+      return killed && isNote ? Promise.reject(new Error("killed")) : store.set(entries);
+    };
+    let isDown = true;
+    const ran: number[] = [];
+    const params = { ...on(), deadLetter: true };
+    const task = boost({ ...params, broker: { ...params.broker, store: async () => ({ ...store, set }) } }, (n: number) => {
+      if (isDown) throw new Error("no");
+      ran.push(n);
+    });
+    const consumer = await task.consume();
+    await task.pushMany([[1]]);
+    await expect.poll(() => task.deadLetters.count()).toBe(1);
+    await consumer.close();
+    isDown = false;
+    await expect(task.deadLetters.redrive()).rejects.toThrow("killed");
+    expect([await task.count(), await task.deadLetters.count()]).toEqual([1, 1]); // published, and not taken off
+    killed = false;
+    expect(await task.deadLetters.redrive()).toBe(0); // it waits
+    expect([await task.count(), await task.deadLetters.count()]).toEqual([1, 0]);
+    await task.consume();
+    await expect.poll(() => ran).toEqual([1]);
+  });
+
+  it("that was killed does not move again what has run meanwhile", async () => {
+    const store = memoryStore();
+    let killed = true;
+    const set: Store["set"] = (entries) => store.set(killed ? entries.filter(({ value }) => value !== "moved") : entries);
+    let isDown = true;
+    const ran: number[] = [];
+    const params = { ...on(), rpc: false, deadLetter: true };
+    const unacknowledged = wrapBroker({ ...params.broker, store: async () => ({ ...store, set }) }, ({ consume }, name) => ({
+      consume: (handler, options) =>
+        consume(async (delivery) => {
+          const settlement = await handler(delivery);
+          return killed && name.endsWith("_dlx") ? { outcome: "returned" } : settlement;
+        }, options),
+    }));
+    const task = boost({ ...params, broker: unacknowledged }, (n: number) => {
+      if (isDown) throw new Error("no");
+      ran.push(n);
+    });
+    const consumer = await task.consume();
+    await task.push(1);
+    await expect.poll(() => task.deadLetters.count()).toBe(1);
+    await consumer.close();
+    isDown = false;
+    await task.deadLetters.redrive({ limit: 1 });
+    expect([await task.count(), await task.deadLetters.count()]).toEqual([1, 1]);
+    killed = false;
+    await task.consume();
+    await expect.poll(() => ran).toEqual([1]);
+    await task.waitIdle();
+    expect(await task.deadLetters.redrive()).toBe(0);
+    await task.waitIdle();
+    expect([await task.deadLetters.count(), ran]).toEqual([0, [1]]);
   });
 
   it("gives back first what a redrive held that was killed", async () => {

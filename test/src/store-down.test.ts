@@ -5,6 +5,7 @@ import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, setClock, sleep } from "../../src/clock.ts";
 import type { Store } from "../../src/contract/index.ts";
+import { gate } from "../conformance/until.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
@@ -90,7 +91,7 @@ describe("a store that fails", () => {
     setClock({ now: Date.now, monotonic: () => performance.now(), after });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     setClock();
-    expect(keeping.filter((ms) => ms < 30_000)).toEqual([]); // but for the deadline of a call, taken back when it answers
+    expect(keeping.filter((ms) => ms < 10_000)).toEqual([]); // but for the deadline of a call, taken back when it answers
   });
 
   it("ends a lock whose renewal hangs, at its ttl", async () => {
@@ -107,6 +108,139 @@ describe("a store that fails", () => {
       hangs = false;
     });
   }, 3_000);
+});
+
+/** What is said, by level. */
+function listening() {
+  const lines: [level: string, text: string][] = [];
+  const say = (level: string) => (_: object, text: string) => void lines.push([level, text]);
+  const logger = { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+  return { log: { level: "info", logger } as const, lines, said: (text: string) => lines.filter((line) => line[1].startsWith(text)).length };
+}
+
+/** The store, and a way to have each call go through `how` before it. */
+function through(store: Store, how: (call: string, first: unknown) => Promise<unknown> | undefined): Store {
+  const wrap = <T extends object>(target: T) =>
+    Object.fromEntries(
+      Object.entries(target).map(([name, call]) => [
+        name,
+        typeof call === "function" && name !== "close" && name !== "wait"
+          ? async (...args: unknown[]) => {
+              await how(name, args[0]);
+              return (call as (...args: unknown[]) => unknown)(...args);
+            }
+          : call,
+      ]),
+    ) as T;
+  return { ...wrap(store), timers: wrap(store.timers), list: wrap(store.list), results: wrap(store.results) };
+}
+
+describe("a store in trouble", () => {
+  it("is said once, however many messages wait for it, and once that it answers again", async () => {
+    let failing = false;
+    const { log, lines, said } = listening();
+    const store = through(memoryStore(), () => (failing ? down() : undefined));
+    const door = gate();
+    let runs = 0;
+    const task = boost({ ...on(store), log, record: true, filter: true, concurrency: 100 }, (_n: number) => {
+      runs++;
+      return door.opened;
+    });
+    const handles = await task.pushMany(Array.from({ length: 100 }, (_, n): [number] => [n]));
+    await task.consume();
+    await expect.poll(() => runs).toBe(100);
+    failing = true;
+    door.open();
+    await expect.poll(() => said("the store does not answer")).toBe(1);
+    await sleep(1_500);
+    failing = false;
+    await Promise.all(handles.map((handle) => handle.waitResult({ timeout: 10_000 })));
+    expect(lines).toEqual([
+      ["error", "the store does not answer: what needs it waits until it does"],
+      ["info", "the store answers again"],
+    ]);
+  });
+
+  it("with one call that always fails fills no log, and holds nothing else", async () => {
+    const { log, said } = listening();
+    const isRow = (call: string, first: unknown) => call === "append" && String(first).startsWith("records:");
+    const store = through(memoryStore(), (call, first) => (isRow(call, first) ? down() : undefined));
+    const { queue: other, ...rest } = on(store);
+    const recorded = boost({ ...rest, queue: `${other}.recorded`, log, record: true, concurrency: 5 }, () => 1);
+    const plain = boost({ ...rest, queue: other, log }, (n: number) => n);
+    await Promise.all([recorded.consume(), plain.consume()]);
+    await recorded.pushMany(Array.from({ length: 20 }, (): [] => []));
+    for (let n = 0; n < 20; n++) expect(await (await plain.push(n)).waitResult({ timeout: 5_000 })).toBe(n);
+    await sleep(1_500);
+    expect(said("the store does not answer")).toBe(1);
+    expect(said("the store answers again")).toBeLessThanOrEqual(1);
+  }, 15_000);
+
+  it("whose answers are lost is asked again: nothing waits for ever", async () => {
+    // The deadlines of calls pass twenty times as fast.
+    const factor = 20;
+    const after: Clock["after"] = (ms, run, options) => {
+      const timer = setTimeout(run, ms / factor);
+      if (options?.unref) timer.unref();
+      return () => clearTimeout(timer);
+    };
+    setClock({ now: Date.now, monotonic: () => performance.now() * factor, after });
+    try {
+      let lost = false;
+      const store = through(memoryStore(), () => (lost ? new Promise<never>(() => {}) : undefined));
+      const door = gate();
+      let runs = 0;
+      const task = boost({ ...on(store), record: true, filter: true, qps: 1000, qpsScope: "global" }, (_n: number) => {
+        runs++;
+        return door.opened.then(() => 7);
+      });
+      await task.consume();
+      const first = await task.push(1);
+      await expect.poll(() => runs).toBe(1);
+      lost = true;
+      door.open();
+      await task.push(2);
+      await sleep(4_000);
+      expect(runs).toBe(1);
+      lost = false;
+      expect(await first.waitResult({ timeout: 200_000 })).toBe(7);
+      await expect.poll(() => runs, { timeout: 10_000 }).toBe(2);
+      await expect.poll(() => task.count()).toBe(0);
+      expect(runs).toBe(2);
+    } finally {
+      setClock();
+    }
+  }, 20_000);
+
+  it("fetches nothing for a task that needs it, and leaves a task alone that does not", async () => {
+    let failing = false;
+    const store = through(memoryStore(), () => (failing ? down() : undefined));
+    const windows: Record<string, number> = {};
+    const inner = { ...memory(), store: async () => store };
+    const broker: typeof inner = {
+      ...inner,
+      async open(spec) {
+        const queue = await inner.open(spec);
+        const consume: typeof queue.consume = async (...how) => {
+          const consumer = await queue.consume(...how);
+          const setWindow = (n: number) => {
+            windows[spec.queue] = n;
+            consumer.setWindow(n);
+          };
+          return { ...consumer, setWindow };
+        };
+        return { ...queue, consume };
+      },
+    };
+    const kinds = { plain: {}, rpc: { rpc: true }, record: { record: true }, filter: { filter: true }, rate: { qps: 5, qpsScope: "global" as const } };
+    for (const [queue, options] of Object.entries(kinds)) await boost({ queue, broker, concurrency: 4, ...options }, (_n: number) => {}).consume();
+    await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(5);
+    failing = true;
+    await expect.poll(() => windows).toMatchObject({ rpc: 0, record: 0, filter: 0, rate: 0 });
+    expect(windows.plain).toBeGreaterThan(0);
+    failing = false;
+    await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(5);
+  });
 });
 
 describe("withLock", () => {

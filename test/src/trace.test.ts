@@ -29,12 +29,13 @@ it("is what the application's tracer says, on both sides", async () => {
     signals: false,
     log: { level: "silent" },
     trace: {
-      inject: () => (tracer.getStore() ? { traceparent: tracer.getStore() as string } : {}),
+      inject: () => (tracer.getStore() ? { traceparent: tracer.getStore() as string } : (undefined as never)),
       run: (headers, work) => tracer.run(`child of ${headers.traceparent}`, work),
     },
   });
   const task = boost({ queue: "trace.own", broker: memory(), rpc: true }, async () => tracer.getStore());
   await task.consume();
   expect(await (await tracer.run("web request", () => task.push())).waitResult()).toBe("child of web request");
+  expect(await (await task.push()).waitResult()).toBe("child of undefined");
   expect(() => configure({ trace: { inject: 5 } as never })).toThrow();
 });

@@ -1,10 +1,14 @@
-/** Every engine that has a server, made from the settings of that server: for tests that start servers of their own, and the processes that they start. */
+/** Every engine, made from the settings of its server or file: for tests that start servers of their own, and the processes that they start. */
 import { agenda } from "../../adapters/brokers/agenda.ts";
 import { beeQueue } from "../../adapters/brokers/bee-queue.ts";
 import { bullmq } from "../../adapters/brokers/bullmq.ts";
+import { memory } from "../../adapters/brokers/memory.ts";
+import { sqlite } from "../../adapters/brokers/sqlite.ts";
 import { temporal } from "../../adapters/brokers/temporal.ts";
+import { redisStore } from "../../adapters/stores/redis.ts";
 import { sqliteStore } from "../../adapters/stores/sqlite.ts";
 import type { Broker } from "../../src/contract/index.ts";
+import { bareBroker } from "./bare-broker.ts";
 import type { ServerName } from "./services/server.ts";
 import { withStore } from "./with-store.ts";
 
@@ -35,16 +39,34 @@ export type EngineName = keyof typeof engines;
 
 const engineList = Object.entries(engines) as [EngineName, Engine][];
 
-/** Those that FUNBOOST_TEST_ENGINES names, such as "bullmq,temporal"; all without it. */
+/** Those with a server that FUNBOOST_TEST_ENGINES names, such as "bullmq,temporal"; all without it. */
 export function chosenEngines(): [EngineName, Engine][] {
-  const names = process.env.FUNBOOST_TEST_ENGINES?.split(",");
-  const unknown = names?.find((name) => !Object.hasOwn(engines, name) && name !== "sqlite");
-  if (unknown !== undefined) throw new Error(`FUNBOOST_TEST_ENGINES names "${unknown}". Allowed: sqlite, ${Object.keys(engines).join(", ")}.`);
-  return engineList.filter(([name]) => !names || names.includes(name));
+  const unknown = chosenNames()?.find((name) => !Object.hasOwn(engines, name) && !Object.hasOwn(local, name));
+  const allowed = [...Object.keys(local), ...Object.keys(engines)].join(", ");
+  if (unknown !== undefined) throw new Error(`FUNBOOST_TEST_ENGINES names "${unknown}". Allowed: ${allowed}.`);
+  return engineList.filter(([name]) => isChosen(name));
 }
 
-/** `engine` chooses; its address is in the variable of its server; `storeFile`: the store of those that have none. */
+const chosenNames = () => process.env.FUNBOOST_TEST_ENGINES?.split(",");
+
+export function isChosen(name: string): boolean {
+  return chosenNames()?.includes(name) ?? true;
+}
+
+/** Engines without a server. */
+const local: Readonly<Record<string, (file: string) => Broker>> = {
+  memory: () => memory(),
+  sqlite: (file) => sqlite({ file }),
+  "bare on sqlite": (file) => bareBroker(sqlite({ file })),
+};
+
+/** `engine` chooses; its address is in the variable of its server, or it works in `file`; `storeFile`: the store of those that have none; `storeUrl`: a Redis beside any. */
 export function create(settings: Readonly<Record<string, string>>): Broker {
+  const broker = local[settings.engine ?? ""]?.(settings.file ?? "") ?? onServer(settings);
+  return settings.storeUrl ? withStore(broker, redisStore({ url: settings.storeUrl })) : broker;
+}
+
+function onServer(settings: Readonly<Record<string, string>>): Broker {
   const engine: Engine | undefined = engines[settings.engine as EngineName];
   const url = settings[engine?.variable ?? ""];
   if (!engine || !url) throw new Error(`"engine" is ${settings.engine}, its address ${url}. Known: ${Object.keys(engines).join(", ")}.`);

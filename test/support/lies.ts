@@ -1,5 +1,5 @@
 /** Ways in which a broker can lie: to be put round an honest queue. */
-import type { BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Settlement } from "../../src/contract/index.ts";
+import type { BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Settlement, Store } from "../../src/contract/index.ts";
 import type { CaseName } from "../conformance/index.ts";
 
 export interface Fault {
@@ -7,6 +7,10 @@ export interface Fault {
   readonly noticedBy: CaseName;
   /** Round SQLite instead of memory, for cases with several processes. */
   readonly durable?: boolean;
+  /** Round a broker that has nothing, so that all is emulated. */
+  readonly bare?: boolean;
+  /** What is different about its store. */
+  readonly store?: (store: Store) => Partial<Store>;
   /** What is different about a queue. */
   lie(queue: BrokerQueue, name: string): Partial<BrokerQueue>;
 }

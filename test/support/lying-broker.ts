@@ -1,7 +1,9 @@
 /** An honest broker with one fault switched on: each fault must be noticed by a named case of the kit. */
 import { memory } from "../../adapters/brokers/memory.ts";
 import { sqlite } from "../../adapters/brokers/sqlite.ts";
-import type { Broker } from "../../src/contract/index.ts";
+import { memoryStore } from "../../adapters/stores/memory.ts";
+import type { Broker, Store } from "../../src/contract/index.ts";
+import { bareBroker } from "./bare-broker.ts";
 import {
   clearingHalf,
   consuming,
@@ -17,6 +19,8 @@ import {
   without,
 } from "./lies.ts";
 import { processFaults } from "./process-lies.ts";
+import { storeFaults } from "./store-lies.ts";
+import { withStore } from "./with-store.ts";
 
 export const faults = {
   "loses messages": fault("each message is handled once when nothing fails", losing),
@@ -53,10 +57,10 @@ export const faults = {
       })),
     ),
   ),
-  "does not report a known id": fault("a known task id is published once", (queue) => ({
+  "does not report a known id": fault("a task id that is published twenty times at once is published once", (queue) => ({
     publish: async (messages) => (await queue.publish(messages)).map(({ id }) => ({ id })),
   })),
-  "publishes a known id again": fault("a known task id is published once", publishing(without("id"))),
+  "publishes a known id again": fault("a task id that is published twenty times at once is published once", publishing(without("id"))),
   "closes early": fault(
     "close waits for what is held and flushes it",
     consuming((consumer) => ({ close: async () => void consumer.close().catch(() => {}) })),
@@ -168,23 +172,32 @@ export const faults = {
     publish: async (messages) => await queue.publish(messages.map((message) => (typeof message.body === "string" ? { ...message, body: {} } : message))),
   })),
   ...processFaults,
+  ...storeFaults,
 } satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;
 
-export function lyingBroker(name: FaultName | "none", file?: string): Broker {
-  const honest = file ? sqlite({ file }) : memory();
+export function lyingBroker(name: FaultName | "none", { file, bare }: Readonly<Record<string, string>>): Broker {
+  const whole = file ? sqlite({ file }) : memory();
+  const honest = bare ? withStore(bareBroker(whole), memoryStore()) : whole;
   if (name === "none") return honest;
+  const { lie, store: lieAbout } = faults[name] as Fault;
+  const store = lieAbout && (async () => about((await honest.store?.()) as Store, lieAbout));
   return {
     ...honest,
+    ...(store && { store }),
     async open(spec) {
       const queue = await honest.open(spec);
-      return { ...queue, ...(faults[name] as Fault).lie(queue, spec.queue) };
+      return { ...queue, ...lie(queue, spec.queue) };
     },
   };
 }
 
-/** `file`: over SQLite, in that file. */
-export function create({ fault = "none", file }: Readonly<Record<string, string>>): Broker {
-  return lyingBroker(fault as FaultName | "none", file);
+function about(store: Store, lie: NonNullable<Fault["store"]>): Store {
+  return { ...store, ...lie(store) };
+}
+
+/** `file`: over SQLite, in that file; `bare`: over a broker that has nothing. */
+export function create(settings: Readonly<Record<string, string>>): Broker {
+  return lyingBroker((settings.fault ?? "none") as FaultName | "none", settings);
 }

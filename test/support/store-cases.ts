@@ -160,6 +160,23 @@ const limits: Record<string, StoreCase> = {
     const third = await store.lease("l", "a", 300);
     expect(third?.fence).toBeGreaterThan(second?.fence ?? Number.NaN);
   },
+  "renews one term of a lease, and does not take it again when that is over": async ({ store, other }) => {
+    const { fence } = (await store.lease("l", "a", 300)) ?? { fence: Number.NaN };
+    await sleep(200);
+    expect(await store.lease("l", "a", 300, fence)).toEqual({ fence });
+    expect(await store.lease("l", "a", 300, fence - 1)).toBeNull();
+    expect(await store.lease("l", "b", 300, fence)).toBeNull();
+    await sleep(200);
+    expect(await other.lease("l", "b", 300)).toBeNull();
+    await sleep(130);
+    expect(await store.lease("l", "a", 60_000, fence)).toBeNull();
+    const second = await other.lease("l", "b", 60_000);
+    expect(second?.fence).toBeGreaterThan(fence);
+    expect(await store.lease("l", "a", 60_000, fence)).toBeNull();
+    await other.release("l", "b");
+    expect(await other.lease("l", "b", 60_000, second?.fence)).toBeNull();
+    expect((await store.lease("l", "a", 300))?.fence).toBeGreaterThan(second?.fence ?? Number.NaN);
+  },
 };
 
 const timers: Record<string, StoreCase> = {
@@ -308,6 +325,11 @@ const results: Record<string, StoreCase> = {
     ]);
     await store.results.put("q", []);
     await other.results.put("q", [{ id: "1", outcome: "late", ttlMs: 10_000 }]);
+    await store.results.put("twice", [
+      { id: "1", outcome: "first", ttlMs: 10_000 },
+      { id: "1", outcome: "second", ttlMs: 10_000 },
+    ]);
+    expect(await store.results.get("twice", ["1"])).toEqual(["first"]);
     expect(await store.results.get("q", ["2", "1", "9"])).toEqual(["short", "first", undefined]);
     await sleep(180);
     await other.results.put("q", [{ id: "2", outcome: "anew", ttlMs: 10_000 }]);

@@ -52,6 +52,8 @@ const priorityVersion = [1, 31] as const;
 export const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
 /** What we asked about is not there, or not any more. */
 export const isGone = (error: unknown): boolean => codeOf(error) === codes.notFound;
+/** It ended while we looked at it. */
+export const isOver = (error: unknown): boolean => codeOf(error) === codes.precondition;
 /** Worth another try. */
 export const isAway = (error: unknown): boolean => [codes.down, codes.deadline, codes.exhausted].includes(codeOf(error) as number);
 export const isRefused = (error: unknown): boolean => codeOf(error) === codes.invalid || codeOf(error) === codes.exhausted;

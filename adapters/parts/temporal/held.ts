@@ -2,6 +2,7 @@
 import type { Info } from "@temporalio/activity";
 import { repeat } from "../../../src/clock.ts";
 import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
+import { FunboostError } from "../../../src/errors.ts";
 import { isGone, limited, now } from "./client.ts";
 import { type Fate, fatePayload } from "./fate.ts";
 import type { Service } from "./protocol.ts";
@@ -68,7 +69,7 @@ export async function beat({ service, queue: { client } }: Parts, { info, fate, 
   const request = { namespace: target.namespace, identity, taskToken: info.taskToken, details: { payloads: [fatePayload(fate)] } };
   try {
     const { cancelRequested } = await service.recordActivityTaskHeartbeat(request);
-    if (cancelRequested) controller?.abort(new Error("the task was cancelled"));
+    if (cancelRequested) controller?.abort(new FunboostError("CANCELLED", "the task was cancelled."));
   } catch (error) {
     if (!isGone(error)) throw error;
     controller?.abort(new Error("the task was taken away"));

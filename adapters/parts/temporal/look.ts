@@ -90,7 +90,7 @@ export function doneWith(payload: Payload | undefined): Ended {
   const result = fromPayload(payload);
   const lost = lostOf(result);
   const record = { ...recordOf(payload), ...lost } as Partial<Ended>;
-  return { ...record, status: "done", ...(lost || result === undefined ? {} : { result }) };
+  return { ...record, status: record.status ?? "done", ...(lost || result === undefined ? {} : { result }) };
 }
 
 /** From a failure: our own record is in its details. */

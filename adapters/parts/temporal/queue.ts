@@ -1,7 +1,7 @@
 /** What can be asked of a whole queue: counting, looking, clearing, cancelling, pausing. Lists and counts are Temporal's visibility: right after a moment. */
 import { sleep } from "../../../src/clock.ts";
 import type { BrokerQueue, Counts, Peeked } from "../../../src/contract/index.ts";
-import { isGone, limited, now, type TemporalClient } from "./client.ts";
+import { isGone, isOver, limited, now, type TemporalClient } from "./client.ts";
 import { type Found, find, isOpen, look, stateOf } from "./look.ts";
 import { fromPayload, prefixOf, quoted, running, useExisting } from "./protocol.ts";
 import type { Kind, TemporalQueue, Trace } from "./publish.ts";
@@ -16,7 +16,7 @@ const atOnce = 50;
 const lagMs = { recent: 5_000, longest: 2_000, clear: 10_000, pause: 25 };
 const page = 1_000;
 
-export interface Admin extends Required<Pick<BrokerQueue, "count" | "clear" | "peek" | "cancel" | "state" | "setPaused" | "paused">> {}
+export interface Admin extends Required<Pick<BrokerQueue, "count" | "clear" | "peek" | "cancel" | "askToEnd" | "state" | "setPaused" | "paused">> {}
 
 /** `held`: what this process runs. */
 export function administration(queue: TemporalQueue, held: () => number): Admin {
@@ -27,6 +27,7 @@ export function administration(queue: TemporalQueue, held: () => number): Admin 
     clear: () => call(callMs * 3, () => clear(queue)),
     peek: (n) => call(callMs, () => peek(queue, n)),
     cancel: (ids) => call(callMs * 3, () => cancel(queue, ids)),
+    askToEnd: (ids) => call(callMs * 3, () => askToEnd(queue, ids)),
     state: (id) => call(callMs, async () => stateOf(await find(queue, id))),
     setPaused: (paused) => call(callMs, () => setPaused(queue, paused)),
     paused: () => call(flagMs, () => isPaused(queue)),
@@ -130,7 +131,7 @@ async function removeOne({ client }: TemporalQueue, found: Found | undefined): P
     else await service.terminateWorkflowExecution({ ...common, workflowExecution: { workflowId: fullId, runId } });
     return "removed";
   } catch (error) {
-    if (isGone(error)) return "over";
+    if (isGone(error) || isOver(error)) return "over";
     throw error;
   }
 }
@@ -139,6 +140,28 @@ async function cancel(queue: TemporalQueue, ids: readonly string[]): Promise<str
   const slot = limited(atOnce);
   const how = await Promise.all(ids.map((id) => slot(async () => removeOne(queue, await find(queue, id)))));
   return ids.filter((_, i) => how[i] === "removed");
+}
+
+/** Temporal's own cancellation: told in the answer to the run's next heartbeat. */
+async function askToEnd(queue: TemporalQueue, ids: readonly string[]): Promise<string[]> {
+  const slot = limited(atOnce);
+  const asked = await Promise.all(ids.map((id) => slot(async () => askOne(queue, await find(queue, id)))));
+  return ids.filter((_, i) => asked[i]);
+}
+
+async function askOne({ client }: TemporalQueue, found: Found | undefined): Promise<boolean> {
+  if (!found || !isOpen(found)) return false;
+  const { service, identity, target } = client;
+  const { fullId, runId } = found;
+  const common = { namespace: target.namespace, identity, requestId: `${runId}-cancel`, reason: "cancelled by funboost" };
+  try {
+    if (found.kind === "activity") await service.requestCancelActivityExecution({ ...common, activityId: fullId, runId });
+    else await service.requestCancelWorkflowExecution({ ...common, workflowExecution: { workflowId: fullId, runId } });
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
 }
 
 async function peek(queue: TemporalQueue, n: number): Promise<readonly Peeked[]> {

@@ -140,7 +140,9 @@ async function workflowEnd({ service, target: { namespace } }: TemporalClient, {
   const { history } = await service.getWorkflowExecutionHistory({ namespace, execution, ...(facts ? {} : { historyEventFilterType: closeEvent }) });
   const events = history?.events ?? [];
   const last = events.at(-1);
-  return { ...(facts ? factsIn(events) : {}), ...((last && closedWith(last)) ?? { status: "failed" }) };
+  const known: Partial<Ended> = facts ? factsIn(events) : {};
+  const end: Ended = (last && closedWith(last)) ?? { status: "failed" };
+  return { ...known, ...end, ...(end.status === "done" && known.status ? { status: known.status } : {}) }; // a filtered one is done, to the workflow
 }
 
 function closedWith(event: Event): Ended | undefined {

@@ -1,0 +1,65 @@
+/** handle.cancel(): out of the queue what waits, a word to whoever runs it. */
+import { keepCancel } from "./cancels.ts";
+import { clock, sleep } from "./clock.ts";
+import type { MessageState } from "./contract/broker.ts";
+import { keepCancelled, recordCancelled } from "./ending.ts";
+import { type FinalStatus, isFunboostError } from "./errors.ts";
+import { needsStore } from "./features.ts";
+import { tellCancel } from "./live.ts";
+import { type Outcome, toOutcome } from "./outcome.ts";
+import { readRow } from "./records.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** While a connection is lost, or a server starts. */
+const againMs = 200;
+
+/** Tried for as long as a publish may take: a cancel that is asked during a reconnect must not be lost. */
+export async function cancelTask(runtime: Runtime, id: string): Promise<boolean> {
+  const endsAt = clock.monotonic() + runtime.options.publishTimeoutMs;
+  for (let first = true; ; first = false) {
+    try {
+      return await cancelOnce(runtime, id, first);
+    } catch (error) {
+      if (!isFunboostError(error) || error.code !== "BROKER_DOWN" || clock.monotonic() >= endsAt) throw error;
+      await sleep(againMs);
+    }
+  }
+}
+
+/** Not the first: what it finds gone may be what it has removed, and the answer was lost. */
+async function cancelOnce(runtime: Runtime, id: string, first: boolean): Promise<boolean> {
+  const { queue, store, brokerName, scope } = runtime;
+  if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
+  const [removed, state] = await Promise.all([queue.cancel?.([id]) ?? [], stateOf(runtime, id)]);
+  const gone = !first && state === "unknown" && (await readRow(runtime, id)) === undefined;
+  if (removed.length > 0 || gone) {
+    await recordCancelled(runtime, id);
+    await keepCancelled(runtime, id);
+    return true;
+  }
+  if (isOver(state)) return false;
+  if (!store) return ((await queue.askToEnd?.([id])) ?? []).length > 0;
+  await keepCancel(store, scope, id);
+  await tellCancel(runtime);
+  if (!queue.cancel) await keepCancelled(runtime, id); // it may wait for long yet, and nobody can tell whether it runs
+  return true;
+}
+
+/** How it ended, if it has. */
+export async function kept({ queue, store, scope, options }: Runtime, id: string, facts: boolean): Promise<Outcome | undefined> {
+  if (queue.result) {
+    const ended = await queue.result(id, { facts });
+    return ended && toOutcome(id, options.queue, ended);
+  }
+  const [text] = store ? await store.results.get(scope, [id]) : [];
+  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
+}
+
+/** As far as the engine and the store can tell. Undefined: neither can. */
+export async function stateOf(runtime: Runtime, id: string): Promise<MessageState | FinalStatus | undefined> {
+  return (await kept(runtime, id, false))?.status ?? (await runtime.queue.state?.(id));
+}
+
+export function isOver(state: MessageState | FinalStatus | undefined): boolean {
+  return state !== undefined && state !== "waiting" && state !== "delayed" && state !== "running";
+}

@@ -1,0 +1,35 @@
+/**
+ * Collapses firings of one timer: a process that slept between lease and publish publishes what another has published meanwhile, and maybe run.
+ * Each copy says which timer it is of and which firing; the first that is to run claims the timer, and the others end as done.
+ */
+import { randomUUID } from "node:crypto";
+import type { Message, Store } from "../contract/index.ts";
+import { parseJson, stringifyJson } from "../json.ts";
+import { readExtra, stampExtra } from "../message.ts";
+
+/** For copies that wait behind a backlog. */
+const claimedMs = 86_400_000;
+
+/** What the store keeps of a message until it is due. */
+export function timerPayload(message: Message): string {
+  return stringifyJson({ ...message, timer: randomUUID() });
+}
+
+/** The message, marked as one firing. What an older version has stored has no mark. */
+export function fire(payload: string): Message {
+  const { timer, ...message } = parseJson(payload) as Message & { readonly timer?: string };
+  return timer === undefined ? message : { ...message, body: stampExtra(message.body, { fired: `${timer} ${randomUUID()}` }) };
+}
+
+/** Undefined for what no timer has published; costs what text needs to be searched. */
+export function firingOf(body: unknown): string | undefined {
+  return typeof body === "string" && !body.includes('"fired"') ? undefined : readExtra(body)?.fired;
+}
+
+/** True for one firing of a timer, each time that it is delivered. */
+export async function claimFiring(store: Store, fired: string): Promise<boolean> {
+  const [timer, copy = ""] = fired.split(" ");
+  const key = `fired:${timer}`;
+  const [first] = await store.set([{ key, value: copy, ttlMs: claimedMs, if: "absent" }]);
+  return first === true || (await store.get([key]))[0] === copy;
+}

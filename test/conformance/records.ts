@@ -1,0 +1,214 @@
+/** What is known of a task from outside: its row, how far it is, its id. Kept in the store. */
+import assert from "node:assert/strict";
+import { fct, type TaskRecord } from "../../src/index.ts";
+import { kept } from "./case.ts";
+import { each, range, track } from "./track.ts";
+import { gate, rejection } from "./until.ts";
+
+const params = ["value", "ms?"];
+const needs = ["redelivers", "durable"] as const;
+
+export const records = kept({
+  async "records tell how each task ended, newest first, by status, time and text"({ task, consume, until, patienceMs }) {
+    const job = task({ record: { running: true }, rpc: true, maxRetries: 1, backoff: 0 }, (name: string) => {
+      if (name === "bad") throw new RangeError("no luck");
+      return { hello: name };
+    });
+    await consume(job);
+    const first = await job.push("anna");
+    await first.waitResult({ timeout: patienceMs });
+    await rejection((await job.push("bad")).waitResult({ timeout: patienceMs }));
+    await (await job.push("berta")).waitResult({ timeout: patienceMs });
+    await until("three rows", async () => (await job.records()).filter(({ status }) => status !== "running").length === 3);
+    const rows = await job.records();
+    assert.deepEqual(
+      rows.map(({ args, status, attempts }) => [args, status, attempts]),
+      [
+        ['["berta"]', "done", 1],
+        ['["bad"]', "failed", 2],
+        ['["anna"]', "done", 1],
+      ],
+    );
+    assert.deepEqual([rows[2]?.id, rows[2]?.result, rows[1]?.error?.message], [first.id, { hello: "anna" }, "no luck"]);
+    assert.ok((rows[0]?.endedAt ?? 0) >= (rows[0]?.startedAt ?? Infinity) && rows[0]?.pid === process.pid);
+    assert.equal((await job.records({ status: "failed" })).length, 1);
+    assert.equal((await job.records({ text: "anna", since: "1h" })).length, 1);
+    assert.equal((await job.records({ since: new Date(Date.now() + 60_000) })).length, 0);
+    assert.equal((await job.records({ limit: 2 })).length, 2);
+  },
+
+  async "a row is read by its task's id, with what onRecord got, until its ttl is over"({ task, consume, until, features }) {
+    const rows: TaskRecord[] = [];
+    const job = task({ record: { ttl: 6_000, results: false }, onRecord: (row) => rows.push(row as TaskRecord) }, (n: number) => n * 2);
+    await consume(job);
+    const { id } = await job.push(4);
+    await until("it has ended", () => rows.length === 1);
+    const [row] = await job.records();
+    assert.deepEqual([row?.id, row?.status, row?.attempts, row?.pid, row && "result" in row], [id, "done", 1, process.pid, false]);
+    assert.equal((await job.handle(id).record())?.status, "done");
+    assert.deepEqual([rows[0]?.id, rows[0]?.status, rows[0]?.result], [id, "done", 8]);
+    await until("it is forgotten", async () => (await job.records()).length === 0);
+    if (!features.results) await until("its row is", async () => (await job.handle(id).record()) === undefined); // kept a little after its end
+  },
+
+  "no row is lost and none is there twice when processes are killed": {
+    needs,
+    processes: true,
+    timeoutMs: 60_000,
+    async run(context) {
+      const n = context.many(60);
+      const options = { behaviour: "brief", params: { record: true, concurrency: 5 } } as const;
+      const job = context.task({ params, record: true }, (_value: number, _ms?: number) => {});
+      await job.pushMany(each(n));
+      const working = await context.child(options);
+      await context.until("some have ended", () => working.seen("end").length >= n / 4);
+      await working.kill();
+      const dying = await context.child({ ...options, dies: "settling" });
+      await dying.exited;
+      await context.child(options);
+      await context.until("the queue is empty", async () => (await job.count()) === 0, context.patienceMs * 2);
+      await context.until("each has its row", async () => (await job.records({ limit: 1_000 })).length >= n, context.patienceMs * 2);
+      const rows = await job.records({ limit: 1_000 });
+      assert.deepEqual(
+        rows.map(({ args }) => args).sort(),
+        range(n)
+          .map((i) => `[${i}]`)
+          .sort(),
+      );
+      assert.ok(rows.every(({ status }) => status === "done"));
+    },
+  },
+
+  "progress is seen from outside while the task runs": {
+    async run({ task, consume, until }) {
+      const door = gate();
+      const job = task({ rpc: true }, async () => {
+        await fct.progress({ done: 1, of: 2 });
+        await door.opened;
+      });
+      const handle = await job.push();
+      assert.equal(await handle.progress(), undefined);
+      await consume(job);
+      await until("it is told", async () => (await handle.progress()) !== undefined);
+      assert.deepEqual(await handle.progress(), { done: 1, of: 2 });
+      door.open();
+      await handle.waitResult();
+    },
+  },
+
+  "progress can be followed to the end": {
+    async run({ task, consume, patienceMs }) {
+      const doors = [gate(), gate()] as const;
+      const job = task({ rpc: true }, async () => {
+        await fct.progress(1);
+        await doors[0].opened;
+        await fct.progress({ step: 2 });
+        await doors[1].opened;
+        return "end";
+      });
+      await consume(job);
+      const handle = await job.push();
+      const seen: unknown[] = [];
+      for await (const value of handle.follow({ signal: AbortSignal.timeout(patienceMs) })) {
+        seen.push(value);
+        doors[seen.length - 1]?.open();
+      }
+      assert.deepEqual(seen, [1, { step: 2 }]);
+      assert.equal(await handle.waitResult(), "end");
+    },
+  },
+
+  "progress of a run that another process has followed is dropped": {
+    needs,
+    timeoutMs: 60_000,
+    processes: true,
+    async run(context) {
+      const job = context.task({ params, rpc: true }, (_value: string, _ms?: number): unknown => undefined);
+      const handle = await job.push("slow", context.leaseMs);
+      const sleeper = await context.child({ behaviour: "telling", params: { rpc: true, concurrency: 1 } });
+      await context.until("it runs", () => sleeper.seen("start").length === 1);
+      assert.deepEqual(await handle.progress<{ from: number }>(), { from: sleeper.pid });
+      sleeper.signal("SIGSTOP");
+      const door = gate();
+      const here = context.task({ params, rpc: true }, async (_value: string, _ms?: number): Promise<unknown> => {
+        await fct.progress({ from: process.pid });
+        await door.opened;
+        return "here";
+      });
+      await context.consume(here);
+      await context.until("it runs here", async () => (await handle.progress<{ from: number }>())?.from === process.pid);
+      sleeper.signal("SIGCONT");
+      await context.until("the sleeper has told and ended", () => sleeper.seen("end").length === 1);
+      assert.deepEqual(await handle.progress(), { from: process.pid });
+      door.open();
+      await handle.waitResult({ timeout: context.patienceMs });
+    },
+  },
+
+  async "an id is known when its task has ended, too"({ task, consume, until }) {
+    const seen = track<number>();
+    const job = task({}, (n: number) => seen.run(n));
+    await consume(job);
+    const first = await job.publish([1], { taskId: "order-1" });
+    await until("it has ended", async () => seen.ended.length === 1 && (await job.count()) === 0);
+    const [again, other] = await job.publishMany([
+      { args: [2], taskId: "order-1" },
+      { args: [3], taskId: "order-2" },
+    ]);
+    assert.deepEqual([first.existing, again?.existing, again?.id, other?.existing], [false, true, "order-1", false]);
+    await until("the other has ended", async () => seen.ended.length === 2 && (await job.count()) === 0);
+    assert.deepEqual(seen.started, [1, 3]);
+  },
+
+  async "a retried parent does not double its children"({ task, consume, until, patienceMs }) {
+    const seen = track<string>();
+    const child = task({ queue: `kit-child-${Math.random().toString(36).slice(2)}`, rpc: true }, (name: string) => seen.run(name));
+    let runs = 0;
+    const parent = task({ rpc: true, backoff: 0 }, async () => {
+      const handle = await child.publish(["one"], { taskId: fct.childId("one") });
+      await handle.waitResult({ timeout: patienceMs });
+      if (++runs < 3) throw new Error("again");
+    });
+    await consume(child);
+    await consume(parent);
+    await (await parent.push()).waitResult({ timeout: patienceMs });
+    await until("the child has ended", () => seen.ended.length >= 1);
+    assert.deepEqual([runs, seen.started], [3, ["one"]]);
+  },
+
+  async "a retried parent does not double children that keep no result"({ task, consume, until }) {
+    const seen = track<string>();
+    const child = task({ queue: `kit-child-${Math.random().toString(36).slice(2)}` }, (name: string) => seen.run(name));
+    let runs = 0;
+    const parent = task({ backoff: 0 }, async () => {
+      await child.publish(["one"], { taskId: fct.childId("one") });
+      await until("the child has ended", async () => seen.ended.length >= 1 && (await child.count()) === 0);
+      if (++runs < 3) throw new Error("again");
+    });
+    await consume(child);
+    await consume(parent);
+    await parent.push();
+    await until("the parent has ended", () => runs === 3);
+    assert.deepEqual(seen.started, ["one"]);
+  },
+
+  "a parent that is killed and runs elsewhere does not double its children": {
+    needs,
+    timeoutMs: 60_000,
+    processes: true,
+    async run(context) {
+      const job = context.task({ params, rpc: true }, (_value: string, _ms?: number): unknown => undefined);
+      const options = { behaviour: "parent", params: { concurrency: 5, rpc: true } } as const;
+      const first = await context.child(options);
+      const handle = await job.push("parent", 60_000);
+      await context.until("its child has ended", () => first.seen("end").some(({ value }) => value === "child"));
+      await context.until("its child is acknowledged", async () => ((await first.call("consumer.status")) as { held: number }).held === 1);
+      await first.kill();
+      const second = await context.child(options);
+      await context.until("the parent has pushed again", () => second.seen("end").length === 1);
+      await context.holds("no child runs again", () => second.seen("start").length === 1, 300);
+      await handle.cancel();
+      await second.kill();
+    },
+  },
+});

@@ -1,0 +1,70 @@
+/** The parent's side of the qps tests: processes that consume together, what they wrote down, and queues that are full of work for them. */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { built } from "../conformance/subject.ts";
+import { within } from "../conformance/until.ts";
+import type { QpsCall, QpsJob, QpsQueue } from "./qps-child.ts";
+
+export interface QpsProcess {
+  call(method: QpsCall["method"], queue?: string, value?: unknown): Promise<void>;
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  lines(): string[];
+}
+
+const callMs = 60_000;
+
+export async function startQpsProcess(file: string, queues: readonly QpsQueue[]): Promise<QpsProcess> {
+  const module = built(new URL(import.meta.url.endsWith(".ts") ? "./qps-child.ts" : "./qps-child.js", import.meta.url));
+  if (!module) throw new Error("processes run from dist, which is not built: npm run build");
+  const job: QpsJob = { file, queues };
+  const child = fork(fileURLToPath(module), [JSON.stringify(job)], { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+  await within("a process is ready", once(child, "message"), callMs);
+  const gone = once(child, "exit");
+  const answers = new Map<number, (error: string | undefined) => void>();
+  child.on("message", ({ call, error }: { readonly call: number; readonly error?: string }) => answers.get(call)?.(error));
+  void gone.then(() => answers.forEach((answer) => answer("it has ended")));
+  let last = 0;
+  return {
+    async call(method, queue, value) {
+      const call = ++last;
+      const answered = new Promise<string | undefined>((resolve) => answers.set(call, resolve));
+      child.send({ call, method, ...(queue === undefined ? {} : { queue }), ...(value === undefined ? {} : { value }) } satisfies QpsCall);
+      const error = await within(`a process answers ${method} ${queue ?? ""}`, answered, callMs);
+      if (error !== undefined) throw new Error(error);
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await gone;
+    },
+    lines: () => readFileSync(file, "utf8").split("\n").slice(0, -1),
+  };
+}
+
+/** Times that a process wrote down behind these words. */
+export function timesOf(process: QpsProcess, words: string): number[] {
+  const lines = process.lines().filter((line) => line.startsWith(`${words} `));
+  return lines.map((line) => Number(line.slice(words.length + 1))).filter((time) => !Number.isNaN(time));
+}
+
+/** How many milliseconds a process could not run in this time. */
+export function stalledIn(process: QpsProcess, from: number, to: number): number {
+  const stalls = process.lines().map((line) => line.split(" "));
+  return stalls.reduce((sum, [word, at, ms]) => (word === "stalled" && Number(at) >= from && Number(at) < to ? sum + Number(ms) : sum), 0);
+}
+
+/** When the runs of a queue started, in order, by the machine's clock. */
+export function startsOf(processes: readonly QpsProcess[], queue: string): number[] {
+  return processes.flatMap((each) => timesOf(each, queue)).sort((a, b) => a - b);
+}
+
+/** Most starts in any time of so long. */
+export function busiest(times: readonly number[], ms: number): number {
+  let from = 0;
+  return times.reduce((most, time, to) => {
+    while (time - (times[from] as number) >= ms) from++;
+    return Math.max(most, to - from + 1);
+  }, 0);
+}
