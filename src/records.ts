@@ -44,7 +44,7 @@ export interface RecordsQuery {
 /** Called for each end, with its row, before the task is acknowledged. */
 export type OnRecord = (row: TaskRow) => unknown;
 
-type Row = Parameters<Recorder>[0] & Pick<TaskRow, "args">;
+type Row = Ending & Pick<TaskRow, "args">;
 
 const hourMs = 3_600_000;
 const longestArgs = 1_000;
@@ -65,27 +65,38 @@ export function resolveRecord(record: boolean | RecordParams | undefined): Recor
 const listKey = (scope: string, hour: number) => `records:${encodeURIComponent(scope)}:${hour}`;
 const rowKey = (scope: string, id: string) => `record:${encodeURIComponent(scope)}:${id}`;
 
-/** Resolves when the row is kept. */
-export type Recorder = (outcome: Omit<Outcome, "status"> & Pick<TaskRow, "status">, args: string) => Promise<void>;
+type Ending = Omit<Outcome, "status"> & Pick<TaskRow, "status">;
+
+/** Resolves when the row is kept. `json`: the outcome, where its text is there already. */
+export type Recorder = (outcome: Ending, args: string, json?: string) => Promise<void>;
+
+/** A row as it is written. */
+interface Line extends Pick<Ending, "id" | "endedAt"> {
+  readonly publishedAt: number | undefined;
+  readonly startedAt: number | undefined;
+  readonly text: string;
+}
 
 export function createRecorder(runtime: Runtime, store: Store, { ttlMs, results }: RecordOptions): Recorder {
   const { scope } = runtime;
-  let waiting: { readonly row: Row; readonly kept: () => void }[] = [];
+  let waiting: { readonly line: Line; readonly kept: () => void }[] = [];
   let writing = false;
   /** One batch after the other: the row of a start must not come behind that of the end. */
   const flush = async () => {
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];
-      const rows = batch.map(({ row }) => row);
-      await insisting(runtime, async () => write(store, scope, await inTime(runtime, store, rows), ttlMs));
+      const lines = batch.map(({ line }) => line);
+      await insisting(runtime, async () => write(store, scope, await inTime(runtime, store, lines), ttlMs));
       for (const { kept } of batch) kept();
     }
     writing = false;
   };
-  return (outcome, args) =>
+  return (outcome, args, json) =>
     new Promise((kept) => {
-      waiting.push({ row: { ...(results ? outcome : withoutResult(outcome)), args }, kept });
+      const text = results ? (json ?? JSON.stringify(outcome)) : JSON.stringify(withoutResult(outcome));
+      const { id, publishedAt, startedAt, endedAt } = outcome;
+      waiting.push({ line: { id, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},"args":${JSON.stringify(args)}}` }, kept });
       if (!writing) setImmediate(flush);
       writing = true;
     });
@@ -96,30 +107,29 @@ function withoutResult<T extends { readonly result?: unknown }>({ result: _, ...
 }
 
 /** Without what ended before, elsewhere: a run that took long may have lost its lease. The end of a message that was published again is another. */
-async function inTime({ leaseMs, scope }: Runtime, store: Store, rows: readonly Row[]): Promise<readonly Row[]> {
-  const doubtful = rows.filter(({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2);
-  if (doubtful.length === 0) return rows;
+async function inTime({ leaseMs, scope }: Runtime, store: Store, lines: readonly Line[]): Promise<readonly Line[]> {
+  const doubtful = lines.filter(({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2);
+  if (doubtful.length === 0) return lines;
   const known = await store.get(doubtful.map(({ id }) => rowKey(scope, id)));
-  const late = doubtful.filter((row, i) => {
+  const late = doubtful.filter((line, i) => {
     const { status, publishedAt, startedAt } = JSON.parse(known[i] ?? "{}") as Partial<TaskRow>;
-    return status !== undefined && status !== "running" && publishedAt !== undefined && publishedAt === row.publishedAt && startedAt !== row.startedAt;
+    return status !== undefined && status !== "running" && publishedAt !== undefined && publishedAt === line.publishedAt && startedAt !== line.startedAt;
   });
-  return rows.filter((row) => !late.includes(row));
+  return lines.filter((line) => !late.includes(line));
 }
 
-async function write(store: Store, scope: string, rows: readonly Row[], ttlMs: number): Promise<void> {
+async function write(store: Store, scope: string, lines: readonly Line[], ttlMs: number): Promise<void> {
   const hours = new Map<number, string[]>();
   const entries: SetEntry[] = []; // two of one task: the later one stays
   const prefix = rowKey(scope, "");
-  for (const row of rows) {
-    const text = JSON.stringify(row);
-    const hour = Math.floor(row.endedAt / hourMs);
-    const lines = hours.get(hour);
-    if (lines) lines.push(text);
+  for (const { id, endedAt, text } of lines) {
+    const hour = Math.floor(endedAt / hourMs);
+    const texts = hours.get(hour);
+    if (texts) texts.push(text);
     else hours.set(hour, [text]);
-    entries.push({ key: prefix + row.id, value: text, ttlMs });
+    entries.push({ key: prefix + id, value: text, ttlMs });
   }
-  await Promise.all([store.set(entries), ...[...hours].map(([hour, lines]) => store.list.append(listKey(scope, hour), lines, ttlMs + hourMs))]);
+  await Promise.all([store.set(entries), ...[...hours].map(([hour, texts]) => store.list.append(listKey(scope, hour), texts, ttlMs + hourMs))]);
 }
 
 /** As text, for a person to read and to search in. */
