@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fct, type Handle, RetryError, type Task } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import { range, sorted, track } from "./track.ts";
-import { within } from "./until.ts";
+import { gate, within } from "./until.ts";
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -77,11 +77,12 @@ export const trouble = cases({
 
   async "a consumer that stops lets its runs wait for their children"({ task, consume, until, patienceMs }) {
     const done: string[] = [];
+    const closes = gate();
     let started = 0;
     const job: Task<(name: string) => Promise<string>> = task({ rpc: true, concurrency: 1 }, async (name: string): Promise<string> => {
       started++;
       if (name === "parent") {
-        await pause(50);
+        await closes.opened;
         const child = await job.push("child");
         await child.waitResult({ timeout: patienceMs });
       }
@@ -90,9 +91,11 @@ export const trouble = cases({
     });
     const consumer = await consume(job);
     await job.push("parent");
-    await job.push("other");
     await until("the parent runs", () => started === 1);
-    await within("close resolves", consumer.close({ grace: patienceMs }), patienceMs);
+    await job.push("other"); // not before: not every engine keeps an order
+    const closed = consumer.close({ grace: patienceMs });
+    closes.open();
+    await within("close resolves", closed, patienceMs);
     assert.deepEqual(done, ["child", "parent"]);
     assert.equal(await job.count(), 1);
   },
