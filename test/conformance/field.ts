@@ -166,7 +166,7 @@ export const field = cases({
   },
 
   "a backoff does not overflow, however many attempts there were": {
-    feature: "retry",
+    needs: ["retry"], // handed an attempt
     async run({ task, consume, until, open }) {
       const seen: number[] = [];
       const job = task({ params: [], maxRetries: 1_000_000, backoff: { base: 100, cap: 200, factor: 1000, jitter: false } }, () => {
