@@ -1,4 +1,4 @@
-/** Four projects, run one after the other: two cores cannot give timing cases and package installs at once. */
+/** Five projects, run one after the other: two cores cannot give timing cases and package installs at once. */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -12,7 +12,11 @@ const alias = [
   { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/stores/$1.ts") },
 ];
 const slow = ["test/package.test.ts", "test/bundle.test.ts"];
+/** These wait for leases and deadlines to end, which costs no processor. */
+const waiting = ["test/slow.test.ts", "test/broker-down.test.ts"];
 const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/memory*.test.ts"];
+/** They wait more than they work, and vitest's own choice for two cores is one worker. */
+const unitWorkers = 3;
 const built = { globalSetup: ["./test/support/global-setup.ts"] };
 
 export default defineConfig({
@@ -23,21 +27,22 @@ export default defineConfig({
     maxConcurrency: 8,
     projects: [
       { extends: true, test: { name: "architecture", include: ["test/architecture.test.ts"], sequence: { groupOrder: 0 } } },
-      { extends: true, test: { name: "unit", include: overMemory, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: "unit", include: overMemory, maxWorkers: unitWorkers, sequence: { groupOrder: 1 } } },
       {
         extends: true,
         test: {
           name: "adapters",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/architecture.test.ts", ...overMemory, ...slow],
+          exclude: ["test/architecture.test.ts", ...overMemory, ...waiting, ...slow],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           ...built,
         },
       },
+      { extends: true, test: { name: "waiting", include: waiting, sequence: { groupOrder: 3 }, ...built } },
       {
         extends: true,
-        test: { name: "package", include: slow, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 3 }, ...built },
+        test: { name: "package", include: slow, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 4 }, ...built },
       },
     ],
   },

@@ -2,7 +2,7 @@
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume.ts";
 import type { Counts } from "./contract/broker.ts";
 import { type DeadLetters, deadLettersOf } from "./dead-letter.ts";
-import { type AnyFunction, type Definition, define, findDefinition, register } from "./definition.ts";
+import { type AnyFunction, type Definition, define, register, sameBroker } from "./definition.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { type Support, supportOf } from "./features.ts";
 import { shared } from "./global.ts";
@@ -11,7 +11,7 @@ import { type WaitIdleOptions, waitIdle } from "./idle.ts";
 import { type QueueInfo, queueInfo } from "./info.ts";
 import { setLiveConcurrency, setLiveQps } from "./live.ts";
 import { checkParams } from "./param-checks.ts";
-import { type PublishOptions, paramDefaults, type TaskParams } from "./params.ts";
+import type { PublishOptions, TaskParams } from "./params.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
 import type { Qps } from "./qps.ts";
 import { callQueue } from "./queue-calls.ts";
@@ -112,8 +112,10 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
  */
 export function getOrCreate<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F> {
   checkParams(params);
-  const broker = params.broker ?? shared().config.defaults?.broker ?? paramDefaults.broker;
-  return (findDefinition(params.queue, broker)?.task as Task<F> | undefined) ?? boost(params, fn);
+  const known = shared()
+    .definitions.get(params.queue)
+    ?.find((each) => sameBroker(each, { params }));
+  return (known?.task as Task<F> | undefined) ?? boost(params, fn);
 }
 
 export function publishingMembers(definition: Definition): Publishing<readonly unknown[], unknown> {

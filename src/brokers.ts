@@ -22,7 +22,7 @@ export function registerBroker(name: string, factory: BrokerFactory): void {
 }
 
 export function isBroker(value: unknown): value is Broker {
-  return isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
+  return isRecord(value) && typeof value.name === "string" && isRecord(value.features) && typeof value.open === "function" && typeof value.close === "function";
 }
 
 function checked(broker: Broker, who: string): Broker {

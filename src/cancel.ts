@@ -30,18 +30,21 @@ export async function cancelTask(runtime: Runtime, id: string): Promise<boolean>
 async function cancelOnce(runtime: Runtime, id: string, first: boolean): Promise<boolean> {
   const { queue, store, brokerName, scope } = runtime;
   if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
-  const [removed, state] = await Promise.all([queue.cancel?.([id]) ?? [], stateOf(runtime, id)]);
-  const gone = !first && state === "unknown" && (await readRow(runtime, id)) === undefined;
-  if (removed.length > 0 || gone) {
-    await recordCancelled(runtime, id);
-    await keepCancelled(runtime, id);
-    return true;
-  }
+  const removed = (await queue.cancel?.([id])) ?? [];
+  if (removed.length > 0) return takenOut(runtime, id); // before the store is asked anything: it may be away, and the message is gone
+  const state = await stateOf(runtime, id);
+  if (!first && state === "unknown" && (await readRow(runtime, id)) === undefined) return takenOut(runtime, id);
   if (isOver(state)) return false;
   if (!store) return ((await queue.askToEnd?.([id])) ?? []).length > 0;
   await keepCancel(store, scope, id);
   await tellCancel(runtime);
   if (!queue.cancel) await keepCancelled(runtime, id); // it may wait for long yet, and nobody can tell whether it runs
+  return true;
+}
+
+async function takenOut(runtime: Runtime, id: string): Promise<true> {
+  await recordCancelled(runtime, id);
+  await keepCancelled(runtime, id);
   return true;
 }
 

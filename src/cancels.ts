@@ -1,9 +1,12 @@
 /** Cancelled tasks that the engine could not take out, as they run or as it cannot: their ids are kept in the store, and every consumer holds a copy. */
 import { clock } from "./clock.ts";
 import type { Store } from "./contract/store.ts";
+import type { MessageLimits } from "./extra.ts";
 
 const dayMs = 86_400_000;
 const page = 1_000;
+/** As far as the clocks of two machines may differ. */
+const clocksMs = 5_000;
 
 /** A list for each day: what is older than two days is forgotten. */
 const keyOf = (scope: string, day: number) => `cancels:${encodeURIComponent(scope)}:${day}`;
@@ -14,8 +17,8 @@ export async function keepCancel(store: Store, scope: string, id: string): Promi
 }
 
 export interface Cancels {
-  /** An id may be published again after its cancel: that message is another. */
-  has(id: string, publishedAt: number | undefined): boolean;
+  /** An id may be published again after its cancel: that message is another. By the clocks of two machines, so an id that nobody gave is believed to be the same a bit longer. */
+  has(id: string, publishedAt: number | undefined, limits: MessageLimits): boolean;
   /** Reads what is new. */
   refresh(): Promise<void>;
 }
@@ -45,8 +48,9 @@ export function createCancels(store: Store, scope: string, onCancel: (id: string
     }
   };
   return {
-    has(id, publishedAt) {
-      for (const { at } of days.values()) if (at.size > 0 && (at.get(id) ?? -1) >= (publishedAt ?? 0)) return true;
+    has(id, publishedAt = 0, { givenId, deadLetter }) {
+      const since = givenId || deadLetter !== undefined ? publishedAt : publishedAt - clocksMs;
+      for (const { at } of days.values()) if (at.size > 0 && (at.get(id) ?? Number.NEGATIVE_INFINITY) >= since) return true;
       return false;
     },
     async refresh() {

@@ -45,6 +45,11 @@ export const record: Check = (value, name) => {
   if (!isRecord(value)) refuseOption(name, value, "an object");
 };
 
+/** By what it can do: one of another realm is no instance of ours. */
+export const abortSignal: Check = (value, name) => {
+  if (!isRecord(value) || typeof value.aborted !== "boolean" || typeof value.addEventListener !== "function") refuseOption(name, value, "an AbortSignal");
+};
+
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -18,7 +18,8 @@ import { createRunner } from "./run.ts";
 import { type RunsAtOnce, runsAtOnce } from "./runs-at-once.ts";
 import type { Runtime } from "./runtime.ts";
 import { startSeconds } from "./seconds.ts";
-import { createSlots, type Slots, type SlotsOptions } from "./slots.ts";
+import { createSlots, type Slots } from "./slots.ts";
+import type { SlotsOptions } from "./slots-state.ts";
 import { newTally } from "./stats.ts";
 import type { Place } from "./task-run.ts";
 import { createTrouble, type Trouble } from "./trouble.ts";
@@ -119,7 +120,9 @@ function slotsOptions(runtime: Runtime, limit: number, place: Place, setWindow: 
 
 /** While the store is away nothing is fetched whose start it counts or whose end it keeps; the rest goes on. */
 function watchStore({ options, queue, store }: Runtime, onDown: (down: boolean) => void): () => void {
-  const needed = (options.rpc && !queue.result) || options.record || options.filter?.when === "done" || options.qpsScope === "global";
+  const when = options.filter?.when;
+  const keeps = (options.rpc || when === "published") && !queue.result;
+  const needed = keeps || options.record || when === "done" || options.qpsScope === "global";
   if (!store || !needed) return () => {};
   const health = healthOf(store);
   if (health.down) onDown(true);
@@ -226,9 +229,12 @@ function consumerOf(runtime: Runtime, parts: Parts): RunningConsumer {
 async function closeTold(runtime: Runtime, parts: Parts, stopping: Stopping): Promise<void> {
   const from = clock.monotonic();
   tell(points.closing, () => whereOf(runtime));
-  await finish(parts, stopping);
-  parts.told.closed();
-  tell(points.closed, () => ({ ...whereOf(runtime), orphanedIds: parts.engine.status().held, elapsedMs: clock.monotonic() - from }));
+  try {
+    await finish(parts, stopping);
+  } finally {
+    parts.told.closed();
+    tell(points.closed, () => ({ ...whereOf(runtime), orphanedIds: parts.engine.status().held, elapsedMs: clock.monotonic() - from }));
+  }
 }
 
 function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: boolean): ConsumerStatus {

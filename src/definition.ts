@@ -57,12 +57,12 @@ export function register(definition: Definition): void {
   definitions.set(queue, [...others, definition]);
 }
 
-export function sameBroker(a: Definition, b: Definition): boolean {
+export function sameBroker(a: Pick<Definition, "params">, b: Pick<Definition, "params">): boolean {
   return brokerOf(a) === brokerOf(b);
 }
 
 /** The broker a definition names: its own, else the configured default, else SQLite. */
-export function brokerOf({ params }: Definition): string | Broker {
+export function brokerOf({ params }: Pick<Definition, "params">): string | Broker {
   return params.broker ?? shared().config.defaults?.broker ?? "sqlite";
 }
 
@@ -71,9 +71,10 @@ export function brokerName(broker: string | Broker): string {
 }
 
 export function findDefinition(queue: string, broker?: string | Broker): Definition | undefined {
-  const found = (shared().definitions.get(queue) ?? []).filter(
-    (each) => broker === undefined || brokerOf(each) === broker || brokerName(brokerOf(each)) === broker,
-  );
+  const all = shared().definitions.get(queue) ?? [];
+  const exact = all.find((each) => brokerOf(each) === broker);
+  if (exact) return exact; // also where another is an instance of that name
+  const found = all.filter((each) => broker === undefined || brokerName(brokerOf(each)) === broker);
   if (found.length > 1) {
     throw new FunboostError(
       "BAD_OPTION",

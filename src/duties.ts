@@ -14,6 +14,7 @@ type Maintain = NonNullable<BrokerQueue["maintain"]>;
 const flagPollMs = 380; // with its jitter below the 500 ms in which a pause is in force
 /** A turn that takes longer hangs. */
 const leastTurnMs = 30_000;
+const renewMs = 30_000;
 
 /** Tells what waits here unstarted whether it is still ours. */
 export interface Keeping extends Pulse {
@@ -29,10 +30,11 @@ export function startDuties(
   onPaused: (paused: boolean) => void,
   held: Keeping,
 ): () => Promise<void> {
-  const { queue, leaseMs } = runtime;
+  const { queue, leaseMs, brokerName } = runtime;
   const failed = (error: unknown) => onError(toError(error));
   const duties: (() => Promise<void>)[] = [];
-  duties.push(repeat(leaseMs / 4, () => renew(engine, held), failed)); // with its jitter every third of a lease at the latest
+  held.beat(clock.monotonic()); // connecting may have taken long
+  duties.push(repeat(leaseMs / 4, () => renew(engine, held, brokerName), failed)); // with its jitter every third of a lease at the latest
   if (queue.maintain) duties.push(startMaintaining(runtime, toldOf(runtime, queue.maintain), failed));
   if (queue.paused) duties.push(repeat(flagPollMs, async () => onPaused((await queue.paused?.()) ?? false), failed));
   return async () => void (await Promise.all(duties.map((end) => end())));
@@ -43,10 +45,10 @@ function toldOf({ options, brokerName }: Runtime, maintain: Maintain): Maintain 
 }
 
 /** Where the client renews this tells only that the process was awake. */
-async function renew(engine: Consumer, held: Keeping): Promise<void> {
+async function renew(engine: Consumer, held: Keeping, where: string): Promise<void> {
   if (held.overslept()) held.giveBack();
   const from = clock.monotonic();
-  await engine.renew?.();
+  if (engine.renew) await deadline(engine.renew(), renewMs, "renew()", where);
   held.beat(from);
   if (held.overslept()) held.giveBack();
 }

@@ -113,14 +113,13 @@ function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, outcome
   return keepDone(text).then(() => tell(runtime, attempt, settlement, outcome, text));
 }
 
-function tell(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome, json?: string): Promise<Settlement> | Settlement {
+function tell(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome, text?: string): Promise<Settlement> | Settlement {
   const { queue } = runtime;
   const settled = queue.result ? { ...settlement, record: endedOf(outcome) } : settlement;
   const keeps = wantsResult(runtime, attempt.limits) && !queue.result;
-  const text = json ?? (keeps ? JSON.stringify(outcome) : undefined);
   const keep = () => keepOutcome(runtime, outcome, text).then(() => settled);
   // The row first: a waiter finds it. No `async`: each promise of a run counts.
-  if (isRecorded(runtime)) return recordRow(runtime, outcome, argsText(attempt.args), text).then(() => (keeps ? keep() : settled));
+  if (isRecorded(runtime)) return recordRow(runtime, outcome, argsText(attempt.args)).then(() => (keeps ? keep() : settled));
   return keeps ? keep() : settled;
 }
 
@@ -145,9 +144,9 @@ function endedOf({ id: _id, queue: _queue, result: _result, ...ended }: Outcome)
 }
 
 /** In the store, and with the task's own hook. */
-function recordRow({ record, options, log }: Runtime, outcome: Outcome, args: string, json?: string): Promise<void> {
+function recordRow({ record, options, log }: Runtime, outcome: Outcome, args: string): Promise<void> {
   const { onRecord } = options;
-  const kept = record?.(outcome, args, json) ?? Promise.resolve();
+  const kept = record?.(outcome, args) ?? Promise.resolve();
   return onRecord ? kept.then(() => callHook(onRecord, { ...toRecord(outcome, options.errors), args } as TaskRow, log)) : kept;
 }
 
@@ -156,7 +155,7 @@ async function callHook(hook: OnRecord, row: TaskRow, log: Logger): Promise<void
   try {
     await hook(row);
   } catch (error) {
-    log.error({ queue: row.queue, taskId: row.id, error: toError(error) }, "onRecord threw; this row is not written");
+    log.warn({ queue: row.queue, taskId: row.id, error: toError(error) }, "onRecord threw; this row is not written");
   }
 }
 

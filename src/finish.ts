@@ -9,6 +9,8 @@ const tickMs = 50;
 /** For runs to end after their signals aborted. */
 const abortedMs = 1_000;
 const dutiesMs = 1_000;
+/** For an engine that hangs: what it holds is redelivered. */
+const forcedMs = 5_000;
 
 export interface Stopping {
   readonly graceMs: number;
@@ -52,5 +54,5 @@ async function drain({ slots, engine, signalled }: Ending, graceMs: number): Pro
   if (await within(settled, graceMs)) return;
   for (const { controller } of signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
   if (await within(settled, abortedMs)) return;
-  await engine.close({ force: true });
+  await within(engine.close({ force: true }), forcedMs);
 }

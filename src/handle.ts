@@ -1,5 +1,6 @@
 /** A published task: its id, its state, its result. */
 import { cancelTask, isOver, kept, stateOf } from "./cancel.ts";
+import { abortSignal, type Checks, checkMembers, duration } from "./checks.ts";
 import { clock, sleep } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { MessageState, Published } from "./contract/broker.ts";
@@ -7,6 +8,7 @@ import type { Store } from "./contract/store.ts";
 import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { type FinalStatus, FunboostError, isFunboostError, WaitTimeoutError } from "./errors.ts";
+import { needsStore } from "./features.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { followProgress, readProgress } from "./progress.ts";
 import { readRow } from "./records.ts";
@@ -17,6 +19,12 @@ export interface WaitOptions {
   readonly timeout?: Duration;
   /** Ends the wait, never the task. */
   readonly signal?: AbortSignal;
+}
+
+const waitChecks: Checks = { timeout: duration, signal: abortSignal };
+
+export function checkWait(options: WaitOptions): void {
+  checkMembers({ ...options }, waitChecks);
 }
 
 /**
@@ -85,7 +93,9 @@ export class TaskHandle<R> implements Handle<R> {
     return (await readProgress(await this.#resolved(), this.id)) as T | undefined;
   }
 
-  async *follow<T = unknown>({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<T, void, undefined> {
+  async *follow<T = unknown>(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<T, void, undefined> {
+    checkMembers({ ...options }, { signal: abortSignal });
+    const { signal } = options;
     const runtime = await this.#resolved();
     yield* followProgress(runtime, this.id, async () => isOver(await stateOf(runtime, this.id)), signal) as AsyncGenerator<T, void, undefined>;
   }
@@ -100,22 +110,27 @@ export class TaskHandle<R> implements Handle<R> {
 
   async #wait(runtime: Runtime, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
     const { rpc, queue } = runtime.options;
+    checkWait(options);
     if (!(this.#rpc ?? rpc)) {
       throw new FunboostError("NO_RESULT", `keeps no results. Set "rpc: true" on the task, or { rpc: true } at this publish.`, { where: queue });
     }
     const timeoutMs = options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
-    return suspended(awaitOutcome(runtime, this.id, facts, timeoutMs, allOf(options.signal, currentRun()?.controller.signal)));
+    return suspended(awaitOutcome(runtime, this.id, facts, timeoutMs, waitSignal(options)));
   }
 }
 
 /** A wait ends with its caller's signal, and with the run that it is made in. */
-function allOf(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
-  return one && other ? AbortSignal.any([one, other]) : (one ?? other);
+export function waitSignal({ signal }: WaitOptions): AbortSignal | undefined {
+  const ofRun = currentRun()?.controller.signal;
+  return signal && ofRun ? AbortSignal.any([signal, ofRun]) : (signal ?? ofRun);
 }
 
 /** How it will have ended. */
-async function ending({ queue, store, scope, options }: Runtime, id: string, facts: boolean, signal: AbortSignal): Promise<Outcome> {
-  if (!queue.result) return JSON.parse((store && (await waitThroughTrouble(store, scope, id, signal))) ?? "") as Outcome;
+async function ending({ queue, store, scope, options, brokerName }: Runtime, id: string, facts: boolean, signal: AbortSignal): Promise<Outcome> {
+  if (!queue.result) {
+    if (!store) throw needsStore(brokerName, "rpc"); // a publisher's: a task is refused earlier
+    return JSON.parse(await waitThroughTrouble(store, scope, id, signal)) as Outcome;
+  }
   const ended = await queue.result(id, { signal, facts });
   if (ended) return toOutcome(id, options.queue, ended);
   throw new FunboostError("NO_RESULT", `task ${id} is not known, or its result is no longer kept.`, { where: options.queue });
@@ -162,15 +177,5 @@ export async function suspended<T>(work: Promise<T>): Promise<T> {
     return await work;
   } finally {
     await resume?.();
-  }
-}
-
-/** Waits until `check` holds in two reads `quietMs` apart. */
-export async function untilQuiet(check: () => Promise<boolean>, quietMs: number, stop: () => void): Promise<void> {
-  let quiet = 0;
-  while (quiet < 2) {
-    stop();
-    quiet = (await check()) ? quiet + 1 : 0;
-    if (quiet < 2) await sleep(quiet > 0 ? quietMs : Math.min(quietMs, 100));
   }
 }

@@ -1,11 +1,11 @@
 /** waitIdle: nothing waits, is delayed or runs, in two reads. */
-import { type Checks, checkMembers, duration } from "./checks.ts";
-import { clock } from "./clock.ts";
+import { abortSignal, type Checks, checkMembers, duration } from "./checks.ts";
+import { clock, sleep } from "./clock.ts";
 import { currentRun } from "./context.ts";
 import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { FunboostError, WaitTimeoutError } from "./errors.ts";
-import { untilQuiet } from "./handle.ts";
+import { suspended, waitSignal } from "./handle.ts";
 import { callQueue } from "./queue-calls.ts";
 import { resolve } from "./runtime.ts";
 
@@ -17,25 +17,33 @@ export interface WaitIdleOptions {
   readonly signal?: AbortSignal;
 }
 
-const checks: Checks = { quietFor: duration, timeout: duration, signal() {} };
+const checks: Checks = { quietFor: duration, timeout: duration, signal: abortSignal };
+/** Between two looks at a queue that is not idle. */
+const [leastMs, mostMs] = [20, 100];
 
 export async function waitIdle(definition: Definition, options: WaitIdleOptions = {}): Promise<void> {
   checkMembers({ ...options }, checks);
-  const { quietFor = 100, timeout, signal } = options;
   const { queue, brokerName } = await resolve(definition);
   const name = definition.params.queue;
   if (!queue.features.exactCount)
     throw new FunboostError("UNSUPPORTED", "cannot count exactly, so waitIdle() could not tell when a queue is idle.", { where: brokerName });
   if (currentRun()?.queue === name)
     throw new FunboostError("UNSUPPORTED", "waitIdle() inside a task of the same queue would wait for itself.", { where: name });
+  await suspended(untilIdle(definition, options, waitSignal(options)));
+}
+
+async function untilIdle(definition: Definition, { quietFor = 100, timeout }: WaitIdleOptions, signal: AbortSignal | undefined): Promise<void> {
   const quietMs = durationMs(quietFor, "quietFor");
   const endsAt = timeout === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() + durationMs(timeout, "timeout");
-  const idle = async () => {
-    const { ready, delayed, running = 0 } = await callQueue(definition, "count");
-    return ready + delayed + running === 0;
-  };
-  await untilQuiet(idle, quietMs, () => {
+  for (let quiet = 0; ; ) {
     signal?.throwIfAborted();
-    if (clock.monotonic() > endsAt) throw new WaitTimeoutError(`the queue was not idle within ${timeout}.`, name);
-  });
+    const { ready, delayed, running = 0 } = await callQueue(definition, "count");
+    quiet = ready + delayed + running === 0 ? quiet + 1 : 0;
+    if (quiet === 2) return;
+    const pauseMs = quiet === 1 ? quietMs : Math.max(leastMs, Math.min(quietMs, mostMs));
+    const leftMs = endsAt - clock.monotonic();
+    await sleep(Math.min(pauseMs, leftMs), { signal });
+    signal?.throwIfAborted();
+    if (pauseMs >= leftMs) throw new WaitTimeoutError(`the queue was not idle within ${timeout}.`, definition.params.queue);
+  }
 }

@@ -42,11 +42,14 @@ export async function setLiveConcurrency(runtime: Runtime, concurrency: number |
   await change(runtime, "concurrency", concurrency);
 }
 
-/** Where `qps` is global all processes hold. */
-export async function holdAll(runtime: Runtime, ms: number): Promise<void> {
-  if (runtime.options.qpsScope === "process" || !runtime.store) return;
-  await runtime.store.set([{ key: keysOf(runtime.scope).hold, value: String(clock.now() + ms), ttlMs: ms }]);
-  await runtime.store.notify(channelOf(runtime.scope), `hold ${ms}`);
+/** Where `qps` is global all processes hold. A shorter hold does not end a longer one. */
+export async function holdAll({ options, store, scope }: Runtime, ms: number): Promise<void> {
+  if (options.qpsScope === "process" || !store) return;
+  const key = keysOf(scope).hold;
+  const until = clock.now() + ms;
+  const [known] = await store.get([key]);
+  if (known === undefined || Number(known) < until) await store.set([{ key, value: String(until), ttlMs: ms }]);
+  await store.notify(channelOf(scope), `hold ${ms}`);
 }
 
 export async function tellCancel({ store, scope }: Runtime): Promise<void> {

@@ -191,6 +191,8 @@ export interface Redriven {
   readonly priority?: number;
   /** The dead letter's own name: one message may be buried several times. Undefined: not buried by us. */
   readonly letter?: string;
+  /** The queue that it came from. */
+  readonly from?: string;
 }
 
 /** A dead letter as it was before: its id, its priority, its body without what `deadLetterBody` wrote. It carries the letter's name, so that its end is known as the letter's. */
@@ -198,12 +200,12 @@ export function redrivenMessage(id: string, raw: unknown): Redriven {
   const facts = readExtra(raw);
   const body = parseBody(raw);
   if (!isObject(body)) return { id, body: raw };
-  const { reason: _reason, attempts: _attempts, dead_from: _from, error: _error, ...extra } = extraOf(body) ?? {};
+  const { reason: _reason, attempts: _attempts, dead_from: from, error: _error, ...extra } = extraOf(body) ?? {};
   const letter = typeof extra.dead_letter === "string" ? { letter: extra.dead_letter } : {};
   const priority = facts?.priority === undefined ? {} : { priority: facts.priority };
   const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...kept } = extra;
   const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = kept; // they were for its first start
-  const message = { id: facts?.id ?? id, ...priority, ...letter };
+  const message = { id: facts?.id ?? id, ...priority, ...letter, ...(typeof from === "string" ? { from } : {}) };
   if (isRaw === true) return { ...message, body: body.raw };
   const { dead_letter: name, ...own } = rest;
   if (name === undefined) return { ...message, body: { ...withoutExtra(body), ...(Object.keys(own).length > 0 ? { extra: own } : {}) } };

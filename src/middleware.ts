@@ -37,8 +37,9 @@ interface Issue {
 }
 
 export const checkMiddleware: Check = (value, name) => {
-  const wrong = Array.isArray(value) ? value.find((each) => typeof each !== "function") : value;
-  if (!Array.isArray(value) || wrong !== undefined) refuseOption(name, wrong, "a list of functions (task, next) => next()");
+  const isOne = (each: unknown) => typeof each === "function";
+  if (!Array.isArray(value) || !value.every(isOne))
+    refuseOption(name, Array.isArray(value) ? value.find((each) => !isOne(each)) : value, "a list of functions (task, next) => next()");
 };
 
 export const checkSchema: Check = (value, name) => {
@@ -60,14 +61,15 @@ export function composeRun(fn: AnyFunction, use: readonly Middleware[], input: S
 
 async function around(middleware: Middleware, index: number, next: () => Promise<unknown>): Promise<unknown> {
   let called: Promise<unknown> | undefined;
-  let ended = false;
+  let failed: Promise<unknown> | undefined;
   const value = await middleware(fct, () => {
-    called = next().finally(() => (ended = true));
-    called.catch(() => {}); // whoever called next() may look at it late, or never
-    return called;
+    const run = next();
+    called = run;
+    run.catch(() => void (failed = run)); // whoever called next() may look at it late, or never
+    return run;
   });
-  if (value !== undefined || ended) return value;
-  if (called) return called; // not awaited: the run is not over before its work is
+  if (value !== undefined || (called && failed === called)) return value; // it has caught the error
+  if (called) return called; // maybe not awaited: the run is not over before its work is
   throw new FunboostError(
     "BAD_OPTION",
     `use[${index}] answered nothing and did not call next(): the task has not run. Call next(), or answer its result.`,

@@ -35,17 +35,25 @@ function wrapped<T extends object>(target: T, names: readonly (keyof T & string)
   return copy as T;
 }
 
-/** `publish` has its own deadline, from `publishTimeout`; results wait as long as their caller. */
+/** `publish` has its own deadline, from `publishTimeout`; a result that is waited for that of its caller. */
 export function observedQueue(queue: BrokerQueue, where: string): BrokerQueue {
-  const wrap = (work: () => Promise<unknown>, name: string) => deadline(work(), callMs, `${name}()`, where);
+  const wrap = <T>(work: () => Promise<T>, name: string) => deadline(work(), callMs, `${name}()`, where);
   const calls = wrapped(queue, ["count", "clear", "peek", "setPaused", "paused", "cancel", "askToEnd", "state", "reschedule"], wrap);
-  return { ...calls, consume: (handler, options) => inTime(queue.consume(handler, options), where) };
+  const consume: BrokerQueue["consume"] = (handler, options) => inTime(queue.consume(handler, options), where);
+  const ask = queue.result?.bind(queue);
+  if (!ask) return { ...calls, consume };
+  return { ...calls, consume, result: (id, options) => (options.signal ? ask(id, options) : wrap(() => ask(id, options), "result")) };
 }
 
 /** A consumer that is there too late is closed: another has taken its place. */
 function inTime(opening: Promise<Consumer>, where: string): Promise<Consumer> {
-  return deadline(opening, callMs, "consume()", where).catch((error: unknown) => {
-    opening.then((late) => late.close({ force: true })).catch(() => {});
+  return orUndone(deadline(opening, callMs, "consume()", where), opening, (late) => late.close({ force: true }));
+}
+
+/** What comes after its deadline is undone: nobody else would. */
+function orUndone<T>(asked: Promise<T>, coming: Promise<T>, undo: (late: T) => unknown): Promise<T> {
+  return asked.catch((error: unknown) => {
+    coming.then(undo).catch(() => {});
     throw error;
   });
 }
@@ -68,8 +76,13 @@ function observe(store: Store): Store {
       const told = isWatched(storing) ? () => inSpan(storing, { store: store.name, call: `${part}${name}` }, work) : work;
       return answered(told, health, `${part}${name}()`, where);
     };
+  const subscribe: Store["subscribe"] = (...how) => {
+    const coming = store.subscribe(...how);
+    return orUndone(wrap()(() => coming, "subscribe") as typeof coming, coming, (stop) => stop());
+  };
   const seen = joinedStore({
-    ...wrapped(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify", "subscribe"], wrap()),
+    ...wrapped(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], wrap()),
+    subscribe,
     timers: wrapped(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], wrap("timers.")),
     list: wrapped(store.list, ["append", "read"], wrap("list.")),
     results: wrapped(store.results, ["put", "get", "delete"], wrap("results.")),
@@ -86,11 +99,15 @@ function answered<T>(work: () => Promise<T>, health: HealthRecord, what: string,
       reject(health.failed(error));
     };
     const late = () => fail(new FunboostError("BROKER_DOWN", `${what} was not answered within ${storeCallMs} ms. Is its server up and reachable?`, { where }));
-    const cancel = clock.after(storeCallMs, late);
-    work().then((answer) => {
-      cancel();
-      health.worked();
-      resolve(answer);
-    }, fail);
+    let cancel = clock.after(storeCallMs, () => (cancel = clock.after(readMs, late)));
+    try {
+      work().then((answer) => {
+        cancel();
+        health.worked();
+        resolve(answer);
+      }, fail);
+    } catch (error) {
+      fail(error); // a store of somebody's own may throw at once
+    }
   });
 }

@@ -1,5 +1,5 @@
 /** How fast one consumer may start runs: the task's `qps`, a live change of it, and a hold after a 429. */
-import { clock } from "./clock.ts";
+import { clock, createAlarm } from "./clock.ts";
 import { createGlobalRate } from "./controls/global-rate.ts";
 import { createRate, type Limit, type Rate } from "./controls/rate.ts";
 import type { Runtime } from "./runtime.ts";
@@ -21,8 +21,10 @@ export function createPace(runtime: Runtime, slots: Slots, onError: (error: unkn
   const apply = () => {
     const leftMs = heldUntil - clock.monotonic();
     slots.setRate(leftMs > 0 ? held : rate);
-    if (leftMs > 0) clock.after(leftMs, apply, { unref: true });
+    if (leftMs > 0) goOnIn(leftMs);
   };
+  // One, however often the hold is made longer: by the poll it is twice a second.
+  const goOnIn = createAlarm(apply);
   return {
     setLimits(limits) {
       rate = limits && rateOf(runtime, limits, slots.pump, onError);

@@ -14,11 +14,12 @@ import { checkRecord } from "./records.ts";
 export const checkConcurrency: Check = whole(1, 100_000);
 
 const most = 1_000_000;
+const longestName = 190;
 
 const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero };
 
 const checks: Readonly<Record<keyof TaskParams, Check>> = {
-  queue: text(190),
+  queue: text(longestName),
   broker(value, name) {
     if (!isBroker(value) && (typeof value !== "string" || value === ""))
       refuseOption(name, value, 'a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url })');
@@ -37,8 +38,8 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   maxRequeues: whole(0, most),
   backoff: (value) => parseBackoff(value as Backoff),
   deadLetter(value, name) {
-    if (typeof value !== "boolean" && (typeof value !== "string" || value.trim() === ""))
-      refuseOption(name, value, "true (<queue>_dlx), a queue's name, or false");
+    const isName = typeof value === "string" && value.trim() !== "" && value.length <= longestName;
+    if (typeof value !== "boolean" && !isName) refuseOption(name, value, `true (<queue>_dlx), a queue's name of 1 to ${longestName} characters, or false`);
   },
   timeout: duration,
   expireAfter: duration,

@@ -1,5 +1,5 @@
 /** How far a task is: the latest value that it told, kept in the store. */
-import { sleep, within } from "./clock.ts";
+import { within } from "./clock.ts";
 import type { Delivery } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { needsStore } from "./features.ts";
@@ -73,6 +73,8 @@ export async function* followProgress(runtime: Runtime, id: string, ended: () =>
     told = true;
     wake();
   });
+  const onAbort = () => wake();
+  signal?.addEventListener("abort", onAbort);
   try {
     for (let last: string | undefined; !signal?.aborted; ) {
       const over = await ended(); // before the look: what was told before the end is seen
@@ -80,11 +82,12 @@ export async function* followProgress(runtime: Runtime, id: string, ended: () =>
       if (text !== undefined && text !== last) yield (JSON.parse(text) as Told).value;
       last = text;
       if (over) return;
-      if (!told) await Promise.race([new Promise<void>((resolve) => (wake = resolve)), sleep(lookAgainMs, { signal, unref: false })]);
+      if (!told && !signal?.aborted) await within(new Promise<void>((resolve) => (wake = resolve)), lookAgainMs);
       told = false;
     }
     signal?.throwIfAborted();
   } finally {
+    signal?.removeEventListener("abort", onAbort);
     unsubscribe();
   }
 }

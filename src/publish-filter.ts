@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { clock, sleep } from "./clock.ts";
 import type { Message, Published } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
-import { filterKey } from "./controls/filter.ts";
+import { filterKey, isCancelled } from "./controls/filter.ts";
 import { FunboostError, toError } from "./errors.ts";
 import type { FilterOptions } from "./filter-options.ts";
 import { decodeBody } from "./message.ts";
@@ -68,12 +68,13 @@ async function claimAll(runtime: Runtime, store: Store, filter: FilterOptions, m
     if (open !== entries) await sleep(lookAgainMs);
     if (clock.monotonic() >= endsAt)
       throw new FunboostError("BROKER_DOWN", "filter: another process has begun to publish an equal message, and has not ended.", { where: queue });
-    await claimSome(store, open, owners, publishTimeoutMs);
+    await claimSome(runtime, store, open, owners);
   }
   return entries.map((entry) => ({ ...entry, owner: owners.get(entry) as string }));
 }
 
-async function claimSome(store: Store, open: readonly Entry[], owners: Map<Entry, string>, publishTimeoutMs: number): Promise<void> {
+async function claimSome(runtime: Runtime, store: Store, open: readonly Entry[], owners: Map<Entry, string>): Promise<void> {
+  const { publishTimeoutMs } = runtime.options;
   // As long as a publish may take and a bit, so that none goes on behind its claim.
   const claims = open.map((entry) => ({
     key: entry.key,
@@ -83,14 +84,24 @@ async function claimSome(store: Store, open: readonly Entry[], owners: Map<Entry
   }));
   const won = await store.set(claims);
   const found = await store.get(open.map(({ key }) => key));
+  const freed = await Promise.all(open.map((entry, i) => freeIfCancelled(runtime, store, entry, found[i] ?? "")));
   const ours = new Set(claims.filter((_, i) => won[i]).map(({ value }) => value));
   for (const [i, entry] of open.entries()) {
     const value = found[i] ?? "";
     // Also where the answer was lost, or another publishes the same id: that the engine takes once.
+    if (freed[i]) continue; // claimed at the next look
     if (won[i] || value === claimOf(entry)) owners.set(entry, entry.message.id);
     else if (value.startsWith(publishedPrefix)) owners.set(entry, value.slice(publishedPrefix.length));
     else if (ours.has(value)) owners.set(entry, value.slice(claimPrefix.length)); // twice in one list
   }
+}
+
+/** A task that was cancelled keeps nobody from being published. */
+async function freeIfCancelled(runtime: Runtime, store: Store, { key, message }: Entry, value: string): Promise<boolean> {
+  const owner = value.startsWith(publishedPrefix) ? value.slice(publishedPrefix.length) : message.id;
+  if (owner === message.id || !(await isCancelled(runtime, store, owner))) return false;
+  await store.set([{ key, value: "", ttlMs: 1, if: { equals: value } }]);
+  return true;
 }
 
 /** For the whole ttl, now that it is published. */

@@ -64,6 +64,18 @@ async function publishPlain<R>(definition: Definition, args: readonly unknown[],
   return new TaskHandle<R>(definition, published, options?.rpc);
 }
 
+/** Each by itself: some may be refused, or fail, when others have been sent. */
+async function eachThrough<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
+  const outcomes = await Promise.allSettled(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
+  const handles = outcomes.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+  const failures = outcomes.flatMap((each) => (each.status === "rejected" ? [toError(each.reason)] : []));
+  const [first] = failures;
+  if (!first) return handles;
+  if (handles.length === 0) throw first;
+  const ids = handles.map(({ id }) => id);
+  throw publishError(first, await resolve(definition), ids, failures.length, true);
+}
+
 function outboxOf(runtime: Runtime): Outbox {
   runtime.outbox ??= createOutbox((messages) => send(runtime, messages));
   return runtime.outbox;
@@ -74,7 +86,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   const messages = items.map((item, i) => listed(definition, item, i));
   const { input, usePublish } = hasMiddleware(definition) ? optionsOf(definition) : plain;
   if (usePublish.length > 0) {
-    return Promise.all(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
+    return eachThrough(definition, items);
   }
   await checkAll(items, input, definition);
   const runtime = definition.runtime ?? (await connected(definition));
@@ -208,8 +220,8 @@ async function endedBefore({ queue, store, scope }: Runtime, messages: readonly 
   return ended.length > 0 ? new Map(ended.map(({ id }) => [id, { id, existing: true }])) : undefined;
 }
 
-function publishError(cause: Error, { options, brokerName }: Runtime, before: readonly string[], unsure: number): Error {
-  if (isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // refused before anything was sent
+function publishError(cause: Error, { options, brokerName }: Runtime, before: readonly string[], unsure: number, sent = false): Error {
+  if (!sent && isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // refused before anything was sent
   const accepted = [...before, ...((cause as Partial<PublishError>).accepted ?? [])];
   const known =
     accepted.length === 0

@@ -1,10 +1,10 @@
 /** deadLetters.redrive(): back from the dead-letter queue to the task's own. */
-import { checkMembers, numberIn, whole } from "./checks.ts";
+import { abortSignal, checkMembers, numberIn, whole } from "./checks.ts";
 import { clock, sleep } from "./clock.ts";
 import type { BrokerQueue, Consumer, Delivery, Message, MessageState, Settlement } from "./contract/broker.ts";
 import type { SetEntry } from "./contract/store.ts";
 import { createRate } from "./controls/rate.ts";
-import { isFunboostError, toError } from "./errors.ts";
+import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { type Redriven, redrivenMessage } from "./message.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -17,10 +17,11 @@ export interface RedriveOptions {
   readonly signal?: AbortSignal;
 }
 
-const checks = { limit: whole(1, 1_000_000_000), ratePerSecond: numberIn(0.01, 100_000), signal() {} };
+const checks = { limit: whole(1, 1_000_000_000), ratePerSecond: numberIn(0.01, 100_000), signal: abortSignal };
 /** Nothing came for so long: the queue is empty. */
 const quietMs = 1_000;
 const mostHeld = 50;
+const mostAside = 10_000;
 const heldMs = 100;
 const keptMs = 1_800_000;
 /** In which a redrive that was killed is taken up by the next. */
@@ -33,14 +34,17 @@ export async function redrive(runtime: Runtime, dead: BrokerQueue, options: Redr
   checkMembers({ ...options }, checks);
   const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
   const rate = ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
-  const state: State = { runtime, limit, taken: 0, moved: 0, lastAt: clock.monotonic(), failure: undefined };
+  const { queue } = runtime.options;
+  const state: State = { runtime, limit, taken: 0, moved: 0, aside: [], over: false, lastAt: clock.monotonic(), failure: undefined };
   const stopped = () => state.failure !== undefined || signal?.aborted === true;
   const handler = async (delivery: Delivery): Promise<Settlement> => {
     state.lastAt = clock.monotonic();
-    if (state.taken >= limit || stopped()) return { outcome: "returned" };
+    if (state.over || state.taken >= limit || stopped()) return { outcome: "returned" };
+    const redriven = redrivenMessage(delivery.id, delivery.body);
+    if ((redriven.from ?? queue) !== queue) return putAside(state);
     state.taken++;
     for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0) await sleep(waitMs, { signal });
-    return stopped() ? { outcome: "returned" } : move(state, delivery);
+    return stopped() ? { outcome: "returned" } : move(state, redriven);
   };
   const consumer = await dead.consume(handler, { signal: false, onSettled() {}, onError: () => {} });
   await untilOver(state, consumer, dead, ratePerSecond, stopped);
@@ -54,13 +58,26 @@ interface State {
   readonly limit: number;
   taken: number;
   moved: number;
+  /** Gives back the letters of other tasks, that were met on the way. */
+  readonly aside: (() => void)[];
+  /** It closes: what comes now goes back. */
+  over: boolean;
   lastAt: number;
   failure: Error | undefined;
 }
 
-async function move(state: State, { id, body }: Delivery): Promise<Settlement> {
+/** Another task's, where several share one dead-letter queue: held until the end, for what is put back comes again. */
+function putAside(state: State): Promise<Settlement> | Settlement {
+  const { runtime, aside } = state;
+  if (aside.length < mostAside) return new Promise((settle) => aside.push(() => settle({ outcome: "returned" })));
+  const text = `${mostAside} dead letters of other tasks are before its own: redrive those first, or give each task a dead-letter queue of its own.`;
+  state.failure ??= new FunboostError("UNSUPPORTED", text, { where: runtime.options.queue });
+  return { outcome: "returned" };
+}
+
+async function move(state: State, redriven: Redriven): Promise<Settlement> {
   try {
-    if (await moveOnce(state.runtime, redrivenMessage(id, body))) state.moved++;
+    if (await moveOnce(state.runtime, redriven)) state.moved++;
     state.lastAt = clock.monotonic();
     return { outcome: "done" };
   } catch (error) {
@@ -70,7 +87,7 @@ async function move(state: State, { id, body }: Delivery): Promise<Settlement> {
 }
 
 /** False: a redrive that was killed had moved it already. */
-async function moveOnce(runtime: Runtime, { letter, ...redriven }: Redriven): Promise<boolean> {
+async function moveOnce(runtime: Runtime, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
   const { store, scope } = runtime;
   const message = redriven as Message & { readonly id: string };
   if (!store) return !(await wasMoved(runtime, message.id)) && publishAgain(runtime, message, letter, false);
@@ -145,16 +162,19 @@ async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ra
         await rescue();
         renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
       }
+      consumer.setWindow(held + state.aside.length);
       const { held: unsettled } = consumer.status();
       const idleMs = clock.monotonic() - state.lastAt;
-      if (unsettled.length > 0 || idleMs < quietMs) continue;
+      if (unsettled.length > state.aside.length || idleMs < quietMs) continue;
       const { ready = 0, running = 0 } = (await dead.count?.()) ?? {};
       if (ready > 0) state.lastAt = clock.monotonic();
-      else if (running === 0 || idleMs > 3 * state.runtime.leaseMs) return;
+      else if (running <= state.aside.length || idleMs > 3 * state.runtime.leaseMs) return;
       else await sleep(heldMs); // by a redrive that goes on, or one that was killed: then it comes back
     }
   } finally {
+    state.over = true;
     consumer.setWindow(0);
+    for (const giveBack of state.aside.reverse()) giveBack(); // each goes to the front
     await consumer.close();
   }
 }

@@ -55,7 +55,7 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Pr
     return bad(runtime, { delivery, limits: noLimits, startedAt, args: [], keepDone: undefined }, place.tally, toError(error));
   }
   const attempt: Attempt = { delivery, limits: call.limits, startedAt, args: call.args, keepDone: undefined };
-  if (place.cancelled(delivery.id, delivery.publishedAt)) return cancelled(runtime, attempt);
+  if (place.cancelled(delivery.id, delivery.publishedAt, call.limits)) return cancelled(runtime, attempt);
   const current = new TaskRun(runtime, delivery, call, slot, place);
   const crashes = delivery.crashes ?? 0;
   if (crashes < 2 && startsPlainly(call.limits, options)) return execute(runtime, attempt, current);

@@ -5,30 +5,11 @@
  * next free one when its wait ends, before any new delivery. So the limit is never exceeded, and waiting cannot deadlock:
  * at `maxSuspended` only deliveries marked `ahead` (children of running tasks) may start.
  */
-import { createAlarm } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import type { Rate } from "./controls/rate.ts";
-import type { Places } from "./pool.ts";
-import { type Ended, type Slot, type SlotCounts, TakenSlot } from "./slot.ts";
+import { type Ended, TakenSlot } from "./slot.ts";
+import { createState, type SlotsOptions, type SlotsState as State, type Waiting } from "./slots-state.ts";
 import { updateWindow, type WindowState } from "./window.ts";
-
-export interface SlotsOptions {
-  limit: number;
-  readonly maxSuspended: number;
-  readonly lookahead: number;
-  rate: Rate | undefined;
-  readonly pool?: Places | undefined;
-  readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
-  readonly setWindow: (n: number) => void;
-  /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
-  readonly onFull?: () => void;
-  readonly overslept?: () => boolean; // what waits here may be others' by now: it goes back
-}
-
-interface Waiting {
-  readonly delivery: Delivery;
-  readonly settle: (settlement: Settlement | Promise<Settlement>) => void;
-}
 
 export interface Slots {
   handle(delivery: Delivery): Promise<Settlement>;
@@ -51,38 +32,8 @@ const returned: Settlement = { outcome: "returned" };
 /** How long a delivery stays away that may not start while others are suspended. */
 const postponedMs = 250;
 
-interface State extends SlotsOptions, WindowState, SlotCounts {
-  readonly pool: Places | undefined;
-  readonly ahead: Waiting[];
-  readonly waiting: Waiting[];
-  readonly idlers: (() => void)[];
-  /** A delivery that has twice lost its process: it runs with nothing beside it. */
-  alone: Waiting | undefined;
-  aloneStarted: boolean;
-  readonly goOnIn: (ms: number) => void;
-  pumping: "once" | "again" | undefined;
-  readonly goOn: () => void;
-}
-
 export function createSlots(options: SlotsOptions): Slots {
-  const state: State = {
-    ...options,
-    pool: options.pool,
-    ahead: [],
-    waiting: [],
-    resuming: [],
-    idlers: [],
-    mode: "open",
-    running: 0,
-    suspended: 0,
-    alone: undefined,
-    aloneStarted: false,
-    sentWindow: -1,
-    sendingWindow: false,
-    pumping: undefined,
-    goOnIn: createAlarm(() => pump(state)),
-    goOn: () => pump(state),
-  };
+  const state = createState(options, pump);
   return {
     handle: (delivery) => handle(state, delivery),
     setLimit(n) {
@@ -166,6 +117,18 @@ function returnWaiting({ waiting, ahead }: State): void {
   for (const each of [...ahead.splice(0), ...waiting.splice(0)].reverse()) each.settle(returned);
 }
 
+/** All that has not started. */
+function returnAll(state: State): void {
+  returnWaiting(state);
+  if (!state.alone || state.aloneStarted) return;
+  state.alone.settle(returned);
+  state.alone = undefined;
+}
+
+function mayBeLost({ ahead, waiting, alone, aloneStarted, overslept }: State): boolean {
+  return (ahead.length + waiting.length > 0 || (alone !== undefined && !aloneStarted)) && overslept?.() === true;
+}
+
 function begin(state: State, delivery: Delivery): Promise<Settlement> {
   const slot = new TakenSlot(state, pump);
   if (state.rate || state.pool) updateWindow(state);
@@ -204,7 +167,8 @@ function pump(state: State): void {
   while (state.pumping === "again") {
     state.pumping = "once";
     while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
-    if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
+    if (mayBeLost(state)) returnAll(state);
+    else if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
     else startWaiting(state);
   }
   state.pumping = undefined;
@@ -212,7 +176,6 @@ function pump(state: State): void {
 }
 
 function startWaiting(state: State): void {
-  if (state.ahead.length + state.waiting.length > 0 && state.overslept?.()) return returnWaiting(state);
   for (let list = nextWaiting(state); list; list = nextWaiting(state)) {
     const waitMs = state.rate ? state.rate.take(Math.min(state.limit - state.running, state.ahead.length + state.waiting.length)) : 0;
     if (waitMs > 0) return state.goOnIn(waitMs);
@@ -239,12 +202,6 @@ function startAlone(state: State, { delivery, settle }: Waiting): void {
 function setMode(state: State, mode: WindowState["mode"]): void {
   state.mode = mode;
   updateWindow(state, true);
-  if (mode === "closed") {
-    returnWaiting(state);
-    if (state.alone && !state.aloneStarted) {
-      state.alone.settle(returned);
-      state.alone = undefined;
-    }
-  }
+  if (mode === "closed") returnAll(state);
   pump(state);
 }

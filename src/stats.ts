@@ -79,10 +79,11 @@ export function createCounter({ store, scope, queue }: Runtime, tally: Tally): (
     const news: Counts = { ran: seen.ran - added.ran, failed: seen.failed - added.failed, retried: seen.retried - added.retried, ms: seen.ms - added.ms };
     if (news.ran + news.failed > 0) {
       if (now - activeAt > breakMs) beganAt = lookedAt - Math.round(news.ms / Math.max(1, news.ran));
+      activeAt = now;
+      beganAt = Math.min(beganAt, now); // the clock may have been set back
+      await keepBeginning(store, scope, beganAt); // first: counts without a beginning would be a rate of the last minutes
       await addUp(store, scope, news);
       added = seen;
-      activeAt = now;
-      await keepBeginning(store, scope, beganAt);
     }
     lookedAt = now;
     if (minuteOf(now) === minuteSeen) return;

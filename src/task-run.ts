@@ -115,7 +115,7 @@ export class TaskRun implements Run {
     return this.#isCancelled() ? "CANCELLED" : undefined;
   }
   #isCancelled(): boolean {
-    return this.#place.cancelled(this.taskId, this.publishedAt) || isCancel(this.#delivery.signal);
+    return this.#place.cancelled(this.taskId, this.publishedAt, this.#call.limits) || isCancel(this.#delivery.signal);
   }
   counted(settlement: Settlement): Settlement {
     return countEnd(this.#place.tally, settlement);
@@ -131,7 +131,7 @@ export class TaskRun implements Run {
     this.ended = true;
     const { tally } = this.#place;
     tally.ran++;
-    tally.ms += clock.now() - startedAt;
+    tally.ms += Math.max(0, clock.now() - startedAt); // it may have been set back
     if (this.#controller) this.#place.signalled.delete(this);
   }
 }

@@ -1,10 +1,10 @@
 /** Waiting for several tasks at once. */
 import { FunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
-import { type Handle, suspended, type WaitOptions } from "./handle.ts";
+import { checkWait, type Handle, suspended, type WaitOptions, waitSignal } from "./handle.ts";
 
 /**
- * All results, in order; one wait for the slots of a running task. Rejects at the first failure.
+ * All results, in order; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"` then cancels the others, but not when `signal` has ended the wait.
  *
  * @example
  * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
@@ -13,13 +13,15 @@ export async function waitAll<R>(handles: readonly Handle<R>[], options: WaitOpt
   const { onFailure = "leave", ...wait } = options;
   if (onFailure !== "leave" && onFailure !== "cancel")
     throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
+  checkWait(wait);
   const stop = new AbortController();
-  const signal = wait.signal ? AbortSignal.any([wait.signal, stop.signal]) : stop.signal;
+  const own = waitSignal(wait);
+  const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
   try {
     return await suspended(Promise.all(handles.map((handle) => waitOutside(handle, { ...wait, signal }))));
   } catch (error) {
     stop.abort(error); // the other waits end with this one
-    if (onFailure === "cancel") await Promise.allSettled(handles.map((handle) => handle.cancel()));
+    if (onFailure === "cancel" && !own?.aborted) await Promise.allSettled(handles.map((handle) => handle.cancel()));
     throw error;
   }
 }
@@ -33,9 +35,11 @@ export type Completed<R> = { readonly handle: Handle<R>; readonly value: R } | {
  * for await (const done of asCompleted(handles)) console.log(done.handle.id, "error" in done ? done.error.message : done.value);
  */
 export async function* asCompleted<R>(handles: readonly Handle<R>[], options: WaitOptions = {}): AsyncGenerator<Completed<R>> {
+  checkWait(options);
   const ended: Completed<R>[] = [];
   const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const own = waitSignal(options);
+  const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
   let wake = () => {};
   for (const handle of handles) {
     void waitOutside(handle, { ...options, signal })

@@ -29,7 +29,7 @@ export function watched(where: Fields): Watched {
     },
     setWindow: fetches.setWindow,
     settled(delivery, how) {
-      if (isWatched(settling)) settlements.settled(delivery, how);
+      if (isWatched(settling) || settlements.open()) settlements.settled(delivery, how);
     },
     trouble: fetches.trouble,
     closed() {
@@ -89,6 +89,7 @@ function createSettlements(where: Fields) {
     return { fields, from: clock.monotonic() };
   };
   return {
+    open: () => pending.size > 0,
     async started(delivery: Delivery, settlement: Promise<Settlement>): Promise<Settlement> {
       const settled = await settlement;
       if (!early.has(delivery)) pending.set(delivery, start(delivery));

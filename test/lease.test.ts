@@ -16,8 +16,8 @@ import { sleepThroughLeases } from "./conformance/leases.ts";
 import { built } from "./conformance/subject.ts";
 import { holds, until } from "./conformance/until.ts";
 import type { LockJob, LockNews } from "./support/lock-child.ts";
+import { machineMs } from "./support/machine.ts";
 import { serviceFor } from "./support/services.ts";
-import { machineMs } from "./support/visible-broker.ts";
 
 const redis = await serviceFor("redis");
 const url = redis.settings?.REDIS_URL ?? "";

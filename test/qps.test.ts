@@ -8,8 +8,9 @@ import { sleep } from "../src/clock.ts";
 import { boost, configure, shutdown, type TaskParams } from "../src/index.ts";
 import { until } from "./conformance/until.ts";
 import { chosenEngines, create } from "./support/engines.ts";
+import { machineMs, stalledIn } from "./support/machine.ts";
 import type { QpsQueue } from "./support/qps-child.ts";
-import { busiest, type QpsProcess, stalledIn, startQpsProcess, startsOf, timesOf } from "./support/qps-processes.ts";
+import { busiest, type QpsProcess, type Start, stallsOf, startQpsProcess, startsOf, timesOf } from "./support/qps-processes.ts";
 import { serviceFor } from "./support/services.ts";
 
 const qps = 50;
@@ -92,7 +93,7 @@ async function play(): Promise<void> {
   await sleep(10_000);
   await call(leaves, "join");
   for (const run of runs.filter(({ live }) => live)) {
-    changedAt.set(run, Number(process.hrtime.bigint()) / 1e6);
+    changedAt.set(run, machineMs());
     await processes[4]?.call("setQps", run.queue, liveQps);
   }
   await sleep((seconds - 35 + 2) * 1_000);
@@ -120,21 +121,24 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** Milliseconds that the machine kept the busy processes from running in this time; nearly 0 where it is idle. */
+/** What the machine took from the process that it kept from running the longest; nearly 0 where it is idle. */
 const stalledMs = ({ members }: Run, from: number, to: number) =>
-  Math.max(...members.slice(0, 2).map((member) => stalledIn(processes[member] as QpsProcess, from, to)));
+  Math.max(...members.map((member) => stalledIn(stallsOf(processes[member] as QpsProcess), from, to)));
 
-/** Of these starts 1 in 100 may be missing, and what a machine that is busy with others has prevented; none is too many. */
-function expectRate(run: Run, starts: readonly number[], rate: number, from: number, ms: number): void {
-  const count = starts.filter((time) => time >= from && time < from + ms).length;
+/** Late starts are made up for, so that a busy machine costs few: more than these are missing only where the limiter loses them. */
+const lostToStalls = 0.1;
+
+/** Of these starts 1 in 100 may be missing, and a little of what a machine that is busy with others has prevented; none is too many. */
+function expectRate(run: Run, starts: readonly Start[], rate: number, from: number, ms: number): void {
+  const count = starts.filter(({ at }) => at >= from && at < from + ms).length;
   const stalled = stalledMs(run, from, from + ms);
   const wanted = (rate * ms) / 1_000;
+  console.log(
+    `${run.title}: ${count} starts of ${wanted}, busiest second ${busiest(starts, 1_000, "at")} (${busiest(starts, 1_000)} but for stalls), stalled ${stalled.toFixed(0)} ms`,
+  );
   expect(count).toBeLessThanOrEqual(wanted * 1.01 + 1);
-  expect(count, `the machine stalled for ${stalled.toFixed(0)} ms`).toBeGreaterThanOrEqual(wanted * 0.99 - 1 - (rate * stalled) / 1_000);
+  expect(count).toBeGreaterThanOrEqual(wanted * 0.99 - 1 - Math.min((rate * stalled) / 1_000, wanted * lostToStalls));
 }
-
-/** A machine that is busy with others may stop a process between the limiter's look at the clock and the function's: starts then come together afterwards. */
-const secondMs = (run: Run) => (stalledMs(run, 0, Number.POSITIVE_INFINITY) > 5_000 ? 850 : 1_000);
 
 describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
   for (const { name, unavailable } of services.filter(({ unavailable }) => unavailable !== undefined)) {
@@ -147,9 +151,9 @@ describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
       await until("it starts", () => startsOf(processes, run.queue).length > 0, 30_000);
       await ended;
       const starts = startsOf(processes, run.queue);
-      const from = (starts[0] as number) + warmUpSeconds * 1_000;
+      const from = (starts[0] as Start).at + warmUpSeconds * 1_000;
       expectRate(run, starts, qps, from, seconds * 1_000);
-      expect(busiest(starts, secondMs(run))).toBeLessThanOrEqual(qps + 1);
+      expect(busiest(starts, 1_000)).toBeLessThanOrEqual(qps + 1);
     });
 
   for (const run of runs.filter(({ live }) => live))
@@ -160,9 +164,9 @@ describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
       const late = stalledMs(run, changed, changed + 1_000);
       expect(Math.max(...inForce)).toBeLessThan(1_000 + late);
       const starts = startsOf(processes, run.queue);
-      const [before, after] = [starts.filter((time) => time < changed), starts.filter((time) => time > changed + 1_000 + late)];
-      expect(busiest(before, secondMs(run))).toBeLessThanOrEqual(qps / 2 + 1);
-      expect(busiest(after, secondMs(run))).toBeLessThanOrEqual(liveQps + 2);
+      const [before, after] = [starts.filter(({ at }) => at < changed), starts.filter(({ at }) => at > changed + 1_000 + late)];
+      expect(busiest(before, 1_000)).toBeLessThanOrEqual(qps / 2 + 1);
+      expect(busiest(after, 1_000)).toBeLessThanOrEqual(liveQps + 2);
       expectRate(run, starts, liveQps, changed + 2_000 + late, 10_000);
     });
 });

@@ -33,7 +33,8 @@ function writer(db: Client) {
     db.query(
       `insert into task_row values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
        on conflict (queue, id) do update set status = excluded.status, result = excluded.result, error = excluded.error, attempts = excluded.attempts,
-         started_at = excluded.started_at, ended_at = excluded.ended_at, host = excluded.host, pid = excluded.pid`,
+         published_at = excluded.published_at, started_at = excluded.started_at, ended_at = excluded.ended_at, host = excluded.host, pid = excluded.pid
+       where task_row.published_at is distinct from excluded.published_at`,
       [
         queue,
         id,
@@ -81,8 +82,13 @@ it.skipIf(service.unavailable)(`onRecord fills a table of one's own${service.una
       { id: handles[0]?.id, status: "done", args: '["anna"]', result: { hello: "anna" }, error: null, attempts: 1, after: true, pid: process.pid },
       { id: delayed.id, status: "cancelled", args: "", result: null, error: null, attempts: 0, after: null, pid: process.pid },
     ]);
-    await onRecord({ ...(await handles[0]?.waitRecord()), args: '["anna"]' } as TaskRow); // a redelivered task ends twice
-    expect((await db.query("select count(*)::int as n from task_row")).rows).toEqual([{ n: 3 }]);
+    const end = { ...(await handles[0]?.waitRecord()), args: '["anna"]' } as TaskRow;
+    const ends = () =>
+      db.query("select attempts, (select count(*)::int from task_row) as n from task_row where id = $1", [end.id]).then(({ rows: [row] }) => row);
+    await onRecord({ ...end, attempts: 5 }); // a redelivered task ends twice
+    expect(await ends()).toEqual({ attempts: 1, n: 3 });
+    await onRecord({ ...end, attempts: 6, publishedAt: (end.publishedAt ?? 0) + 1 }); // published again under its id
+    expect(await ends()).toEqual({ attempts: 6, n: 3 });
   } finally {
     await db.end();
   }

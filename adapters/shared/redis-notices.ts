@@ -145,12 +145,18 @@ function waitFor(
   return new Promise((resolve, reject) => {
     const settle = (outcome: string | Error) => {
       if (!waiters.has(waiter)) return;
-      drop(waiter);
-      signal.removeEventListener("abort", abort);
+      forget();
       if (typeof outcome === "string") resolve(outcome);
       else reject(outcome);
     };
-    const abort = () => settle(signal.reason as Error);
+    const forget = () => {
+      drop(waiter);
+      signal.removeEventListener("abort", abort);
+    };
+    const abort = () => {
+      forget();
+      reject(signal.reason); // which may be a text
+    };
     const waiter: Waiter = { key, settle };
     signal.addEventListener("abort", abort);
     keep(waiter);

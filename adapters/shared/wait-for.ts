@@ -6,14 +6,20 @@ export type Settle = (outcome: string | Error) => void;
 export function waitFor(waits: Map<string, Set<Settle>>, key: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const there = waits.get(key) ?? new Set();
-    const settle: Settle = (outcome) => {
+    const forget = () => {
       signal.removeEventListener("abort", abort);
       there.delete(settle);
       if (there.size === 0) waits.delete(key);
+    };
+    const settle: Settle = (outcome) => {
+      forget();
       if (typeof outcome === "string") resolve(outcome);
       else reject(outcome);
     };
-    const abort = () => settle(signal.reason as Error);
+    const abort = () => {
+      forget();
+      reject(signal.reason); // which may be a text
+    };
     waits.set(key, there.add(settle));
     signal.addEventListener("abort", abort, { once: true });
   });

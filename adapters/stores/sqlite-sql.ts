@@ -84,6 +84,8 @@ export const prune = [
   `delete from funboost_lease where fence in (select fence from funboost_lease where expires <= ${nowMs} limit ${pruneLimit})`,
   `delete from funboost_result where seq in (select seq from funboost_result where expires <= ${nowMs} limit ${pruneLimit})`,
   `delete from funboost_notice where seq in (select seq from funboost_notice where at <= ${nowMs} - ${noticeMs} order by seq limit ${pruneLimit})`,
-  `delete from funboost_list_item where key in (select key from funboost_list where expires <= ${nowMs} limit 10)`,
-  `delete from funboost_list where key in (select key from funboost_list where expires <= ${nowMs} limit 10)`,
+  `delete from funboost_list_item where (key, n) in
+    (select item.key, item.n from funboost_list list join funboost_list_item item on item.key = list.key where list.expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_list where key in (select key from funboost_list list where expires <= ${nowMs}
+    and not exists (select 1 from funboost_list_item item where item.key = list.key) limit ${pruneLimit})`,
 ];

@@ -58,7 +58,7 @@ function sortedMembers(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function isCancelled({ queue, scope }: Runtime, store: Store, id: string): Promise<boolean> {
+export async function isCancelled({ queue, scope }: Runtime, store: Store, id: string): Promise<boolean> {
   if (queue.result) return (await queue.result(id, { facts: false }))?.status === "cancelled";
   const [text] = await store.results.get(scope, [id]);
   return text !== undefined && (JSON.parse(text) as Outcome).status === "cancelled";

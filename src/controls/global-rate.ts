@@ -37,6 +37,8 @@ interface Stage {
   readonly limit: Limit;
   readonly key: string;
   readonly moments: Moments;
+  /** How long the last one took. */
+  answerMs: number;
 }
 
 interface State extends GlobalRateOptions {
@@ -50,7 +52,7 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
   const { limits, key } = options;
   const order = [...limits].sort((a, b) => Number(b.spaced) - Number(a.spaced) || a.perMs - b.perMs);
   // The limit is part of the key: what another one had reserved before a live change says nothing about this one.
-  const stages = order.map((limit) => ({ limit, key: `${key}:${limit.count}/${limit.perMs}`, moments: createMoments(limit, lateOf(limit)) }));
+  const stages = order.map((limit) => ({ limit, key: `${key}:${limit.count}/${limit.perMs}`, moments: createMoments(limit, lateOf(limit)), answerMs: 0 }));
   const state: State = { ...options, stages, asking: 0, notBefore: 0 };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
   return {
@@ -102,19 +104,21 @@ function drawFirst(state: State, startable: number, now: number): void {
   const [first] = state.stages;
   if (!first || state.asking > 0 || now < state.notBefore || isFar(state, now + farMs)) return;
   const wanted = startable + first.moments.owed() - reserved(state, now);
-  if (wanted > 0) draw(state, 0, Math.min(wanted, chunkOf(first)));
+  if (wanted > 0) draw(state, 0, Math.min(most, Math.min(wanted, chunkOf(first)) + first.moments.lacking(now)));
 }
 
 /** So many starts draw from this limit. */
 function draw(state: State, stage: number, count: number): void {
   const from = state.stages[stage] as Stage;
   const asked = clock.monotonic();
+  const moreMs = from.limit.spaced ? 0 : Math.max(0, 2 * from.answerMs - lateOf(from.limit));
   state.asking += count;
-  reserve(state.store, from, count).then(
+  reserve(state.store, from, count, moreMs).then(
     (waits) => {
       state.asking -= count;
       const answered = clock.monotonic();
-      from.moments.add(waits.map((waitMs): Moment => ({ from: asked + waitMs, to: answered + waitMs })));
+      from.answerMs = answered - asked;
+      from.moments.add(waits.map((waitMs): Moment => ({ from: asked + waitMs + moreMs, to: answered + waitMs })));
       state.wake();
     },
     (error: unknown) => {
@@ -126,13 +130,14 @@ function draw(state: State, stage: number, count: number): void {
   );
 }
 
-/** For each start how many milliseconds from now it is due. */
-async function reserve(store: Store, { limit, key }: Stage, starts: number): Promise<readonly number[]> {
+/** For each start how many milliseconds from now it is due. `moreMs`: that a cap's may be late, as the store is slow. */
+async function reserve(store: Store, { limit, key }: Stage, starts: number, moreMs: number): Promise<readonly number[]> {
   const { perMs, count, spaced } = limit;
   if (spaced) return store.reserve(key, { perMs: perMs / count, count: starts, slackMs: lateMs });
   const [after = starts] = await store.increment([{ key: `${key}:next`, by: starts }]);
   const row = (n: number) => `${key}:${(after - starts + n) % count}`;
   // One start may be late and the next in its row on time: their distance is still `perMs`.
-  const each = await Promise.all(Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: perMs + lateOf(limit), count: 1, slackMs: 0 })));
+  const apartMs = perMs + lateOf(limit) + moreMs;
+  const each = await Promise.all(Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: apartMs, count: 1, slackMs: 0 })));
   return each.map(([waitMs = 0]) => waitMs);
 }

@@ -30,6 +30,8 @@ export interface Moments {
   ahead(now: number): number;
   /** How many more than are started must be reserved, for late ones to be made up for. */
   owed(): number;
+  /** How many more must be reserved before the first may start: where answers come later than is late, one alone never may. */
+  lacking(now: number): number;
   last(): number;
 }
 
@@ -73,6 +75,7 @@ export function createMoments({ perMs, count, spaced }: Limit, late = lateMs): M
     take: (now) => take(state, now),
     ahead: (now) => state.pending.length - countLate(state, now),
     owed: () => state.late.reduce((most, { owed }) => Math.max(most, owed), 0),
+    lacking: (now) => lacking(state, now),
     last: () => state.pending.at(-1)?.to ?? 0,
   };
 }
@@ -86,15 +89,26 @@ function take(state: State, now: number): number {
   const late = countLate(state, now);
   const waitMs = late > 0 || state.late.length > 0 ? blockedMs(state, late, now) : 0;
   if (waitMs > 0) return waitMs;
-  if (late > 0) remember(state, late, now);
+  if (late > 0) remember(state, now);
   state.seen = now;
   pending.shift();
   return 0;
 }
 
+/** In the order of `to` those that are late may stand behind others: where an answer took long. */
 function countLate({ pending, lateMs }: State, now: number): number {
-  const first = pending.findIndex(({ from }) => from >= now - lateMs);
-  return first < 0 ? pending.length : first;
+  let count = 0;
+  for (const { from } of pending) if (from < now - lateMs) count++;
+  return count;
+}
+
+/** The store gives the next ones `everyMs` apart, at the earliest from where the last one was or from as long ago as is late. Its answer takes as long as before. */
+function lacking(state: State, now: number): number {
+  const { pending, everyMs, lateMs } = state;
+  const last = pending.at(-1);
+  const answerMs = last ? last.to - last.from : 0;
+  if (!last || answerMs <= lateMs || countLate(state, now) < pending.length) return 0;
+  return Math.ceil(Math.min((now - last.from + answerMs) / everyMs, answerMs / everyMs + 1));
 }
 
 /** Too late to be made up for: as if it had never been reserved. */
@@ -119,12 +133,13 @@ function blockedMs({ late, pending, notBefore }: State, lateNow: number, now: nu
 }
 
 /** Which of the seconds that began since the last start began late, and by how many. */
-function remember(state: State, late: number, now: number): void {
+function remember(state: State, now: number): void {
   const { pending, everyMs, windowMs, lateMs, seen } = state;
   state.notBefore = Math.max(state.notBefore, now - burstMs) + everyMs / 2;
-  for (let owed = 1; owed <= late; owed++) {
-    const from = Math.max(seen, (pending[owed - 1] as Moment).from + lateMs);
-    const to = owed === late ? now : Math.min(now, (pending[owed] as Moment).from + lateMs);
+  const lateSince = pending.flatMap(({ from }) => (from < now - lateMs ? [from + lateMs] : [])).sort((a, b) => a - b);
+  for (let owed = 1; owed <= lateSince.length; owed++) {
+    const from = Math.max(seen, lateSince[owed - 1] as number);
+    const to = lateSince[owed] ?? now;
     if (to < from) continue;
     const last = state.late.at(-1);
     if (last && from + windowMs - last.firstEnd < nearMs)

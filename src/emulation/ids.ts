@@ -15,7 +15,7 @@ export function withIds(broker: Broker): Broker {
 }
 
 function idsOn(queue: BrokerQueue): BrokerQueue {
-  const { cancel: _cancel, state: _state, reschedule: _reschedule, result: _result, peek, ...rest } = queue;
+  const { cancel: _cancel, askToEnd: _askToEnd, state: _state, reschedule: _reschedule, result: _result, peek, ...rest } = queue;
   return {
     ...rest,
     features: { ...queue.features, ids: true },

@@ -158,11 +158,14 @@ function sum(counts: readonly Counts[], { consumers }: Row): Counts {
 
 /** The calls for single messages: whichever lane has it answers. */
 function byId(row: Row): Partial<BrokerQueue> {
-  const { cancel, state, reschedule, result } = row.main;
+  const { cancel, askToEnd, state, reschedule, result } = row.main;
   const queues = () => Promise.all(row.lanes.map(row.open));
   return {
     ...(cancel && {
       cancel: (ids: readonly string[]) => still(row, async () => (await Promise.all((await queues()).map((queue) => queue.cancel?.(ids) ?? []))).flat()),
+    }),
+    ...(askToEnd && {
+      askToEnd: async (ids: readonly string[]) => (await Promise.all((await queues()).map((queue) => queue.askToEnd?.(ids) ?? []))).flat(),
     }),
     ...(state && {
       async state(id: string): Promise<MessageState> {

@@ -49,7 +49,12 @@ async function consume(queue: BrokerQueue, store: Store, key: string, handler: H
   const read = async () => learn(await isPaused(store, key));
   const failed = (error: unknown) => options.onError(toError(error));
   // A notice says that the flag may have changed; what it is now, the store tells: notices may come late or out of order.
-  const unsubscribe = await store.subscribe(key, () => void read().catch(failed));
+  const unsubscribe = await store
+    .subscribe(key, () => void read().catch(failed))
+    .catch(async (error: unknown) => {
+      await consumer.close({ force: true });
+      throw error;
+    });
   const stopPolling = repeat(pollMs, read, failed);
   return {
     ...consumer,

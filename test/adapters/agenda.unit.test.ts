@@ -6,10 +6,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { agenda } from "../../adapters/brokers/agenda.ts";
 import { serverClock } from "../../adapters/parts/agenda/clock.ts";
 import { jobName } from "../../adapters/parts/agenda/jobs.ts";
+import { adoptMongo } from "../../adapters/parts/agenda/mongo.ts";
 import { installedAgenda, refuseOldAgenda } from "../../adapters/parts/agenda/version.ts";
-import { sleep } from "../../src/clock.ts";
+import { setClock, sleep } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Delivery, Settlement } from "../../src/contract/index.ts";
 import { configure } from "../../src/index.ts";
+import { rejection } from "../conformance/until.ts";
+import { handClock } from "../support/hand-clock.ts";
 import { serviceFor, startPrivate } from "../support/services.ts";
 import { backendFor } from "./agenda.foreign.ts";
 
@@ -467,6 +470,25 @@ describe("servers that fail", () => {
     const broker = agenda({ url: String(url) });
     ends.push(() => broker.close());
     await expect(broker.open({ queue: "q", options: {}, leaseMs: 1_000 })).rejects.toMatchObject({ code: "BROKER_REFUSED" });
+  });
+});
+
+describe("a given MongoDB backend that never answers", () => {
+  it("is BROKER_DOWN, in our commands and in those of its repository", async () => {
+    const never = new Promise<never>(() => {});
+    const collection = { find: () => ({ toArray: () => never }), aggregate: () => ({ toArray: () => never }) };
+    const backend = { repository: { collection, getDb: () => ({}), queryJobs: () => never } } as unknown as AgendaBackend;
+    const time = handClock();
+    ends.push(() => setClock());
+    const { call, table, backend: used } = await adoptMongo(backend);
+    const calls: (() => Promise<unknown>)[] = [
+      () => table.first("q", 1, new Date()),
+      () => table.counts("q", new Date()),
+      () => used.repository.queryJobs({ ids: [] }),
+    ];
+    const answers = Promise.all(calls.map((each) => rejection(call(each))));
+    await time.pass(10_001);
+    expect((await answers).map(({ code }) => code)).toEqual(Array(3).fill("BROKER_DOWN"));
   });
 });
 

@@ -204,6 +204,6 @@ describe("memory broker", () => {
     consumer.setWindow(10);
     await new Promise((resolve) => setTimeout(resolve, 1));
     expect(got.length).toBeLessThan(100_000);
-    await vi.waitFor(() => expect(got).toHaveLength(100_000));
+    await vi.waitFor(() => expect(got).toHaveLength(100_000), { timeout: 15_000 });
   });
 });

@@ -2,8 +2,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Libsql from "libsql";
 import { afterEach, describe, expect, it } from "vitest";
 import { defaultFile, sqlite } from "../../adapters/brokers/sqlite.ts";
+import { jsonText, openFile, type SqliteDriver } from "../../adapters/parts/sqlite/file.ts";
+import { part, prune, pruneLimit, sql } from "../../adapters/stores/sqlite-sql.ts";
 import { sleep } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
 
@@ -307,6 +310,28 @@ describe("consumers", () => {
     expect(await published).toEqual([{ id: "a" }]);
     clearInterval(timer);
     expect(lag).toBeLessThan(100);
+  });
+});
+
+describe("pruning", () => {
+  it("removes lists that have expired, however many and long, in small steps", async () => {
+    const file = await openFile(Libsql as unknown as SqliteDriver, join(folder(), "store.db"), "normal", part);
+    closers.push(() => file.release());
+    const count = (table: string) => file.get<{ n: number }>(`select count(*) as n from ${table}`)?.n;
+    const items = jsonText(Array.from({ length: 2_500 }, (_, i) => i));
+    await file.write(() => {
+      for (let i = 0; i < 20; i++) {
+        file.run("insert into funboost_list (key, next, expires) values (?, 2500, ?)", [`k${i}`, i === 0 ? null : 1]);
+        file.run(sql.addItems, [`k${i}`, 0, items]);
+      }
+    });
+    const step = async (statement: string) => {
+      const removed = await file.write(() => file.run(statement));
+      expect(removed).toBeLessThanOrEqual(pruneLimit);
+      return removed >= pruneLimit;
+    };
+    for (const statement of prune) while (await step(statement));
+    expect([count("funboost_list"), count("funboost_list_item")]).toEqual([1, 2_500]);
   });
 });
 

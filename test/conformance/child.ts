@@ -25,6 +25,8 @@ export interface Report {
   readonly attempt?: number;
   readonly error?: string;
   readonly call?: number;
+  /** When, by the machine's monotonic clock. */
+  readonly atMs?: number;
 }
 
 /** Resolves when the parent has it, or is gone. */
@@ -65,8 +67,8 @@ const behaviours = {
   async patient(value: unknown, _ms = 0): Promise<unknown> {
     await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
     const { signal } = fct;
-    await new Promise<void>((aborted) => signal?.addEventListener("abort", () => aborted()));
-    await report({ kind: "end", value });
+    await new Promise<void>((aborted) => (signal?.aborted ? aborted() : signal?.addEventListener("abort", () => aborted())));
+    await report({ kind: "end", value, atMs: Number(process.hrtime.bigint()) / 1e6 });
     throw signal?.reason;
   },
   /** Tells how far it is at its start and at its end. */

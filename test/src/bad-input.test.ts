@@ -150,6 +150,7 @@ describe("times of 0, limits of 0 and options that contradict each other are ref
     [{ filter: { when: "later" as "done" } }, '"filter.when" is "later". Allowed: "done" or "published".'],
     [{ filter: { key: "name" as never } }, '"filter.key" is "name". Allowed: a function from the arguments to a text.'],
     [{ pool: 3 as never }, '"pool" is 3. Allowed: a pool made by concurrencyPool(n).'],
+    [{ deadLetter: "x".repeat(191) }, "Allowed: true (<queue>_dlx), a queue's name of 1 to 190 characters, or false."],
     [{ deadLetter: "same" }, '"deadLetter" is "same". Allowed: another queue than the task\'s own.'],
   ])("%o", (params, text) => {
     expect(() => boost({ queue: "same", ...params }, () => 1)).toThrow(text);

@@ -1,5 +1,5 @@
 /** registerBroker, wrapBroker, getOrCreate, withLock. */
-import { boost, configure, getOrCreate, registerBroker, shutdown, withLock, wrapBroker } from "funboost";
+import { boost, configure, getOrCreate, getTask, registerBroker, shutdown, withLock, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
@@ -46,6 +46,8 @@ describe("a broker of one's own", () => {
       code: "BAD_OPTION",
       message: '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() and close().',
     });
+    const { features: _, ...half } = memory();
+    expect(() => boost({ queue: "half", broker: half as never }, () => 1)).toThrow(/"broker" is an object/);
     expect(() => wrapBroker(5 as never, () => ({}))).toThrow(/wrapBroker\(\) takes a broker as its first argument, got 5/);
     expect(() => wrapBroker(memory(), 5 as never)).toThrow(/wrapBroker\(\) takes a function \(queue, name\) => changes, got 5/);
     const silent = wrapBroker(memory(), () => undefined as never);
@@ -64,6 +66,15 @@ describe("getOrCreate", () => {
     await tasks[9_999]?.consume();
     expect(await (await tasks[9_999]?.push(4))?.waitResult()).toBe(8);
   });
+});
+
+it("getOrCreate keeps apart a broker by name and an instance of that name", async () => {
+  const params = { queue: "apart", params: [] };
+  const instance = getOrCreate({ ...params, broker: memory() }, () => 1);
+  const named = getOrCreate({ ...params, broker: "memory" }, () => 1);
+  expect(named).not.toBe(instance);
+  expect(getOrCreate({ ...params, broker: "memory" }, () => 1)).toBe(named);
+  expect(getTask("apart", "memory")).toBe(named);
 });
 
 describe("withLock", () => {

@@ -83,6 +83,34 @@ describe("cancel", () => {
     expect([await task.count(), await handle.state(), await handle.cancel()]).toEqual([0, "cancelled", false]);
   });
 
+  it("of a waiting task is kept when the store is away for longer than publishTimeout", async () => {
+    const store = memoryStore();
+    let isDown = true;
+    const away = () => Promise.reject(new FunboostError("BROKER_DOWN", "the store is away"));
+    const get: Store["results"]["get"] = (...args) => (isDown ? away() : store.results.get(...args));
+    const put: Store["results"]["put"] = (...args) => (isDown ? away() : store.results.put(...args));
+    const task = boost({ ...on({ ...store, results: { ...store.results, get, put } }), publishTimeout: 200 }, () => {});
+    const handle = await task.push();
+    const cancelled = handle.cancel().catch((error: unknown) => error);
+    await expect.poll(() => task.count()).toBe(0);
+    await sleep(600);
+    isDown = false;
+    expect(await cancelled).toBe(true);
+    await expect(handle.waitResult({ timeout: 2_000 })).rejects.toMatchObject({ status: "cancelled" });
+  });
+
+  it("counts where the clock is two seconds behind the publisher's; an id that was given again is another task", async () => {
+    const store = memoryStore();
+    const cancels = createCancels(store, "s", () => {});
+    const publishedAt = Date.now() + 2_000;
+    await keepCancel(store, "s", "a");
+    await cancels.refresh();
+    expect(cancels.has("a", publishedAt, {})).toBe(true);
+    expect(cancels.has("a", publishedAt, { givenId: true })).toBe(false);
+    expect(cancels.has("a", publishedAt + 60_000, {})).toBe(false);
+    expect(cancels.has("b", publishedAt, {})).toBe(false);
+  });
+
   it("gives up when the engine stays away, and says so", async () => {
     const params = on();
     const broker = wrapBroker(params.broker, () => ({ cancel: () => Promise.reject(new FunboostError("BROKER_DOWN", "the connection was lost")) }));
@@ -173,6 +201,16 @@ describe("filter", () => {
     expect(await handle.cancel()).toBe(true);
     fails = false;
     expect(await (await task.push()).waitResult({ timeout: 2_000 })).toBe(1);
+  });
+
+  it("when published: a task that was cancelled keeps no equal one from being published", async () => {
+    const task = boost({ ...on(), filter: { when: "published" } }, () => "ran");
+    const first = await task.push();
+    expect(await first.cancel()).toBe(true);
+    await task.consume();
+    const [again, equal] = [await task.push(), await task.push()];
+    expect([again.existing, equal.existing, equal.id === again.id]).toEqual([false, true, true]);
+    expect(await equal.waitResult({ timeout: 2_000 })).toBe("ran");
   });
 
   it("refuses a key that is no text", async () => {

@@ -322,6 +322,36 @@ describe("events", () => {
     expect(heard.filter(({ name }) => name === "fetch:end").map(({ message }) => message.count)).toContain(1);
   });
 
+  it("that nobody heard to their end are not told later", async () => {
+    const door = gate();
+    const settled = gate();
+    const broker = wrapBroker(memory(), (inner) => ({
+      consume: (handler, options) => inner.consume(handler, { ...options, onSettled: (...how) => void settled.opened.then(() => options.onSettled(...how)) }),
+    }));
+    const job = task({}, broker, () => door.opened);
+    const heard = listen(["settle:start", "settle:error"]);
+    const consumer = await job.consume();
+    await job.push(1);
+    door.open();
+    await expect.poll(has(heard, "settle:start")).toBe(true);
+    for (const stop of stops.splice(0)) stop();
+    settled.open();
+    await settled.opened;
+    const later = listen(["settle:start", "settle:end", "settle:error"]);
+    await consumer.close();
+    expect(later).toEqual([]);
+  });
+
+  it("tell that a consumer has closed, also when its engine could not", async () => {
+    const broker = wrapBroker(memory(), (inner) => ({
+      consume: async (...how) => ({ ...(await inner.consume(...how)), close: fail }),
+    }));
+    const heard = listen(["consumer:closed"]);
+    const consumer = await task({}, broker, () => {}).consume();
+    await expect(consumer.close()).rejects.toThrow("no");
+    expect(heard).toHaveLength(1);
+  });
+
   it("say which control holds: the pool, the limit, slowDown", { timeout: 20_000 }, async () => {
     const heard = listen(["control:held"]);
     const controls = (name: string) => heard.filter(({ message }) => message.queue === name).map(({ message }) => message.control);

@@ -3,7 +3,7 @@ import { boost, configure, fct, shutdown, type TaskError } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../src/clock.ts";
-import type { Schema } from "../../src/middleware.ts";
+import type { Middleware, Schema } from "../../src/middleware.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
@@ -77,6 +77,19 @@ describe("use", () => {
     expect(await (await task.push("cached")).waitResult()).toBe("from cache");
   });
 
+  it("that answers nothing answers what the task did, unless it has caught an error", async () => {
+    const use: Middleware = async (_, next) => {
+      await next().catch(() => {});
+    };
+    const task = boost({ ...on(), use: [use] }, (fails: boolean) => {
+      if (fails) throw new Error("no");
+      return "yes";
+    });
+    await task.consume();
+    expect(await (await task.push(false)).waitResult()).toBe("yes");
+    expect(await (await task.push(true)).waitResult()).toBe(undefined);
+  });
+
   it("that never calls on fails the run with its place", async () => {
     const task = boost({ ...on(), use: [(_, next) => next(), () => {}] }, (n: number) => n);
     await task.consume();
@@ -105,8 +118,11 @@ describe("usePublish", () => {
     await task.consume();
     const handles = [await task.push(1), ...(await task.pushMany([[2], [3]])), await task.publish([4], { taskId: "four" })];
     expect(await Promise.all(handles.map((handle) => handle.waitResult()))).toEqual(["2 me", "3 me", "4 me", "5 me"]);
-    expect(ids.sort()).toEqual(handles.map(({ id }) => id).sort());
+    expect([...ids].sort()).toEqual(handles.map(({ id }) => id).sort());
     await expect(task.push(13)).rejects.toThrow("not 13");
+    const error = await task.pushMany([[5], [13], [6]]).catch((each: unknown) => each);
+    expect(error).toMatchObject({ code: "PUBLISH_FAILED", accepted: ids.slice(4), cause: { message: "not 13" } });
+    expect(ids.length).toBe(6);
   });
 
   it("that never calls on refuses the publish with its place; one that forgets to answer is forgiven", async () => {
@@ -194,15 +210,19 @@ describe("input and output", () => {
     expect(() => boost({ queue: "q", output: later as never }, () => 1)).toThrow(/"output" is an object.*version 1/);
     expect(() => boost({ queue: "q", input: {} as never }, () => 1)).toThrow(/"input" is .*Standard Schema/);
     expect(() => boost({ queue: "q", use: [1] as never }, () => 1)).toThrow(/"use" is 1/);
+    expect(() => boost({ queue: "q", use: [undefined] as never }, () => 1)).toThrow(/"use" is undefined. Allowed: a list of functions/);
   });
 });
 
 describe("onRecord", () => {
   it("gets each row before the task is over, and its errors touch nothing", async () => {
     const rows: unknown[] = [];
+    const said: string[] = [];
+    const say = (level: string) => (_: object, text: string) => void said.push(`${level}: ${text}`);
     const task = boost(
       {
         ...on(),
+        log: { level: "debug", logger: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") } },
         onRecord: (row) => {
           rows.push([row.args, row.status, row.result]);
           throw new Error("the table is locked");
@@ -213,6 +233,7 @@ describe("onRecord", () => {
     await task.consume();
     expect(await (await task.push(4)).waitResult()).toBe(8);
     await expect.poll(() => rows).toEqual([["[4]", "done", 8]]);
+    expect(said).toEqual(["warn: onRecord threw; this row is not written"]);
     await expect.poll(() => task.count()).toBe(0);
   });
 });

@@ -1,6 +1,9 @@
 /** Results that the engine keeps, without any store. */
 import { afterEach, describe, expect, it } from "vitest";
-import { boost, configure, ResultError, shutdown, TaskError, waitAll } from "../../src/index.ts";
+import { setClock } from "../../src/clock.ts";
+import { boost, configure, ResultError, shutdown, TaskError, waitAll, wrapBroker } from "../../src/index.ts";
+import { rejection } from "../conformance/until.ts";
+import { handClock } from "../support/hand-clock.ts";
 import { nativeResults } from "../support/native-results.ts";
 
 configure({ signals: false, log: { level: "silent" } });
@@ -75,6 +78,17 @@ describe("results that an engine keeps", () => {
     expect(await (await task.publish([1], { taskId: "a" })).waitResult()).toBe(1);
     const again = await task.publish([2], { taskId: "a" });
     expect([again.existing, await again.waitResult()]).toEqual([true, 1]);
+  });
+
+  it("are not waited for where nobody asked to wait, should the engine hang", async () => {
+    const { pass } = handClock();
+    const broker = wrapBroker(nativeResults(), () => ({ result: () => new Promise<never>(() => {}) }));
+    const task = boost({ ...on(), broker }, (n: number) => n);
+    await task.count();
+    const refused = rejection(task.handle("a").state());
+    await pass(31_000);
+    setClock();
+    expect((await refused).code).toBe("BROKER_DOWN");
   });
 
   it("refuse a wait for an id that the engine does not know", async () => {

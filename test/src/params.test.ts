@@ -24,7 +24,7 @@ describe("checkParams", () => {
       },
       {
         queue: "q",
-        broker: { name: "x", open: () => Promise.reject(new Error()) } as never,
+        broker: { name: "x", features: {}, open: () => Promise.reject(new Error()), close: async () => {} } as never,
         concurrency: 100_000,
         qps: 100_000,
         deadLetter: "dead",
@@ -77,7 +77,7 @@ describe("checkParams", () => {
     [{ queue: "q", maxRetries: null }, '"maxRetries" is null.'],
     [{ queue: "q", maxRequeues: -1 }, '"maxRequeues" is -1.'],
     [{ queue: "q", backoff: { base: "soon" } }, '[q] "backoff.base" is "soon".'],
-    [{ queue: "q", deadLetter: 1 }, '"deadLetter" is 1. Allowed: true (<queue>_dlx), a queue\'s name, or false.'],
+    [{ queue: "q", deadLetter: 1 }, '"deadLetter" is 1. Allowed: true (<queue>_dlx), a queue\'s name of 1 to 190 characters, or false.'],
     [{ queue: "q", deadLetter: "q" }, '[q] "deadLetter" is "q". Allowed: another queue than the task\'s own.'],
     [{ queue: "q", timeout: "5 minutes" }, '[funboost] [q] "timeout" is "5 minutes". Allowed: milliseconds from 0, or a number with a unit'],
     [{ queue: "q", expireAfter: -1 }, '"expireAfter" is -1.'],

@@ -1,6 +1,8 @@
 /** What a process that stood still does with deliveries that it had not started: they may be others' by now. */
+import { boost, configure, wrapBroker } from "funboost";
+import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
-import { setClock } from "../../src/clock.ts";
+import { setClock, sleep } from "../../src/clock.ts";
 import type { Delivery, Settlement } from "../../src/contract/index.ts";
 import { startDuties } from "../../src/duties.ts";
 import { createPulse } from "../../src/pulse.ts";
@@ -12,6 +14,7 @@ import { handClock } from "../support/hand-clock.ts";
 afterEach(() => setClock());
 
 const leaseMs = 1_000;
+configure({ lease: leaseMs, signals: false, log: { level: "silent" } });
 
 function delivery(id: string): Delivery {
   return { id, body: {}, attempt: 1, native: undefined };
@@ -48,6 +51,17 @@ describe("a process that stood still", () => {
     expect(ran).toEqual(["one"]);
   });
 
+  it("starts nothing that it held to run alone", async () => {
+    const { standStill } = handClock();
+    const { slots, ran, work } = slotsOf(createPulse(leaseMs));
+    const outcomes = [slots.handle(delivery("one")), slots.handle({ ...delivery("poison"), crashes: 2 })];
+    standStill(2 * leaseMs);
+    work.open();
+    expect((await Promise.all(outcomes)).map(({ outcome }) => outcome)).toEqual(["done", "returned"]);
+    expect(ran).toEqual(["one"]);
+    expect(await slots.handle(delivery("next"))).toEqual({ outcome: "done" });
+  });
+
   it("goes on with what it holds while its leases are renewed", async () => {
     const { pass } = handClock();
     const pulse = createPulse(leaseMs);
@@ -78,6 +92,41 @@ describe("a process that stood still", () => {
     if (when === "before a renewal") standStill(2 * leaseMs);
     await pass(leaseMs / 2);
     expect(given).toEqual([true]);
+    await stop();
+  });
+
+  it("is not one that took long to connect: what waits for its turn is held", async () => {
+    let handed = 0;
+    const broker = wrapBroker(memory(), (inner) => ({
+      async consume(handler, options) {
+        await sleep(1.5 * leaseMs);
+        const counted: typeof handler = (each) => {
+          handed++;
+          return handler(each);
+        };
+        return inner.consume(counted, options);
+      },
+    }));
+    let runs = 0;
+    const task = boost({ queue: "pulse", broker, qps: 2 }, (_n: number) => void runs++);
+    await task.pushMany([[1], [2]]);
+    const consumer = await task.consume();
+    await expect.poll(() => runs, { timeout: 10_000 }).toBe(2);
+    expect(handed).toBe(2);
+    await consumer.close();
+  });
+
+  it("renews again after a renewal that hangs", async () => {
+    const { pass } = handClock();
+    const pulse = createPulse(leaseMs);
+    let asked = 0;
+    const stop = duties(
+      pulse,
+      () => (++asked === 1 ? new Promise<never>(() => {}) : Promise.resolve()),
+      () => {},
+    );
+    await pass(31_000);
+    expect([asked > 1, pulse.overslept()]).toEqual([true, false]);
     await stop();
   });
 

@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { boost, configure, consumeAll, fct, publisher, shutdown } from "funboost";
+import { boost, configure, consumeAll, fct, publisher, shutdown, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
+import { setClock } from "../../src/clock.ts";
+import { handClock } from "../support/hand-clock.ts";
 
 let n = 0;
 const queue = () => `shutdown.${n++}`;
@@ -50,6 +52,25 @@ describe("shutdown()", () => {
     await shutdown({ grace: "5s" });
     expect(ended).toEqual(["started", "DONE"]);
     expect(performance.now() - started).toBeLessThan(2_000);
+  });
+});
+
+describe("a consumer", () => {
+  it("closes though its engine hangs", async () => {
+    const { pass } = handClock();
+    try {
+      const broker = wrapBroker(memory(), (inner) => ({
+        consume: async (...how) => ({ ...(await inner.consume(...how)), close: () => new Promise<never>(() => {}) }),
+      }));
+      const consumer = await boost({ queue: queue(), broker }, () => {}).consume();
+      let closed = false;
+      const closing = consumer.close({ grace: 0 }).then(() => (closed = true));
+      await pass(12_000);
+      expect(closed).toBe(true);
+      await closing;
+    } finally {
+      setClock();
+    }
   });
 });
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Delivery, Settlement } from "../../src/contract/index.ts";
 import { concurrencyPool, type Places } from "../../src/pool.ts";
 import type { Ended, Slot } from "../../src/slot.ts";
-import { createSlots, type SlotsOptions } from "../../src/slots.ts";
+import { createSlots } from "../../src/slots.ts";
+import type { SlotsOptions } from "../../src/slots-state.ts";
 
 interface Started {
   readonly delivery: Delivery;

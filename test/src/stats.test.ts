@@ -142,6 +142,29 @@ describe("info()", () => {
     }
   });
 
+  it("knows them after the machine's clock was set back, too", async () => {
+    const broker = memory();
+    const { job } = await described("stats.back", broker);
+    const { tally, turn } = await counter("stats.back", broker);
+    const second = async () => {
+      aheadMs += 1_000;
+      tally.ran += 10;
+      await turn();
+    };
+    for (let i = 0; i < 10; i++) await second();
+    aheadMs -= 3_600_000;
+    for (let i = 0; i < 10; i++) await second();
+    expect((await job.info()).ranPerMinute).toBeLessThan(900);
+  });
+
+  it("takes no run for shorter than nothing", async () => {
+    const job = task(() => void (aheadMs -= 3_600_000));
+    await job.consume();
+    await job.push(1);
+    await expect.poll(async () => (await job.stats()).reduce((all, { ran }) => all + ran, 0), long).toBe(1);
+    expect((await job.info()).meanMs).toBeGreaterThanOrEqual(0);
+  });
+
   it("adds up over what comes and goes, and adds again what a store did not take", async () => {
     const store = memoryStore();
     let down = false;

@@ -1,11 +1,15 @@
 /** The shared controls while their store fails or hangs, and withLock(). */
+import { stat } from "node:fs/promises";
 import { boost, configure, fct, shutdown, withLock } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, setClock, sleep } from "../../src/clock.ts";
 import type { Store } from "../../src/contract/index.ts";
-import { gate } from "../conformance/until.ts";
+import { healthOf } from "../../src/health.ts";
+import { observedStore } from "../../src/observed.ts";
+import { gate, rejection } from "../conformance/until.ts";
+import { handClock } from "../support/hand-clock.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
@@ -232,14 +236,72 @@ describe("a store in trouble", () => {
         return { ...queue, consume };
       },
     };
-    const kinds = { plain: {}, rpc: { rpc: true }, record: { record: true }, filter: { filter: true }, rate: { qps: 5, qpsScope: "global" as const } };
+    const kinds = {
+      plain: {},
+      rpc: { rpc: true },
+      record: { record: true },
+      filter: { filter: true },
+      rate: { qps: 5, qpsScope: "global" as const },
+      published: { filter: { when: "published" as const } },
+    };
     for (const [queue, options] of Object.entries(kinds)) await boost({ queue, broker, concurrency: 4, ...options }, (_n: number) => {}).consume();
-    await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(5);
+    await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(6);
     failing = true;
-    await expect.poll(() => windows).toMatchObject({ rpc: 0, record: 0, filter: 0, rate: 0 });
+    await expect.poll(() => windows).toMatchObject({ rpc: 0, record: 0, filter: 0, rate: 0, published: 0 });
     expect(windows.plain).toBeGreaterThan(0);
     failing = false;
-    await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(5);
+    await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(6);
+  });
+});
+
+describe("a store's call", () => {
+  afterEach(() => setClock());
+
+  /** The deadline comes after 50 ms. */
+  const soon = () => {
+    const after: Clock["after"] = (ms, run) => {
+      const timer = setTimeout(run, ms === 10_000 ? 50 : ms);
+      return () => clearTimeout(timer);
+    };
+    setClock({ now: Date.now, monotonic: () => performance.now(), after });
+  };
+
+  it("counts when its answer came while the process stood still", async () => {
+    soon();
+    const inner = memoryStore();
+    const increment: Store["increment"] = async (counters) => {
+      const answer = inner.increment(counters);
+      await stat(".");
+      return answer;
+    };
+    const asked = observedStore({ ...inner, increment }).increment([{ key: "k", by: 1 }]);
+    for (const from = performance.now(); performance.now() - from < 100; );
+    expect(await asked).toEqual([1]);
+  });
+
+  it("that throws at once rejects, and is no outage later", async () => {
+    const { pass } = handClock();
+    const increment = () => {
+      throw new Error("no");
+    };
+    const store = observedStore({ ...memoryStore(), increment });
+    await expect(store.increment([])).rejects.toMatchObject({ code: "BROKER_DOWN" });
+    await store.get(["k"]);
+    expect(healthOf(store).down).toBe(false);
+    await pass(11_000);
+    expect(healthOf(store).down).toBe(false);
+  });
+
+  it("that subscribes too late is taken back", async () => {
+    const { pass } = handClock();
+    const late = gate();
+    let stopped = 0;
+    const subscribe = () => late.opened.then(() => () => void stopped++);
+    const refused = rejection(observedStore({ ...memoryStore(), subscribe }).subscribe("c", () => {}));
+    await pass(11_000);
+    expect((await refused).code).toBe("BROKER_DOWN");
+    late.open();
+    await expect.poll(() => stopped).toBe(1);
   });
 });
 

@@ -7,6 +7,7 @@ import { sleep } from "../../src/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { boost, configure, fct, shutdown, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
 import { create } from "./engines.ts";
+import { machineMs, watchStalls } from "./machine.ts";
 import { withStore } from "./with-store.ts";
 
 export interface QpsJob {
@@ -30,9 +31,6 @@ export interface QpsCall {
   readonly value?: unknown;
 }
 
-/** The machine's own clock: the same for all its processes. */
-const machineMs = () => Number(process.hrtime.bigint()) / 1e6;
-
 const brokers = new Map<string, Broker>();
 function brokerOf(settings: QpsQueue["settings"]): Broker {
   const key = JSON.stringify(settings);
@@ -52,24 +50,11 @@ interface Joined {
   consumer?: TaskConsumer | undefined;
 }
 
-const tickMs = 5;
-
-/** How long this process did not run although it should have: the machine was busy with others. */
-function watchStalls(write: (line: string) => void): void {
-  let last = machineMs();
-  setInterval(() => {
-    const now = machineMs();
-    const lateMs = now - last - tickMs;
-    last = now;
-    if (lateMs > tickMs) write(`stalled ${now} ${lateMs}`);
-  }, tickMs).unref();
-}
-
 function main({ file, queues }: QpsJob): void {
   const out = openSync(file, "a");
   configure({ signals: false, log: { level: "silent" } });
   const write = (line: string) => void writeSync(out, `${line}\n`);
-  watchStalls(write);
+  watchStalls(({ at, ms }) => write(`stalled ${at} ${ms}`));
   subscribe("funboost:queue:limits", (message) => write(`${(message as { queue: string }).queue} limits ${machineMs()}`));
   const tasks = new Map<string, Joined>();
   for (const { queue, settings, params } of queues) {

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { built } from "../conformance/subject.ts";
 import { within } from "../conformance/until.ts";
+import { type Stall, tickMs } from "./machine.ts";
 import type { QpsCall, QpsJob, QpsQueue } from "./qps-child.ts";
 
 export interface QpsProcess {
@@ -49,22 +50,34 @@ export function timesOf(process: QpsProcess, words: string): number[] {
   return lines.map((line) => Number(line.slice(words.length + 1))).filter((time) => !Number.isNaN(time));
 }
 
-/** How many milliseconds a process could not run in this time. */
-export function stalledIn(process: QpsProcess, from: number, to: number): number {
-  const stalls = process.lines().map((line) => line.split(" "));
-  return stalls.reduce((sum, [word, at, ms]) => (word === "stalled" && Number(at) >= from && Number(at) < to ? sum + Number(ms) : sum), 0);
+export function stallsOf(process: QpsProcess): Stall[] {
+  const lines = process.lines().map((line) => line.split(" "));
+  return lines.flatMap(([word, at, ms]) => (word === "stalled" ? [{ at: Number(at), ms: Number(ms) }] : []));
 }
 
-/** When the runs of a queue started, in order, by the machine's clock. */
-export function startsOf(processes: readonly QpsProcess[], queue: string): number[] {
-  return processes.flatMap((each) => timesOf(each, queue)).sort((a, b) => a - b);
+/** A run's start by the machine's clock. Its process was let go again between `from` and `at`, or did not stand still: then both are the same. */
+export interface Start {
+  readonly at: number;
+  readonly from: number;
 }
 
-/** Most starts in any time of so long. */
-export function busiest(times: readonly number[], ms: number): number {
-  let from = 0;
-  return times.reduce((most, time, to) => {
-    while (time - (times[from] as number) >= ms) from++;
-    return Math.max(most, to - from + 1);
+/** In order. */
+export function startsOf(processes: readonly QpsProcess[], queue: string): Start[] {
+  const starts = processes.flatMap((each) => {
+    const stalls = stallsOf(each);
+    return timesOf(each, queue).map((at) => {
+      const stall = stalls.find((stall) => at > stall.at - stall.ms && at <= stall.at + tickMs);
+      return { at, from: stall ? stall.at - stall.ms : at };
+    });
+  });
+  return starts.sort((one, other) => one.at - other.at);
+}
+
+/** Most starts in any time of so long that begins with one; that one may have been due when its process stood still. */
+export function busiest(starts: readonly Start[], ms: number, first: keyof Start = "from"): number {
+  return starts.reduce((most, start, i) => {
+    let end = i;
+    while (end < starts.length && (starts[end] as Start).at - start[first] < ms) end++;
+    return Math.max(most, end - i);
   }, 0);
 }

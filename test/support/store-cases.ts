@@ -377,6 +377,10 @@ const results: Record<string, StoreCase> = {
     abort.abort(reason);
     for (const each of waits) await expect(each).rejects.toBe(reason);
     await expect(store.results.wait("q", "1", abort.signal)).rejects.toBe(reason);
+    const text = new AbortController();
+    const told = store.results.wait("q", "1", text.signal);
+    text.abort("a reason of text is no outcome");
+    await expect(told).rejects.toBe("a reason of text is no outcome");
     await expect(store.results.wait("q", "never", AbortSignal.timeout(5))).rejects.toMatchObject({ name: "TimeoutError" });
     await other.results.put("q", [{ id: "1", outcome: "out", ttlMs: 10_000 }]);
     expect(await goesOn).toBe("out");

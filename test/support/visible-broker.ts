@@ -7,10 +7,8 @@ import { sleep } from "../../src/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { wrapBroker } from "../../src/index.ts";
 import { bareBroker } from "./bare-broker.ts";
+import { machineMs } from "./machine.ts";
 import { withStore } from "./with-store.ts";
-
-/** The machine's own clock: the same for all its processes, and it goes on while one is stopped. */
-export const machineMs = () => Number(process.hrtime.bigint()) / 1e6;
 
 const kinds: Readonly<Record<string, (file: string, url: string) => Broker>> = {
   sqlite: (file) => sqlite({ file }),

@@ -28,7 +28,7 @@ type IdsOf = (filter: Filter, options?: Filter) => Promise<readonly string[]>;
 
 export function agendaCommands(backend: AgendaBackend): AgendaTable {
   const repository = backend.repository as Repository;
-  const jobs = () => repository.collection as Collection;
+  const jobs = () => answering(repository.collection as Collection);
   const idOf = idMaker(jobs);
   const ids: IdsOf = async (filter, options = { projection: { _id: 1 } }) => (await jobs().find(filter, options).toArray()).map(({ _id }) => _id.toHexString());
   return {

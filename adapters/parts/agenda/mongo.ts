@@ -22,17 +22,13 @@ export async function connectMongo(url: string | undefined, collection: string |
   const options = { ...timeouts, maxIdleTimeMS: 60_000 };
   const backend = new Backend({ address, options, ...(collection === undefined ? {} : { collection }) });
   const connection = whileUsed(
-    async () => {
-      await backend.connect();
-      const repository = backend.repository as { collection?: object };
-      repository.collection = answering(repository.collection as object);
-    },
+    () => backend.connect(),
     () => backend.disconnect(),
   );
   const explain = explainer(mongoAddress(url));
   const call = <T>(work: () => Promise<T>) => connection.use(work).catch((error: unknown) => Promise.reject(explain(error)));
   await call(async () => {});
-  return { engine: "MongoDB", backend, ...traits, table: agendaCommands(backend), call, close: connection.close };
+  return { engine: "MongoDB", backend: inTime(backend), ...traits, table: agendaCommands(backend), call, close: connection.close };
 }
 
 /** Takes a backend of the user's, which is never closed. */
@@ -40,7 +36,12 @@ export async function adoptMongo(backend: AgendaBackend): Promise<AgendaLink> {
   const explain = explainer("the given backend");
   const call = <T>(work: () => Promise<T>) => work().catch((error: unknown) => Promise.reject(explain(error)));
   if (!(backend.repository as Repository).collection) await call(() => backend.connect()); // a second time would leave the first connection open
-  return { engine: "MongoDB", backend, ...traits, table: agendaCommands(backend), call, close: async () => {} };
+  return { engine: "MongoDB", backend: inTime(backend), ...traits, table: agendaCommands(backend), call, close: async () => {} };
+}
+
+/** Its own repository's calls answer in time too. */
+function inTime(backend: AgendaBackend): AgendaBackend {
+  return new Proxy(backend, { get: (own, name) => (name === "repository" ? answering(own.repository) : Reflect.get(own, name, own)) });
 }
 
 export function isMongo(backend: AgendaBackend): boolean {

@@ -159,7 +159,7 @@ async function askOne({ client }: TemporalQueue, found: Found | undefined): Prom
     else await service.requestCancelWorkflowExecution({ ...common, workflowExecution: { workflowId: fullId, runId } });
     return true;
   } catch (error) {
-    if (isGone(error)) return false;
+    if (isGone(error) || isOver(error)) return false;
     throw error;
   }
 }

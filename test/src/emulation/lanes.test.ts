@@ -1,4 +1,5 @@
 import { expect, it, vi } from "vitest";
+import { memory } from "../../../adapters/brokers/memory.ts";
 import { memoryStore } from "../../../adapters/stores/memory.ts";
 import { sleep } from "../../../src/clock.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
@@ -7,6 +8,7 @@ import { withDelay } from "../../../src/emulation/delay.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { withPriority } from "../../../src/emulation/priority.ts";
 import { withRetry } from "../../../src/emulation/retry.ts";
+import { wrapBroker } from "../../../src/index.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
 import { consume, done, spec, written } from "./setup.ts";
 
@@ -134,4 +136,11 @@ it("a steady trickle in front does not stop the lanes behind while slots are fre
   more = false;
   await trickle;
   await consumer.close();
+});
+
+it("asks a running message to end in whichever lane it is", async () => {
+  const base = wrapBroker(memory(), (_, name) => ({ askToEnd: async (ids) => ids.filter((id) => id.startsWith(`${name} `)) }));
+  const queue = await withAhead(base).open(spec("q"));
+  expect(await queue.askToEnd?.(["q.sub 1"])).toEqual(["q.sub 1"]);
+  expect((await queue.askToEnd?.(["q 2", "q.sub 1", "other 3"]))?.toSorted()).toEqual(["q 2", "q.sub 1"]);
 });

@@ -3,6 +3,7 @@ import { memoryStore } from "../../../adapters/stores/memory.ts";
 import { sleep } from "../../../src/clock.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { withPause } from "../../../src/emulation/pause.ts";
+import { wrapBroker } from "../../../src/index.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
 import { consume, spec, written } from "./setup.ts";
 
@@ -41,4 +42,19 @@ it("knows of a pause before its first fetch, and learns of one without any notic
   await queue.setPaused?.(false);
   await vi.waitFor(() => expect(got).toHaveLength(1), { timeout: 700 });
   await consumer.close();
+});
+
+it("leaves no consumer behind when the store takes no listener", async () => {
+  const store = { ...memoryStore(), subscribe: () => Promise.reject(new Error("down")) };
+  let open = 0;
+  const bare = wrapBroker(bareBroker(), (inner) => ({
+    async consume(...args) {
+      const consumer = await inner.consume(...args);
+      open++;
+      return { ...consumer, close: (how) => consumer.close(how).finally(() => open--) };
+    },
+  }));
+  const queue = await withPause(withIds(bare), store).open(spec("q"));
+  await expect(consume(queue)).rejects.toThrow("down");
+  expect(open).toBe(0);
 });

@@ -1,0 +1,28 @@
+/** The machine's part in what is measured: a clock that all its processes share, and the times at which it kept a process from running. */
+
+/** Goes on while a process is stopped. */
+export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** A process did not run for `ms`, until `at`. */
+export interface Stall {
+  readonly at: number;
+  readonly ms: number;
+}
+
+export const tickMs = 5;
+
+/** Hears of the stalls of this process for as long as it lives. */
+export function watchStalls(hear: (stall: Stall) => void): void {
+  let last = machineMs();
+  setInterval(() => {
+    const at = machineMs();
+    const ms = at - last - tickMs;
+    last = at;
+    if (ms > tickMs) hear({ at, ms });
+  }, tickMs).unref();
+}
+
+/** How much of this time stalls took away. */
+export function stalledIn(stalls: readonly Stall[], from: number, to: number): number {
+  return stalls.reduce((sum, { at, ms }) => sum + Math.max(0, Math.min(at, to) - Math.max(at - ms, from)), 0);
+}
