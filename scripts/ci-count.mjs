@@ -53,7 +53,10 @@ for (const line of stages) {
   const [name, code, file] = line.split("\t");
   const counts = file ? readCounts(file) : { passed: 0, failed: 0, skipped: 0 };
   if (!file && code === "0") counts.passed = 1;
-  if (code !== "0" && counts.failed === 0) counts.failed = 1; // a suite that did not load, a leak, a crash at the end
+  if (code !== "0" && counts.failed === 0) {
+    counts.failed = 1; // a suite that did not load, a leak, a crash at the end
+    counts.names = [`exit code ${code} though no test failed: see its output`];
+  }
   if (file && code === "0" && counts.passed === 0) counts.failed += 1; // nothing ran
   for (const key of Object.keys(total)) total[key] += counts[key];
   console.log(

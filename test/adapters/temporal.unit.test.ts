@@ -15,6 +15,7 @@ import { priorityKey } from "../../adapters/parts/temporal/publish.ts";
 import { makeSlots } from "../../adapters/parts/temporal/slots.ts";
 import { sleep } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
+import { proxy } from "../support/services/proxy.ts";
 import { serviceFor } from "../support/services.ts";
 
 const service = await serviceFor("temporal");
@@ -194,6 +195,24 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     ends.push(() => broker.close());
     const opening = broker.open({ queue: "q", options: {}, leaseMs: 1_000 });
     await expect(opening).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.stringContaining("nobody-made-it") });
+  });
+
+  it("closing while calls wait for another try throws nothing later", async () => {
+    const between = await proxy(address);
+    if (!between) throw new Error(`no proxy stands before ${address}`);
+    const thrown: unknown[] = [];
+    const listen = (error: unknown) => thrown.push(error);
+    process.on("uncaughtException", listen);
+    ends.push(() => process.off("uncaughtException", listen));
+    const broker = temporal({ address: between.address });
+    const queue = await broker.open({ queue: `${run}-away`, options: {}, leaseMs: 1_000 });
+    await between.close();
+    const asked = queue.state?.("1").catch(() => {});
+    await sleep(300); // a few tries
+    await broker.close();
+    await asked;
+    await sleep(3_000); // longer than between two tries
+    expect(thrown).toEqual([]);
   });
 
   it("a delayed message is a workflow where the server would ignore its delay, others are standalone activities", async () => {

@@ -1,6 +1,6 @@
 /** One gRPC connection of the Temporal adapter: where to, what the server can do, and what its errors mean. */
 import type { Connection, ConnectionOptions } from "@temporalio/client";
-import { clock } from "../../../src/clock.ts";
+import { clock, sleep } from "../../../src/clock.ts";
 import { describe, FunboostError, isFunboostError, maskSecrets, toError } from "../../../src/errors.ts";
 import type { Service } from "./protocol.ts";
 
@@ -42,6 +42,10 @@ const connectMs = 5_000;
 /** Of a publish, with its second tries: one that was refused must not come through later. */
 const startMs = 9_000;
 const startTries = 3;
+/** Between two tries: closing waits for the last. */
+const longestPauseMs = 2_000;
+/** How much later than asked for a timer may ring. */
+const timerMs = 20;
 /** gRPC's own go up to two minutes. */
 const reconnect = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 2_000 };
 const standardLimit = 2 * 1024 * 1024;
@@ -61,12 +65,13 @@ export const isRefused = (error: unknown): boolean => codeOf(error) === codes.in
 export async function connect(peer: Peer, target: Target, identity: string): Promise<TemporalClient> {
   const explain = (error: unknown) => explained(error, target);
   let connection: Connection | undefined;
+  const retries = makeRetries(peer);
   try {
     const { address, tls, apiKey, metadata } = target;
     connection = peer.Connection.lazy({
       address,
       connectTimeout: connectMs,
-      interceptors: [retrying(peer)],
+      interceptors: [retries.interceptor],
       channelArgs: reconnect,
       ...(tls === undefined ? {} : { tls }),
       ...(apiKey === undefined ? {} : { apiKey }),
@@ -77,20 +82,41 @@ export async function connect(peer: Peer, target: Target, identity: string): Pro
       opened.withDeadline(Date.now() + ms, () => (signal ? opened.withAbortSignal(signal, call) : call()));
     await connection.ensureConnected();
     const server = await bounded(connectMs, () => look(opened.workflowService, target.namespace));
-    return { service: connection.workflowService, target, server, identity, explain, bounded, close: () => opened.close() };
+    return { service: connection.workflowService, target, server, identity, explain, bounded, close: () => retries.stop().then(() => opened.close()) };
   } catch (error) {
+    await retries.stop();
     await connection?.close().catch(() => {}); // why it failed says more
     throw explain(error);
   }
 }
 
-/** As the client does it by itself, but for publishes: they give up in time. */
-function retrying({ defaultGrpcRetryOptions, makeGrpcRetryInterceptor }: Peer): Interceptor {
-  const patient = makeGrpcRetryInterceptor(defaultGrpcRetryOptions());
-  const prompt = makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: startTries }));
-  return (options, next) => {
-    const starts = /\/Start(?:Workflow|Activity)Execution$/.test(options.method_definition.path);
-    return starts ? prompt({ ...options, deadline: options.deadline ?? Date.now() + startMs }, next) : patient(options, next);
+/**
+ * As the client does it by itself, but publishes give up in time. Each next try is a timer of the client's, which throws, uncaught,
+ * when it finds its connection closed (seen in 1.24): `stop` ends the tries, and resolves when the last timer is over.
+ */
+function makeRetries({ defaultGrpcRetryOptions, makeGrpcRetryInterceptor }: Peer): { readonly interceptor: Interceptor; stop(): Promise<void> } {
+  let stopped = false;
+  let nextAt = 0;
+  const stoppable = ({ retryableDecider, delayFunction }: ReturnType<typeof defaultGrpcRetryOptions>) =>
+    makeGrpcRetryInterceptor({
+      retryableDecider: (attempt, status) => !stopped && retryableDecider(attempt, status),
+      delayFunction(attempt, status) {
+        const delayMs = Math.min(longestPauseMs, delayFunction(attempt, status));
+        nextAt = Math.max(nextAt, now() + delayMs);
+        return delayMs;
+      },
+    });
+  const patient = stoppable(defaultGrpcRetryOptions());
+  const prompt = stoppable(defaultGrpcRetryOptions({ maxAttempts: startTries }));
+  return {
+    interceptor(options, next) {
+      const starts = /\/Start(?:Workflow|Activity)Execution$/.test(options.method_definition.path);
+      return starts ? prompt({ ...options, deadline: options.deadline ?? Date.now() + startMs }, next) : patient(options, next);
+    },
+    async stop() {
+      stopped = true;
+      if (nextAt > now()) await sleep(nextAt - now() + timerMs, { unref: true });
+    },
   };
 }
 
