@@ -70,7 +70,7 @@ export async function roundOf(side: Side, bench: EngineBench, operations: readon
 async function serve(): Promise<void> {
   const [engine, name, url] = process.argv.slice(2) as [EngineName, string, string];
   const bench = await engines[engine]();
-  const side = await bench.open(name, url, `bench-${process.pid}-${name}`);
+  const side = await bench.open(name, url, `bench-${process.pid}-${name.replace(/\W+/g, "-")}`);
   const send = (answer: Answer) => void process.send?.(answer);
   process.on("message", (order: Order) => {
     if (order === "close") return void close(side);
