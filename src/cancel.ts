@@ -6,7 +6,7 @@ import { keepCancelled, recordCancelled } from "./ending.ts";
 import { type FinalStatus, isFunboostError } from "./errors.ts";
 import { needsStore } from "./features.ts";
 import { tellCancel } from "./live.ts";
-import { type Outcome, toOutcome } from "./outcome.ts";
+import { isOver, kept } from "./outcome.ts";
 import { readRow } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -48,21 +48,7 @@ async function takenOut(runtime: Runtime, id: string): Promise<true> {
   return true;
 }
 
-/** How it ended, if it has. */
-export async function kept({ queue, store, scope, options }: Runtime, id: string, facts: boolean): Promise<Outcome | undefined> {
-  if (queue.result) {
-    const ended = await queue.result(id, { facts });
-    return ended && toOutcome(id, options.queue, ended);
-  }
-  const [text] = store ? await store.results.get(scope, [id]) : [];
-  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
-}
-
 /** As far as the engine and the store can tell. Undefined: neither can. */
 export async function stateOf(runtime: Runtime, id: string): Promise<MessageState | FinalStatus | undefined> {
   return (await kept(runtime, id, false))?.status ?? (await runtime.queue.state?.(id));
-}
-
-export function isOver(state: MessageState | FinalStatus | undefined): boolean {
-  return state !== undefined && state !== "waiting" && state !== "delayed" && state !== "running";
 }

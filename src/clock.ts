@@ -100,11 +100,11 @@ export function createAlarm(run: () => void): (ms: number) => void {
   };
 }
 
-/** True when `work` has ended in time. */
-export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+/** True when `work` has ended in time. Keeps the process alive meanwhile unless `unref` is true. */
+export async function within(work: Promise<unknown>, ms: number, { unref = false }: { readonly unref?: boolean } = {}): Promise<boolean> {
   const stop = new AbortController();
   try {
-    return await Promise.race([work.then(() => true), sleep(ms, { signal: stop.signal }).then(() => false)]);
+    return await Promise.race([work.then(() => true), sleep(ms, { signal: stop.signal, unref }).then(() => false)]);
   } finally {
     stop.abort();
   }

@@ -2,7 +2,7 @@
 import type { Broker } from "./contract/broker.ts";
 import { FunboostError } from "./errors.ts";
 import { shared } from "./global.ts";
-import type { TaskParams } from "./params.ts";
+import { paramDefaults, type TaskParams } from "./params.ts";
 import type { Runtime } from "./runtime.ts";
 import { readSignature, type Signature } from "./signature.ts";
 
@@ -61,9 +61,14 @@ export function sameBroker(a: Pick<Definition, "params">, b: Pick<Definition, "p
   return brokerOf(a) === brokerOf(b);
 }
 
-/** The broker a definition names: its own, else the configured default, else SQLite. */
+/** The broker a definition names: its own, else the default. */
 export function brokerOf({ params }: Pick<Definition, "params">): string | Broker {
-  return params.broker ?? shared().config.defaults?.broker ?? "sqlite";
+  return params.broker ?? defaultBroker();
+}
+
+/** The configured one, else SQLite. */
+export function defaultBroker(): string | Broker {
+  return shared().config.defaults?.broker ?? paramDefaults.broker;
 }
 
 export function brokerName(broker: string | Broker): string {

@@ -1,5 +1,5 @@
 /** A published task: its id, its state, its result. */
-import { cancelTask, isOver, kept, stateOf } from "./cancel.ts";
+import { cancelTask, stateOf } from "./cancel.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "./checks.ts";
 import { clock, sleep } from "./clock.ts";
 import { currentRun } from "./context.ts";
@@ -9,7 +9,7 @@ import type { Definition } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { type FinalStatus, FunboostError, isFunboostError, WaitTimeoutError } from "./errors.ts";
 import { needsStore } from "./features.ts";
-import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
+import { isOver, kept, type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "./outcome.ts";
 import { followProgress, readProgress } from "./progress.ts";
 import { readRow } from "./records.ts";
 import { type Runtime, resolve } from "./runtime.ts";

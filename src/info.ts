@@ -7,7 +7,7 @@ import { needsStore } from "./features.ts";
 import { type LiveLimits, readLive } from "./live.ts";
 import { limitsOf } from "./qps.ts";
 import type { Runtime } from "./runtime.ts";
-import { bucketKey, counted, minuteMs, minuteOf, totalKey } from "./stats.ts";
+import { bucketKey, counted, minuteMs, minuteOf, type Tally, tallyOf, totalKey } from "./stats.ts";
 
 export interface QueueInfo {
   readonly queue: string;
@@ -61,11 +61,9 @@ export async function queueInfo(runtime: Runtime): Promise<QueueInfo> {
   };
 }
 
-type Sums = Record<(typeof counted)[number], number>;
-
 interface Done {
-  readonly total: Sums;
-  readonly recent: Sums;
+  readonly total: Tally;
+  readonly recent: Tally;
   /** The time of `recent`. */
   readonly spanMs: number;
   /** How many consume it, nearly: one that was started anew counts twice for a minute or two. */
@@ -78,8 +76,7 @@ async function readDone(store: Store, scope: string): Promise<Done> {
   const bucket = (each: number) => [...counted, "consumers"].map((field) => bucketKey(scope, each, field));
   const keys = [...counted.map((field) => totalKey(scope, field)), totalKey(scope, "since"), ...bucket(minute - 1), ...bucket(minute)];
   const numbers = (await store.get(keys)).map((text) => Number(text ?? 0));
-  const sums = (from: number, other = from) =>
-    Object.fromEntries(counted.map((field, i) => [field, ((numbers[from + i] ?? 0) + (numbers[other + i] ?? 0)) / (from === other ? 2 : 1)])) as Sums;
+  const sums = (...from: number[]) => tallyOf((_, i) => from.reduce((sum, first) => sum + (numbers[first + i] ?? 0), 0));
   const [before, current] = [counted.length + 1, 2 * (counted.length + 1)];
   return {
     total: sums(0),
@@ -97,8 +94,8 @@ function limitsInForce({ options }: Runtime, { qps }: LiveLimits, consumers: num
 }
 
 interface Pace {
-  readonly total: Pick<Sums, "ran" | "ms">;
-  readonly recent: Pick<Sums, "ran" | "retried">;
+  readonly total: Pick<Tally, "ran" | "ms">;
+  readonly recent: Pick<Tally, "ran" | "retried">;
   readonly spanMs: number;
   readonly paused: boolean | undefined;
   readonly limits: readonly Limit[] | undefined;

@@ -20,6 +20,9 @@ export interface Lease {
   release(): Promise<void>;
 }
 
+/** How long whoever asked for a lease may believe in it: less than the store does. */
+export const trustedMs = (ttlMs: number): number => 0.9 * ttlMs;
+
 export interface LeaseOptions {
   readonly name: string;
   readonly ttlMs: number;
@@ -54,7 +57,7 @@ interface Term extends LeaseOptions {
 function hold(store: Store, term: Term, asked: number): Lease {
   const { name, owner, fence, ttlMs } = term;
   const lost = new AbortController();
-  const trust = createTrust(ttlMs * 0.9, () => {
+  const trust = createTrust(trustedMs(ttlMs), () => {
     tell(points.leaseLost, () => ({ name, owner, fence }));
     lost.abort(new FunboostError("LOCKED", `${term.what} was lost: it could not be renewed within its ttl.`));
   });

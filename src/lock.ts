@@ -3,6 +3,7 @@ import { type Checks, checkMembers, duration, isRecord } from "./checks.ts";
 import { clock, sleep, within } from "./clock.ts";
 import type { Broker } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
+import { defaultBroker } from "./definition.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { describe, FunboostError } from "./errors.ts";
 import { needsStore } from "./features.ts";
@@ -62,7 +63,7 @@ function check(key: string, options: LockOptions, work: unknown): { ttlMs: numbe
 async function storeOf(choice: string | Broker | undefined): Promise<Store> {
   const { config } = shared();
   if (choice === undefined && config.store) return observedStore(config.store);
-  const broker = choice ?? config.defaults?.broker ?? "sqlite";
+  const broker = choice ?? defaultBroker();
   const { store } = await openBroker(broker);
   if (!store) throw needsStore(typeof broker === "string" ? broker : broker.name, "withLock()");
   return store;

@@ -17,10 +17,18 @@ const readMs = 100;
 export function deadline<T>(work: Promise<T>, ms: number, what: string, where: string, address?: string): Promise<T> {
   const server = address === undefined ? "the server" : `the server at ${address}`;
   return new Promise((resolve, reject) => {
-    const refuse = () => reject(new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, { where }));
-    let cancel = clock.after(ms, () => (cancel = clock.after(readMs, refuse)));
-    work.then(resolve, reject).finally(() => cancel());
+    const cancel = whenLate(ms, () => reject(unanswered(what, ms, server, where)));
+    work.then(resolve, reject).finally(cancel);
   });
+}
+
+function whenLate(ms: number, run: () => void): () => void {
+  let cancel = clock.after(ms, () => (cancel = clock.after(readMs, run)));
+  return () => cancel();
+}
+
+function unanswered(what: string, ms: number, server: string, where: string): FunboostError {
+  return new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, { where });
 }
 
 type Call = (...args: never[]) => Promise<unknown>;
@@ -98,8 +106,7 @@ function answered<T>(work: () => Promise<T>, health: HealthRecord, what: string,
       cancel();
       reject(health.failed(error));
     };
-    const late = () => fail(new FunboostError("BROKER_DOWN", `${what} was not answered within ${storeCallMs} ms. Is its server up and reachable?`, { where }));
-    let cancel = clock.after(storeCallMs, () => (cancel = clock.after(readMs, late)));
+    const cancel = whenLate(storeCallMs, () => fail(unanswered(what, storeCallMs, "its server", where)));
     try {
       work().then((answer) => {
         cancel();

@@ -2,8 +2,8 @@
 import { v7 as uuidv7 } from "uuid";
 import { clock, sleep } from "./clock.ts";
 import type { Message, Published } from "./contract/broker.ts";
-import type { Store } from "./contract/store.ts";
-import { filterKey, isCancelled } from "./controls/filter.ts";
+import type { SetEntry, Store } from "./contract/store.ts";
+import { filterKey, freed, isCancelled } from "./controls/filter.ts";
 import { FunboostError, toError } from "./errors.ts";
 import type { FilterOptions } from "./filter-options.ts";
 import { decodeBody } from "./message.ts";
@@ -41,7 +41,7 @@ export async function publishUnseen(
   const published = await publish(fresh.map(({ message }) => message)).catch(async (error: { readonly accepted?: readonly string[] }) => {
     const accepted = new Set(error.accepted);
     const lost = fresh.filter(({ owner }) => !accepted.has(owner));
-    await store.set(lost.map((each) => ({ key: each.key, value: "", ttlMs: 1, if: { equals: claimOf(each) } }))).catch(() => {}); // the publish's own error says more
+    await store.set(lost.map((each) => freed(each.key, claimOf(each)))).catch(() => {}); // the publish's own error says more
     await keepClaims(
       runtime,
       store,
@@ -99,21 +99,22 @@ async function claimSome(runtime: Runtime, store: Store, open: readonly Entry[],
 /** A task that was cancelled keeps nobody from being published. */
 async function freeIfCancelled(runtime: Runtime, store: Store, { key, message }: Entry, value: string): Promise<boolean> {
   const owner = value.startsWith(publishedPrefix) ? value.slice(publishedPrefix.length) : message.id;
-  if (owner === message.id || !(await isCancelled(runtime, store, owner))) return false;
-  await store.set([{ key, value: "", ttlMs: 1, if: { equals: value } }]);
+  if (owner === message.id || !(await isCancelled(runtime, owner))) return false;
+  await store.set([freed(key, value)]);
   return true;
 }
 
 /** For the whole ttl, now that it is published. */
 async function keepClaims({ log, options }: Runtime, store: Store, fresh: readonly Claimed[]): Promise<void> {
   if (fresh.length === 0) return;
-  const marks = fresh.map((each) => ({ key: each.key, value: `${publishedPrefix}${each.owner}`, ttlMs: each.ttlMs, claim: claimOf(each) }));
-  const kept = store.set(
-    marks.flatMap(({ claim, ...mark }) => [
-      { ...mark, if: { equals: claim } },
-      { ...mark, if: "absent" as const },
-    ]),
-  );
+  const marks = fresh.flatMap((each): SetEntry[] => {
+    const mark = { key: each.key, value: `${publishedPrefix}${each.owner}`, ttlMs: each.ttlMs };
+    return [
+      { ...mark, if: { equals: claimOf(each) } },
+      { ...mark, if: "absent" },
+    ];
+  });
+  const kept = store.set(marks);
   await kept.catch((error: unknown) => log.warn({ queue: options.queue, error: toError(error) }, "filter: published, but an equal message may soon be, too"));
 }
 

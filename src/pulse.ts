@@ -1,5 +1,6 @@
 /** Whether the deliveries that this process holds may still be its own: a process that stood still for a lease has lost them without a word. */
 import { clock } from "./clock.ts";
+import { trustedMs } from "./lease.ts";
 
 export interface Pulse {
   /** The leases of all that is held were renewed, asked at `from`. */
@@ -14,6 +15,6 @@ export function createPulse(leaseMs: number): Pulse {
     beat(at) {
       from = at;
     },
-    overslept: () => clock.monotonic() - from >= 0.9 * leaseMs,
+    overslept: () => clock.monotonic() - from >= trustedMs(leaseMs),
   };
 }

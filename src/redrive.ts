@@ -1,11 +1,12 @@
 /** deadLetters.redrive(): back from the dead-letter queue to the task's own. */
 import { abortSignal, checkMembers, numberIn, whole } from "./checks.ts";
 import { clock, sleep } from "./clock.ts";
-import type { BrokerQueue, Consumer, Delivery, Message, MessageState, Settlement } from "./contract/broker.ts";
+import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "./contract/broker.ts";
 import type { SetEntry } from "./contract/store.ts";
 import { createRate } from "./controls/rate.ts";
 import { FunboostError, isFunboostError, toError } from "./errors.ts";
 import { type Redriven, redrivenMessage } from "./message.ts";
+import { isOpen } from "./outcome.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface RedriveOptions {
@@ -112,7 +113,7 @@ export function movedMark({ scope }: Runtime, letter: string): SetEntry {
 async function publishAgain(runtime: Runtime, message: Message & { readonly id: string }, letter: string | undefined, again: boolean): Promise<boolean> {
   const { queue, store, scope, options } = runtime;
   const { id, ...anew } = message;
-  if (again && isOnItsWay(await queue.state?.(id))) return false;
+  if (again && isOpen(await queue.state?.(id))) return false;
   const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
   if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
   if (await taken(runtime, message)) return true;
@@ -128,10 +129,6 @@ async function wasMoved({ queue }: Runtime, id: string): Promise<boolean> {
   if (state === "waiting" || state === "delayed") return true;
   const ended = await queue.result?.(id, { facts: false });
   return ended !== undefined && ended.status !== "dead";
-}
-
-function isOnItsWay(state: MessageState | undefined): boolean {
-  return state === "waiting" || state === "delayed" || state === "running";
 }
 
 /** The dead letter may be there a moment before its message is acknowledged. */

@@ -1,6 +1,6 @@
 /** One delivery to one settlement: what must not start, the call, and its end. */
 import { AsyncResource } from "node:async_hooks";
-import { clock, sleep } from "./clock.ts";
+import { clock, within } from "./clock.ts";
 import type { Delivery, Settlement } from "./contract/broker.ts";
 import { expiredReason } from "./controls/expiry.ts";
 import type { Claim, Filter } from "./controls/filter.ts";
@@ -179,13 +179,8 @@ async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
 
 /** After a timeout the slot stays taken until the function returns, at most 5 s. */
 async function lingering(work: Promise<unknown>, current: TaskRun): Promise<void> {
-  const over = new AbortController();
-  const ended = work.then(
-    () => over.abort(),
-    () => over.abort(),
-  );
-  await Promise.race([ended, sleep(lingerMs, { signal: over.signal, unref: true })]);
-  if (!over.signal.aborted) current.stuck("timeout");
+  const returned = work.catch(() => {});
+  if (!(await within(returned, lingerMs, { unref: true }))) current.stuck("timeout");
 }
 
 /** The end of what must not start: not due yet, or too old. */

@@ -47,16 +47,21 @@ export const minuteMs = 60_000;
 const keptMs = 48 * 60 * minuteMs;
 /** After a break as long as this the next run is a new beginning. */
 const breakMs = 90_000;
-export const counted = ["ran", "failed", "retried", "ms"] as const;
+export const counted = ["ran", "failed", "retried", "ms"] as const satisfies (keyof Tally)[];
 const shown = [...counted, "ready", "delayed"] as const;
-
-export type Counts = { readonly [Field in (typeof counted)[number]]: number };
 
 export const minuteOf = (ms: number) => Math.floor(ms / minuteMs);
 export const totalKey = (scope: string, field: string) => `stats:${encodeURIComponent(scope)}:${field}`;
 export const bucketKey = (scope: string, minute: number, field: string) => `stats:${encodeURIComponent(scope)}:${minute}:${field}`;
 
-export const newTally = (): Tally => ({ ran: 0, ms: 0, retried: 0, failed: 0 });
+export function tallyOf(count: (field: keyof Tally, index: number) => number): Tally {
+  return Object.fromEntries(counted.map((field, i) => [field, count(field, i)])) as unknown as Tally;
+}
+
+export const newTally = (): Tally => tallyOf(() => 0);
+
+/** What has come since. */
+export const newsOf = (now: Tally, before: Tally): Tally => tallyOf((field) => now[field] - before[field]);
 
 /** Of what failed; a task that was cancelled, or was too old to start, has not. */
 export function countEnd(tally: Tally, settlement: Settlement): Settlement {
@@ -76,7 +81,7 @@ export function createCounter({ store, scope, queue }: Runtime, tally: Tally): (
   return async () => {
     const now = clock.now();
     const seen = { ...tally };
-    const news: Counts = { ran: seen.ran - added.ran, failed: seen.failed - added.failed, retried: seen.retried - added.retried, ms: seen.ms - added.ms };
+    const news = newsOf(seen, added);
     if (news.ran + news.failed > 0) {
       if (now - activeAt > breakMs) beganAt = lookedAt - Math.round(news.ms / Math.max(1, news.ran));
       activeAt = now;
@@ -93,7 +98,7 @@ export function createCounter({ store, scope, queue }: Runtime, tally: Tally): (
   };
 }
 
-function addUp(store: Store, scope: string, news: Counts): Promise<unknown> {
+function addUp(store: Store, scope: string, news: Tally): Promise<unknown> {
   const minute = minuteOf(clock.now());
   const counters = counted.flatMap((field) => [
     { key: totalKey(scope, field), by: Math.round(news[field]) },

@@ -5,7 +5,7 @@ import type { Holding } from "./held.ts";
 import { queueInfo, timeLeft } from "./info.ts";
 import { summaryWanted } from "./log.ts";
 import type { Runtime } from "./runtime.ts";
-import type { Tally } from "./stats.ts";
+import { newsOf, type Tally } from "./stats.ts";
 
 const everyMs = 60_000;
 /** In all processes, when that is more than here by this. */
@@ -20,7 +20,7 @@ export function createSummary(runtime: Runtime, tally: Tally, running: () => num
   return async (held) => {
     const now = clock.monotonic();
     if (now - lastAt < everyMs) return;
-    const news = { ran: tally.ran - last.ran, failed: tally.failed - last.failed, retried: tally.retried - last.retried, spanMs: now - lastAt };
+    const news = { ...newsOf(tally, last), spanMs: now - lastAt };
     [last, lastAt] = [{ ...tally }, now];
     if (news.ran + news.failed + running() === 0 && !held) return;
     const left = await whatIsLeft(runtime, tally, news).catch(() => undefined); // trouble is said elsewhere

@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import { repeat } from "../../src/clock.ts";
 import { FunboostError } from "../../src/errors.ts";
 import type { RedisClients } from "./redis-client.ts";
+import { type Settle, waitOnce } from "./wait-for.ts";
 
 /** Behind the notices, which can be lost. */
 const pollMs = 5_000;
@@ -88,7 +89,7 @@ function createSwitches() {
 
 interface Waiter {
   readonly key: string;
-  readonly settle: (outcome: string | Error) => void;
+  readonly settle: Settle;
 }
 
 export interface RedisWaits {
@@ -108,13 +109,14 @@ export function redisWaits(readOne: (key: string) => Promise<string | undefined>
   }
   const checkAll = async () => void (await Promise.allSettled([...waiters].map(check)));
   onBack(() => void checkAll());
-  function keep(waiter: Waiter): void {
+  function keep(waiter: Waiter): () => void {
     waiters.add(waiter);
     stopPolling ??= repeat(pollMs, checkAll, () => {});
     // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
     const heard = hear(waiter.key, (outcome) => (outcome ? waiter.settle(outcome) : void check(waiter).catch(() => {}))).catch(() => () => {});
     stops.set(waiter, () => void heard.then((stop) => stop()));
     void heard.then(() => check(waiter)).catch(() => {});
+    return () => drop(waiter);
   }
   function drop(waiter: Waiter): void {
     waiters.delete(waiter);
@@ -124,7 +126,7 @@ export function redisWaits(readOne: (key: string) => Promise<string | undefined>
     stopPolling = undefined;
   }
   return {
-    wait: (key, signal) => waitFor(key, signal, waiters, keep, drop),
+    wait: (key, signal) => waitOnce(signal, (settle) => keep({ key, settle })),
     async close() {
       const polling = stopPolling;
       const error = new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "redis" });
@@ -132,33 +134,4 @@ export function redisWaits(readOne: (key: string) => Promise<string | undefined>
       await polling?.();
     },
   };
-}
-
-function waitFor(
-  key: string,
-  signal: AbortSignal,
-  waiters: ReadonlySet<Waiter>,
-  keep: (waiter: Waiter) => void,
-  drop: (waiter: Waiter) => void,
-): Promise<string> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const settle = (outcome: string | Error) => {
-      if (!waiters.has(waiter)) return;
-      forget();
-      if (typeof outcome === "string") resolve(outcome);
-      else reject(outcome);
-    };
-    const forget = () => {
-      drop(waiter);
-      signal.removeEventListener("abort", abort);
-    };
-    const abort = () => {
-      forget();
-      reject(signal.reason); // which may be a text
-    };
-    const waiter: Waiter = { key, settle };
-    signal.addEventListener("abort", abort);
-    keep(waiter);
-  });
 }

@@ -11,7 +11,7 @@ import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import { describe, FunboostError } from "../errors.ts";
 import type { FilterOptions } from "../filter-options.ts";
-import type { Outcome } from "../outcome.ts";
+import { kept, type Outcome } from "../outcome.ts";
 import { insisting } from "../persist.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -58,11 +58,12 @@ function sortedMembers(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-export async function isCancelled({ queue, scope }: Runtime, store: Store, id: string): Promise<boolean> {
-  if (queue.result) return (await queue.result(id, { facts: false }))?.status === "cancelled";
-  const [text] = await store.results.get(scope, [id]);
-  return text !== undefined && (JSON.parse(text) as Outcome).status === "cancelled";
+export async function isCancelled(runtime: Runtime, id: string): Promise<boolean> {
+  return (await kept(runtime, id, false))?.status === "cancelled";
 }
+
+/** Gives a key back, if it still holds this. */
+export const freed = (key: string, held: string): SetEntry => ({ key, value: "", ttlMs: 1, if: { equals: held } });
 
 export function createFilter(runtime: Runtime, options: FilterOptions, store: Store, onError: (error: unknown) => void): Filter {
   const { leaseMs, scope } = runtime;
@@ -85,7 +86,7 @@ export function createFilter(runtime: Runtime, options: FilterOptions, store: St
     async settle(key, id, settlement) {
       held.delete(key);
       await insisting(runtime, async () => {
-        if (settlement.outcome === "failed") await store.set([{ key, value: "", ttlMs: 1, if: { equals: running(id) } }]);
+        if (settlement.outcome === "failed") await store.set([freed(key, running(id))]);
         else await extend(claims, [[key, id]], claims.claimMs + ("delayMs" in settlement ? settlement.delayMs : 0));
       });
     },
@@ -137,7 +138,7 @@ async function markAnyway({ runtime, store }: Claims, mark: SetEntry): Promise<v
 
 /** A retry that was cancelled while it waited cannot give its key back. */
 async function takesOver({ runtime, store, held, claimMs }: Claims, found: string, key: string, id: string): Promise<boolean> {
-  if (!(await insisting(runtime, () => isCancelled(runtime, store, found.slice(runPrefix.length))))) return false;
+  if (!(await insisting(runtime, () => isCancelled(runtime, found.slice(runPrefix.length))))) return false;
   const [won = false] = await insisting(runtime, () => store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]));
   if (won) held.set(key, id);
   return won;

@@ -6,6 +6,7 @@
  * they are made if in each of these seconds as many other moments stay unused as were late when it began. Nothing is lost by that: those are used late
  * in turn, as soon as they may.
  */
+import { countWhile } from "./count-while.ts";
 import type { Limit } from "./rate.ts";
 
 /** When it is due, as near as we know: between these two, which are as far apart as the store's answer took. */
@@ -148,13 +149,6 @@ function remember(state: State, now: number): void {
   }
 }
 
-/** They are in order. */
 function countBefore(pending: readonly Moment[], time: number): number {
-  let [low, high] = [0, pending.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((pending[middle] as Moment).to < time) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return countWhile(pending.length, (i) => (pending[i] as Moment).to < time);
 }

@@ -1,5 +1,6 @@
 /** qps in one process: evenly spaced starts, and caps over a sliding time. Start n is due at t0 + n/qps; a start up to 20 ms late does not move the later ones. */
 import { clock } from "../clock.ts";
+import { countWhile } from "./count-while.ts";
 
 /** `spaced`: one start every `perMs / count`. Else at most `count` starts in any `perMs`, as soon as they may. */
 export interface Limit {
@@ -67,13 +68,7 @@ function capped({ count, perMs }: Limit): One {
   /** How many may start until then; the starts are in order from the oldest on. */
   const freeUntil = (then: number) => {
     const oldest = starts.length < count ? 0 : next;
-    let [low, high] = [0, starts.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((starts[(oldest + middle) % count] as number) + perMs <= then) low = middle + 1;
-      else high = middle;
-    }
-    return count - starts.length + low;
+    return count - starts.length + countWhile(starts.length, (i) => (starts[(oldest + i) % count] as number) + perMs <= then);
   };
   return {
     dueIn,

@@ -2,11 +2,11 @@
 import { clock, jittered, sleep } from "../clock.ts";
 import type { BrokerQueue, Store } from "../contract/index.ts";
 import { isFunboostError, toError } from "../errors.ts";
+import { trustedMs } from "../lease.ts";
 import { fire } from "./firing.ts";
 
 const batch = 500;
 const leaseMs = 10_000;
-const trustedMs = 0.9 * leaseMs;
 /** Timers that other processes add are seen this late at most; with its jitter half a second. */
 const pollMs = 400;
 const downMs = 500;
@@ -76,7 +76,7 @@ async function turn(pump: Pump): Promise<number> {
   if (pump.published.length > 0) await ack(pump, pump.published);
   const from = clock.monotonic();
   const { entries, nextDueMs } = await timers.lease(pump.name, batch, leaseMs);
-  if (clock.monotonic() - from > trustedMs) return 0; // somebody else has them by now
+  if (clock.monotonic() - from > trustedMs(leaseMs)) return 0; // somebody else has them by now
   if (entries.length === 0) return Math.max(1, Math.min(nextDueMs ?? pollMs, jittered(pollMs)));
   return (await publish(pump, entries)) ? 0 : downMs;
 }

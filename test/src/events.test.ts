@@ -10,6 +10,7 @@ import type { Broker, Delivery, Store } from "../../src/contract/index.ts";
 import { maintaining, points, publishing, tell } from "../../src/events.ts";
 import { takeLease } from "../../src/lease.ts";
 import { gate } from "../conformance/until.ts";
+import { quickClock } from "../support/quick-clock.ts";
 
 configure({ signals: false, log: { level: "silent" }, lease: 400, store: memoryStore() });
 
@@ -124,7 +125,7 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
     tells: { "run:error": "queue broker taskId attempt waitMs runMs error" },
     async run(heard) {
       const broken: Clock = {
-        ...real,
+        ...quickClock((ms) => ms),
         now() {
           setClock();
           throw new Error("a fault of our own");
@@ -252,17 +253,8 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
 };
 
 const options = { name: "duty", ttlMs: 300, what: "the duty" };
-const real: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  after(ms, run, { unref = false } = {}) {
-    const timer = setTimeout(run, ms);
-    if (unref) timer.unref();
-    return () => clearTimeout(timer);
-  },
-};
 /** Timers ten times as fast. */
-const hurried: Clock = { ...real, after: (ms, run, options) => real.after(ms / 10, run, options) };
+const hurried = quickClock((ms) => ms / 10);
 
 const fieldsOf = (message: Message) =>
   Object.entries(message)

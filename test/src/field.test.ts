@@ -2,8 +2,9 @@
 import { boost, configure, consumeAll, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, expect, it } from "vitest";
-import { type Clock, setClock, sleep } from "../../src/clock.ts";
+import { setClock, sleep } from "../../src/clock.ts";
 import type { BrokerQueue, Consumer } from "../../src/contract/index.ts";
+import { quickClock } from "../support/quick-clock.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(async () => {
@@ -12,15 +13,7 @@ afterEach(async () => {
 });
 
 /** Deadlines of ten seconds and more come a hundred times sooner. */
-const hasty: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  after(ms, run, options) {
-    const timer = setTimeout(run, ms >= 10_000 ? ms / 100 : ms);
-    if (options?.unref) timer.unref();
-    return () => clearTimeout(timer);
-  },
-};
+const hasty = quickClock((ms) => (ms >= 10_000 ? ms / 100 : ms));
 
 it("shutdown() stops all queues at once, not one after another", async () => {
   const broker = memory();

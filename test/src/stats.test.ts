@@ -9,6 +9,7 @@ import { timeLeft } from "../../src/info.ts";
 import { resolve } from "../../src/runtime.ts";
 import { createCounter, newTally } from "../../src/stats.ts";
 import { gate } from "../conformance/until.ts";
+import { quickClock } from "../support/quick-clock.ts";
 import { withStore } from "../support/with-store.ts";
 
 configure({ signals: false, log: false });
@@ -21,15 +22,8 @@ beforeEach(() => {
   aheadMs = 0;
   began = performance.now();
   const passed = () => performance.now() - began + aheadMs;
-  setClock({
-    now: () => start + passed(),
-    monotonic: passed,
-    after(ms, run, { unref = false } = {}) {
-      const timer = setTimeout(run, ms > 2_000 ? ms : Math.min(ms, 20)); // what is done again and again is done often
-      if (unref) timer.unref();
-      return () => clearTimeout(timer);
-    },
-  });
+  const often = (ms: number) => (ms > 2_000 ? ms : Math.min(ms, 20)); // what is done again and again
+  setClock(quickClock(often, { now: () => start + passed(), monotonic: passed }));
 });
 afterEach(async () => {
   setClock();

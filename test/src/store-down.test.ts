@@ -10,6 +10,7 @@ import { healthOf } from "../../src/health.ts";
 import { observedStore } from "../../src/observed.ts";
 import { gate, rejection } from "../conformance/until.ts";
 import { handClock } from "../support/hand-clock.ts";
+import { quickClock } from "../support/quick-clock.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
@@ -183,12 +184,7 @@ describe("a store in trouble", () => {
   it("whose answers are lost is asked again: nothing waits for ever", async () => {
     // The deadlines of calls pass twenty times as fast.
     const factor = 20;
-    const after: Clock["after"] = (ms, run, options) => {
-      const timer = setTimeout(run, ms / factor);
-      if (options?.unref) timer.unref();
-      return () => clearTimeout(timer);
-    };
-    setClock({ now: Date.now, monotonic: () => performance.now() * factor, after });
+    setClock(quickClock((ms) => ms / factor, { now: Date.now, monotonic: () => performance.now() * factor }));
     try {
       let lost = false;
       const store = through(memoryStore(), () => (lost ? new Promise<never>(() => {}) : undefined));
@@ -258,13 +254,7 @@ describe("a store's call", () => {
   afterEach(() => setClock());
 
   /** The deadline comes after 50 ms. */
-  const soon = () => {
-    const after: Clock["after"] = (ms, run) => {
-      const timer = setTimeout(run, ms === 10_000 ? 50 : ms);
-      return () => clearTimeout(timer);
-    };
-    setClock({ now: Date.now, monotonic: () => performance.now(), after });
-  };
+  const soon = () => setClock(quickClock((ms) => (ms === 10_000 ? 50 : ms)));
 
   it("counts when its answer came while the process stood still", async () => {
     soon();

@@ -7,6 +7,7 @@ import type { Broker } from "../../src/contract/index.ts";
 import type { Logger } from "../../src/log.ts";
 import { durationText } from "../../src/summary.ts";
 import { gate } from "../conformance/until.ts";
+import { quickClock } from "../support/quick-clock.ts";
 
 type Line = { readonly level: string; readonly text: string; readonly fields: Record<string, unknown> };
 let lines: Line[] = [];
@@ -19,15 +20,8 @@ let aheadMs = 0;
 beforeEach(() => {
   lines = [];
   aheadMs = 0;
-  setClock({
-    now: () => Date.now() + aheadMs,
-    monotonic: () => performance.now() + aheadMs,
-    after(ms, run, { unref = false } = {}) {
-      const timer = setTimeout(run, Math.min(ms, 20)); // all that is repeated is repeated often
-      if (unref) timer.unref();
-      return () => clearTimeout(timer);
-    },
-  });
+  const often = (ms: number) => Math.min(ms, 20); // all that is repeated
+  setClock(quickClock(often, { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs }));
 });
 afterEach(async () => {
   setClock();
