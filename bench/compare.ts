@@ -7,10 +7,9 @@ import { interleave, type RoundsOptions, type Sample } from "./measure.ts";
 import { cpus, pairRow, type Row, rates } from "./report.ts";
 import type { Answer, Order, Samples } from "./side.ts";
 
-/** `label`: that comparison alone. */
-export async function compareEngine(engine: EngineName, url: string, options: RoundsOptions, label?: string): Promise<Row[]> {
-  const whole: EngineBench = await engines[engine]();
-  const bench = label === undefined ? whole : { ...whole, comparisons: whole.comparisons.filter((each) => each.label === label) };
+/** `labels`: those comparisons alone; none: all. */
+export async function compareEngine(engine: EngineName, url: string, options: RoundsOptions, labels: readonly string[] = []): Promise<Row[]> {
+  const bench = only(await engines[engine](), labels);
   const names = sideNames(bench);
   const sides = new Map(names.map((name) => [name, fork(new URL("side.js", import.meta.url), [engine, name, url])]));
   const rows: Row[] = [];
@@ -27,6 +26,13 @@ export async function compareEngine(engine: EngineName, url: string, options: Ro
     await Promise.all([...sides.values()].map(end));
   }
   return rows;
+}
+
+export function only(bench: EngineBench, labels: readonly string[]): EngineBench {
+  const known = bench.comparisons.map(({ label }) => label);
+  const unknown = labels.find((label) => !known.includes(label));
+  if (unknown !== undefined) throw new Error(`${bench.broker} has no comparison "${unknown}". It has: ${known.map((label) => `"${label}"`).join(", ")}.`);
+  return labels.length === 0 ? bench : { ...bench, comparisons: bench.comparisons.filter(({ label }) => labels.includes(label)) };
 }
 
 function sideNames({ comparisons }: EngineBench): string[] {

@@ -11,7 +11,7 @@ import { type Row, tableOf } from "./report.ts";
 /** Each control has processes and rounds of its own: the two of a pair follow each other at once. */
 async function benchEach(engine: EngineName, address: string, options: RoundsOptions): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const control of controlNames) rows.push(...(await compareEngine(engine, address, options, control)));
+  for (const control of controlNames) rows.push(...(await compareEngine(engine, address, options, [control])));
   return rows;
 }
 

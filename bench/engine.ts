@@ -38,6 +38,8 @@ export interface EngineBench {
   readonly bulk: number;
   /** A round of each: the operations of one round follow each other, so that what was published is what is consumed. */
   readonly rounds: readonly (readonly Operation[])[];
+  /** Before each measured operation, where the server works on after its answers. */
+  readonly restMs?: number;
   /** `first`: consuming is measured from the first run, so that connecting is not. `start`: from the start of the worker, where an engine takes jobs long before it runs the first. */
   readonly consumeFrom: "first" | "start";
   readonly comparisons: readonly Comparison[];

@@ -15,11 +15,13 @@ import { benchSqlite } from "./sqlite.ts";
 
 const subjects = ["qps", "bullmq", "bee-queue", "agenda", "temporal", "memory", "sqlite", "rpc", "controls", "global-qps"] as const;
 type Subject = (typeof subjects)[number];
+const compared: readonly Subject[] = ["bullmq", "bee-queue", "agenda", "temporal"];
 type ServerName = "redis" | "postgres" | "temporal";
 
 const help = `npm run bench -- [options]
   --rounds N    rounds of each comparison, from 1; the default is 15
   --only NAME   one of ${subjects.join(", ")}; may be repeated
+  --comparison LABEL  of ${compared.join(", ")}, named by --only: that comparison alone, such as "activities"; may be repeated
   --json FILE   also writes the rows there
 
 Servers: REDIS_URL (bullmq, bee-queue, rpc, controls, global-qps), POSTGRES_URL (agenda), TEMPORAL_ADDRESS (temporal); else what "npm run services -- up" runs.`;
@@ -31,6 +33,7 @@ function readOptions() {
     options: {
       rounds: { type: "string", default: "15" },
       only: { type: "string", multiple: true, default: [] },
+      comparison: { type: "string", multiple: true, default: [] },
       json: { type: "string" },
       help: { type: "boolean" },
     },
@@ -40,7 +43,9 @@ function readOptions() {
   const unknown = values.only.find((name) => !(subjects as readonly string[]).includes(name));
   if (unknown !== undefined) throw new Error(`--only knows ${subjects.join(", ")}, got "${unknown}".\n${help}`);
   const chosen = values.only.length === 0 ? subjects : (values.only as Subject[]);
-  return { rounds, chosen, json: values.json, help: values.help === true };
+  const engine = chosen.length === 1 && compared.find((name) => name === chosen[0]);
+  if (values.comparison.length > 0 && !engine) throw new Error(`--comparison needs one --only of ${compared.join(", ")}.\n${help}`);
+  return { rounds, chosen, labels: values.comparison, json: values.json, help: values.help === true };
 }
 
 /** Servers are asked for when the first subject needs them, and kept to the end. */
@@ -57,11 +62,11 @@ function findServers() {
   };
 }
 
-async function measure(chosen: readonly Subject[], rounds: number): Promise<Row[]> {
+async function measure({ chosen, rounds, labels }: ReturnType<typeof readOptions>): Promise<Row[]> {
   const servers = findServers();
   const engine = (name: EngineName, server: ServerName, variable: string, warmUps: number) => async () => {
     const address = await servers.address(server, variable);
-    if (address) return compareEngine(name, address, { rounds, warmUps, say });
+    if (address) return compareEngine(name, address, { rounds, warmUps, say }, labels);
     say(`skipped: ${name}: ${servers.why(server)}. "npm run services -- up ${server}" starts one.`);
     return [];
   };
@@ -89,7 +94,7 @@ async function measure(chosen: readonly Subject[], rounds: number): Promise<Row[
 async function main(): Promise<void> {
   const options = readOptions();
   if (options.help) return void console.log(help);
-  const rows = await measure(options.chosen, options.rounds);
+  const rows = await measure(options);
   const [cpu] = cpus();
   console.log(`Node ${process.version}, ${cpus().length} x ${cpu?.model.trim()}, ${options.rounds} rounds\n\n${table(rows)}`);
   if (options.chosen.includes("controls")) console.log(`\nThe share of the speed without it (docs/speed.md):\n\n${controlsTable(rows)}`);

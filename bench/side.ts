@@ -56,15 +56,21 @@ export async function roundOf(side: Side, bench: EngineBench, operations: readon
   for (const operation of operations) {
     if (operation === "consume") {
       if (!full) await publish(side, bench, side.addMany ? bulkAll : publishAll);
+      await rest(bench);
       samples.consume = await consume(side, bench);
     } else {
       if (full) await side.clear();
+      await rest(bench);
       samples[operation] = await publish(side, bench, operation === "bulk" ? bulkAll : publishAll);
     }
     full = operation !== "consume";
   }
   await side.clear();
   return samples;
+}
+
+async function rest({ restMs }: EngineBench): Promise<void> {
+  if (restMs !== undefined) await new Promise((resolve) => setTimeout(resolve, restMs));
 }
 
 async function serve(): Promise<void> {

@@ -17,6 +17,7 @@ export const temporalBench: EngineBench = {
   lanes: 100,
   bulk: 100,
   rounds: [["publish", "consume"]],
+  restMs: 1_500,
   consumeFrom: "first",
   comparisons: [
     { label: "workflows, bare against bare", side: "workflow-again", against: ["workflow-bare"] },

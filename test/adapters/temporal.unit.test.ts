@@ -1,18 +1,10 @@
-/** What only Temporal can get wrong; all else is in the conformance kit. */
+/** What only Temporal can get wrong, on a server. What needs none is in temporal.parts.unit.test.ts, all else in the conformance kit. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Client, Connection } from "@temporalio/client";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { type TemporalOptions, temporal } from "../../adapters/brokers/temporal.ts";
-import { workflowBundle } from "../../adapters/parts/temporal/bundle.ts";
-import { fateAfter } from "../../adapters/parts/temporal/fate.ts";
-import { checkQueue, engineId, fromPayload, prefixOf, quoted, toPayload } from "../../adapters/parts/temporal/protocol.ts";
-import { priorityKey } from "../../adapters/parts/temporal/publish.ts";
-import { makeSlots } from "../../adapters/parts/temporal/slots.ts";
 import { sleep } from "../../src/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
 import { proxy } from "../support/services/proxy.ts";
@@ -62,115 +54,21 @@ async function foreign(): Promise<Client> {
   return new Client({ connection });
 }
 
+/** What a script prints that ends by itself; it has `temporal` and `address`. */
+async function inOwnProcess(script: string): Promise<string> {
+  const module = pathToFileURL(fileURLToPath(new URL("../../dist/adapters/brokers/temporal.js", import.meta.url)));
+  const known = `import { temporal } from ${JSON.stringify(module.href)}; const address = ${JSON.stringify(address)};`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", known + script], { stdio: ["ignore", "pipe", "inherit"] });
+  ends.push(() => child.kill());
+  let text = "";
+  child.stdout.on("data", (chunk) => (text += chunk));
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  expect(code).toBe(0);
+  return text.trim();
+}
+
 const done = (result?: unknown): Settlement => ({ outcome: "done", result });
 const idOf = (name: string, id: string) => `boost:${name}:${id}`;
-
-describe("names", () => {
-  it("a queue and an id are told apart in what Temporal sees, whatever they hold", () => {
-    expect(engineId(prefixOf("a"), "b:c")).not.toBe(engineId(prefixOf("a:b"), "c"));
-    expect(engineId(prefixOf("a%3Ab"), "c")).not.toBe(engineId(prefixOf("a:b"), "c"));
-  });
-  it.each(["", "/_sys/x", "__temporal_x", "x".repeat(960), "ü".repeat(490), "\ud800", "taken"])("the queue name %j is refused", (name) => {
-    expect(() => checkQueue(name, ["taken"])).toThrow(expect.objectContaining({ code: "BAD_QUEUE" }));
-  });
-  it("the longest queue name leaves room for an id of ours", () => {
-    const longest = "x".repeat(957);
-    checkQueue(longest, []);
-    expect(() => checkQueue(`${longest}x`, [])).toThrow();
-    expect(Buffer.byteLength(engineId(prefixOf(longest), "0".repeat(36)))).toBe(1_000);
-  });
-  it.each(["", "x".repeat(1_000), "\udc00"])("the id %j is refused", (id) => {
-    expect(() => engineId(prefixOf("q"), id)).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
-  });
-  it("quotes cannot leave a visibility query", () => expect(quoted("a' OR '\\")).toBe("'a\\' OR \\'\\\\'"));
-});
-
-describe("options", () => {
-  it.each([
-    [{}, "127.0.0.1:7233"],
-    [{ address: "t.example" }, "t.example:7233"],
-    [{ url: "temporal://t.example:7000/" }, "t.example:7000"],
-    [{ address: "[::1]" }, "[::1]:7233"],
-  ])("%j connects to %s", (options, text) => expect(temporal(options).address?.()).toBe(text));
-  it.each([{ adress: "x" }, { mode: "fast" }, { address: "me:secret@host" }, { address: "a b" }, { url: "redis://host" }])("%j is refused", (options) => {
-    const make = () => temporal(options as TemporalOptions);
-    expect(make).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
-    expect(make).not.toThrow(/secret@/);
-  });
-});
-
-describe("attempts and crashes", () => {
-  const details = (value: unknown) => ({ payloads: [toPayload(value)] });
-  const before = { attempt: 2, crashes: 1 };
-  it("our own failures say what comes next", () => {
-    const ours = { applicationFailureInfo: { type: "RangeError", details: details({ attempt: 3, crashes: 1 }) } };
-    expect(fateAfter(ours, before)).toEqual({ attempt: 3, crashes: 1 });
-  });
-  it("a missing heartbeat is a crash, and no attempt", () =>
-    expect(fateAfter({ timeoutFailureInfo: { timeoutType: 4 } }, before)).toEqual({ attempt: 2, crashes: 2 }));
-  it("a failure that somebody else reported is an attempt", () => {
-    expect(fateAfter({ applicationFailureInfo: { details: details("theirs") } }, before)).toEqual({ attempt: 3, crashes: 1 });
-  });
-});
-
-describe("priorities", () => {
-  const key = (priority: number | undefined, ahead = false) => priorityKey({ body: {}, ahead, ...(priority === undefined ? {} : { priority }) });
-  it("bigger is sooner, none is Temporal's default, ahead is before all", () => {
-    expect([key(-1000), key(-100), key(-99), key(-1), key(undefined), key(0), key(1), key(1000), key(-5, true)]).toEqual([5, 5, 4, 4, 3, 3, 2, 2, 1]);
-  });
-});
-
-describe("the window's slots", () => {
-  const context = {} as never;
-  it("never grants more than there is room for, wakes when there is more, and forgets who has given up", async () => {
-    let room = 1;
-    const slots = makeSlots(
-      () => room,
-      () => {},
-    );
-    const granted: number[] = [];
-    const stop = new AbortController();
-    const reserve = (n: number, signal = new AbortController().signal) => slots.supplier.reserveSlot(context, signal).then(() => granted.push(n));
-    void reserve(1);
-    const givenUp = reserve(2, stop.signal);
-    void reserve(3);
-    await sleep(1);
-    expect(granted).toEqual([1]);
-    stop.abort(new Error("no longer"));
-    await expect(givenUp).rejects.toThrow("no longer");
-    room = 2;
-    slots.grant();
-    await sleep(1);
-    expect([granted, slots.polling(), slots.supplier.tryReserveSlot(context)]).toEqual([[1, 3], 2, null]);
-    room = 0;
-    void reserve(4);
-    slots.supplier.releaseSlot({ permit: {} });
-    await sleep(1);
-    expect(granted).toEqual([1, 3]);
-  });
-});
-
-describe("the bundle", () => {
-  it("is kept in the user's cache folder, for this user alone, and a file of one's own is taken instead", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "funboost-bundle-"));
-    ends.push(() => rmSync(folder, { recursive: true }));
-    vi.stubEnv("XDG_CACHE_HOME", folder);
-    ends.push(() => vi.unstubAllEnvs());
-    vi.resetModules();
-    const again = (await import("../../adapters/parts/temporal/bundle.ts")).workflowBundle;
-    const builds = vi.fn(async () => ({ code: "the bundle" }));
-    expect(await again({ bundleWorkflowCode: builds }, undefined)).toEqual({ code: "the bundle" });
-    const [file = ""] = readdirSync(join(folder, "funboost"));
-    expect(file).toMatch(/^temporal-workflow-[\da-f]{32}\.js$/);
-    if (process.platform !== "win32") expect(statSync(join(folder, "funboost")).mode & 0o077).toBe(0);
-    vi.resetModules();
-    const third = (await import("../../adapters/parts/temporal/bundle.ts")).workflowBundle;
-    expect(await third({ bundleWorkflowCode: builds }, undefined)).toEqual({ code: "the bundle" });
-    expect(builds).toHaveBeenCalledTimes(1);
-    expect(await workflowBundle({ bundleWorkflowCode: builds }, { codePath: join(folder, "funboost", file) })).toEqual({ code: "the bundle" });
-    await expect(workflowBundle({ bundleWorkflowCode: builds }, { codePath: join(folder, "none.js") })).rejects.toMatchObject({ code: "BAD_OPTION" });
-  });
-});
 
 describe("a server that is not there", () => {
   it("is BROKER_DOWN within seconds, with the address and what to look at", async () => {
@@ -310,6 +208,51 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     ]);
   });
 
+  it("what may be delivered only once and comes while the window is 0 waits for it, and runs", { timeout: 40_000 }, async () => {
+    const { queue, name } = await fresh({ mode: "activity" });
+    const { seen, consumer } = await consume(queue, () => done("ran"));
+    await sleep(300); // its poll is under way
+    consumer.setWindow(0);
+    const start = {
+      id: `${name}-once`,
+      taskQueue: name,
+      args: [{ n: 1 }],
+      startToCloseTimeout: "1 minute",
+      heartbeatTimeout: "1s",
+      retry: { maximumAttempts: 1 },
+    };
+    const theirs = await (await foreign()).activity.start(name, start as never);
+    await sleep(2_500); // longer than its lease
+    expect(seen).toEqual([]);
+    consumer.setWindow(1);
+    expect(await theirs.result()).toBe("ran");
+    expect(seen).toHaveLength(1);
+  });
+
+  it("what comes while the last consumer of the default mode closes is given back at once", { timeout: 40_000 }, async () => {
+    const { queue } = await fresh({}, 60_000);
+    const first = await consume(queue, () => done(), 5);
+    await sleep(300); // polls are under way, and stay so while the orchestrator winds down
+    const closing = first.consumer.close();
+    await queue.publish([{ id: "late", body: {} }]);
+    await closing;
+    const second = await consume(queue, () => done());
+    await until("it is delivered", () => second.seen.length === 1);
+    expect([first.seen.length, second.seen[0]?.attempt, second.seen[0]?.crashes]).toEqual([0, 1, 0]);
+  });
+
+  it("Temporal's own rate of a task queue is told with each poll", { timeout: 40_000 }, async () => {
+    const broker = temporal({ address, mode: "activity" });
+    ends.push(() => broker.close());
+    const queue = await broker.open({ queue: `${run}-rate`, options: { maxTaskQueueActivitiesPerSecond: 2 }, leaseMs: 3_000 });
+    const { seen } = await consume(queue, () => done(), 30);
+    await queue.publish(Array.from({ length: 30 }, () => ({ body: {} })));
+    await sleep(3_000);
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.length).toBeLessThan(20);
+    await queue.clear?.();
+  });
+
   it("a forced close gives back at once, long before the lease ends", { timeout: 40_000 }, async () => {
     const { queue } = await fresh({}, 60_000);
     const first = await consume(queue, () => new Promise(() => {}));
@@ -377,6 +320,21 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     expect(written.mock.calls).toEqual([]);
   });
 
+  it("a runtime that its user has installed is theirs after each pause", { timeout: 60_000 }, async () => {
+    const text = await inOwnProcess(`
+      import { DefaultLogger, Runtime } from "@temporalio/worker";
+      Runtime.install({ shutdownSignals: ["SIGUSR2"], logger: new DefaultLogger("ERROR", () => {}) });
+      const broker = temporal({ address });
+      const queue = await broker.open({ queue: ${JSON.stringify(`${run}-runtime`)}, options: {}, leaseMs: 1000 });
+      for (const _ of [1, 2]) {
+        const consumer = await queue.consume(async () => ({ outcome: "done" }), { signal: false, onSettled() {}, onError() {} });
+        console.log(process.listenerCount("SIGUSR2"));
+        await consumer.close();
+      }
+      await broker.close();`);
+    expect(text).toBe("1\n1");
+  });
+
   it("two consumers of one queue in one process share it", { timeout: 40_000 }, async () => {
     const { queue } = await fresh();
     const both = [await consume(queue, () => done(), 2), await consume(queue, () => done(), 2)];
@@ -385,27 +343,13 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
   });
 
   it("a process that publishes and waits loads no worker, and ends by itself", { timeout: 60_000 }, async () => {
-    const module = pathToFileURL(fileURLToPath(new URL("../../dist/adapters/brokers/temporal.js", import.meta.url)));
-    const name = `${run}-publisher`;
-    const script = `
-      import { temporal } from ${JSON.stringify(module.href)};
+    const text = await inOwnProcess(`
       import Module from "node:module";
-      const broker = temporal({ address: ${JSON.stringify(address)} });
-      const queue = await broker.open({ queue: ${JSON.stringify(name)}, options: {}, leaseMs: 1000 });
+      const broker = temporal({ address });
+      const queue = await broker.open({ queue: ${JSON.stringify(`${run}-publisher`)}, options: {}, leaseMs: 1000 });
       await queue.publish([{ id: "p", body: { n: 1 } }]);
       const waiting = queue.result("p", { facts: false, signal: AbortSignal.timeout(20_000) }).catch((error) => error.name);
-      console.log(await queue.cancel(["p"]), JSON.stringify(await waiting).slice(0, 21), Object.keys(Module._cache).some((file) => file.includes("core-bridge")));`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-    ends.push(() => child.kill());
-    let text = "";
-    child.stdout.on("data", (chunk) => (text += chunk));
-    const code = await new Promise((resolve) => child.once("exit", resolve));
-    expect([code, text.trim()]).toEqual([0, `[ 'p' ] {"status":"cancelled" false`]);
+      console.log(await queue.cancel(["p"]), JSON.stringify(await waiting).slice(0, 21), Object.keys(Module._cache).some((file) => file.includes("core-bridge")));`);
+    expect(text).toBe(`[ 'p' ] {"status":"cancelled" false`);
   });
-});
-
-it("payloads of other clients are read", () => {
-  expect(fromPayload({ metadata: { encoding: Buffer.from("binary/null") } })).toBeUndefined();
-  expect(fromPayload({ metadata: { encoding: Buffer.from("json/protobuf") }, data: Buffer.from('{"a":1}') })).toEqual({ a: 1 });
-  expect([undefined, null, 0, "", [1]].map((value) => fromPayload(toPayload(value)))).toEqual([undefined, null, 0, "", [1]]);
 });

@@ -1,6 +1,6 @@
 /** One round of one side, and the rows made of many: on sides and samples whose answers are known. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { rowsOf } from "../../bench/compare.ts";
+import { only, rowsOf } from "../../bench/compare.ts";
 import type { EngineBench, Operation, Side } from "../../bench/engine.ts";
 import type { Meter, Sample } from "../../bench/measure.ts";
 import { goals } from "../../bench/report.ts";
@@ -57,6 +57,17 @@ describe("a round", () => {
     expect(Object.keys(samples)).toEqual(["publish", "bulk", "consume"]);
     expect(calls).toEqual(["clear 7", "bulk of 3", "bulk of 3", "bulk of 1", "work", "stop", "clear 0"]);
   });
+  it("rests before each measurement where the engine asks for it", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const { side, calls } = fakeSide();
+    const round = roundOf(side, { ...bench, restMs: 1_000 }, ["bulk", "consume"]);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(calls).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(calls).toEqual(["bulk of 3", "bulk of 3", "bulk of 1"]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(Object.keys(await round)).toEqual(["bulk", "consume"]);
+  });
   it("publishes unmeasured where only consuming is asked for", async () => {
     const { side, calls } = fakeSide();
     expect(Object.keys(await roundOf(side, bench, ["consume"]))).toEqual(["consume"]);
@@ -73,6 +84,14 @@ describe("a round", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     await refused;
     await expect(roundOf(fakeSide({ twice: true }).side, bench, ["consume"])).rejects.toThrow("runs: 8, must be 7");
+  });
+});
+
+describe("comparisons", () => {
+  const labels = (...wanted: string[]) => only(bench, wanted).comparisons.map(({ label }) => label);
+  it("are all, or those that are named; one that is not there is refused, whatever else is", () => {
+    expect([labels(), labels("")]).toEqual([["bare against bare", ""], [""]]);
+    expect(() => labels("", "nothing")).toThrow('fake has no comparison "nothing". It has: "bare against bare", "".');
   });
 });
 

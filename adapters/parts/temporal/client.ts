@@ -50,6 +50,8 @@ const timerMs = 20;
 const reconnect = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 2_000 };
 const standardLimit = 2 * 1024 * 1024;
 const codes = { cancelled: 1, invalid: 3, deadline: 4, notFound: 5, forbidden: 7, exhausted: 8, precondition: 9, unimplemented: 12, down: 14, unknownUser: 16 };
+/** Older ones lack calls that a queue needs. */
+const oldestVersion = [1, 29] as const;
 /** Priorities came with 1.31; earlier servers take them and ignore them. */
 const priorityVersion = [1, 31] as const;
 
@@ -60,7 +62,9 @@ export const isGone = (error: unknown): boolean => codeOf(error) === codes.notFo
 export const isOver = (error: unknown): boolean => codeOf(error) === codes.precondition;
 /** Worth another try. */
 export const isAway = (error: unknown): boolean => [codes.down, codes.deadline, codes.exhausted].includes(codeOf(error) as number);
-export const isRefused = (error: unknown): boolean => codeOf(error) === codes.invalid || codeOf(error) === codes.exhausted;
+/** "Exhausted" is also what a busy server says. */
+export const isTooLarge = (error: unknown): boolean =>
+  codeOf(error) === codes.invalid || (codeOf(error) === codes.exhausted && /larger than max/i.test((error as Error).message));
 
 export async function connect(peer: Peer, target: Target, identity: string): Promise<TemporalClient> {
   const explain = (error: unknown) => explained(error, target);
@@ -81,7 +85,7 @@ export async function connect(peer: Peer, target: Target, identity: string): Pro
     const bounded: TemporalClient["bounded"] = (ms, call, signal) =>
       opened.withDeadline(Date.now() + ms, () => (signal ? opened.withAbortSignal(signal, call) : call()));
     await connection.ensureConnected();
-    const server = await bounded(connectMs, () => look(opened.workflowService, target.namespace));
+    const server = await bounded(connectMs, () => look(opened.workflowService, target));
     return { service: connection.workflowService, target, server, identity, explain, bounded, close: () => retries.stop().then(() => opened.close()) };
   } catch (error) {
     await retries.stop();
@@ -120,15 +124,25 @@ function makeRetries({ defaultGrpcRetryOptions, makeGrpcRetryInterceptor }: Peer
   };
 }
 
-async function look(service: Service, namespace: string): Promise<Server> {
-  const [system, { namespaceInfo }] = await Promise.all([service.getSystemInfo({}), service.describeNamespace({ namespace })]);
+async function look(service: Service, target: Target): Promise<Server> {
+  const [{ serverVersion = "" }, { namespaceInfo }] = await Promise.all([
+    service.getSystemInfo({}),
+    service.describeNamespace({ namespace: target.namespace }),
+  ]);
+  refuseOld(serverVersion, target);
   const { capabilities, limits } = namespaceInfo ?? {};
   return {
     standalone: capabilities?.standaloneActivities ?? false,
     standaloneDelay: capabilities?.standaloneActivityStartDelay ?? false,
-    priority: isAtLeast(system.serverVersion ?? "", priorityVersion),
+    priority: isAtLeast(serverVersion, priorityVersion),
     payloadLimit: Number(limits?.blobSizeLimitError ?? 0) || standardLimit,
   };
+}
+
+export function refuseOld(version: string, { address }: Target): void {
+  if (isAtLeast(version, oldestVersion)) return;
+  const message = `Temporal at ${address} is of version ${version}: funboost needs ${oldestVersion.join(".")} or later. Upgrade the server.`;
+  throw new FunboostError("BROKER_REFUSED", message, { where: "temporal" });
 }
 
 /** Temporal's cloud names no version: it is always new. */
@@ -157,7 +171,7 @@ function explained(error: unknown, { address, namespace }: Target): Error {
 }
 
 function isTransport({ name, message }: Error): boolean {
-  return name === "TransportError" || /Failed to connect before the deadline|transport error|Channel has been shut down/i.test(message);
+  return name === "TransportError" || /Failed to connect before the deadline|Timeout expired|transport error|Channel has been shut down/i.test(message);
 }
 
 function detailsOf(error: unknown): string {

@@ -2,9 +2,9 @@
  * Attempts and crashes of a delivery. Temporal counts both in one number, so ours travel with our own failures and heartbeats, and are looked up only
  * where Temporal says that a message was delivered before.
  */
-import type { Info } from "@temporalio/activity";
 import { isGone, type TemporalClient } from "./client.ts";
-import { type Failure, fromEnvelope, fromPayload, type Payload, type Payloads, toPayload } from "./protocol.ts";
+import { type Failure, fromPayload, type Payload, type Payloads, toPayload } from "./protocol.ts";
+import type { Task } from "./task.ts";
 
 export interface Fate {
   readonly attempt: number;
@@ -13,16 +13,17 @@ export interface Fate {
 
 export const fatePayload = (fate: Fate): Payload => toPayload({ attempt: fate.attempt, crashes: fate.crashes });
 
+export const firstFate = ({ envelope }: Task): Fate => ({ attempt: envelope?.attempt ?? 1, crashes: 0 });
+
 export const isFresh = ({ attempt, crashes }: Fate): boolean => attempt === 1 && crashes === 0;
 
 /** Where a message of ours is found again: its workflow or its activity. */
-export const keyOf = ({ workflowExecution, activityId, activityRunId }: Info): string =>
-  `${workflowExecution?.runId ?? ""}/${activityId}/${activityRunId ?? ""}`;
+const keyOf = ({ workflow, activityId, activityRunId }: Task): string => `${workflow?.runId ?? ""}/${activityId}/${activityRunId}`;
 
 export interface Fates {
-  of(info: Info, args: readonly unknown[]): Promise<Fate> | Fate;
+  of(task: Task): Promise<Fate> | Fate;
   /** What the delivery after this one will be, where it comes to this process again. */
-  foretell(info: Info, fate: Fate): void;
+  foretell(task: Task, fate: Fate): void;
 }
 
 const mostForetold = 10_000;
@@ -30,16 +31,15 @@ const mostForetold = 10_000;
 export function makeFates(client: TemporalClient): Fates {
   const foretold = new Map<string, { readonly delivery: number; readonly fate: Fate }>();
   return {
-    of(info, args) {
-      const first: Fate = { attempt: fromEnvelope(args[1])?.attempt ?? 1, crashes: 0 };
-      if (info.attempt === 1) return first;
-      const key = keyOf(info);
+    of(task) {
+      if (task.deliveries === 1) return firstFate(task);
+      const key = keyOf(task);
       const known = foretold.get(key);
       foretold.delete(key);
-      return known?.delivery === info.attempt ? known.fate : lookUp(client, info, first);
+      return known?.delivery === task.deliveries ? known.fate : lookUp(client, task);
     },
-    foretell(info, fate) {
-      foretold.set(keyOf(info), { delivery: info.attempt + 1, fate });
+    foretell(task, fate) {
+      foretold.set(keyOf(task), { delivery: task.deliveries + 1, fate });
       const [oldest] = foretold.keys();
       if (foretold.size > mostForetold && oldest !== undefined) foretold.delete(oldest);
     },
@@ -51,12 +51,12 @@ interface Traces {
   readonly heartbeatDetails?: Payloads | null;
 }
 
-async function lookUp(client: TemporalClient, info: Info, first: Fate): Promise<Fate> {
-  const { lastFailure, heartbeatDetails } = await tracesOf(client, info).catch((error: unknown): Traces => {
+async function lookUp(client: TemporalClient, task: Task): Promise<Fate> {
+  const { lastFailure, heartbeatDetails } = await tracesOf(client, task).catch((error: unknown): Traces => {
     if (isGone(error)) return {}; // it ended meanwhile: its settlement will be refused
     throw error;
   });
-  return fateAfter(lastFailure ?? undefined, fateIn(heartbeatDetails) ?? first);
+  return fateAfter(lastFailure ?? undefined, fateIn(heartbeatDetails) ?? firstFate(task));
 }
 
 /** `before`: of the last delivery that said so. */
@@ -71,12 +71,11 @@ function fateIn(details: Payloads | null | undefined): Fate | undefined {
   return typeof value?.attempt === "number" && typeof value.crashes === "number" ? { attempt: value.attempt, crashes: value.crashes } : undefined;
 }
 
-async function tracesOf({ service, target: { namespace } }: TemporalClient, info: Info): Promise<Traces> {
-  const { workflowExecution, activityId, activityRunId } = info;
-  if (!workflowExecution) {
-    const asked = { namespace, activityId, runId: activityRunId ?? "", includeLastFailure: true, includeHeartbeatDetails: true };
+async function tracesOf({ service, target: { namespace } }: TemporalClient, { workflow, activityId, activityRunId }: Task): Promise<Traces> {
+  if (!workflow) {
+    const asked = { namespace, activityId, runId: activityRunId, includeLastFailure: true, includeHeartbeatDetails: true };
     return (await service.describeActivityExecution(asked)).info ?? {};
   }
-  const { pendingActivities } = await service.describeWorkflowExecution({ namespace, execution: workflowExecution });
+  const { pendingActivities } = await service.describeWorkflowExecution({ namespace, execution: workflow });
   return pendingActivities?.find((each) => each.activityId === activityId) ?? {};
 }

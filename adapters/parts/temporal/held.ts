@@ -1,5 +1,4 @@
 /** What one Temporal consumer holds, and the heartbeats that keep it. */
-import type { Info } from "@temporalio/activity";
 import { repeat } from "../../../src/clock.ts";
 import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
 import { FunboostError } from "../../../src/errors.ts";
@@ -8,11 +7,11 @@ import { type Fate, fatePayload } from "./fate.ts";
 import type { Service } from "./protocol.ts";
 import type { TemporalQueue } from "./publish.ts";
 import type { Settler } from "./settle.ts";
-import type { Slots } from "./slots.ts";
+import type { Task } from "./task.ts";
 
 export interface Held {
   readonly delivery: Delivery;
-  readonly info: Info;
+  readonly task: Task;
   readonly fate: Fate;
   readonly since: number;
   readonly controller: AbortController | undefined;
@@ -24,22 +23,21 @@ export interface State {
   readonly arriving: Set<Promise<void>>;
   /** No settlement is tried any more. */
   readonly forced: AbortController;
-  /** The worker goes down. */
+  /** Nothing is held any more, and no poll is opened. */
   readonly stop: AbortController;
-  readonly onIdle: (() => void)[];
+  /** Called when the window, the phase, or what is held has changed. */
+  readonly watchers: Set<() => void>;
   window: number;
   phase: "open" | "closing" | "forced";
   lastFetchAt: number | undefined;
   lastArrivalAt: number;
-  /** Of the Worker that runs now. */
-  slots: Slots | undefined;
 }
 
 /** The parts of one consumer. */
 export interface Parts {
   readonly queue: TemporalQueue;
   readonly state: State;
-  /** The worker's own connection: it does its work outside our thread. */
+  /** Of the native connection. */
   readonly service: Service;
   readonly settler: Settler;
   readonly options: ConsumeOptions;
@@ -54,19 +52,41 @@ export function makeState(): State {
     arriving: new Set(),
     forced: new AbortController(),
     stop: new AbortController(),
-    onIdle: [],
+    watchers: new Set(),
     window: 0,
     phase: "open",
     lastFetchAt: undefined,
     lastArrivalAt: now(),
-    slots: undefined,
   };
 }
 
+/** What comes now may run. */
+export const isOpen = ({ phase, window }: State): boolean => phase === "open" && window > 0;
+
+/** How many tasks more may be held. */
+export const roomIn = (state: State): number => (isOpen(state) ? state.window - state.held.size - state.arriving.size : 0);
+
+export function tellWatchers({ watchers }: State): void {
+  for (const look of watchers) look();
+}
+
+/** Resolves when `condition` holds. */
+export async function until(state: State, condition: () => boolean): Promise<void> {
+  if (condition()) return;
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      if (!condition()) return;
+      state.watchers.delete(look);
+      resolve();
+    };
+    state.watchers.add(look);
+  });
+}
+
 /** One heartbeat. Its answer tells whether the task was cancelled or taken away. */
-export async function beat({ service, queue: { client } }: Parts, { info, fate, controller }: Pick<Held, "info" | "fate" | "controller">): Promise<void> {
+export async function beat({ service, queue: { client } }: Parts, { task, fate, controller }: Pick<Held, "task" | "fate" | "controller">): Promise<void> {
   const { target, identity } = client;
-  const request = { namespace: target.namespace, identity, taskToken: info.taskToken, details: { payloads: [fatePayload(fate)] } };
+  const request = { namespace: target.namespace, identity, taskToken: task.token, details: { payloads: [fatePayload(fate)] } };
   try {
     const { cancelRequested } = await service.recordActivityTaskHeartbeat(request);
     if (cancelRequested) controller?.abort(new FunboostError("CANCELLED", "the task was cancelled."));

@@ -9,6 +9,7 @@ export type Payloads = NonNullable<Start["input"]>;
 export type Payload = NonNullable<Payloads["payloads"]>[number];
 export type Failure = NonNullable<Parameters<Service["respondActivityTaskFailed"]>[0]["failure"]>;
 export type Time = NonNullable<Start["heartbeatTimeout"]>;
+export type PollAnswer = Awaited<ReturnType<Service["pollActivityTaskQueue"]>>;
 
 const encodings = { json: Buffer.from("json/plain"), none: Buffer.from("binary/null") };
 /** Beside a result: how its run went. Only we read it; other clients see the plain value. */
@@ -73,6 +74,8 @@ export function duration(ms: number): Time {
   return { seconds: Math.floor(whole / 1_000) as never, nanos: (whole % 1_000) * 1e6 };
 }
 
+export const durationMs = (time: Time | null | undefined): number => epochMs(time) ?? 0;
+
 /** Epoch milliseconds. */
 export function epochMs(time: { seconds?: unknown; nanos?: number | null } | null | undefined): number | undefined {
   return time ? Number(time.seconds ?? 0) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6) : undefined;
@@ -103,16 +106,17 @@ const ownIdLength = 36;
 /** A ":" of the queue's name is escaped: "a:b" with id "c" and "a" with id "b:c" are two. */
 export const prefixOf = (queue: string) => `boost:${queue.replaceAll("%", "%25").replaceAll(":", "%3A")}:`;
 
-export function checkQueue(queue: string, reserved: readonly string[]): void {
+/** Why a name cannot be a task queue of ours; undefined where it can. */
+export function whyNoQueue(queue: string, reserved: readonly string[]): string | undefined {
   const room = longestName - ownIdLength;
-  const why =
-    queue === "" || Buffer.byteLength(prefixOf(queue)) > room
-      ? `Allowed are 1 to ${room - prefixOf("").length} bytes, ":" and "%" counting three`
-      : /^(\/_sys\/|__temporal)/.test(queue)
-        ? 'Names that begin with "/_sys/" or "__temporal" are Temporal\'s own'
-        : reserved.includes(queue)
-          ? "This name is funboost's own on this server"
-          : hasLoneSurrogate(queue) && "It is no valid text";
+  if (queue === "" || Buffer.byteLength(prefixOf(queue)) > room) return `Allowed are 1 to ${room - prefixOf("").length} bytes, ":" and "%" counting three`;
+  if (/^(\/_sys\/|__temporal)/.test(queue)) return 'Names that begin with "/_sys/" or "__temporal" are Temporal\'s own';
+  if (reserved.includes(queue)) return "This name is funboost's own on this server";
+  return hasLoneSurrogate(queue) ? "It is no valid text" : undefined;
+}
+
+export function checkQueue(queue: string, reserved: readonly string[]): void {
+  const why = whyNoQueue(queue, reserved);
   if (why) throw new FunboostError("BAD_QUEUE", `Temporal cannot take the queue name ${describe(queue)}. ${why}.`, { where: "temporal" });
 }
 

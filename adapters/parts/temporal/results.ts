@@ -24,11 +24,11 @@ interface Wait {
 }
 
 /** One for each connection: the server's limit is for all queues. */
-export interface Polls {
+export interface ResultPolls {
   open: number;
 }
 
-export function makeResults(queue: TemporalQueue, polls: Polls) {
+export function makeResults(queue: TemporalQueue, polls: ResultPolls) {
   const waits = new Map<string, Wait>();
   async function now(id: string, facts: boolean): Promise<Ended | undefined> {
     const found = await find(queue, id);
@@ -67,7 +67,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 /** Just published: its poll is the first call. Undefined: it is not known. */
-async function untilEnded(queue: TemporalQueue, id: string, polls: Polls, stop: AbortSignal): Promise<Ended | undefined> {
+async function untilEnded(queue: TemporalQueue, id: string, polls: ResultPolls, stop: AbortSignal): Promise<Ended | undefined> {
   const hint = queue.recent.kinds.get(id);
   let target: Target | undefined = hint && { kind: hint, fullId: engineId(prefixOf(queue.queue), id), runId: "" };
   for (let tries = 0; ; ) {
@@ -89,7 +89,7 @@ async function untilEnded(queue: TemporalQueue, id: string, polls: Polls, stop: 
 }
 
 /** A long poll where one more is allowed, else a pause. */
-async function pollOnce(client: TemporalClient, target: Target, polls: Polls, stop: AbortSignal): Promise<Ended | undefined> {
+async function pollOnce(client: TemporalClient, target: Target, polls: ResultPolls, stop: AbortSignal): Promise<Ended | undefined> {
   if (polls.open < mostPolls) return poll(client, target, polls, stop);
   await sleep(lookMs * (1 + Math.random()), { signal: stop });
   return undefined;
@@ -98,7 +98,7 @@ async function pollOnce(client: TemporalClient, target: Target, polls: Polls, st
 type Target = Pick<Found, "kind" | "fullId" | "runId">;
 
 /** One long poll. Undefined: it has not ended, or only a look can tell how. */
-async function poll(client: TemporalClient, target: Target, polls: Polls, stop: AbortSignal): Promise<Ended | undefined> {
+async function poll(client: TemporalClient, target: Target, polls: ResultPolls, stop: AbortSignal): Promise<Ended | undefined> {
   polls.open++;
   try {
     return await client.bounded(pollMs, () => ask(client, target), stop);

@@ -1,24 +1,23 @@
 /** How a delivery ends in Temporal's words. Each answer goes to the server by itself, and its own answer says whether it came in time. */
-import type { Info } from "@temporalio/activity";
 import { sleep } from "../../../src/clock.ts";
 import type { JsonObject, Settlement } from "../../../src/contract/index.ts";
 import { serializeError } from "../../../src/errors.ts";
-import { isGone, isRefused, pauseMs, type TemporalClient } from "./client.ts";
-import type { Fate, Fates } from "./fate.ts";
-import { fatePayload } from "./fate.ts";
+import { isGone, isTooLarge, pauseMs, type TemporalClient } from "./client.ts";
+import { type Fate, type Fates, fatePayload } from "./fate.ts";
 import { benign, duration, type Failure, lostPayload, type Payload, type Service, toPayload } from "./protocol.ts";
+import type { Task } from "./task.ts";
 
-/** The parts of a task that its settlement needs. */
-export interface Task {
-  readonly info: Info;
+/** What a settlement needs. */
+export interface Fated {
+  readonly task: Task;
   readonly fate: Fate;
 }
 
 export interface Settler {
   /** Tries until the server has answered or `stop` aborts; false: it came too late. */
-  settle(task: Task, settlement: Settlement, stop: AbortSignal): Promise<boolean>;
-  /** Gives back at once, as if it had not been fetched. One try. */
-  giveBack(task: Task): Promise<void>;
+  settle(fated: Fated, settlement: Settlement, stop: AbortSignal): Promise<boolean>;
+  /** Gives back at once, as if it had not been fetched. One try, which needs no native connection: that may be gone. */
+  giveBack(fated: Fated): Promise<void>;
 }
 
 /** A failure that waits for the next attempt is cut by the server beyond 4 kB, with all that it says. */
@@ -27,34 +26,36 @@ const longestFinal = { message: 10_000, stack: 10_000 };
 /** The timeouts of a run are the server's: 0 would mean "not set". */
 const soonestMs = 1;
 
-/** `service`: the worker's own connection, which does its work outside our thread. */
+const giveBackMs = 5_000;
+
+/** `service`: of a native connection, which does its work outside our thread. */
 export function makeSettler(client: TemporalClient, service: Service, fates: Fates, onTrouble: (error: unknown) => void): Settler {
   const { identity, target, server } = client;
-  const send = async ({ info, fate }: Task, settlement: Settlement): Promise<unknown> => {
-    const common = { namespace: target.namespace, identity, taskToken: info.taskToken };
+  const send = async (through: Service, { task, fate }: Fated, settlement: Settlement): Promise<unknown> => {
+    const common = { namespace: target.namespace, identity, taskToken: task.token };
     if (settlement.outcome === "done")
-      return service.respondActivityTaskCompleted({ ...common, result: { payloads: [resultOf(settlement, server.payloadLimit)] } });
+      return through.respondActivityTaskCompleted({ ...common, result: { payloads: [resultOf(settlement, server.payloadLimit)] } });
     const next = nextFate(settlement, fate);
-    if (next) fates.foretell(info, next);
-    return service.respondActivityTaskFailed({ ...common, failure: failureOf(settlement, next) });
+    if (next) fates.foretell(task, next);
+    return through.respondActivityTaskFailed({ ...common, failure: failureOf(settlement, next) });
   };
   return {
-    async settle(task, settlement, stop) {
+    async settle(fated, settlement, stop) {
       let current = settlement;
       for (let tries = 0; !stop.aborted; tries++) {
         try {
-          await send(task, current);
+          await send(service, fated, current);
           return true;
         } catch (error) {
           if (isGone(error)) return false;
           onTrouble(error);
-          if (isRefused(error) && current.outcome === "done") current = tooLarge(current, error);
+          if (isTooLarge(error) && current.outcome === "done") current = tooLarge(current, error);
           await sleep(pauseMs(tries), { signal: stop, unref: true });
         }
       }
       return false;
     },
-    giveBack: async (task) => void (await send(task, { outcome: "returned" })),
+    giveBack: async (fated) => void (await client.bounded(giveBackMs, () => send(client.service, fated, { outcome: "returned" }))),
   };
 }
 
