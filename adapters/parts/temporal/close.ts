@@ -31,7 +31,7 @@ export function makeClose(parts: Parts, polls: Polls, release: () => Promise<voi
 }
 
 async function untilIdle(state: State): Promise<void> {
-  await Promise.all(state.arriving);
+  await Promise.all([...state.arriving, ...state.kept]);
   await until(state, () => state.held.size === 0);
 }
 

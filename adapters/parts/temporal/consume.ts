@@ -1,19 +1,17 @@
-/** The consuming half of the Temporal adapter: polls for activities, its window, and what becomes of each task that comes. */
-import { sleep } from "../../../src/clock.ts";
-import type { ConsumeOptions, Consumer, Handler, Settlement } from "../../../src/contract/index.ts";
+/** The consuming half of the Temporal adapter: what one consumer is made of. */
+import type { ConsumeOptions, Consumer, Handler } from "../../../src/contract/index.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
+import { makeTake } from "./arrive.ts";
 import type { BundleOption } from "./bundle.ts";
-import { now, pauseMs } from "./client.ts";
+import { now } from "./client.ts";
 import { makeClose } from "./close.ts";
-import { type Fate, type Fates, firstFate, isFresh, makeFates } from "./fate.ts";
-import { beat, beatAll, type Held, isOpen, makeFasterBeats, makeState, type Parts, roomIn, tellWatchers, until } from "./held.ts";
+import { makeFates } from "./fate.ts";
+import { beatAll, makeState, type Parts, roomIn, tellWatchers } from "./held.ts";
 import { type Native, useNative } from "./native.ts";
 import { useOrchestrator, type WorkerPeer } from "./orchestrator.ts";
 import { makeAsk, makePolls } from "./polls.ts";
-import type { PollAnswer } from "./protocol.ts";
 import type { TemporalQueue } from "./publish.ts";
 import { makeSettler } from "./settle.ts";
-import { type Task, toDelivery, toTask, traceOf } from "./task.ts";
 
 export interface ConsumeSetup {
   readonly queue: TemporalQueue;
@@ -59,71 +57,6 @@ async function reserve(peer: WorkerPeer, { queue, bundle }: ConsumeSetup, onErro
   } catch (error) {
     throw explain(error);
   }
-}
-
-type Take = (answer: PollAnswer) => void;
-
-function makeTake(parts: Parts, fates: Fates, handler: Handler): Take {
-  const { state, settler, options, queue, report } = parts;
-  const beatFaster = makeFasterBeats(parts);
-  function hand(task: Task, fate: Fate, controller = options.signal ? new AbortController() : undefined): void {
-    const delivery = toDelivery(queue.queue, task, fate, controller?.signal);
-    const entry: Held = { delivery, task, fate, since: now(), controller };
-    state.held.set(delivery, entry);
-    beatFaster(task.leaseMs);
-    void handler(delivery).then((settlement) => settle(parts, entry, settlement));
-  }
-  async function arrive(task: Task): Promise<void> {
-    const fate = await insisting(() => fates.of(task), parts);
-    if (!fate) return; // its lease ends
-    const controller = options.signal ? new AbortController() : undefined;
-    // Says its fate before anything can happen to it. A failed beat is no harm: the next one tells of trouble.
-    if (!isFresh(fate)) await beat(parts, { task, fate, controller }).catch(() => {});
-    if (task.isLast) await keep(parts, { task, fate, controller });
-    if (isOpen(state)) hand(task, fate, controller);
-    else await settler.giveBack({ task, fate }).catch(report);
-  }
-  return (answer) => {
-    const task = toTask(answer);
-    state.lastArrivalAt = now();
-    // The first delivery has no history to ask for: nothing to wait for.
-    if (task.deliveries === 1 && isOpen(state)) return hand(task, firstFate(task));
-    const arriving = arrive(task).finally(() => {
-      state.arriving.delete(arriving);
-      tellWatchers(state);
-    });
-    state.arriving.add(arriving);
-  };
-}
-
-/** What cannot be given back waits here for the window to open, its lease renewed. */
-async function keep(parts: Parts, entry: Pick<Held, "task" | "fate" | "controller">): Promise<void> {
-  const { state, report } = parts;
-  const { leaseMs } = entry.task;
-  const beats = leaseMs === undefined ? undefined : setInterval(() => void beat(parts, entry).catch(report), leaseMs / 4).unref();
-  await until(state, () => isOpen(state) || state.phase !== "open");
-  clearInterval(beats);
-}
-
-async function insisting<T>(work: () => Promise<T> | T, { state, report }: Parts): Promise<T | undefined> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      report(error);
-      if (state.stop.signal.aborted) return undefined;
-      await sleep(pauseMs(tries), { signal: state.stop.signal, unref: true });
-    }
-  }
-}
-
-async function settle({ state, settler, options, queue }: Parts, entry: Held, settlement: Settlement): Promise<void> {
-  const { delivery, task } = entry;
-  const applied = state.phase !== "forced" && (await settler.settle(entry, settlement, state.forced.signal));
-  if (!state.held.delete(delivery)) return options.onSettled(delivery, "stale"); // given back by force
-  if (settlement.outcome === "done" || settlement.outcome === "failed") queue.recent.ended = traceOf(task, now());
-  options.onSettled(delivery, applied ? "applied" : "stale");
-  tellWatchers(state);
 }
 
 function consumerOf(parts: Parts, close: Consumer["close"]): Consumer {

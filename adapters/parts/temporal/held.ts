@@ -3,16 +3,13 @@ import { repeat } from "../../../src/clock.ts";
 import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
 import { FunboostError } from "../../../src/errors.ts";
 import { isGone, limited, now } from "./client.ts";
-import { type Fate, fatePayload } from "./fate.ts";
+import { fatePayload } from "./fate.ts";
 import type { Service } from "./protocol.ts";
 import type { TemporalQueue } from "./publish.ts";
-import type { Settler } from "./settle.ts";
-import type { Task } from "./task.ts";
+import type { Fated, Settler } from "./settle.ts";
 
-export interface Held {
+export interface Held extends Fated {
   readonly delivery: Delivery;
-  readonly task: Task;
-  readonly fate: Fate;
   readonly since: number;
   readonly controller: AbortController | undefined;
 }
@@ -21,6 +18,8 @@ export interface State {
   readonly held: Map<Delivery, Held>;
   /** Come in, and not handed on or given back yet. */
   readonly arriving: Set<Promise<void>>;
+  /** Set aside: cannot be given back, and may not run yet. */
+  readonly kept: Set<Promise<void>>;
   /** No settlement is tried any more. */
   readonly forced: AbortController;
   /** Nothing is held any more, and no poll is opened. */
@@ -50,6 +49,7 @@ export function makeState(): State {
   return {
     held: new Map(),
     arriving: new Set(),
+    kept: new Set(),
     forced: new AbortController(),
     stop: new AbortController(),
     watchers: new Set(),
@@ -84,7 +84,7 @@ export async function until(state: State, condition: () => boolean): Promise<voi
 }
 
 /** One heartbeat. Its answer tells whether the task was cancelled or taken away. */
-export async function beat({ service, queue: { client } }: Parts, { task, fate, controller }: Pick<Held, "task" | "fate" | "controller">): Promise<void> {
+export async function beat({ service, queue: { client } }: Parts, { task, fate, controller }: Fated & Partial<Pick<Held, "controller">>): Promise<void> {
   const { target, identity } = client;
   const request = { namespace: target.namespace, identity, taskToken: task.token, details: { payloads: [fatePayload(fate)] } };
   try {
