@@ -94,13 +94,13 @@ describe("polls", () => {
   function polls(window: number) {
     const asked: { resolve(answer: PollAnswer): void; reject(error: Error): void }[] = [];
     const [stop, errors] = [new AbortController(), [] as unknown[]];
-    const state = { window, held: 0 };
+    const state = { window, held: 0, fetches: 0 };
     const made = makePolls({
       ask: () => new Promise((resolve, reject) => void asked.push({ resolve, reject })),
       room: () => state.window - state.held,
       onTask: () => state.held++,
       onError: (error) => errors.push(error),
-      onPoll: () => {},
+      onPoll: () => state.fetches++,
       stop: stop.signal,
     });
     const answer = async (with_: PollAnswer, times = 1) => {
@@ -135,14 +135,17 @@ describe("polls", () => {
     await answer(nothing, 3);
     expect(open()).toBe(0);
   });
-  it("rest after a failure, which is told once", async () => {
-    const { fill, open, asked, errors } = polls(5);
+  it("rest after a failure, which is told once, and count as fetches again when one is answered", async () => {
+    const { fill, open, asked, errors, state, answer } = polls(5);
     fill();
     for (const each of asked.splice(0)) each.reject(new Error("away"));
     await sleep(0);
     fill();
     expect([open(), errors.length]).toEqual([0, 1]);
     await vi.waitFor(() => expect(open()).toBe(2));
+    expect(state.fetches).toBe(2);
+    await answer(nothing);
+    expect(state.fetches).toBe(4); // its end, and the next one's begin
   });
   it("are not opened after the end, but what they bring is handed on", async () => {
     const { fill, open, answer, stop, state } = polls(5);

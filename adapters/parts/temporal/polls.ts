@@ -21,7 +21,7 @@ export interface PollsOptions {
   /** Also called after `stop`. */
   onTask(answer: PollAnswer): void;
   onError(error: unknown): void;
-  /** At the begin and at the end of each poll. */
+  /** At the begin and at the end of each poll, but for those that follow a failure and are not answered. */
   onPoll(): void;
   readonly stop: AbortSignal;
 }
@@ -45,7 +45,7 @@ export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOpt
   };
   function poll(): void {
     open++;
-    onPoll();
+    if (failures === 0) onPoll();
     ask().then(came, failed);
   }
   function came(answer: PollAnswer): void {
