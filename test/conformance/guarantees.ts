@@ -25,6 +25,7 @@ function respawning(context: Context, options: Parameters<Context["child"]>[0]):
     while (!stopped) {
       const child = await context.child(options);
       children.push(child);
+      if (stopped) await child.kill(); // the case failed while it started
       await child.exited;
     }
   })();
