@@ -14,6 +14,8 @@ export interface ChildOptions {
   readonly behaviour?: ChildJob["behaviour"];
   /** Consume at once. @default true */
   readonly consume?: boolean;
+  /** Reports how the engine took the end of each delivery, as "settled". @default false */
+  readonly settlements?: boolean;
   /** Handlers for SIGTERM, as users have them. @default false */
   readonly signals?: boolean;
   /** Milliseconds that its wall clock is ahead of (or, negative, behind) the real one. @default 0 */
@@ -56,9 +58,9 @@ export async function startChild(subject: Subject, queue: string, options: Child
   const module = childModule();
   const create = built(subject.create);
   assert.ok(module && create, "child processes run from dist, which is not built: npm run build");
-  const { params = {}, behaviour = "work", consume = true, signals = false, clockMs = 0, dies } = options;
+  const { params = {}, behaviour = "work", consume = true, settlements = false, signals = false, clockMs = 0, dies } = options;
   const { settings, leaseMs } = subject;
-  const job: ChildJob = { create: create.href, settings, leaseMs, queue, params, behaviour, consume, signals, clockMs, dies };
+  const job: ChildJob = { create: create.href, settings, leaseMs, queue, params, behaviour, consume, settlements, signals, clockMs, dies };
   const child = fork(fileURLToPath(module), [JSON.stringify(job)], { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
   const reports: Report[] = [];
   const calls = new Map<number, (report: Report) => void>();

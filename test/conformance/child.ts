@@ -1,7 +1,9 @@
 /** A child process of the kit: one task on the engine under test. It is the one that is killed. */
+import { subscribe } from "node:diagnostics_channel";
 import type { Broker } from "../../src/contract/index.ts";
 import { boost, configure, fct, getTask, shutdown, type TaskConsumer, type TaskParams, wrapBroker } from "../../src/index.ts";
 import type { CreateModule } from "./subject.ts";
+import { machineMs } from "./until.ts";
 
 export interface ChildJob {
   readonly create: string;
@@ -11,6 +13,7 @@ export interface ChildJob {
   readonly params: Readonly<Record<string, unknown>>;
   readonly behaviour: keyof typeof behaviours;
   readonly consume: boolean;
+  readonly settlements: boolean;
   readonly signals: boolean;
   readonly clockMs: number;
   readonly dies: Dying | undefined;
@@ -20,8 +23,11 @@ export interface ChildJob {
 export type Dying = "recording" | "settling";
 
 export interface Report {
-  readonly kind: "ready" | "start" | "end" | "answer";
+  readonly kind: "ready" | "start" | "end" | "settled" | "answer";
   readonly value?: unknown;
+  readonly taskId?: string;
+  /** Of a settlement: "applied" or "stale". */
+  readonly outcome?: string;
   readonly attempt?: number;
   readonly error?: string;
   readonly call?: number;
@@ -31,19 +37,20 @@ export interface Report {
 
 /** Resolves when the parent has it, or is gone. */
 const report = (message: Report) => new Promise<void>((resolve) => (process.connected ? process.send?.(message, undefined, {}, () => resolve()) : resolve()));
+const started = (value: unknown) => report({ kind: "start", value, taskId: fct.taskId ?? "", attempt: fct.attempt ?? 0, atMs: machineMs() });
 const work = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** What the task does with `value`; `ms` is how long. */
 const behaviours = {
   async work(value: unknown, ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     await work(ms);
     await report({ kind: "end", value });
     return value;
   },
   /** Dies with its process when the value is "poison". */
   async poison(value: unknown, ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     if (value === "poison") process.kill(process.pid, "SIGKILL");
     await work(ms);
     await report({ kind: "end", value });
@@ -51,13 +58,13 @@ const behaviours = {
   },
   /** Ends at once, however long it was told to take. */
   async brief(value: unknown, _ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     await report({ kind: "end", value });
     return value;
   },
   /** Fails in its first attempt. */
   async failing(value: unknown, ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     if (fct.attempt === 1) throw new Error("the first attempt fails");
     await work(ms);
     await report({ kind: "end", value });
@@ -65,16 +72,16 @@ const behaviours = {
   },
   /** Works until its signal aborts. */
   async patient(value: unknown, _ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     const { signal } = fct;
     await new Promise<void>((aborted) => (signal?.aborted ? aborted() : signal?.addEventListener("abort", () => aborted())));
-    await report({ kind: "end", value, atMs: Number(process.hrtime.bigint()) / 1e6 });
+    await report({ kind: "end", value, atMs: machineMs() });
     throw signal?.reason;
   },
   /** Tells how far it is at its start and at its end. */
   async telling(value: unknown, ms = 0): Promise<unknown> {
     await fct.progress({ from: process.pid });
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     await work(ms);
     await fct.progress({ from: process.pid });
     await report({ kind: "end", value });
@@ -82,7 +89,7 @@ const behaviours = {
   },
   /** Pushes a child to its own queue, once however often it runs. */
   async parent(value: unknown, ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     if (value === "parent") await (getTask(fct.queue ?? "") as unknown as Task).publish(["child"], { taskId: fct.childId("one") });
     await report({ kind: "end", value });
     if (value === "parent") await work(ms);
@@ -90,7 +97,7 @@ const behaviours = {
   },
   /** Keeps the event loop busy: no lease can be renewed meanwhile. */
   async block(value: unknown, ms = 0): Promise<unknown> {
-    await report({ kind: "start", value, attempt: fct.attempt ?? 0 });
+    await started(value);
     const end = performance.now() + ms;
     while (performance.now() < end);
     await report({ kind: "end", value });
@@ -128,9 +135,18 @@ function dyingBeforeAck(broker: Broker): Broker {
   }));
 }
 
+/** Tells how the engine took each end. */
+function reportSettlements(): void {
+  subscribe("funboost:settle:end", (event) => {
+    const { taskId, outcome } = event as { readonly taskId: string; readonly outcome: string };
+    void report({ kind: "settled", taskId, outcome });
+  });
+}
+
 async function main(job: ChildJob): Promise<void> {
   clockMs = job.clockMs;
   stubClock();
+  if (job.settlements) reportSettlements();
   configure({ lease: job.leaseMs, signals: job.signals, log: { level: "silent" } });
   const { create } = (await import(job.create)) as CreateModule;
   const made = await create(job.settings);

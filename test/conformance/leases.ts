@@ -5,6 +5,7 @@ import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
 import { doubles } from "./track.ts";
+import { machineMs } from "./until.ts";
 
 const params = ["value", "ms?"];
 const perChild = 2;
@@ -17,7 +18,7 @@ export interface Sleep {
   readonly sleepMs: number;
   /** How long a task runs that the sleeper holds. */
   readonly runMs: number;
-  /** Chooses whom to stop; resolves at the moment to do it. @default the first that holds something */
+  /** Chooses whom to stop; resolves at the moment to do it. @default the first that holds something for a while yet */
   choose?(children: readonly Child[]): Promise<Child>;
   /** Called when it has been stopped, and just before and after it goes on. */
   on?(what: "stopped" | "waking" | "awake", sleeper: Child): Promise<void> | void;
@@ -26,7 +27,7 @@ export interface Sleep {
 const values = (children: readonly Child[], kind: "start" | "end") => children.flatMap((child) => child.seen(kind).map(({ value }) => String(value)));
 
 async function crowd(context: Context): Promise<readonly Child[]> {
-  const options = { params: { concurrency: perChild, prefetch: 0, rpc: true, ...(context.broker.store ? { record: true } : {}) } };
+  const options = { settlements: true, params: { concurrency: perChild, prefetch: 0, rpc: true, ...(context.broker.store ? { record: true } : {}) } };
   return Promise.all([context.child(options), context.child(options), context.child(options)]);
 }
 
@@ -34,6 +35,20 @@ async function crowd(context: Context): Promise<readonly Child[]> {
 function holdings(child: Child): readonly string[] {
   const ended = values([child], "end");
   return values([child], "start").filter((value) => !ended.includes(value));
+}
+
+/** How the engine took the end of what it ran, as far as it has told. */
+function settlements(child: Child, outcome?: "applied" | "stale"): readonly string[] {
+  const names = new Map(child.seen("start").map(({ taskId, value }) => [taskId, String(value)]));
+  const settled = child.seen("settled").filter((each) => outcome === undefined || each.outcome === outcome);
+  return settled.flatMap(({ taskId }) => names.get(taskId) ?? []);
+}
+
+/** A run of `runMs` that began this lately cannot end before its process stops, whatever is still on its way to us. */
+function holdsForLonger(child: Child, runMs: number): boolean {
+  const since = machineMs() - runMs / 2;
+  const fresh = child.seen("start").filter(({ atMs = 0 }) => atMs > since);
+  return fresh.some(({ value }) => holdings(child).includes(String(value)));
 }
 
 /** Gives all of them work until the one to stop holds some: which of them takes a message is chance. */
@@ -45,8 +60,8 @@ async function findSleeper(context: Context, job: Pick<Job, "push">, children: r
     names.push(...more);
     held.push(...(await Promise.all(more.map((name) => job.push(name, runMs)))));
     await context.until("all have started", () => values(children, "start").length >= names.length, context.patienceMs + 2 * runMs);
-    const sleeper = choose ? await choose(children) : children.find((child) => holdings(child).length > 0);
-    if (sleeper && holdings(sleeper).length > 0) return { sleeper, names, held };
+    const sleeper = choose ? await choose(children) : children.find((child) => holdsForLonger(child, runMs));
+    if (sleeper && holdsForLonger(sleeper, runMs)) return { sleeper, names, held };
   }
 }
 
@@ -58,30 +73,52 @@ export async function sleepThroughLeases(context: Context, sleep: Sleep): Promis
   const job = context.task({ params, rpc: true, ...(stored ? { record: true } : {}) }, (_value: unknown, _ms?: number): unknown => undefined);
   const children = await crowd(context);
   const { sleeper, names, held } = await findSleeper(context, job, children, sleep);
-  const others = children.filter((child) => child !== sleeper);
   sleeper.signal("SIGSTOP");
   const since = performance.now();
   await on?.("stopped", sleeper);
-  const mine = holdings(sleeper);
-  assert.ok(mine.length > 0, "the sleeper holds something");
   const later = await Promise.all(Array.from({ length: laterCount }, (_, n) => job.publish([`later ${n}`, 0], { delay: Math.min(sleepMs / 4, 2_000) })));
   const handles = [...held, ...later];
   const all = [...names, ...later.map((_, n) => `later ${n}`)];
   const results = await Promise.all(handles.map((handle) => handle.waitResult({ timeout: sleepMs + 2 * runMs + patienceMs })));
   assert.deepEqual(results, all);
   await until("it has slept long enough", () => performance.now() - since >= sleepMs, sleepMs + patienceMs);
+  const mine = holdings(sleeper); // by now all that it said before it stopped has arrived
+  assert.ok(mine.length > 0, "the sleeper holds something");
+  const ending = endingOf(sleeper);
   await on?.("waking", sleeper);
   sleeper.signal("SIGCONT");
   await until("the sleeper has ended what it held", () => mine.every((value) => values([sleeper], "end").includes(value)), runMs + patienceMs);
   await on?.("awake", sleeper);
-  const started = () => values(children, "start");
-  await context.holds("nothing runs again", () => started().length <= all.length + mine.length, 3 * context.leaseMs).catch(() => {}); // the next line says what
-  assert.deepEqual([...started()].sort(), [...all, ...mine].sort(), "each ran once, and what the sleeper held once more, elsewhere");
-  assert.deepEqual(doubles(values(others, "start")), [], "what it held ran once elsewhere");
+  await once(context, { all, mine, ending, children, sleeper });
   await until("the queue is empty", async () => (await job.count()) === 0);
   await until("the sleeper holds nothing", async () => ((await sleeper.call("consumer.status")) as { held: number }).held === 0);
   assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), all);
   if (stored) await kept(context, job, { all, mine, children, sleeper });
+}
+
+/** What has ended in it and is not yet settled, as far as it told: when its process stops there, the message may come again elsewhere. */
+function endingOf(child: Child): readonly string[] {
+  const settled = settlements(child);
+  return values([child], "end").filter((value) => !settled.includes(value));
+}
+
+/** Each ran once, and what the sleeper held or was just settling once more, elsewhere; but nothing that the engine took from the sleeper. */
+async function once({ until, holds, leaseMs }: Context, { all, mine, ending, children, sleeper }: Ran): Promise<void> {
+  const others = children.filter((child) => child !== sleeper);
+  const elsewhere = () => values(others, "start");
+  const again = () => ending.filter((value) => elsewhere().includes(value));
+  const started = () => values(children, "start");
+  await holds("nothing runs again", () => started().length <= all.length + mine.length + again().length, 3 * leaseMs).catch(() => {}); // the next line says what
+  assert.deepEqual([...started()].sort(), [...all, ...mine, ...again()].sort(), "each ran once, and what the sleeper held once more, elsewhere");
+  assert.deepEqual(doubles(elsewhere()), [], "what it held ran once elsewhere");
+  await until("the engine has answered each end of the sleeper", () => values([sleeper], "end").every((value) => settlements(sleeper).includes(value)));
+  const taken = settlements(sleeper, "applied").filter((value) => elsewhere().includes(value));
+  assert.deepEqual(taken, [], "what ran elsewhere too was not the sleeper's to settle");
+}
+
+interface Ran extends Seen {
+  /** What the sleeper had ended, and perhaps not settled. */
+  readonly ending: readonly string[];
 }
 
 interface Seen {

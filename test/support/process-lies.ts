@@ -44,6 +44,22 @@ const racing = (queue: BrokerQueue): Partial<BrokerQueue> => {
   };
 };
 
+/** What it has taken as done comes again, once. */
+const repeating = (queue: BrokerQueue): Partial<BrokerQueue> => {
+  let repeated = false;
+  return {
+    consume: (handler, options) =>
+      queue.consume(handler, {
+        ...options,
+        onSettled(delivery, how) {
+          if (!repeated && how === "applied") void queue.publish([{ body: delivery.body as Message["body"] }]);
+          repeated = true;
+          options.onSettled(delivery, how);
+        },
+      }),
+  };
+};
+
 const alike = new Map<string, BrokerQueue>();
 
 /** Names are compared without regard to upper and lower case. */
@@ -81,6 +97,14 @@ export const processFaults = {
     seenAs(() => ({ crashes: 0 })),
   ),
   "delivers again what ended too late": durableFault("a process that slept through its lease ends its run too late: it changes nothing", reviving),
+  "takes what ended too late for an end in time": durableFault(
+    "three processes, one stopped for many leases and let go again: nothing is done twice",
+    consuming(
+      () => ({}),
+      (options) => ({ ...options, onSettled: (delivery) => options.onSettled(delivery, "applied") }),
+    ),
+  ),
+  "delivers again what it has taken as done": durableFault("three processes, one stopped for many leases and let go again: nothing is done twice", repeating),
   "counts a forced stop as an attempt": durableFault(
     "a process that stops before its run has ended uses up no attempt",
     seenAs(({ attempt, crashes = 0 }) => ({ attempt: attempt + crashes })),
