@@ -17,6 +17,8 @@ const waiting = ["test/slow.test.ts", "test/broker-down.test.ts"];
 const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/memory*.test.ts"];
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */
 const unitWorkers = 3;
+/** What a test waits for comes late on a busy machine: a wait is no bound. */
+const patience = { poll: { timeout: 15_000 } };
 const built = { globalSetup: ["./test/support/global-setup.ts"] };
 
 export default defineConfig({
@@ -24,6 +26,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    expect: patience,
     maxConcurrency: 8,
     projects: [
       { extends: true, test: { name: "architecture", include: ["test/architecture.test.ts"], sequence: { groupOrder: 0 } } },

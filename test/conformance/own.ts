@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { boost, concurrencyPool, fct, getOrCreate, type Schema, wrapBroker } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import { each, range, track } from "./track.ts";
-import { rejection, working } from "./until.ts";
+import { gate, rejection, working } from "./until.ts";
 
 /** Texts become numbers; what is not above 0 does not fit. */
 const positive: Schema = {
@@ -110,10 +110,15 @@ export const own = cases({
     const pool = concurrencyPool(2);
     const n = many(20);
     const all = track<string>();
-    const [first, second] = ["a", "b"].map((name) => task({ queue: `${queue}${name}`, pool, concurrency: 10 }, () => all.run(name, () => working(5))));
+    const door = gate();
+    const [first, second] = ["a", "b"].map((name) =>
+      task({ queue: `${queue}${name}`, pool, concurrency: 10 }, () => all.run(name, () => door.opened.then(() => working(5)))),
+    );
     if (!first || !second) throw new Error("two tasks");
     for (const job of [first, second]) await job.pushMany(Array.from({ length: n }, () => [] as []));
     for (const job of [first, second]) await consume(job);
+    await until("both places are taken", () => all.running >= 2); // of runs as short as these a slow engine never has two at once
+    door.open();
     await until("all have ended", () => all.ended.length === 2 * n);
     assert.equal(all.peak, 2);
     assert.equal(all.ended.filter((name) => name === "a").length, n);
