@@ -6,12 +6,12 @@ import { boost, type Handle, shutdown, type TaskParams } from "funboost";
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Child, startChild } from "./conformance/child-process.ts";
+import { machineMs, stalledIn } from "./conformance/machine.ts";
 import { createSubject, type Subject } from "./conformance/subject.ts";
 import { range } from "./conformance/track.ts";
 import { until } from "./conformance/until.ts";
 import { noting, stallsIn } from "./support/cancel-engines.ts";
 import { type EngineName, engines } from "./support/engines.ts";
-import { machineMs, stalledIn } from "./support/machine.ts";
 import { type PrivateService, serviceFor, startPrivate } from "./support/services.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "funboost-cancel-"));

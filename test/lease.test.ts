@@ -13,10 +13,10 @@ import type { Child } from "./conformance/child-process.ts";
 import { createContext } from "./conformance/context.ts";
 import { createSubject } from "./conformance/index.ts";
 import { sleepThroughLeases } from "./conformance/leases.ts";
+import { machineMs } from "./conformance/machine.ts";
 import { built } from "./conformance/subject.ts";
 import { holds, until } from "./conformance/until.ts";
 import type { LockJob, LockNews } from "./support/lock-child.ts";
-import { machineMs } from "./support/machine.ts";
 import { serviceFor } from "./support/services.ts";
 
 const redis = await serviceFor("redis");

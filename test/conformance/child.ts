@@ -2,8 +2,8 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { Broker } from "../../src/contract/index.ts";
 import { boost, configure, fct, getTask, shutdown, type TaskConsumer, type TaskParams, wrapBroker } from "../../src/index.ts";
+import { machineMs } from "./machine.ts";
 import type { CreateModule } from "./subject.ts";
-import { machineMs } from "./until.ts";
 
 export interface ChildJob {
   readonly create: string;

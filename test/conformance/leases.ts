@@ -4,8 +4,8 @@ import type { Task } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
+import { machineMs } from "./machine.ts";
 import { doubles } from "./track.ts";
-import { machineMs } from "./until.ts";
 
 const params = ["value", "ms?"];
 const perChild = 2;

@@ -1,6 +1,7 @@
 /** Limits: how many run at once, and how many start in a second. */
 import assert from "node:assert/strict";
 import { cases } from "./case.ts";
+import { stopwatch } from "./machine.ts";
 import { each, range, sorted, track } from "./track.ts";
 import { gate, working } from "./until.ts";
 
@@ -54,12 +55,17 @@ export const limits = cases({
 
   async "qps spaces starts evenly"({ task, consume, until }) {
     const starts: number[] = [];
-    const job = task({ qps: 25 }, () => void starts.push(performance.now()));
+    let read = () => 0;
+    let ranMs = 0;
+    const job = task({ qps: 25 }, () => {
+      if (starts.push(performance.now()) === 1) read = stopwatch();
+      if (starts.length === 40) ranMs = read();
+    });
     await job.pushMany(range(40).map((): [] => []));
     await consume(job);
     await until("forty runs", () => starts.length >= 40);
     const took = (starts[39] ?? 0) - (starts[0] ?? 0);
-    assert.ok(took >= 1_560 - 25 && took < 4_000, `39 starts at 25/s took ${took} ms`);
+    assert.ok(took >= 1_560 - 25 && ranMs < 4_000, `39 starts at 25/s took ${took} ms; its process was let run for ${ranMs} of them`);
     assert.ok(worstSecond(starts) <= 25 * 1.02 + 1, `${worstSecond(starts)} starts in one second`);
   },
 
@@ -74,12 +80,17 @@ export const limits = cases({
 
   async "concurrency 500 with qps 5 does not hoard"({ task, consume, until, holds }) {
     const seen = track<number>();
-    const job = task({ concurrency: 500, qps: 5 }, (n: number) => seen.run(n));
+    let first = 0;
+    const job = task({ concurrency: 500, qps: 5 }, (n: number) => {
+      first ||= performance.now();
+      return seen.run(n);
+    });
     await job.pushMany(each(200));
     await consume(job);
     await until("the first have run", () => seen.started.length >= 2);
     await holds("what has not started waits in the queue", async () => (await job.counts()).ready >= 200 - seen.started.length - 6, 1_000);
-    assert.ok(seen.started.length <= 9, `${seen.started.length} started`);
+    const allowed = 2 + Math.floor((performance.now() - first) / 200);
+    assert.ok(seen.started.length <= allowed, `${seen.started.length} started, ${allowed} were allowed`);
     await job.clear();
   },
 

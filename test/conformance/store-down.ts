@@ -74,6 +74,34 @@ function outageCase(how: Outage, { run, ...needs }: Work): Case {
 
 const isEmpty = async ({ count }: { count(): Promise<number> }) => (await count()) === 0;
 
+/** False: the second one ran, but only after the claim of the first, of which two leases are held, had run out. */
+async function endsLate({ task, consume, until, holds, off, on, log, queue, leaseMs }: Down, n: number): Promise<boolean> {
+  const door = gate();
+  const at: number[] = [];
+  const seen = track<number>();
+  const job = task({ queue: `${queue}-${n}`, filter: true, concurrency: 2, prefetch: 0, log }, () => {
+    at.push(performance.now());
+    return seen.run(n, () => door.opened);
+  });
+  await consume(job);
+  const pushedAt = performance.now();
+  await job.push();
+  await until("it runs", () => seen.running === 1);
+  await off();
+  door.open();
+  await job.push();
+  await until("it has ended", () => seen.ended.length === 1);
+  const waited = await holds("its equal does not start", () => seen.started.length === 1, lookMs).then(
+    () => true,
+    () => false,
+  );
+  await on();
+  await until("the queue is empty", () => isEmpty(job));
+  if (waited && seen.started.length === 1) return true;
+  assert.ok((at[1] ?? 0) - pushedAt >= 2 * leaseMs, "its equal ran too");
+  return false;
+}
+
 export const storeDown = both({
   async "results are kept until it is back, their tasks run once, and no more are fetched than there are slots"(down) {
     const { task, consume, until, holds, off, on, log, features, patienceMs } = down;
@@ -132,21 +160,9 @@ export const storeDown = both({
     assert.deepEqual(sorted(seen.started), [1, 2]);
   },
 
-  async "what a filter has let run is not run again when its end is written late"({ task, consume, until, holds, off, on, log }) {
-    const door = gate();
-    const seen = track<number>();
-    const job = task({ filter: true, concurrency: 2, prefetch: 0, log }, (n: number) => seen.run(n, () => door.opened));
-    await consume(job);
-    await job.push(1);
-    await until("it runs", () => seen.running === 1);
-    await off();
-    door.open();
-    await job.push(1);
-    await until("it has ended", () => seen.ended.length === 1);
-    await holds("its equal does not start", () => seen.started.length === 1, lookMs);
-    await on();
-    await until("the queue is empty", () => isEmpty(job));
-    assert.deepEqual(seen.started, [1]);
+  async "what a filter has let run is not run again when its end is written late"(down) {
+    // Where the machine takes longer than a claim is held, nothing is proven, and another try begins.
+    for (let n = 1; !(await endsLate(down, n)); n++);
   },
 
   async "what a filter cannot claim is not published, not even later"({ task, consume, until, holds, storeSwitch, how }) {

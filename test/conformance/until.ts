@@ -1,9 +1,6 @@
 /** Waiting for conditions: a case never sleeps and hopes. */
 import assert from "node:assert/strict";
 
-/** A clock that all processes of the machine share; it goes on while one is stopped. */
-export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6;
-
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Resolves as soon as `condition` holds; fails with `what` after `ms`. */

@@ -4,8 +4,8 @@ import { sqlite } from "../../adapters/brokers/sqlite.ts";
 import { sqliteStore } from "../../adapters/stores/sqlite.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { wrapBroker } from "../../src/index.ts";
+import { machineMs, type Stall, watchStalls } from "../conformance/machine.ts";
 import { create as createEngine } from "./engines.ts";
-import { machineMs, type Stall, watchStalls } from "./machine.ts";
 import { withStore } from "./with-store.ts";
 
 export function create(settings: Readonly<Record<string, string>>): Broker {

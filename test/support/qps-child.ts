@@ -6,8 +6,8 @@ import { redisStore } from "../../adapters/stores/redis.ts";
 import { sleep } from "../../src/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { boost, configure, fct, shutdown, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
+import { machineMs, watchStalls } from "../conformance/machine.ts";
 import { create } from "./engines.ts";
-import { machineMs, watchStalls } from "./machine.ts";
 import { withStore } from "./with-store.ts";
 
 export interface QpsJob {

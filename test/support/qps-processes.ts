@@ -3,9 +3,9 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type Stall, tickMs } from "../conformance/machine.ts";
 import { built } from "../conformance/subject.ts";
 import { within } from "../conformance/until.ts";
-import { type Stall, tickMs } from "./machine.ts";
 import type { QpsCall, QpsJob, QpsQueue } from "./qps-child.ts";
 
 export interface QpsProcess {

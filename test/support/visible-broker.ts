@@ -6,8 +6,8 @@ import { redisStore } from "../../adapters/stores/redis.ts";
 import { sleep } from "../../src/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { wrapBroker } from "../../src/index.ts";
+import { machineMs } from "../conformance/machine.ts";
 import { bareBroker } from "./bare-broker.ts";
-import { machineMs } from "./machine.ts";
 import { withStore } from "./with-store.ts";
 
 const kinds: Readonly<Record<string, (file: string, url: string) => Broker>> = {

@@ -1,7 +1,7 @@
 /** The machine's part in what is measured: a clock that all its processes share, and the times at which it kept a process from running. */
-import { machineMs } from "../conformance/until.ts";
 
-export { machineMs } from "../conformance/until.ts";
+/** Goes on while a process is stopped. */
+export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** A process did not run for `ms`, until `at`. */
 export interface Stall {
@@ -20,6 +20,23 @@ export function watchStalls(hear: (stall: Stall) => void): void {
     last = at;
     if (ms > tickMs) hear({ at, ms });
   }, tickMs).unref();
+}
+
+/** Begins now, and is read once: for how long this process was let run, which on an idle machine is all the time. For what must be quick. */
+export function stopwatch(): () => number {
+  let ranMs = 0;
+  let last = machineMs();
+  const tick = () => {
+    const at = machineMs();
+    ranMs += Math.min(at - last, 2 * tickMs);
+    last = at;
+  };
+  const timer = setInterval(tick, tickMs).unref();
+  return () => {
+    clearInterval(timer);
+    tick();
+    return ranMs;
+  };
 }
 
 /** How much of this time stalls took away. */
