@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { boost, configure, type Logger, PublishError, shutdown } from "funboost";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { stopwatch } from "./conformance/machine.ts";
 import { chosenEngines, create, type Engine, type EngineName } from "./support/engines.ts";
 import type { ServerName } from "./support/services/server.ts";
 import { type PrivateService, startPrivate } from "./support/services.ts";
@@ -92,15 +93,15 @@ for (const [name, engine] of chosenEngines()) {
       const task = boost({ queue: "down.publish", broker, publishTimeout: "3s", params: ["n"] }, (n: number) => n);
       await task.push(1);
       await killed(service);
-      const started = performance.now();
+      const ranMs = stopwatch();
       const error = await failure(task.publishMany([{ args: [2] }, { args: [3], taskId: "three" }]));
-      expect(performance.now() - started).toBeLessThan(4_500);
+      expect(ranMs()).toBeLessThan(4_500);
       expect(error).toBeInstanceOf(PublishError);
       expect(error).toMatchObject({ code: "PUBLISH_FAILED", accepted: [] });
       expect(error?.message).toContain(`[${broker.name}] queue "down.publish": 2 messages were not confirmed. None is known to be accepted`);
       expect(error?.message).toContain(`:${service.port}`);
       await service.restart();
-      await accepts(() => task.push(4));
+      await accepts(() => task.publish([4], { taskId: "four" })); // under an id: one that is confirmed too late is tried again
       expect(await task.count()).toBe(2);
     });
 
@@ -110,9 +111,9 @@ for (const [name, engine] of chosenEngines()) {
       await killed(service);
       const broker = brokerAt(name, engine, service);
       const task = boost({ queue: "down.start", broker, params: ["n"] }, (n: number) => n);
-      const started = performance.now();
+      const ranMs = stopwatch();
       const error = await failure(task.push(1));
-      expect(performance.now() - started).toBeLessThan(11_000);
+      expect(ranMs()).toBeLessThan(11_000);
       expect(error).toMatchObject({ code: "PUBLISH_FAILED", accepted: [], cause: { code: "BROKER_DOWN" } });
       saysAll(error?.message, broker.name, service.port);
       await service.restart();
@@ -166,9 +167,9 @@ for (const [name, engine] of chosenEngines()) {
     for (const work of ["push", "consume"] as const) {
       const broker = brokerAt(name, engine, service, wrong);
       const task = boost({ queue: `refused.${work}`, broker, params: ["n"] }, (n: number) => n);
-      const started = performance.now();
+      const ranMs = stopwatch();
       const error = await failure(work === "push" ? task.push(1) : task.consume());
-      expect(performance.now() - started).toBeLessThan(5_000);
+      expect(ranMs()).toBeLessThan(5_000);
       expect(error).toMatchObject({ code: "BROKER_REFUSED" });
       saysAll(error?.message, broker.name, service.port);
       expect(everything(error)).not.toMatch(/battery-staple|correct-horse/);
