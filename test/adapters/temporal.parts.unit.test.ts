@@ -7,7 +7,7 @@ import { temporal } from "../../adapters/brokers/temporal.ts";
 import { workflowBundle } from "../../adapters/parts/temporal/bundle.ts";
 import { isTooLarge, refuseOld } from "../../adapters/parts/temporal/client.ts";
 import { fateAfter } from "../../adapters/parts/temporal/fate.ts";
-import { checkSpec } from "../../adapters/parts/temporal/options.ts";
+import { checkMessage, checkSpec } from "../../adapters/parts/temporal/options.ts";
 import { useOrchestrator } from "../../adapters/parts/temporal/orchestrator.ts";
 import { makePolls } from "../../adapters/parts/temporal/polls.ts";
 import { checkQueue, engineId, fromPayload, type PollAnswer, prefixOf, quoted, toPayload } from "../../adapters/parts/temporal/protocol.ts";
@@ -49,6 +49,14 @@ describe("options", () => {
     { address: "me:secret@host" },
     { address: "a b" },
     { address: 7233 },
+    { address: "host:0" },
+    { address: "host:99999" },
+    { tls: "yes" },
+    { apiKey: "" },
+    { apiKey: 5 },
+    { metadata: { a: 5 } },
+    null,
+    [],
     { url: "redis://host" },
     { namespace: "" },
     { orchestrator: "" },
@@ -59,6 +67,16 @@ describe("options", () => {
     const make = () => temporal(options as never);
     expect(make).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
     expect(make).not.toThrow(/secret@/);
+  });
+  it.each([
+    [{ mode: "auto" }, 0, true],
+    [{ sumary: "x" }, 0, true],
+    [{ mode: "activity" }, 0, false],
+    [{ mode: "activity" }, 5, true],
+  ])("%j of a message with a delay of %d is refused where standalone activities are %s and have no delay", (native, delayMs, standalone) => {
+    const queue = { queue: "q", client: { server: { standalone, standaloneDelay: false }, target: { address: "t.example:7233" } } };
+    expect(() => checkMessage(queue as never, { body: {}, delayMs, native })).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+    expect(checkMessage(queue as never, { body: {}, delayMs, native: { mode: "workflow", summary: "x" } })).toBeUndefined();
   });
 });
 

@@ -220,8 +220,66 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     expect(seen).toEqual([]);
     consumer.setWindow(1);
     expect(await theirs.result()).toBe("ran");
+    await until("its end is told", () => settled.length === 3);
     expect([seen.length, settled]).toEqual([3, ["applied", "applied", "applied"]]);
     expect(new Set(seen.map(({ attempt, crashes }) => `${attempt} ${crashes}`))).toEqual(new Set(["1 0"]));
+  });
+
+  it("what waits for the window and is ended by its publisher meanwhile does not run", { timeout: 40_000 }, async () => {
+    const { queue, name } = await fresh({ mode: "activity" });
+    const { seen, consumer } = await consume(queue, () => done("ran"), 2);
+    await sleep(300); // its polls are under way
+    consumer.setWindow(0);
+    const start = { taskQueue: name, args: [], startToCloseTimeout: "1 minute", heartbeatTimeout: "1s", retry: { maximumAttempts: 1 } } as const;
+    const { activity } = await foreign();
+    const [terminated, cancelled] = [await activity.start(name, { ...start, id: `${name}-t` }), await activity.start(name, { ...start, id: `${name}-c` })];
+    await sleep(500); // both have come
+    await Promise.all([terminated.terminate("away"), cancelled.cancel("no more")]);
+    await until("the cancelled one has ended", async () => (await cancelled.describe()).status === "CANCELED");
+    await sleep(600); // two more beats
+    consumer.setWindow(2);
+    await sleep(500);
+    expect(seen).toEqual([]);
+  });
+
+  it("what comes to polls of a broker that has closed is given back while others keep the native side", { timeout: 40_000 }, async () => {
+    const other = await fresh({ mode: "activity" });
+    await consume(other.queue, () => done());
+    const { queue, name, broker } = await fresh({ mode: "activity" }, 60_000);
+    const { consumer } = await consume(queue, () => done(), 5);
+    await sleep(300); // its polls are under way
+    await consumer.close();
+    await broker.close();
+    const next = temporal({ address, mode: "activity" });
+    ends.push(() => next.close());
+    const again = await next.open({ queue: name, options: {}, leaseMs: 60_000 });
+    await again.publish(Array.from({ length: 5 }, () => ({ body: {} })));
+    const { seen } = await consume(again, () => done(), 5);
+    await until("all five are delivered", () => seen.length === 5);
+    expect(seen.map(({ attempt, crashes }) => `${attempt} ${crashes}`)).toEqual(Array(5).fill("1 0"));
+  });
+
+  it("an error whose text is cut in half a character ends its task", { timeout: 40_000 }, async () => {
+    const { queue } = await fresh({ mode: "activity" });
+    const { settled } = await consume(queue, () => ({ outcome: "failed", error: Object.assign(new Error("half \ud83d"), { name: "\udc00" }) }));
+    await queue.publish([{ id: "x", body: {} }]);
+    await until("it is settled", () => settled.length === 1);
+    expect([settled, await queue.result?.("x", { facts: true })]).toMatchObject([["applied"], { status: "failed", error: { message: "half \ufffd" } }]);
+  });
+
+  it("a retry that comes too late is a crash, and no attempt", { timeout: 40_000 }, async () => {
+    const { queue } = await fresh({ mode: "activity" }, 1_000);
+    const { seen, settled } = await consume(queue, async () => {
+      if (seen.length > 1) return done();
+      await sleep(2_500); // nobody renews its lease
+      return { outcome: "retry", error: new Error("again"), delayMs: 0 };
+    });
+    await queue.publish([{ body: {} }]);
+    await until("both are settled", () => settled.length === 2);
+    expect([settled, seen.map(({ attempt, crashes }) => `${attempt} ${crashes}`)]).toEqual([
+      ["stale", "applied"],
+      ["1 0", "1 1"],
+    ]);
   });
 
   it("what comes while the last consumer of the default mode closes is given back at once", { timeout: 40_000 }, async () => {

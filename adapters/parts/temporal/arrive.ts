@@ -2,11 +2,10 @@
 import { sleep } from "../../../src/clock.ts";
 import type { Handler, Settlement } from "../../../src/contract/index.ts";
 import { now, pauseMs } from "./client.ts";
-import { type Fates, firstFate, isFresh } from "./fate.ts";
-import { beat, type Held, isOpen, makeFasterBeats, type Parts, type State, tellWatchers } from "./held.ts";
-import { mustStay, putAside, stay, stayOf } from "./kept.ts";
+import { type Fated, type Fates, firstFate, isFresh } from "./fate.ts";
+import { beat, type Held, isOpen, makeFasterBeats, type Parts, roomIn, type State, tellWatchers } from "./held.ts";
+import { mustStay, stay, stayOf } from "./kept.ts";
 import type { PollAnswer } from "./protocol.ts";
-import type { Fated } from "./settle.ts";
 import { type Task, toDelivery, toTask, traceOf } from "./task.ts";
 
 export function makeTake(parts: Parts, fates: Fates, handler: Handler): (answer: PollAnswer) => void {
@@ -23,32 +22,39 @@ export function makeTake(parts: Parts, fates: Fates, handler: Handler): (answer:
   }
 
   const end = async (entry: Held, settlement: Settlement): Promise<void> => {
-    if (state.phase !== "open" || !mustStay(entry, settlement)) await settle(parts, entry, settlement);
-    else if (putAside(parts, entry)) keep(entry, stayOf(settlement));
+    if (state.phase === "open" && mustStay(entry, settlement)) {
+      state.held.delete(entry.delivery);
+      keep(entry, stayOf(settlement));
+      options.onSettled(entry.delivery, "applied");
+    } else await settle(parts, entry, settlement);
     tellWatchers(state);
   };
 
-  const keep = (fated: Fated, delayMs: number) => track(state, state.kept, () => stay(parts, fated, delayMs).then(() => handOrReturn(fated)));
+  const keep = (fated: Fated, delayMs: number) =>
+    track(state, "kept", async () => {
+      if (!(await stay(parts, fated, delayMs))) return;
+      if (roomIn(state) > 0) hand(fated);
+      else await putBack(fated); // another of those that were woken has the place
+    });
 
-  async function handOrReturn(fated: Fated): Promise<void> {
-    if (isOpen(state)) hand(fated);
-    else if (fated.task.isLast && state.phase === "open") keep(fated, 0);
-    else await settler.giveBack(fated).catch(report);
-  }
+  const putBack = (fated: Fated) => (fated.task.isLast && state.phase === "open" ? keep(fated, 0) : settler.giveBack(fated).catch(report));
 
   return (answer) => {
     const task = toTask(answer);
     state.lastArrivalAt = now();
     // The first delivery has no history to ask for: nothing to wait for.
     if (task.deliveries === 1 && isOpen(state)) return hand({ task, fate: firstFate(task) });
-    track(state, state.arriving, async () => {
+    track(state, "arriving", async () => {
       const fated = await withFate(parts, fates, task);
-      if (fated) await handOrReturn(fated);
+      if (!fated) return;
+      if (isOpen(state)) hand(fated);
+      else await putBack(fated);
     });
   };
 }
 
-function track(state: State, these: Set<Promise<void>>, work: () => Promise<void>): void {
+function track(state: State, where: "arriving" | "kept", work: () => Promise<void>): void {
+  const these = state[where];
   const tracked = work().finally(() => {
     these.delete(tracked);
     tellWatchers(state);
@@ -56,15 +62,18 @@ function track(state: State, these: Set<Promise<void>>, work: () => Promise<void
   these.add(tracked);
 }
 
-/** Undefined: the consumer is over, and its lease ends. */
+/** Undefined: it is not ours any more, or the consumer is over and its lease ends. */
 async function withFate(parts: Parts, fates: Fates, task: Task): Promise<Fated | undefined> {
   const { state, report } = parts;
+  const since = now();
   for (let tries = 0; ; tries++) {
     try {
-      const fate = await fates.of(task);
+      const fated = { task, fate: await fates.of(task) };
+      const isQuick = now() - since < (task.leaseMs ?? Number.POSITIVE_INFINITY) / 4;
+      if (isFresh(fated.fate) && isQuick) return fated;
       // Says its fate before anything can happen to it. A failed beat is no harm: the next one tells of trouble.
-      if (!isFresh(fate)) await beat(parts, { task, fate }).catch(() => {});
-      return { task, fate };
+      const answer = await beat(parts, fated).catch(() => "ours");
+      return answer === "gone" ? undefined : fated;
     } catch (error) {
       report(error);
       if (state.stop.signal.aborted) return undefined;

@@ -14,7 +14,7 @@ export function makeClose(parts: Parts, polls: Polls, release: () => Promise<voi
   const over = async () => {
     state.stop.abort();
     await release();
-    await Promise.all(state.arriving);
+    await Promise.all([...state.arriving, ...state.kept]);
   };
   const graceful = async () => {
     await untilQuiet(polls.open, () => state.lastArrivalAt);

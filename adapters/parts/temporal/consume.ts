@@ -6,7 +6,7 @@ import type { BundleOption } from "./bundle.ts";
 import { now } from "./client.ts";
 import { makeClose } from "./close.ts";
 import { makeFates } from "./fate.ts";
-import { beatAll, makeState, type Parts, roomIn, tellWatchers } from "./held.ts";
+import { beatAll, makeState, type Parts, roomToFetch, tellWatchers } from "./held.ts";
 import { type Native, useNative } from "./native.ts";
 import { useOrchestrator, type WorkerPeer } from "./orchestrator.ts";
 import { makeAsk, makePolls } from "./polls.ts";
@@ -32,7 +32,7 @@ export async function consumeQueue(setup: ConsumeSetup, handler: Handler, option
   const parts: Parts = { queue, state, service, settler: makeSettler(queue.client, service, fates, report), options, report };
   const polls = makePolls({
     ask: makeAsk(native, queue, perSecond),
-    room: () => roomIn(state),
+    room: () => roomToFetch(state),
     onTask: makeTake(parts, fates, handler),
     onError: report,
     onPoll: () => (state.lastFetchAt = now()),

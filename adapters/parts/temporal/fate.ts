@@ -11,6 +11,11 @@ export interface Fate {
   readonly crashes: number;
 }
 
+export interface Fated {
+  readonly task: Task;
+  readonly fate: Fate;
+}
+
 export const fatePayload = (fate: Fate): Payload => toPayload({ attempt: fate.attempt, crashes: fate.crashes });
 
 export const firstFate = ({ envelope }: Task): Fate => ({ attempt: envelope?.attempt ?? 1, crashes: 0 });
@@ -24,9 +29,12 @@ export interface Fates {
   of(task: Task): Promise<Fate> | Fate;
   /** What the delivery after this one will be, where it comes to this process again. */
   foretell(task: Task, fate: Fate): void;
+  /** It did not come to that: the server had taken the task away before. */
+  forget(task: Task): void;
 }
 
 const mostForetold = 10_000;
+const lookMs = 5_000;
 
 export function makeFates(client: TemporalClient): Fates {
   const foretold = new Map<string, { readonly delivery: number; readonly fate: Fate }>();
@@ -38,6 +46,7 @@ export function makeFates(client: TemporalClient): Fates {
       foretold.delete(key);
       return known?.delivery === task.deliveries ? known.fate : lookUp(client, task);
     },
+    forget: (task) => void foretold.delete(keyOf(task)),
     foretell(task, fate) {
       foretold.set(keyOf(task), { delivery: task.deliveries + 1, fate });
       const [oldest] = foretold.keys();
@@ -52,10 +61,12 @@ interface Traces {
 }
 
 async function lookUp(client: TemporalClient, task: Task): Promise<Fate> {
-  const { lastFailure, heartbeatDetails } = await tracesOf(client, task).catch((error: unknown): Traces => {
-    if (isGone(error)) return {}; // it ended meanwhile: its settlement will be refused
-    throw error;
-  });
+  const { lastFailure, heartbeatDetails } = await client
+    .bounded(lookMs, () => tracesOf(client, task))
+    .catch((error: unknown): Traces => {
+      if (isGone(error)) return {}; // it ended meanwhile: its settlement will be refused
+      throw error;
+    });
   return fateAfter(lastFailure ?? undefined, fateIn(heartbeatDetails) ?? firstFate(task));
 }
 

@@ -3,10 +3,10 @@ import { repeat } from "../../../src/clock.ts";
 import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
 import { FunboostError } from "../../../src/errors.ts";
 import { isGone, limited, now } from "./client.ts";
-import { fatePayload } from "./fate.ts";
+import { type Fated, fatePayload } from "./fate.ts";
 import type { Service } from "./protocol.ts";
 import type { TemporalQueue } from "./publish.ts";
-import type { Fated, Settler } from "./settle.ts";
+import type { Settler } from "./settle.ts";
 
 export interface Held extends Fated {
   readonly delivery: Delivery;
@@ -44,6 +44,8 @@ export interface Parts {
 }
 
 const beatsAtOnce = 100;
+/** What is kept has no place in the window: it needs a bound of its own. */
+const mostKept = 100;
 
 export function makeState(): State {
   return {
@@ -66,6 +68,9 @@ export const isOpen = ({ phase, window }: State): boolean => phase === "open" &&
 /** How many tasks more may be held. */
 export const roomIn = (state: State): number => (isOpen(state) ? state.window - state.held.size - state.arriving.size : 0);
 
+/** How many tasks more may be fetched. */
+export const roomToFetch = (state: State): number => (state.kept.size < mostKept ? roomIn(state) : 0);
+
 export function tellWatchers({ watchers }: State): void {
   for (const look of watchers) look();
 }
@@ -83,29 +88,35 @@ export async function until(state: State, condition: () => boolean): Promise<voi
   });
 }
 
-/** One heartbeat. Its answer tells whether the task was cancelled or taken away. */
-export async function beat({ service, queue: { client } }: Parts, { task, fate, controller }: Fated & Partial<Pick<Held, "controller">>): Promise<void> {
+/** One heartbeat, and what the server says to it. */
+export async function beat({ service, queue: { client } }: Parts, { task, fate }: Fated): Promise<"ours" | "cancelled" | "gone"> {
   const { target, identity } = client;
   const request = { namespace: target.namespace, identity, taskToken: task.token, details: { payloads: [fatePayload(fate)] } };
   try {
     const { cancelRequested } = await service.recordActivityTaskHeartbeat(request);
-    if (cancelRequested) controller?.abort(new FunboostError("CANCELLED", "the task was cancelled."));
+    return cancelRequested ? "cancelled" : "ours";
   } catch (error) {
-    if (!isGone(error)) throw error;
-    controller?.abort(new Error("the task was taken away"));
+    if (isGone(error)) return "gone";
+    throw error;
   }
+}
+
+async function beatHeld(parts: Parts, entry: Held): Promise<void> {
+  const answer = await beat(parts, entry);
+  if (answer === "cancelled") entry.controller?.abort(new FunboostError("CANCELLED", "the task was cancelled."));
+  if (answer === "gone") entry.controller?.abort(new Error("the task was taken away"));
 }
 
 /** The first beat comes after an eighth of the lease: short tasks cost none. */
 export async function beatAll(parts: Parts, leaseMs: number): Promise<void> {
   const slot = limited(beatsAtOnce);
   const due = [...parts.state.held.values()].filter(({ since }) => now() - since >= leaseMs / 8);
-  const outcomes = await Promise.allSettled(due.map((entry) => slot(() => beat(parts, entry))));
+  const outcomes = await Promise.allSettled(due.map((entry) => slot(() => beatHeld(parts, entry))));
   const failed = outcomes.find((each) => each.status === "rejected");
   if (failed) throw parts.queue.client.explain(failed.reason);
 }
 
-/** The lease is the publisher's. Where it is shorter than ours, the core's calls come too late. */
+/** The lease is the publisher's. Where it is shorter than ours, the core's calls come too late: from the first such task on, all are renewed faster. */
 export function makeFasterBeats(parts: Parts): (leaseMs: number | undefined) => void {
   const { state, queue, report } = parts;
   let shortest = queue.leaseMs * 0.9;

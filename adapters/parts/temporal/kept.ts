@@ -1,8 +1,8 @@
 /** Tasks that cannot be given back: their publisher allowed no other delivery, so that would end them unrun. They stay here until they may run. */
 import { clock, repeat } from "../../../src/clock.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
-import { beat, type Held, type Parts, roomIn, tellWatchers, until } from "./held.ts";
-import type { Fated } from "./settle.ts";
+import type { Fated } from "./fate.ts";
+import { beat, type Parts, roomIn, tellWatchers, until } from "./held.ts";
 
 /** Before a task is handed on again: the core may not have closed the window yet. */
 const shortestStayMs = 100;
@@ -11,24 +11,23 @@ export const mustStay = ({ task }: Fated, { outcome }: Settlement): boolean => t
 
 export const stayOf = (settlement: Settlement): number => Math.max(shortestStayMs, settlement.outcome === "postponed" ? settlement.delayMs : 0);
 
-/** Renews its lease until it is due and there is room, or the consumer closes. */
-export async function stay(parts: Parts, { task, fate }: Fated, delayMs: number): Promise<void> {
-  const { state, report } = parts;
-  let isDue = false;
-  const ring = () => {
-    isDue = true;
+/** Renews its lease until it is due and there is room, or the consumer closes. False: it was ended meanwhile, by its publisher or its timeout. */
+export async function stay(parts: Parts, fated: Fated, delayMs: number): Promise<boolean> {
+  const { state, settler, report } = parts;
+  let [isDue, isOver] = [false, false];
+  const unset = clock.after(delayMs, () => wake(() => (isDue = true)), { unref: true });
+  const wake = (change: () => void) => {
+    change();
     tellWatchers(state);
   };
-  const unset = clock.after(delayMs, ring, { unref: true });
-  const rest = task.leaseMs === undefined ? undefined : repeat(task.leaseMs / 4, () => beat(parts, { task, fate }), report);
-  await until(state, () => state.phase !== "open" || (isDue && roomIn(state) > 0));
+  const renew = async () => {
+    const answer = await beat(parts, fated);
+    if (answer === "cancelled") await settler.endCancelled(fated);
+    if (answer !== "ours") wake(() => (isOver = true));
+  };
+  const stop = fated.task.leaseMs === undefined ? undefined : repeat(fated.task.leaseMs / 4, renew, report);
+  await until(state, () => isOver || state.phase !== "open" || (isDue && roomIn(state) > 0));
   unset();
-  void rest?.();
-}
-
-/** Takes it out of what is held; false: it was given back by force. */
-export function putAside({ state, options }: Parts, { delivery }: Held): boolean {
-  const ours = state.held.delete(delivery);
-  options.onSettled(delivery, ours ? "applied" : "stale");
-  return ours;
+  void stop?.();
+  return !isOver;
 }

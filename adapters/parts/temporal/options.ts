@@ -1,11 +1,11 @@
 /** The options of the Temporal adapter: types, defaults, and what is refused before anything is opened. */
 import type { ConnectionOptions } from "@temporalio/client";
-import type { QueueSpec } from "../../../src/contract/index.ts";
+import type { Message, QueueSpec } from "../../../src/contract/index.ts";
 import { describe, FunboostError } from "../../../src/errors.ts";
 import type { BundleOption } from "./bundle.ts";
 import type { Target } from "./client.ts";
 import { checkQueue, whyNoQueue } from "./protocol.ts";
-import type { Mode } from "./publish.ts";
+import type { Mode, TemporalMessageOptions, TemporalQueue } from "./publish.ts";
 import { pauseName } from "./queue.ts";
 
 export interface TemporalOptions {
@@ -40,6 +40,7 @@ export interface TemporalQueueOptions {
 
 const modes: readonly Mode[] = ["auto", "workflow", "activity"];
 const optionNames = ["address", "url", "namespace", "tls", "apiKey", "metadata", "mode", "orchestrator", "bundle"];
+const messageOptionNames = ["mode", "summary", "fairnessKey", "fairnessWeight"];
 const queueOptionNames = ["mode", "maxTaskQueueActivitiesPerSecond"];
 
 export interface Checked {
@@ -50,14 +51,15 @@ export interface Checked {
 }
 
 export function checkOptions(options: TemporalOptions): Checked {
+  if (!isObject(options)) throw badOption(`temporal() takes an object of options, got ${describe(options)}.`);
   checkNames(options, optionNames, "temporal()");
-  const { namespace = "default", mode = "auto", orchestrator = "funboost.orchestrator", tls, apiKey, metadata, bundle } = options;
+  const { namespace = "default", mode = "auto", orchestrator = "funboost.orchestrator", bundle, tls, apiKey, metadata } = options;
   checkMode(mode, "");
-  if (typeof namespace !== "string" || namespace === "") throw badOption(`namespace must be the name of one that is there, got ${describe(namespace)}.`);
-  const why = typeof orchestrator === "string" ? whyNoQueue(orchestrator, [pauseName]) : "Allowed is text";
+  if (!isText(namespace)) throw badOption(`namespace must be the name of one that is there, got ${describe(namespace)}.`);
+  const why = isText(orchestrator) ? whyNoQueue(orchestrator, [pauseName]) : "Allowed is text";
   if (why) throw badOption(`orchestrator must be the name of a task queue, got ${describe(orchestrator)}. ${why}.`);
-  if (bundle !== undefined && (typeof bundle?.codePath !== "string" || bundle.codePath === ""))
-    throw badOption(`bundle must be { codePath: "file.js" }, got ${describe(bundle)}.`);
+  if (bundle !== undefined && !isText(bundle?.codePath)) throw badOption(`bundle must be { codePath: "file.js" }, got ${describe(bundle)}.`);
+  checkAccess(options);
   const { address, secure } = addressOf(options.address ?? options.url ?? "127.0.0.1:7233");
   const useTls = tls ?? (secure || undefined);
   const target: Target = {
@@ -70,12 +72,26 @@ export function checkOptions(options: TemporalOptions): Checked {
   return { target, mode, orchestrator, bundle };
 }
 
+/** Never shows a value: each may be a secret. */
+function checkAccess({ tls, apiKey, metadata }: Pick<TemporalOptions, "tls" | "apiKey" | "metadata">): void {
+  if (tls !== undefined && tls !== null && typeof tls !== "boolean" && !isObject(tls))
+    throw badOption(`tls must be true or an object of certificates, got a ${typeof tls}.`);
+  if (apiKey !== undefined && !isText(apiKey)) throw badOption(`apiKey must be text, got ${apiKey === "" ? "none" : `a ${typeof apiKey}`}.`);
+  if (metadata !== undefined && !(isObject(metadata) && Object.values(metadata).every((value) => typeof value === "string")))
+    throw badOption("metadata must be an object of headers whose values are text.");
+}
+
+const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+
 function addressOf(text: unknown): { address: string; secure: boolean } {
   const [, scheme, rest = ""] = /^(?:(\w+):\/\/)?(.*?)\/?$/.exec(typeof text === "string" ? text : "") ?? [];
   if (rest.includes("@")) throw badOption('the address must not hold a secret. Set "apiKey", or certificates in "tls".');
   if (!/^(\[[\da-fA-F:.]+\]|[^\s:/?#]+)(:\d{1,5})?$/.test(rest) || (scheme && !["temporal", "http", "https", "grpc"].includes(scheme))) {
     throw badOption(`address must be host and port, such as "127.0.0.1:7233", got ${describe(text)}.`);
   }
+  const port = Number(/:(\d+)$/.exec(rest)?.[1] ?? 7233);
+  if (port < 1 || port > 65_535) throw badOption(`the port of the address must be 1 to 65535, got ${port}.`);
   return { address: /:\d+$/.test(rest) && !rest.endsWith("]") ? rest : `${rest}:7233`, secure: scheme === "https" };
 }
 
@@ -88,6 +104,18 @@ export function checkSpec({ queue, options }: QueueSpec, orchestrator: string): 
   if (most !== undefined && !(typeof most === "number" && most > 0 && most < Number.POSITIVE_INFINITY))
     throw badOption(`${of}: maxTaskQueueActivitiesPerSecond must be a number above 0, got ${describe(most)}. To stop the queue use pause().`);
   return options as TemporalQueueOptions;
+}
+
+/** `brokerOptions` of one message. */
+export function checkMessage({ queue, client: { server, target } }: TemporalQueue, { native = {}, delayMs = 0 }: Message): void {
+  const of = `brokerOptions of a message of "${queue}"`;
+  checkNames(native, messageOptionNames, of);
+  const { mode } = native as TemporalMessageOptions;
+  if (mode === undefined) return;
+  if (mode !== "activity" && mode !== "workflow") throw badOption(`${of}: mode must be "activity" or "workflow", got ${describe(mode)}.`);
+  if (mode === "workflow" || (server.standalone && (delayMs <= 0 || server.standaloneDelay))) return;
+  const lacks = server.standalone ? "ignores the delay of a standalone activity" : "has no standalone activities";
+  throw badOption(`${of}: mode "activity" cannot be had, Temporal at ${target.address} ${lacks}. Leave "mode" out.`);
 }
 
 function checkMode(mode: Mode, of: string): void {

@@ -1,6 +1,6 @@
 /** One Worker of Temporal's for each process and server: it carries workflows forward. */
 import type { Worker, WorkflowBundle } from "@temporalio/worker";
-import { clock, sleep } from "../../../src/clock.ts";
+import { clock, sleep, within } from "../../../src/clock.ts";
 import { type BundleOption, type Bundler, workflowBundle } from "./bundle.ts";
 import { pauseMs, type Target } from "./client.ts";
 import { keyOf, type Native, once, useNative } from "./native.ts";
@@ -30,6 +30,9 @@ const mostWorkflowTasks = 20;
 
 /** From an activity's end to its workflow's turn. */
 const lastTurnMs = 100;
+
+/** With its server away, a Worker takes a minute to end. */
+const longestEndMs = 5_000;
 
 const orchestrators = new Map<string, Orchestration>();
 
@@ -88,7 +91,7 @@ async function windDown(polling: Polling, stop: AbortController, ended: Promise<
     () => polling.lastAt,
   );
   stop.abort();
-  await ended;
+  await within(ended, longestEndMs, { unref: true });
 }
 
 async function prepareOrchestrator(peer: WorkerPeer, options: OrchestratorOptions, polling: Polling) {

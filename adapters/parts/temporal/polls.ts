@@ -26,10 +26,9 @@ export interface PollsOptions {
   readonly stop: AbortSignal;
 }
 
-/** An idle queue keeps few polls; each task that comes calls for one more, each poll that brings none for one less. */
 const fewest = 2;
 const most = 10;
-/** The server answers a second before, with nothing. A poll cannot be called back: it may outlive its consumer by this time. */
+/** The server answers a second before, with nothing. A poll cannot be called back: it may outlive its consumer by this time, twice where the native side tries again. */
 const pollMs = 10_000;
 
 // A poll is opened wherever there is room: what it brings must not see the async context of whoever made that room.
@@ -52,6 +51,7 @@ export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOpt
     open--;
     failures = 0;
     onPoll();
+    // An idle queue keeps few polls: each task that comes calls for one more, each poll that brings none for one less.
     const brought = answer.taskToken.length > 0;
     wanted = brought ? Math.min(most, wanted + 1) : Math.max(fewest, wanted - 1);
     if (brought) onTask(answer);
@@ -81,11 +81,13 @@ export function makeAsk({ connection }: Native, { client, queue }: TemporalQueue
   return () => connection.withDeadline(Date.now() + pollMs, () => connection.workflowService.pollActivityTaskQueue(request));
 }
 
-/** What a poll brings while its process goes down would be lost for as long as the server waits for an answer. */
 const shortQuietMs = 40;
 const longestQuietMs = 400;
 
-/** Waits, with no new poll, for those that bring something at once; the others would hang for longer, and are cut off. */
+/**
+ * Waits, with no new poll, for those that bring something at once; the others would hang for longer, and are cut off.
+ * What a poll brings while its process goes down would be lost for as long as the server waits for an answer.
+ */
 export async function untilQuiet(polling: () => number, lastArrivalAt: () => number, quietMs = shortQuietMs): Promise<void> {
   const from = now();
   for (let time = from; polling() > 0 && time - Math.max(from, lastArrivalAt()) < quietMs && time - from < longestQuietMs; time = now()) {

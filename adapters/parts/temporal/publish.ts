@@ -4,6 +4,7 @@ import type { Message, Published } from "../../../src/contract/index.ts";
 import { FunboostError, isFunboostError, PublishError, toError } from "../../../src/errors.ts";
 import { orderedId } from "../../shared/ordered-id.ts";
 import { isGone, limited, type TemporalClient } from "./client.ts";
+import { checkMessage } from "./options.ts";
 import {
   allowDuplicate,
   duration,
@@ -107,6 +108,7 @@ export function makePublisher(queue: TemporalQueue) {
 }
 
 function itemOf(queue: TemporalQueue, message: Message, now: number): Item {
+  checkMessage(queue, message);
   const { attempt = 1, publishedAt } = message;
   const id = message.id ?? orderedId();
   const kind = kindOf(queue, message);

@@ -1,23 +1,18 @@
 /** How a delivery ends in Temporal's words. Each answer goes to the server by itself, and its own answer says whether it came in time. */
-import { sleep } from "../../../src/clock.ts";
+import { sleep, within } from "../../../src/clock.ts";
 import type { JsonObject, Settlement } from "../../../src/contract/index.ts";
 import { serializeError } from "../../../src/errors.ts";
 import { isGone, isTooLarge, pauseMs, type TemporalClient } from "./client.ts";
-import { type Fate, type Fates, fatePayload } from "./fate.ts";
+import { type Fate, type Fated, type Fates, fatePayload } from "./fate.ts";
 import { benign, duration, type Failure, lostPayload, type Payload, type Service, toPayload } from "./protocol.ts";
-import type { Task } from "./task.ts";
-
-/** What a settlement needs. */
-export interface Fated {
-  readonly task: Task;
-  readonly fate: Fate;
-}
 
 export interface Settler {
   /** Tries until the server has answered or `stop` aborts; false: it came too late. */
   settle(fated: Fated, settlement: Settlement, stop: AbortSignal): Promise<boolean>;
-  /** Gives back at once, as if it had not been fetched. One try, which needs no native connection: that may be gone. */
+  /** Gives back at once, as if it had not been fetched. One try on each connection that may still be there. */
   giveBack(fated: Fated): Promise<void>;
+  /** Ends what its publisher has cancelled before it ran. */
+  endCancelled(fated: Fated): Promise<void>;
 }
 
 /** A failure that waits for the next attempt is cut by the server beyond 4 kB, with all that it says. */
@@ -31,13 +26,13 @@ const giveBackMs = 5_000;
 /** `service`: of a native connection, which does its work outside our thread. */
 export function makeSettler(client: TemporalClient, service: Service, fates: Fates, onTrouble: (error: unknown) => void): Settler {
   const { identity, target, server } = client;
-  const send = async (through: Service, { task, fate }: Fated, settlement: Settlement): Promise<unknown> => {
-    const common = { namespace: target.namespace, identity, taskToken: task.token };
+  const common = ({ task }: Fated) => ({ namespace: target.namespace, identity, taskToken: task.token });
+  const send = async (through: Service, fated: Fated, settlement: Settlement): Promise<unknown> => {
     if (settlement.outcome === "done")
-      return through.respondActivityTaskCompleted({ ...common, result: { payloads: [resultOf(settlement, server.payloadLimit)] } });
-    const next = nextFate(settlement, fate);
-    if (next) fates.foretell(task, next);
-    return through.respondActivityTaskFailed({ ...common, failure: failureOf(settlement, next) });
+      return through.respondActivityTaskCompleted({ ...common(fated), result: { payloads: [resultOf(settlement, server.payloadLimit)] } });
+    const next = nextFate(settlement, fated.fate);
+    if (next) fates.foretell(fated.task, next);
+    return through.respondActivityTaskFailed({ ...common(fated), failure: failureOf(fated, settlement, next) });
   };
   return {
     async settle(fated, settlement, stop) {
@@ -47,7 +42,10 @@ export function makeSettler(client: TemporalClient, service: Service, fates: Fat
           await send(service, fated, current);
           return true;
         } catch (error) {
-          if (isGone(error)) return false;
+          if (isGone(error)) {
+            fates.forget(fated.task);
+            return false;
+          }
           onTrouble(error);
           if (isTooLarge(error) && current.outcome === "done") current = tooLarge(current, error);
           await sleep(pauseMs(tries), { signal: stop, unref: true });
@@ -55,7 +53,16 @@ export function makeSettler(client: TemporalClient, service: Service, fates: Fat
       }
       return false;
     },
-    giveBack: async (fated) => void (await client.bounded(giveBackMs, () => send(client.service, fated, { outcome: "returned" }))),
+    async giveBack(fated) {
+      const returned: Settlement = { outcome: "returned" };
+      try {
+        await client.bounded(giveBackMs, () => send(client.service, fated, returned));
+      } catch {
+        // Its own client may be closed, while the native connection lives on for others; a call on one that goes down may never end.
+        await within(send(service, fated, returned), giveBackMs, { unref: true });
+      }
+    },
+    endCancelled: async (fated) => void (await service.respondActivityTaskCanceled(common(fated))),
   };
 }
 
@@ -92,7 +99,7 @@ function nextFate(settlement: Other, { attempt, crashes }: Fate): Fate | undefin
   return { attempt: settlement.outcome === "retry" ? attempt + 1 : attempt, crashes };
 }
 
-function failureOf(settlement: Other, next: Fate | undefined): Failure {
+function failureOf({ task }: Fated, settlement: Other, next: Fate | undefined): Failure {
   if (settlement.outcome === "failed") {
     const details = settlement.record ? [toPayload(fitting({ ...settlement.record }))] : [];
     return failure(settlement.error, longestFinal, { nonRetryable: true, details });
@@ -100,7 +107,8 @@ function failureOf(settlement: Other, next: Fate | undefined): Failure {
   const details = next ? [fatePayload(next)] : [];
   if (settlement.outcome === "retry") return failure(settlement.error, longestText, { details, delayMs: settlement.delayMs });
   const delayMs = settlement.outcome === "postponed" ? settlement.delayMs : 0;
-  const error = Object.assign(new Error(`${settlement.outcome} by funboost: it comes again`), { name: "funboost", stack: "" });
+  const why = task.isLast ? "ended unrun: its consumer closed, and its publisher allowed no other delivery" : "it comes again";
+  const error = Object.assign(new Error(`${settlement.outcome} by funboost: ${why}`), { name: "funboost", stack: "" });
   return failure(error, longestText, { details, delayMs, category: benign });
 }
 
@@ -114,17 +122,22 @@ interface Rest {
 function failure(error: Error, longest: typeof longestText, { nonRetryable = false, details, delayMs, category }: Rest): Failure {
   const { name, message, stack = "" } = error;
   return {
-    message: String(message).slice(0, longest.message),
-    stackTrace: String(stack).slice(0, longest.stack),
+    message: cut(message, longest.message),
+    stackTrace: cut(stack, longest.stack),
     source: "TypeScriptSDK",
     applicationFailureInfo: {
-      type: String(name).slice(0, 200),
+      type: cut(name, 200),
       nonRetryable,
       details: { payloads: details },
       ...(delayMs !== undefined && { nextRetryDelay: duration(Math.max(soonestMs, delayMs)) }),
       ...(category !== undefined && { category }),
     },
   };
+}
+
+/** Half a surrogate pair, which a cut may leave, is no text to the native side: it would refuse the whole answer, each time. */
+function cut(text: unknown, longest: number): string {
+  return Buffer.from(String(text).slice(0, longest)).toString();
 }
 
 /** Errors hold stacks five deep; a huge message must not keep a task from ending. */
