@@ -2,11 +2,11 @@
 import { sleep } from "../../../src/clock.ts";
 import type { Handler, Settlement } from "../../../src/contract/index.ts";
 import { now, pauseMs } from "./client.ts";
-import { type Fated, type Fates, firstFate, isFresh } from "./fate.ts";
+import { type Fates, firstFate, isFresh } from "./fate.ts";
 import { beat, type Held, isOpen, makeFasterBeats, type Parts, roomIn, type State, tellWatchers } from "./held.ts";
 import { mustStay, stay, stayOf } from "./kept.ts";
 import type { PollAnswer } from "./protocol.ts";
-import { type Task, toDelivery, toTask, traceOf } from "./task.ts";
+import { type Fated, type Task, toDelivery, toTask, traceOf } from "./task.ts";
 
 export function makeTake(parts: Parts, fates: Fates, handler: Handler): (answer: PollAnswer) => void {
   const { state, settler, options, queue, report } = parts;

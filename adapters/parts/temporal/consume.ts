@@ -8,9 +8,9 @@ import { makeClose } from "./close.ts";
 import { makeFates } from "./fate.ts";
 import { beatAll, makeState, type Parts, roomToFetch, tellWatchers } from "./held.ts";
 import { type Native, useNative } from "./native.ts";
+import type { TemporalQueue } from "./opened.ts";
 import { useOrchestrator, type WorkerPeer } from "./orchestrator.ts";
 import { makeAsk, makePolls } from "./polls.ts";
-import type { TemporalQueue } from "./publish.ts";
 import { makeSettler } from "./settle.ts";
 
 export interface ConsumeSetup {

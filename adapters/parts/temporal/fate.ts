@@ -4,17 +4,7 @@
  */
 import { isGone, type TemporalClient } from "./client.ts";
 import { type Failure, fromPayload, type Payload, type Payloads, toPayload } from "./protocol.ts";
-import type { Task } from "./task.ts";
-
-export interface Fate {
-  readonly attempt: number;
-  readonly crashes: number;
-}
-
-export interface Fated {
-  readonly task: Task;
-  readonly fate: Fate;
-}
+import type { Fate, Task } from "./task.ts";
 
 export const fatePayload = (fate: Fate): Payload => toPayload({ attempt: fate.attempt, crashes: fate.crashes });
 

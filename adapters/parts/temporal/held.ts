@@ -3,10 +3,11 @@ import { repeat } from "../../../src/clock.ts";
 import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
 import { FunboostError } from "../../../src/errors.ts";
 import { isGone, limited, now } from "./client.ts";
-import { type Fated, fatePayload } from "./fate.ts";
+import { fatePayload } from "./fate.ts";
+import type { TemporalQueue } from "./opened.ts";
 import type { Service } from "./protocol.ts";
-import type { TemporalQueue } from "./publish.ts";
 import type { Settler } from "./settle.ts";
+import type { Fated } from "./task.ts";
 
 export interface Held extends Fated {
   readonly delivery: Delivery;

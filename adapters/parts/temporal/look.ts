@@ -1,8 +1,8 @@
 /** One message as Temporal knows it: which kind it is, whether it runs, how it ended. */
 import type { Ended, JsonObject, MessageState } from "../../../src/contract/index.ts";
 import { isGone } from "./client.ts";
+import type { Kind, TemporalQueue } from "./opened.ts";
 import { ended, engineId, epochMs, type Failure, fromPayload, lostOf, type Payload, prefixOf, recordOf, running, type Service, started } from "./protocol.ts";
-import type { Kind, TemporalQueue } from "./publish.ts";
 
 type Workflow = Awaited<ReturnType<Service["describeWorkflowExecution"]>>;
 type Activity = Awaited<ReturnType<Service["describeActivityExecution"]>>;

@@ -4,9 +4,8 @@ import type { Message, QueueSpec } from "../../../src/contract/index.ts";
 import { describe, FunboostError } from "../../../src/errors.ts";
 import type { BundleOption } from "./bundle.ts";
 import type { Target } from "./client.ts";
-import { checkQueue, whyNoQueue } from "./protocol.ts";
-import type { Mode, TemporalMessageOptions, TemporalQueue } from "./publish.ts";
-import { pauseName } from "./queue.ts";
+import type { Kind, Mode, TemporalQueue } from "./opened.ts";
+import { checkQueue, pauseName, whyNoQueue } from "./protocol.ts";
 
 export interface TemporalOptions {
   /** Host and port. @default "127.0.0.1:7233" */
@@ -36,6 +35,17 @@ export interface TemporalQueueOptions {
   readonly mode?: Mode;
   /** Temporal's own limit for this task queue, over all workers of any kind: approximate, and the last that polls decides. `qps` is exact. */
   readonly maxTaskQueueActivitiesPerSecond?: number;
+}
+
+/** `brokerOptions` of one message. */
+export interface TemporalMessageOptions {
+  /** How this message travels. */
+  readonly mode?: Kind;
+  /** One line beside the task in Temporal's UI. */
+  readonly summary?: string;
+  /** Messages of equal priority take turns by this key, where the server has fairness on. */
+  readonly fairnessKey?: string;
+  readonly fairnessWeight?: number;
 }
 
 const modes: readonly Mode[] = ["auto", "workflow", "activity"];
@@ -106,7 +116,7 @@ export function checkSpec({ queue, options }: QueueSpec, orchestrator: string): 
   return options as TemporalQueueOptions;
 }
 
-/** `brokerOptions` of one message. */
+/** Before it is sent: a delay is never ignored. */
 export function checkMessage({ queue, client: { server, target } }: TemporalQueue, { native = {}, delayMs = 0 }: Message): void {
   const of = `brokerOptions of a message of "${queue}"`;
   checkNames(native, messageOptionNames, of);

@@ -3,8 +3,8 @@ import { AsyncResource } from "node:async_hooks";
 import { sleep } from "../../../src/clock.ts";
 import { now, pauseMs } from "./client.ts";
 import type { Native } from "./native.ts";
+import type { TemporalQueue } from "./opened.ts";
 import type { PollAnswer } from "./protocol.ts";
-import type { TemporalQueue } from "./publish.ts";
 
 export interface Polls {
   /** Opens polls, where there is room for what they may bring. */

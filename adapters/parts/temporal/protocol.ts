@@ -99,6 +99,9 @@ export const useExisting = 2;
 export const allowDuplicate = 1;
 export const benign = 1;
 
+/** The type of the workflow that says "paused", and its task queue too: nobody polls it, so it stays open. */
+export const pauseName = "funboost.pause";
+
 const longestName = 1_000;
 /** Of ids that we make up ourselves. */
 const ownIdLength = 36;

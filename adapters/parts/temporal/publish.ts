@@ -4,7 +4,8 @@ import type { Message, Published } from "../../../src/contract/index.ts";
 import { FunboostError, isFunboostError, PublishError, toError } from "../../../src/errors.ts";
 import { orderedId } from "../../shared/ordered-id.ts";
 import { isGone, limited, type TemporalClient } from "./client.ts";
-import { checkMessage } from "./options.ts";
+import type { Kind, Recent, TemporalQueue } from "./opened.ts";
+import { checkMessage, type TemporalMessageOptions } from "./options.ts";
 import {
   allowDuplicate,
   duration,
@@ -20,53 +21,11 @@ import {
   useExisting,
 } from "./protocol.ts";
 
-export type Mode = "auto" | "workflow" | "activity";
-export type Kind = "workflow" | "activity";
-
-/** A queue as all parts of the adapter know it. */
-export interface TemporalQueue {
-  readonly client: TemporalClient;
-  readonly queue: string;
-  readonly leaseMs: number;
-  readonly mode: Mode;
-  /** The task queue on which workflows are carried forward. */
-  readonly orchestrator: string;
-  readonly recent: Recent;
-}
-
-/** What this process did last: other parts need not ask which kind it is, or wait until lists show it. */
-export interface Recent {
-  readonly kinds: Map<string, Kind>;
-  /** Lists must show it. */
-  published: Trace | undefined;
-  /** Lists must not show it as open. */
-  ended: Trace | undefined;
-}
-
-export interface Trace {
-  readonly fullId: string;
-  readonly kind: Kind;
-  readonly at: number;
-}
-
-/** `brokerOptions` of one message. */
-export interface TemporalMessageOptions {
-  /** How this message travels. */
-  readonly mode?: Kind;
-  /** One line beside the task in Temporal's UI. */
-  readonly summary?: string;
-  /** Messages of equal priority take turns by this key, where the server has fairness on. */
-  readonly fairnessKey?: string;
-  readonly fairnessWeight?: number;
-}
-
 /** Starts under way on one connection: more do not make it faster. */
 const atOnce = 100;
 const mostKinds = 10_000;
 const shortestTurnMs = 2_000;
 const longestTurnMs = 10_000;
-
-export const makeRecent = (): Recent => ({ kinds: new Map(), published: undefined, ended: undefined });
 
 /** Temporal's five levels: 1 is for what goes ahead, 3 is none. */
 export function priorityKey({ ahead, priority = 0 }: Message): number {

@@ -3,11 +3,8 @@ import { sleep } from "../../../src/clock.ts";
 import type { BrokerQueue, Counts, Peeked } from "../../../src/contract/index.ts";
 import { isGone, isOver, limited, now, type TemporalClient } from "./client.ts";
 import { type Found, find, isOpen, look, stateOf } from "./look.ts";
-import { fromPayload, prefixOf, quoted, running, useExisting } from "./protocol.ts";
-import type { Kind, TemporalQueue, Trace } from "./publish.ts";
-
-/** Its task queue too: nobody polls it, so it stays open. */
-export const pauseName = "funboost.pause";
+import type { Kind, TemporalQueue, Trace } from "./opened.ts";
+import { fromPayload, pauseName, prefixOf, quoted, running, useExisting } from "./protocol.ts";
 
 const callMs = 10_000;
 const flagMs = 5_000;

@@ -3,8 +3,8 @@ import { sleep } from "../../../src/clock.ts";
 import type { Ended, ResultOptions } from "../../../src/contract/index.ts";
 import { isAway, isGone, pauseMs, type TemporalClient } from "./client.ts";
 import { cancelledAt, doneWith, type Found, failedWith, find, isOpen } from "./look.ts";
+import type { TemporalQueue } from "./opened.ts";
 import { ended, engineId, epochMs, type Payload, prefixOf, recordOf, type Service } from "./protocol.ts";
-import type { TemporalQueue } from "./publish.ts";
 
 type History = Awaited<ReturnType<Service["getWorkflowExecutionHistory"]>>["history"];
 type Event = NonNullable<NonNullable<History>["events"]>[number];

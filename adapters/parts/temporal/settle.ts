@@ -3,8 +3,9 @@ import { sleep, within } from "../../../src/clock.ts";
 import type { JsonObject, Settlement } from "../../../src/contract/index.ts";
 import { serializeError } from "../../../src/errors.ts";
 import { isGone, isTooLarge, pauseMs, type TemporalClient } from "./client.ts";
-import { type Fate, type Fated, type Fates, fatePayload } from "./fate.ts";
+import { type Fates, fatePayload } from "./fate.ts";
 import { benign, duration, type Failure, lostPayload, type Payload, type Service, toPayload } from "./protocol.ts";
+import type { Fate, Fated } from "./task.ts";
 
 export interface Settler {
   /** Tries until the server has answered or `stop` aborts; false: it came too late. */

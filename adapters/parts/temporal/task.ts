@@ -1,8 +1,7 @@
 /** One task as a poll brought it: what is ours in it, and the delivery that it becomes. */
 import type { Delivery } from "../../../src/contract/index.ts";
-import type { Fate } from "./fate.ts";
+import type { Trace } from "./opened.ts";
 import { durationMs, type Envelope, epochMs, fromEnvelope, fromPayload, type PollAnswer, prefixOf } from "./protocol.ts";
-import type { Trace } from "./publish.ts";
 
 export interface Task {
   readonly token: Uint8Array;
@@ -19,6 +18,17 @@ export interface Task {
   /** Giving it back would end it: its publisher allowed so many attempts, and each delivery is one. */
   readonly isLast: boolean;
   readonly answer: PollAnswer;
+}
+
+/** How often it was tried: see fate.ts. */
+export interface Fate {
+  readonly attempt: number;
+  readonly crashes: number;
+}
+
+export interface Fated {
+  readonly task: Task;
+  readonly fate: Fate;
 }
 
 export function toTask(answer: PollAnswer): Task {
