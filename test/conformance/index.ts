@@ -110,7 +110,7 @@ declare module "vitest" {
 
 function defineCase(subject: Subject, each: NamedCase, gap: string | undefined, line = noLine): void {
   const define = gap === undefined ? it : it.fails;
-  const timeout = timeoutOf(each) + 15_000 + line.longestMs;
+  const timeout = timeoutOf(each, subject) + 15_000 + line.longestMs;
   define(`${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`, { timeout }, async ({ task, skip }) => {
     const row = (mode: Outcome["mode"], result: Outcome["result"], reason?: string) =>
       void (task.meta.conformance = { broker: subject.name, case: each.name, mode, result, ...(reason === undefined ? {} : { reason }) });

@@ -2,7 +2,7 @@
 import { missing, modeOf, type NamedCase, wanted } from "./all-cases.ts";
 import { whyNoChildren } from "./child-process.ts";
 import { type Context, createContext } from "./context.ts";
-import type { Subject } from "./subject.ts";
+import { defaultPatienceMs, type Subject } from "./subject.ts";
 import { within } from "./until.ts";
 
 /** One row of a conformance report. */
@@ -16,8 +16,9 @@ export interface Outcome {
 
 const defaultTimeoutMs = 30_000;
 
-export function timeoutOf(each: NamedCase): number {
-  return each.timeoutMs ?? defaultTimeoutMs;
+/** More for a broker that needs more patience: a case waits several times. */
+export function timeoutOf(each: NamedCase, { patienceMs }: Subject): number {
+  return (each.timeoutMs ?? defaultTimeoutMs) * Math.max(1, patienceMs / defaultPatienceMs);
 }
 
 /**
@@ -28,7 +29,7 @@ export async function runCase(subject: Subject, each: NamedCase): Promise<{ read
   const mode = modeOf(each, context.features);
   try {
     const skipped = await whyNot(subject, each, context);
-    if (!skipped) await within("the whole case", each.run(context), timeoutOf(each));
+    if (!skipped) await within("the whole case", each.run(context), timeoutOf(each, subject));
     else return { mode, skipped };
   } catch (error) {
     await clean().catch(() => {}); // what the case found says more than what it left behind

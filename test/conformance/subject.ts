@@ -63,6 +63,7 @@ export interface ForeignModule {
   publishForeign(settings: Readonly<Record<string, string>>, queue: string, data: unknown): Promise<void>;
 }
 
+export const defaultPatienceMs = 15_000;
 const shortLeaseMs = 1_000;
 /** What users have who configure none. */
 const defaultLeaseMs = 15_000;
@@ -75,7 +76,7 @@ export function configureOnce(leaseMs: number | undefined): number {
 }
 
 export function createSubject(options: SubjectOptions): Subject {
-  const { name, create, settings = {}, lateMs = 100, scale = 1, patienceMs = 15_000, disrupt, foreign, server, storeServer, slow = false } = options;
+  const { name, create, settings = {}, lateMs = 100, scale = 1, patienceMs = defaultPatienceMs, disrupt, foreign, server, storeServer, slow = false } = options;
   const leaseMs = configureOnce(options.leaseMs ?? (slow ? undefined : shortLeaseMs));
   return {
     name,
