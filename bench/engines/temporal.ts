@@ -13,7 +13,7 @@ const both = { publish: goal, consume: goal };
 
 export const temporalBench: EngineBench = {
   broker: "temporal",
-  jobs: 300,
+  jobs: 600,
   lanes: 100,
   bulk: 100,
   rounds: [["publish", "consume"]],
