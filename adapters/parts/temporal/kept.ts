@@ -15,11 +15,11 @@ export const stayOf = (settlement: Settlement): number => Math.max(shortestStayM
 export async function stay(parts: Parts, fated: Fated, delayMs: number): Promise<boolean> {
   const { state, settler, report } = parts;
   let [isDue, isOver] = [false, false];
-  const unset = clock.after(delayMs, () => wake(() => (isDue = true)), { unref: true });
   const wake = (change: () => void) => {
     change();
     tellWatchers(state);
   };
+  const unset = clock.after(delayMs, () => wake(() => (isDue = true)), { unref: true });
   const renew = async () => {
     const answer = await beat(parts, fated);
     if (answer === "cancelled") await settler.endCancelled(fated);
