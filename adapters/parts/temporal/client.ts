@@ -24,6 +24,9 @@ export interface Server {
   readonly payloadLimit: number;
 }
 
+/** A delay is never ignored: what has one is a standalone activity only where the server keeps it. */
+export const takesActivity = ({ standalone, standaloneDelay }: Server, delayMs: number): boolean => standalone && (delayMs <= 0 || standaloneDelay);
+
 export interface TemporalClient {
   readonly service: Service;
   readonly target: Target;

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from "@temporalio/client";
 import type { Message, QueueSpec } from "../../../src/contract/index.ts";
 import { describe, FunboostError } from "../../../src/errors.ts";
 import type { BundleOption } from "./bundle.ts";
-import type { Target } from "./client.ts";
+import { type Target, takesActivity } from "./client.ts";
 import type { Kind, Mode, TemporalQueue } from "./opened.ts";
 import { checkQueue, pauseName, whyNoQueue } from "./protocol.ts";
 
@@ -116,14 +116,14 @@ export function checkSpec({ queue, options }: QueueSpec, orchestrator: string): 
   return options as TemporalQueueOptions;
 }
 
-/** Before it is sent: a delay is never ignored. */
-export function checkMessage({ queue, client: { server, target } }: TemporalQueue, { native = {}, delayMs = 0 }: Message): void {
+export function checkMessage({ queue, client: { server, target } }: TemporalQueue, { native, delayMs = 0 }: Message): void {
+  if (!native) return;
   const of = `brokerOptions of a message of "${queue}"`;
   checkNames(native, messageOptionNames, of);
   const { mode } = native as TemporalMessageOptions;
   if (mode === undefined) return;
   if (mode !== "activity" && mode !== "workflow") throw badOption(`${of}: mode must be "activity" or "workflow", got ${describe(mode)}.`);
-  if (mode === "workflow" || (server.standalone && (delayMs <= 0 || server.standaloneDelay))) return;
+  if (mode === "workflow" || takesActivity(server, delayMs)) return;
   const lacks = server.standalone ? "ignores the delay of a standalone activity" : "has no standalone activities";
   throw badOption(`${of}: mode "activity" cannot be had, Temporal at ${target.address} ${lacks}. Leave "mode" out.`);
 }

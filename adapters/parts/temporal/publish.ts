@@ -3,7 +3,7 @@ import { clock } from "../../../src/clock.ts";
 import type { Message, Published } from "../../../src/contract/index.ts";
 import { FunboostError, isFunboostError, PublishError, toError } from "../../../src/errors.ts";
 import { orderedId } from "../../shared/ordered-id.ts";
-import { isGone, limited, type TemporalClient } from "./client.ts";
+import { isGone, limited, type TemporalClient, takesActivity } from "./client.ts";
 import type { Kind, Recent, TemporalQueue } from "./opened.ts";
 import { checkMessage, type TemporalMessageOptions } from "./options.ts";
 import {
@@ -82,7 +82,7 @@ function itemOf(queue: TemporalQueue, message: Message, now: number): Item {
 function kindOf({ mode, client: { server } }: TemporalQueue, { delayMs = 0, native }: Message): Kind {
   const wanted = (native as TemporalMessageOptions | undefined)?.mode ?? mode;
   if (wanted !== "auto") return wanted;
-  return server.standalone && (delayMs <= 0 || server.standaloneDelay) ? "activity" : "workflow";
+  return takesActivity(server, delayMs) ? "activity" : "workflow";
 }
 
 function checkSize(input: readonly Payload[], limit: number, id: string): void {
