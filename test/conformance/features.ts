@@ -7,6 +7,7 @@ import { gate, rejection, within } from "./until.ts";
 export const features = cases({
   "a delayed message does not run before its time": {
     feature: "delay",
+    alone: true, // it measures how late they run: not beside the next case, which fills the server
     async run({ task, consume, until, earlyMs, lateMs }) {
       const at = new Map<string, number>();
       const job = task({}, (name: string) => void at.set(name, performance.now()));
