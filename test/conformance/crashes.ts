@@ -5,6 +5,7 @@ import { bench } from "./bench.ts";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
+import { endsOf, startsOf, stopInRun } from "./standstill.ts";
 import { within } from "./until.ts";
 
 const params = ["value", "ms?"];
@@ -27,15 +28,14 @@ async function attemptsHere(context: Context, result?: unknown): Promise<(number
 
 /** A run that goes on after its process has slept longer than its lease, and after another process has ended the same message. */
 async function overslept(context: Context) {
-  const handle = await publisherOf(context).push("too late", context.leaseMs);
+  const publisher = publisherOf(context);
   const sleeper = await context.child({ params: { concurrency: 1, rpc: true } });
-  await context.until("it runs", () => sleeper.seen("start").length === 1);
-  sleeper.signal("SIGSTOP");
+  const { n, handle } = await stopInRun(context, sleeper, (n, ms) => publisher.push(n, ms));
   const attempts = await attemptsHere(context, "the other's");
   assert.equal(await handle.waitResult({ timeout: context.patienceMs }), "the other's");
   sleeper.signal("SIGCONT");
-  await context.until("the sleeper has ended its run", () => sleeper.seen("end").length === 1);
-  return { handle, sleeper, attempts };
+  await context.until("the sleeper has ended its run", () => endsOf(sleeper, n) === 1);
+  return { handle, attempts, runs: () => attempts.length + startsOf(sleeper, n) };
 }
 
 const holdsNothing = async (child: Child) => ((await child.call("consumer.status")) as { held: number }).held === 0;
@@ -94,8 +94,7 @@ export const crashes = cases({
     needs,
     processes: true,
     async run(context) {
-      const { sleeper, attempts } = await overslept(context);
-      const runs = () => attempts.length + sleeper.seen("start").length;
+      const { attempts, runs } = await overslept(context);
       await context.holds("it does not run a third time", () => runs() === 2, context.leaseMs);
       assert.deepEqual(attempts, [1]);
       await context.until("the queue is empty", async () => (await publisherOf(context).count()) === 0);

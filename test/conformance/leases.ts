@@ -5,6 +5,7 @@ import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
 import { machineMs } from "./machine.ts";
+import { stop } from "./standstill.ts";
 import { doubles } from "./track.ts";
 
 const params = ["value", "ms?"];
@@ -49,21 +50,6 @@ function holdsForLonger(child: Child, runMs: number): boolean {
   const since = machineMs() - runMs / 2;
   const fresh = child.seen("start").filter(({ atMs = 0 }) => atMs > since);
   return fresh.some(({ value }) => holdings(child).includes(String(value)));
-}
-
-/**
- * Stops it; lets it go again, and answers false, where it stood still in the middle of a write that keeps all others waiting.
- * SQLite has one writer: whoever stops, and does not die, with the lock in its hands keeps it.
- */
-export async function stop(context: Context, child: Child): Promise<boolean> {
-  const probe = context.task({ queue: `${context.queue}-probe`, publishTimeout: "2s" }, () => {});
-  child.signal("SIGSTOP");
-  const othersCanWrite = await probe.push().then(
-    () => true,
-    () => false,
-  );
-  if (!othersCanWrite) child.signal("SIGCONT");
-  return othersCanWrite;
 }
 
 /** Gives all of them work until one that holds some has been stopped: which of them takes a message is chance. */

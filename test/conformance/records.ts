@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { fct, type TaskRecord } from "../../src/index.ts";
 import { kept } from "./case.ts";
+import { endsOf, stopInRun } from "./standstill.ts";
 import { each, range, track } from "./track.ts";
 import { gate, rejection } from "./until.ts";
 
@@ -123,14 +124,12 @@ export const records = kept({
     timeoutMs: 60_000,
     processes: true,
     async run(context) {
-      const job = context.task({ params, rpc: true }, (_value: string, _ms?: number): unknown => undefined);
-      const handle = await job.push("slow", context.leaseMs);
+      const job = context.task({ params, rpc: true }, (_n: number, _ms?: number): unknown => undefined);
       const sleeper = await context.child({ behaviour: "telling", params: { rpc: true, concurrency: 1 } });
-      await context.until("it runs", () => sleeper.seen("start").length === 1);
+      const { n, handle } = await stopInRun(context, sleeper, (n, ms) => job.push(n, ms));
       assert.deepEqual(await handle.progress<{ from: number }>(), { from: sleeper.pid });
-      sleeper.signal("SIGSTOP");
       const door = gate();
-      const here = context.task({ params, rpc: true }, async (_value: string, _ms?: number): Promise<unknown> => {
+      const here = context.task({ params, rpc: true }, async (_n: number, _ms?: number): Promise<unknown> => {
         await fct.progress({ from: process.pid });
         await door.opened;
         return "here";
@@ -138,7 +137,7 @@ export const records = kept({
       await context.consume(here);
       await context.until("it runs here", async () => (await handle.progress<{ from: number }>())?.from === process.pid);
       sleeper.signal("SIGCONT");
-      await context.until("the sleeper has told and ended", () => sleeper.seen("end").length === 1);
+      await context.until("the sleeper has told and ended", () => endsOf(sleeper, n) === 1);
       assert.deepEqual(await handle.progress(), { from: process.pid });
       door.open();
       await handle.waitResult({ timeout: context.patienceMs });
