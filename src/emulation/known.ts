@@ -1,13 +1,22 @@
 /** Known ids, where the engine's own knowledge ends at the body, a lane or a timer: an id that a caller gave is claimed in the store. */
-import { validate, version } from "uuid";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Store } from "../contract/index.ts";
+import { v7 as uuidv7, validate, version } from "uuid";
+import { clock, sleep } from "../clock.ts";
+import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, SetEntry, Store } from "../contract/index.ts";
 import { toError } from "../errors.ts";
+import { isOpen } from "../outcome.ts";
 import { scopeOf } from "../scope.ts";
 
 /** Beyond the message's delay: a claim whose release was lost ends by itself. */
 const ttlMs = 86_400_000;
+/** A claim whose message the engine does not know for so long is that of a process that died between the two: a publish takes some milliseconds. */
+const unsentMs = 1_000;
+const lookMs = 10;
+const sent = "1";
 
-/** The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and release; it is after a day. */
+/**
+ * The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and release; it is after a day.
+ * Nor that it is published once where a publisher stands still between its claim and its publish, and others use another lane meanwhile.
+ */
 export function withKnownIds(broker: Broker, store: Store): Broker {
   return {
     ...broker,
@@ -19,6 +28,7 @@ export function withKnownIds(broker: Broker, store: Store): Broker {
 }
 
 type Claims = ReturnType<typeof claimsOf>;
+type Named = Message & { readonly id: string };
 
 /** `clear` cannot list the claims of a queue: it starts a new generation of them. */
 function claimsOf(store: Store, name: string) {
@@ -27,11 +37,17 @@ function claimsOf(store: Store, name: string) {
     const [generation = "0"] = await store.get([generationKey]);
     return ids.map((id) => `${generationKey}:${generation}:${id}`);
   };
+  const write = async (messages: readonly Named[], entryOf: (i: number) => Pick<SetEntry, "value" | "if">) => {
+    const keys = await keysOf(messages.map(({ id }) => id));
+    return store.set(keys.map((key, i) => ({ key, ttlMs: ttlMs + (messages[i]?.delayMs ?? 0), ...entryOf(i) })));
+  };
   return {
-    async take(messages: readonly Message[]): Promise<readonly boolean[]> {
-      const keys = await keysOf(messages.map(({ id }) => id as string));
-      return store.set(keys.map((key, i) => ({ key, value: "1", ttlMs: ttlMs + (messages[i]?.delayMs ?? 0), if: "absent" })));
-    },
+    /** Under a publisher's token; `over`: in the place of those that are dead. */
+    take: (messages: readonly Named[], token: string, over: readonly (string | undefined)[] = []) =>
+      write(messages, (i) => ({ value: token, if: over[i] === undefined ? "absent" : { equals: over[i] } })),
+    holders: async (messages: readonly Named[]) => store.get(await keysOf(messages.map(({ id }) => id))),
+    /** The engine has them: from now on nobody asks whether their publisher is dead. */
+    confirm: (messages: readonly Named[], token: string) => write(messages, () => ({ value: sent, if: { equals: token } })),
     release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
     async releaseAll() {
       await store.increment([{ key: generationKey, by: 1 }]);
@@ -62,19 +78,48 @@ function knownOn(queue: BrokerQueue, claims: Claims): BrokerQueue {
 }
 
 async function publish(queue: BrokerQueue, claims: Claims, messages: readonly Message[]): Promise<readonly Published[]> {
-  const named = messages.filter(({ id }) => id !== undefined);
+  const named = messages.filter((message): message is Named => message.id !== undefined);
   if (named.length === 0) return queue.publish(messages);
-  const taken = await claims.take(named);
-  const known = new Set(named.filter((_, i) => !taken[i]));
-  const fresh = messages.filter((message) => !known.has(message));
+  const token = uuidv7();
+  const mine = await claim(queue, claims, named, token);
+  const isFresh = (message: Message) => message.id === undefined || mine.has(message);
+  const fresh = messages.filter(isFresh);
   const published = await queue.publish(fresh).catch(async (error) => {
     const accepted = new Set((error as { accepted?: readonly string[] }).accepted);
     const lost = fresh.flatMap(({ id }) => (id === undefined || accepted.has(id) ? [] : id));
     await claims.release(lost).catch(() => {}); // the publish's own error says more
     throw error;
   });
+  await claims.confirm(named.filter(isFresh), token).catch(() => {}); // whoever finds it unconfirmed asks the engine
   let next = 0;
-  return messages.map((message) => (known.has(message) ? { id: message.id as string, existing: true } : (published[next++] as Published)));
+  return messages.map((message) => (isFresh(message) ? (published[next++] as Published) : { id: message.id as string, existing: true }));
+}
+
+/** Those that nobody else has published, or is publishing. */
+async function claim(queue: BrokerQueue, claims: Claims, named: readonly Named[], token: string): Promise<ReadonlySet<Message>> {
+  const mine = new Set<Message>();
+  const deadAt = clock.monotonic() + unsentMs;
+  let over: readonly (string | undefined)[] = [];
+  for (let left = named; left.length > 0; ) {
+    const taken = await claims.take(left, token, over);
+    for (const [i, message] of left.entries()) if (taken[i]) mine.add(message);
+    const others = left.filter((_, i) => !taken[i]);
+    if (others.length === 0) break;
+    const unsent = await unsentOf(queue, claims, others, token);
+    left = others.filter((message) => unsent.has(message));
+    const late = clock.monotonic() > deadAt;
+    over = late ? left.map((message) => unsent.get(message)) : [];
+    if (left.length > 0 && !late) await sleep(lookMs);
+  }
+  return mine;
+}
+
+/** Claimed by others and, as far as can be told, not in the engine; with whose claim it is, if it is still there. */
+async function unsentOf(queue: BrokerQueue, claims: Claims, messages: readonly Named[], token: string): Promise<ReadonlyMap<Named, string | undefined>> {
+  const holders = await claims.holders(messages);
+  const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sent && holders[i] !== token);
+  const states = await Promise.all(unconfirmed.map(([, { id }]) => queue.state?.(id)));
+  return new Map(unconfirmed.flatMap(([i, message], n) => (isOpen(states[n]) ? [] : [[message, holders[i]] as const])));
 }
 
 /** Ids that look like our own were never claimed, so that most messages cost nothing here. */

@@ -40,7 +40,7 @@ describe("memory broker", () => {
     expect((await queue.peek?.(3))?.map((each) => each.id)).toEqual(["m5", "m3", "m2"]);
     const { got, consumer } = await collect(queue);
     consumer.setWindow(1);
-    await vi.waitFor(() => expect(xs(got)).toEqual([5, 3, 2, 1, 6, 4]));
+    await expect.poll(() => xs(got)).toEqual([5, 3, 2, 1, 6, 4]);
     expect(got.map((each) => each.ahead)).toEqual([true, true, false, false, false, false]);
   });
 
@@ -79,7 +79,7 @@ describe("memory broker", () => {
       return { outcome: "retry", error: new Error("again"), delayMs: 0 };
     });
     consumer.setWindow(1);
-    await vi.waitFor(() => expect(got).toHaveLength(2));
+    await expect.poll(() => got).toHaveLength(2);
     expect(got[1]?.body).toEqual({ list: [1, { deep: "a" }] });
   });
 
@@ -92,7 +92,7 @@ describe("memory broker", () => {
     });
     await queue.publish([n(1), n(2), n(3)]);
     consumer.setWindow(1);
-    await vi.waitFor(() => expect(xs(got)).toEqual([1, 2, 3, 1, 2]));
+    await expect.poll(() => xs(got)).toEqual([1, 2, 3, 1, 2]);
     expect(got.map((each) => each.attempt)).toEqual([1, 1, 1, 2, 1]);
     expect(new Set(got.map((each) => each.publishedAt)).size).toBe(1);
   });
@@ -111,13 +111,13 @@ describe("memory broker", () => {
     );
     await queue.publish([n(1), n(2), n(3)]);
     consumer.setWindow(2);
-    await vi.waitFor(() => expect(xs(got)).toEqual([1, 2, 1]));
+    await expect.poll(() => xs(got)).toEqual([1, 2, 1]);
     expect(got[2]?.crashes).toBe(0);
     await consumer.close({ force: true });
     expect(got.map((each) => each.signal?.aborted)).toEqual([false, true, true]);
     const again = await collect(queue);
     again.consumer.setWindow(1);
-    await vi.waitFor(() => expect(xs(again.got)).toEqual([2, 1, 3]));
+    await expect.poll(() => xs(again.got)).toEqual([2, 1, 3]);
     expect(again.got.map((each) => [each.attempt, each.crashes])).toEqual([
       [1, 1],
       [1, 1],
@@ -131,10 +131,10 @@ describe("memory broker", () => {
     const { settled, consumer, got } = await collect(queue, () => new Promise((resolve) => (finish = resolve)));
     await queue.publish([n(1)]);
     consumer.setWindow(1);
-    await vi.waitFor(() => expect(got).toHaveLength(1));
+    await expect.poll(() => got).toHaveLength(1);
     await consumer.close({ force: true });
     finish(done);
-    await vi.waitFor(() => expect(settled).toEqual(["m1 stale"]));
+    await expect.poll(() => settled).toEqual(["m1 stale"]);
     expect(await queue.count?.()).toEqual({ ready: 1, delayed: 0, running: 0 });
   });
 
@@ -177,12 +177,12 @@ describe("memory broker", () => {
     one.consumer.setWindow(2);
     two.consumer.setWindow(2);
     await queue.publish(Array.from({ length: 40 }, (_, x) => n(x)));
-    await vi.waitFor(() => expect(one.got.length + two.got.length).toBe(40));
+    await expect.poll(() => one.got.length + two.got.length).toBe(40);
     expect(Math.abs(one.got.length - two.got.length)).toBeLessThan(5);
     await one.consumer.close();
     expect(one.settled).toHaveLength(one.got.length);
     await queue.publish([n(99)]);
-    await vi.waitFor(() => expect(xs(two.got)).toContain(99));
+    await expect.poll(() => xs(two.got)).toContain(99);
     await queue.close();
     await expect(queue.publish([n(1)])).rejects.toThrow('the queue "q" was closed here');
   });

@@ -160,7 +160,7 @@ describe("polls", () => {
     await sleep(0);
     fill();
     expect([open(), errors.length]).toEqual([0, 1]);
-    await vi.waitFor(() => expect(open()).toBe(2));
+    await expect.poll(() => open()).toBe(2);
     expect(state.fetches).toBe(2);
     await answer(nothing);
     expect(state.fetches).toBe(4); // its end, and the next one's begin
@@ -270,10 +270,10 @@ describe("an orchestrator", () => {
     const use = (one: 0 | 1) => useOrchestrator(peer as never, options, (error) => heard[one].push((error as Error).message));
     const [first, second] = [await use(0), await use(1)];
     runs[0]?.fail(new Error("both"));
-    await vi.waitFor(() => expect(runs).toHaveLength(2));
+    await expect.poll(() => runs).toHaveLength(2);
     await first();
     runs[1]?.fail(new Error("the second alone"));
-    await vi.waitFor(() => expect(runs).toHaveLength(3));
+    await expect.poll(() => runs).toHaveLength(3);
     await second();
     expect(heard).toEqual([["both"], ["both", "the second alone"]]);
   });

@@ -19,8 +19,8 @@ export interface ChildJob {
   readonly dies: Dying | undefined;
 }
 
-/** When the process kills itself: as its task's row is written, or when all is kept and nothing is acknowledged. */
-export type Dying = "recording" | "settling";
+/** When the process kills itself: as its task's row is written, when all is kept and nothing is acknowledged, or when a message would go to the engine. */
+export type Dying = "recording" | "settling" | "publishing";
 
 export interface Report {
   readonly kind: "ready" | "start" | "end" | "settled" | "answer";
@@ -135,6 +135,11 @@ function dyingBeforeAck(broker: Broker): Broker {
   }));
 }
 
+/** Whatever is done before a message is sent is done. */
+const dyingAtPublish = (broker: Broker): Broker => wrapBroker(broker, () => ({ publish: async () => die() as never }));
+
+const deaths: Partial<Record<Dying, (broker: Broker) => Broker>> = { settling: dyingBeforeAck, publishing: dyingAtPublish };
+
 /** Tells how the engine took each end. */
 function reportSettlements(): void {
   subscribe("funboost:settle:end", (event) => {
@@ -150,7 +155,7 @@ async function main(job: ChildJob): Promise<void> {
   configure({ lease: job.leaseMs, signals: job.signals, log: { level: "silent" } });
   const { create } = (await import(job.create)) as CreateModule;
   const made = await create(job.settings);
-  const broker = job.dies === "settling" ? dyingBeforeAck(made) : made;
+  const broker = (job.dies && deaths[job.dies]?.(made)) ?? made;
   const params = { queue: job.queue, params: ["value", "ms?"], ...job.params, broker, ...(job.dies === "recording" ? { onRecord: die } : {}) };
   const task = boost(params as TaskParams, behaviours[job.behaviour]);
   const consumer = job.consume ? await task.consume() : undefined;

@@ -44,6 +44,22 @@ export const crowds = cases({
     await holds("it is handled once", () => seen.started.length === 1, 100);
   },
 
+  "a task id whose publisher was killed before its message was sent can be published": {
+    needs: ["durable"],
+    processes: true,
+    async run({ task, consume, child, until }) {
+      const seen = track<string>();
+      const other = await child({ consume: false, dies: "publishing" });
+      await assert.rejects(other.call("publish", ["never sent"], { taskId: "order-1" }), /the child has exited/);
+      const job = task({ params: ["value", "ms?"] }, (value: string, _ms?: number) => seen.run(value));
+      const { existing } = await job.publish(["sent"], { taskId: "order-1" });
+      assert.equal(existing, false);
+      await consume(job);
+      await until("it has run", () => seen.ended.length === 1);
+      assert.deepEqual(seen.started, ["sent"]);
+    },
+  },
+
   "two brokers of one process share a queue, and one goes on without the other": {
     needs: ["durable"],
     async run(context) {

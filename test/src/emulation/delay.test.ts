@@ -37,8 +37,8 @@ it("counts, clears and survives a consumer that comes later", async () => {
   await sleep(40);
   const { got, consumer } = await consume(queue);
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got.map(written).sort()).toEqual([1, 2]));
-  await vi.waitFor(async () => expect(await queue.count?.()).toEqual({ ready: 0, delayed: 0, running: 0 }));
+  await expect.poll(() => got.map(written).sort()).toEqual([1, 2]);
+  await expect.poll(() => queue.count?.()).toEqual({ ready: 0, delayed: 0, running: 0 });
   await queue.publish([{ body: { v: 3 }, delayMs: 30 }]);
   await queue.clear?.();
   await sleep(60);
@@ -53,7 +53,7 @@ it("keeps what the engine does not take, and publishes it when it does", async (
   consumer.setWindow(1);
   failing.next = new FunboostError("BROKER_DOWN", "gone");
   await queue.publish([{ body: { v: 1 }, delayMs: 10 }]);
-  await vi.waitFor(() => expect(errors.join()).toContain("gone"));
+  await expect.poll(() => errors.join()).toContain("gone");
   failing.next = undefined;
   await vi.waitFor(() => expect(got.map(written)).toEqual([1]), { timeout: 3_000 });
   await consumer.close();
@@ -76,7 +76,7 @@ it("one message that is refused for good holds up no other", async () => {
   const { got, errors, consumer } = await consume(queue);
   await queue.publish([1, 2, 3].map((v) => ({ body: { v }, delayMs: 10 })));
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got.map(written)).toEqual([1, 3]));
+  await expect.poll(() => got.map(written)).toEqual([1, 3]);
   expect(errors.join()).toContain("too large");
   expect(await queue.count?.()).toMatchObject({ delayed: 1 });
   await consumer.close();
@@ -96,7 +96,7 @@ it("does not publish twice when only the acknowledgement failed", async () => {
   const { got, errors, consumer } = await consume(queue);
   consumer.setWindow(1);
   await queue.publish([{ body: { v: 1 }, delayMs: 10 }]);
-  await vi.waitFor(() => expect(errors.length).toBeGreaterThan(0));
+  await expect.poll(() => errors.length).toBeGreaterThan(0);
   fail = false;
   await vi.waitFor(async () => expect(await queue.count?.()).toMatchObject({ delayed: 0 }), { timeout: 3_000 });
   expect(got).toHaveLength(1);

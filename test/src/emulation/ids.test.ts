@@ -1,4 +1,4 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
 import { consume, done, spec, written } from "./setup.ts";
@@ -12,7 +12,7 @@ it("carries id, publish time and attempt in the body", async () => {
   expect((await queue.peek?.(2))?.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
   const { got, settled, consumer } = await consume(queue);
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(settled).toEqual(published.map(({ id }) => `${id} applied`)));
+  await expect.poll(() => settled).toEqual(published.map(({ id }) => `${id} applied`));
   expect(got.map(({ id, attempt }) => [id, attempt])).toEqual([
     [published[0]?.id, 1],
     ["mine", 3],
@@ -28,7 +28,7 @@ it("leaves raw bodies as they are, and makes their ids at delivery", async () =>
   expect(published[5]?.id).toBe("python-1");
   const { got, consumer } = await consume(queue);
   consumer.setWindow(10);
-  await vi.waitFor(() => expect(got).toHaveLength(raw.length));
+  await expect.poll(() => got).toHaveLength(raw.length);
   expect(got.map(({ body }) => body)).toEqual(raw.map((body) => (typeof body === "string" ? body : JSON.stringify(body))));
   expect(new Set(got.map(({ id }) => id)).size).toBe(raw.length);
   expect(got[5]?.id).toBe("python-1");
@@ -39,7 +39,7 @@ it("keeps the id of a dead letter that brings one", async () => {
   expect(await queue.publish([{ body: { v: 1, extra: { task_id: "old", publish_time: 5 } } }])).toEqual([{ id: "old" }]);
   const { got, consumer } = await consume(queue);
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got.map(({ id, publishedAt }) => [id, publishedAt])).toEqual([["old", 5_000]]));
+  await expect.poll(() => got.map(({ id, publishedAt }) => [id, publishedAt])).toEqual([["old", 5_000]]);
 });
 
 it("has no calls by id, which the engine would not understand, and tells what it holds by our ids", async () => {
@@ -49,8 +49,8 @@ it("has no calls by id, which the engine would not understand, and tells what it
   const { got, consumer } = await consume(queue, () => new Promise((resolve) => (finish = () => resolve(done))));
   await queue.publish([{ body: { v: 1 }, id: "a" }]);
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(consumer.status().held).toEqual(["a"]));
+  await expect.poll(() => consumer.status().held).toEqual(["a"]);
   expect(written(got[0] as never)).toBe(1);
   finish();
-  await vi.waitFor(() => expect(consumer.status().held).toEqual([]));
+  await expect.poll(() => consumer.status().held).toEqual([]);
 });

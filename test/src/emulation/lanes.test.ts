@@ -33,7 +33,7 @@ it("delivers what is ahead, then by level, then in order", async () => {
   expect((await queue.peek?.(3))?.map(written)).toEqual(["child", "child of a low one", "top"]);
   const { got, consumer } = await consume(queue, () => sleep(1).then(() => done));
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got).toHaveLength(9));
+  await expect.poll(() => got).toHaveLength(9);
   expect(got.map(written)).toEqual(["child", "child of a low one", "top", "ten", "one", "two", "a", "b", "low"]);
   expect(got.map(({ ahead = false }) => ahead)).toEqual([true, true, ...Array(7).fill(false)]);
   await consumer.close();
@@ -52,7 +52,7 @@ it("never hands on more than the window, holds at most one more for each lane, a
   const all = await consume(queue, () => new Promise((resolve) => finish.push(() => resolve(done))));
   await queue.publish(Array.from({ length: 60 }, (_, i) => v(i, { priority: [0, 5, 50, -1][i % 4], ahead: i % 10 === 0 })));
   all.consumer.setWindow(4);
-  await vi.waitFor(() => expect(all.got).toHaveLength(4));
+  await expect.poll(() => all.got).toHaveLength(4);
   await sleep(20);
   expect(all.peak()).toBe(4);
   expect(await queue.count?.()).toEqual({ ready: 56, delayed: 0, running: 4 });
@@ -75,17 +75,17 @@ it("gives back what it holds unstarted when the window goes to 0, and at close",
   const first = await consume(queue, () => new Promise<Settlement>((resolve) => (finish = () => resolve(done))));
   await queue.publish([1, 2, 3].map((n) => v(n)));
   first.consumer.setWindow(1);
-  await vi.waitFor(() => expect(first.got).toHaveLength(1));
+  await expect.poll(() => first.got).toHaveLength(1);
   const main = await bare.open(spec("q"));
-  await vi.waitFor(async () => expect(await main.count?.()).toMatchObject({ ready: 1, running: 2 }));
+  await expect.poll(() => main.count?.()).toMatchObject({ ready: 1, running: 2 });
   first.consumer.setWindow(0);
-  await vi.waitFor(async () => expect(await main.count?.()).toMatchObject({ ready: 2, running: 1 }));
+  await expect.poll(() => main.count?.()).toMatchObject({ ready: 2, running: 1 });
   finish();
   await first.consumer.close();
   expect(first.settled).toHaveLength(1);
   const second = await consume(queue);
   second.consumer.setWindow(1);
-  await vi.waitFor(() => expect(second.got.map(written)).toEqual([2, 3]));
+  await expect.poll(() => second.got.map(written)).toEqual([2, 3]);
   await second.consumer.close();
 });
 
@@ -95,14 +95,14 @@ it("clears what waits in all lanes, what it has fetched included, and nothing th
   const { got, settled, consumer } = await consume(queue, () => new Promise<Settlement>((resolve) => (finish = () => resolve(done))));
   await queue.publish([v(1), v(2), v(3, { priority: 5 }), v(4, { ahead: true }), v(5, { delayMs: 1_000, priority: 7 })]);
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got).toHaveLength(1));
+  await expect.poll(() => got).toHaveLength(1);
   await sleep(20);
   await queue.clear?.();
   expect(await queue.count?.()).toEqual({ ready: 0, delayed: 0, running: 1 });
   finish();
-  await vi.waitFor(() => expect(settled).toHaveLength(1));
+  await expect.poll(() => settled).toHaveLength(1);
   await queue.publish([v(6)]);
-  await vi.waitFor(() => expect(got.map(written).at(-1)).toBe(6));
+  await expect.poll(() => got.map(written).at(-1)).toBe(6);
   finish();
   await consumer.close();
 });
@@ -114,7 +114,7 @@ it("retries stay in their lane", async () => {
   );
   await queue.publish([v("a"), v("b"), v("c"), v("child", { ahead: true })]);
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got).toHaveLength(5));
+  await expect.poll(() => got).toHaveLength(5);
   expect(got.filter(({ ahead }) => ahead).map(({ attempt }) => attempt)).toEqual([1, 2]);
   expect(written(got[0] as never)).toBe("child");
   await consumer.close();

@@ -16,7 +16,7 @@ it("stops every consumer of the queue, whoever pauses it, and lets it go on", as
   const { got, consumer } = await consume(queue);
   consumer.setWindow(2);
   await other.setPaused?.(true);
-  await vi.waitFor(async () => expect(await queue.paused?.()).toBe(true));
+  await expect.poll(() => queue.paused?.()).toBe(true);
   await sleep(5);
   await queue.publish([{ body: { v: 1 } }]);
   await sleep(30);
@@ -25,7 +25,7 @@ it("stops every consumer of the queue, whoever pauses it, and lets it go on", as
   await sleep(20);
   expect(got).toHaveLength(0);
   await other.setPaused?.(false);
-  await vi.waitFor(() => expect(got.map(written)).toEqual([1]));
+  await expect.poll(() => got.map(written)).toEqual([1]);
   await consumer.close();
 });
 

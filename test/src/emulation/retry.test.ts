@@ -1,4 +1,4 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { memoryStore } from "../../../adapters/stores/memory.ts";
 import { withDelay } from "../../../src/emulation/delay.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
@@ -18,7 +18,7 @@ it("counts attempts over copies that keep id, body and publish time", async () =
   });
   consumer.setWindow(1);
   await queue.publish([{ body: { v: 1, list: [1] }, id: "a" }]);
-  await vi.waitFor(() => expect(settled).toHaveLength(3));
+  await expect.poll(() => settled).toHaveLength(3);
   expect(got.map(({ id, attempt }) => [id, attempt])).toEqual([1, 2, 3].map((attempt) => ["a", attempt]));
   expect(new Set(got.map(({ publishedAt }) => publishedAt)).size).toBe(1);
   expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(40);
@@ -31,7 +31,7 @@ it("retries foreign text: the copy says the attempt, and holds the text's member
   const { got, consumer } = await consume(queue, ({ attempt }) => (attempt === 1 ? { outcome: "retry", error: new Error("again"), delayMs: 0 } : done));
   consumer.setWindow(1);
   await queue.publish([{ body: '{"v": 12345678901234567890}' }]);
-  await vi.waitFor(() => expect(got).toHaveLength(2));
+  await expect.poll(() => got).toHaveLength(2);
   expect(got[1]).toMatchObject({ id: got[0]?.id, attempt: 2 });
   expect(String(got[1]?.body)).toContain("12345678901234567890");
   await consumer.close();
@@ -46,7 +46,7 @@ it("postpones behind what waits, and returns to the front", async () => {
   });
   await queue.publish([1, 2, 3].map((v) => ({ body: { v } })));
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(got.map(written)).toEqual([1, 2, 2, 3, 1]));
+  await expect.poll(() => got.map(written)).toEqual([1, 2, 2, 3, 1]);
   expect(got.every(({ attempt }) => attempt === 1)).toBe(true);
   await consumer.close();
 });
@@ -60,11 +60,11 @@ it("holds the original until the copy is accepted", async () => {
   await queue.publish([{ body: { v: 1 }, id: "a" }]);
   failing.next = new FunboostError("BROKER_DOWN", "gone");
   consumer.setWindow(1);
-  await vi.waitFor(() => expect(errors.length).toBeGreaterThan(1));
+  await expect.poll(() => errors.length).toBeGreaterThan(1);
   expect(settled).toEqual([]);
   expect(consumer.status().held).toEqual(["a"]);
   failing.next = undefined;
-  await vi.waitFor(() => expect(settled).toEqual(["a applied", "a applied"]));
+  await expect.poll(() => settled).toEqual(["a applied", "a applied"]);
   await consumer.close();
 });
 
@@ -75,11 +75,11 @@ it("gives the original back at a forced close in the middle of that", async () =
   await queue.publish([{ body: { v: 1 }, id: "a" }]);
   failing.next = new FunboostError("BROKER_DOWN", "gone");
   first.consumer.setWindow(1);
-  await vi.waitFor(() => expect(first.errors.length).toBeGreaterThan(0));
+  await expect.poll(() => first.errors.length).toBeGreaterThan(0);
   await first.consumer.close({ force: true });
   failing.next = undefined;
   const second = await consume(queue);
   second.consumer.setWindow(1);
-  await vi.waitFor(() => expect(second.got).toMatchObject([{ id: "a", attempt: 1, crashes: 1 }]));
+  await expect.poll(() => second.got).toMatchObject([{ id: "a", attempt: 1, crashes: 1 }]);
   await second.consumer.close();
 });
