@@ -98,20 +98,19 @@ async function publish(queue: BrokerQueue, claims: Claims, messages: readonly Me
 /** Those that nobody else has published, or is publishing. */
 async function claim(queue: BrokerQueue, claims: Claims, named: readonly Named[], token: string): Promise<ReadonlySet<Message>> {
   const mine = new Set<Message>();
-  const deadAt = clock.monotonic() + unsentMs;
+  const firstSeen = new Map<string, number>(); // of a claim: each has its own time
+  const isDead = (holder: string) => clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
   let over: readonly (string | undefined)[] = [];
-  for (let left = named; left.length > 0; ) {
+  for (let left = named; ; await sleep(lookMs)) {
     const taken = await claims.take(left, token, over);
     for (const [i, message] of left.entries()) if (taken[i]) mine.add(message);
     const others = left.filter((_, i) => !taken[i]);
-    if (others.length === 0) break;
-    const unsent = await unsentOf(queue, claims, others, token);
-    left = others.filter((message) => unsent.has(message));
-    const late = clock.monotonic() > deadAt;
-    over = late ? left.map((message) => unsent.get(message)) : [];
-    if (left.length > 0 && !late) await sleep(lookMs);
+    const unsent = others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<Named, string | undefined>();
+    if (unsent.size === 0) return mine;
+    left = [...unsent.keys()];
+    over = Array.from(unsent.values(), (holder) => (holder !== undefined && isDead(holder) ? holder : undefined));
+    for (const holder of unsent.values()) if (holder !== undefined && !firstSeen.has(holder)) firstSeen.set(holder, clock.monotonic());
   }
-  return mine;
 }
 
 /** Claimed by others and, as far as can be told, not in the engine; with whose claim it is, if it is still there. */

@@ -59,6 +59,16 @@ it("takes over the id of a publisher that died before its message was sent", asy
   await consumer.close();
 });
 
+it("gives the id of a dead publisher to one of many that want it", async () => {
+  const [store, broker] = [memoryStore(), bareBroker()];
+  await publisherAt(broker, store, new Promise(() => {}));
+  const slow = wrapBroker(broker, ({ publish }) => ({ publish: (messages) => working(300).then(() => publish(messages)) }));
+  const queue = await emulate(slow, store).open(spec("q"));
+  const published = await Promise.all([false, true, false].map((ahead) => queue.publish([{ body: { v: 2 }, id: "a", ahead }])));
+  expect(published.flat().filter(({ existing }) => !existing)).toHaveLength(1);
+  expect(await queue.count?.()).toMatchObject({ ready: 1 });
+});
+
 it("waits for a publisher that lives", async () => {
   const [store, broker] = [memoryStore(), bareBroker()];
   const { published } = await publisherAt(broker, store, working(200));
