@@ -8,13 +8,13 @@ const alias = [
   { find: /^funboost\/core$/, replacement: at("./src/core.ts") },
   { find: /^funboost\/contract$/, replacement: at("./src/contract/index.ts") },
   { find: /^funboost\/conformance$/, replacement: at("./test/conformance/index.ts") },
-  { find: /^funboost\/adapters\/(.+)$/, replacement: at("./adapters/brokers/$1.ts") },
-  { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/stores/$1.ts") },
+  { find: /^funboost\/adapters\/(.+)$/, replacement: at("./adapters/$1/broker.ts") },
+  { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/$1/store.ts") },
 ];
-const slow = ["test/package.test.ts", "test/bundle.test.ts"];
+const slow = ["test/project/package.test.ts", "test/project/bundle.test.ts"];
 /** These wait for leases and deadlines to end, which costs no processor. */
-const waiting = ["test/slow.test.ts", "test/broker-down.test.ts"];
-const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/memory*.test.ts"];
+const waiting = ["test/behaviour/slow.test.ts", "test/behaviour/broker-down.test.ts"];
+const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/memory/*.test.ts"];
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */
 const unitWorkers = 3;
 /** What a test waits for comes late on a busy machine: a wait is no bound. */
@@ -29,14 +29,14 @@ export default defineConfig({
     expect: patience,
     maxConcurrency: 8,
     projects: [
-      { extends: true, test: { name: "architecture", include: ["test/architecture.test.ts"], sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: "architecture", include: ["test/project/architecture.test.ts"], sequence: { groupOrder: 0 } } },
       { extends: true, test: { name: "unit", include: overMemory, maxWorkers: unitWorkers, sequence: { groupOrder: 1 } } },
       {
         extends: true,
         test: {
           name: "adapters",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/architecture.test.ts", ...overMemory, ...waiting, ...slow],
+          exclude: ["test/project/architecture.test.ts", ...overMemory, ...waiting, ...slow],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           ...built,

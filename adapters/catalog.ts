@@ -2,10 +2,10 @@
 import type { BrokerFactory } from "../src/contract/broker.ts";
 
 export const catalog: Readonly<Record<string, () => Promise<BrokerFactory>>> = {
-  agenda: async () => (await import("./brokers/agenda.ts")).agenda,
-  "bee-queue": async () => (await import("./brokers/bee-queue.ts")).beeQueue,
-  bullmq: async () => (await import("./brokers/bullmq.ts")).bullmq,
-  memory: async () => (await import("./brokers/memory.ts")).memory,
-  sqlite: async () => (await import("./brokers/sqlite.ts")).sqlite,
-  temporal: async () => (await import("./brokers/temporal.ts")).temporal,
+  agenda: async () => (await import("./agenda/broker.ts")).agenda,
+  "bee-queue": async () => (await import("./bee-queue/broker.ts")).beeQueue,
+  bullmq: async () => (await import("./bullmq/broker.ts")).bullmq,
+  memory: async () => (await import("./memory/broker.ts")).memory,
+  sqlite: async () => (await import("./sqlite/broker.ts")).sqlite,
+  temporal: async () => (await import("./temporal/broker.ts")).temporal,
 };

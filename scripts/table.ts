@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { catalog } from "../adapters/catalog.ts";
-import { memoryStore } from "../adapters/stores/memory.ts";
+import { memoryStore } from "../adapters/memory/store.ts";
 import type { Broker, Features, Store } from "../src/contract/index.ts";
-import { emulate, supportOf } from "../src/features.ts";
+import { emulate, supportOf } from "../src/setup/features.ts";
 
 const start = "<!-- brokers:start -->";
 const end = "<!-- brokers:end -->";

@@ -1,23 +1,24 @@
 /** boost(params, fn): a function becomes a task. Opens nothing, reads no environment and no configuration. */
-import { type ConsumeOptions, consume, type TaskConsumer } from "./consume.ts";
+
+import { describe, FunboostError } from "./base/errors.ts";
+import { shared } from "./base/process-wide.ts";
+import { type ConsumeOptions, consume, type TaskConsumer } from "./consume/consume.ts";
 import type { Counts } from "./contract/broker.ts";
-import { type DeadLetters, deadLettersOf } from "./dead-letter.ts";
-import { type AnyFunction, type Definition, define, register, sameBroker } from "./definition.ts";
-import { describe, FunboostError } from "./errors.ts";
-import { type Support, supportOf } from "./features.ts";
-import { shared } from "./global.ts";
-import { type Handle, TaskHandle } from "./handle.ts";
-import { type WaitIdleOptions, waitIdle } from "./idle.ts";
-import { type QueueInfo, queueInfo } from "./info.ts";
-import { setLiveConcurrency, setLiveQps } from "./live.ts";
-import { checkParams } from "./param-checks.ts";
-import type { PublishOptions, TaskParams } from "./params.ts";
-import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish.ts";
-import type { Qps } from "./qps.ts";
-import { callQueue } from "./queue-calls.ts";
-import { queryRecords, type RecordsQuery, type TaskRow } from "./records.ts";
-import { resolve } from "./runtime.ts";
-import { queueStats, type StatsPoint, type StatsQuery } from "./stats.ts";
+import type { Qps } from "./options/qps.ts";
+import type { PublishOptions, TaskParams } from "./options/task.ts";
+import { checkParams } from "./options/task-checks.ts";
+import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish/publish.ts";
+import { callQueue } from "./queue/calls.ts";
+import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
+import { type QueueInfo, queueInfo } from "./queue/info.ts";
+import { setLiveConcurrency, setLiveQps } from "./queue/live-limits.ts";
+import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
+import { type Handle, TaskHandle } from "./results/handle.ts";
+import { queryRecords, type RecordsQuery, type TaskRow } from "./results/records.ts";
+import { type WaitIdleOptions, waitIdle } from "./results/wait-idle.ts";
+import { type AnyFunction, type Definition, define, register, sameBroker } from "./setup/definition.ts";
+import { type Support, supportOf } from "./setup/features.ts";
+import { resolve } from "./setup/open.ts";
 
 /** What publishes and asks, without the function. */
 export interface Publishing<Args extends readonly unknown[], R> {

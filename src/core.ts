@@ -1,15 +1,8 @@
 /** The public API without the catalog: brokers are passed as instances. For apps that are bundled. */
-import { allDefinitions, findDefinition } from "./definition.ts";
-import { checkDefinitions } from "./runtime.ts";
+import { allDefinitions, findDefinition } from "./setup/definition.ts";
+import { checkDefinitions } from "./setup/open.ts";
 
-export { boost, getOrCreate, type Publishing, type Task, type TaskMembers } from "./boost.ts";
-export { registerBroker, wrapBroker } from "./brokers.ts";
-export { type ConfigureOptions as Configuration, configure } from "./config.ts";
-export type { ConsumeOptions, ConsumerStatus, TaskConsumer } from "./consume.ts";
-export { type AllConsuming, consumeAll, queues } from "./consume-all.ts";
-export { fct, type TaskContext } from "./context.ts";
-export type { DeadLetters } from "./dead-letter.ts";
-export type { Duration } from "./duration.ts";
+export type { Duration } from "./base/duration.ts";
 export {
   type ErrorCode,
   type FinalStatus,
@@ -20,26 +13,33 @@ export {
   TaskError,
   TimeoutError,
   WaitTimeoutError,
-} from "./errors.ts";
-export type { Support } from "./features.ts";
-export type { Handle, WaitOptions } from "./handle.ts";
-export type { WaitIdleOptions } from "./idle.ts";
-export type { QueueInfo } from "./info.ts";
-export { type LockOptions, withLock } from "./lock.ts";
-export type { Logger, LogLevel, LogLine, LogOptions } from "./log.ts";
-export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./middleware.ts";
-export type { TaskRecord } from "./outcome.ts";
-export type { PublishOptions, TaskParams } from "./params.ts";
-export { type ConcurrencyPool, concurrencyPool } from "./pool.ts";
-export type { PublishItem } from "./publish.ts";
+} from "./base/errors.ts";
+export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
+export { boost, getOrCreate, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export type { ConsumeOptions, ConsumerStatus, TaskConsumer } from "./consume/consume.ts";
+export { type AllConsuming, consumeAll, queues } from "./consume/consume-all.ts";
+export { shutdown } from "./consume/shutdown.ts";
+export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
+export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
+export type { Qps, QpsLimit } from "./options/qps.ts";
+export type { PublishOptions, TaskParams } from "./options/task.ts";
+export type { PublishItem } from "./publish/publish.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
-export type { Qps, QpsLimit } from "./qps.ts";
-export type { OnRecord, RecordParams, RecordsQuery, TaskRow } from "./records.ts";
-export { shutdown } from "./shutdown.ts";
-export type { StatsPoint, StatsQuery } from "./stats.ts";
-export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task-errors.ts";
-export type { TraceHooks } from "./trace.ts";
-export { asCompleted, type Completed, waitAll } from "./wait-all.ts";
+export type { DeadLetters } from "./queue/dead-letters.ts";
+export type { QueueInfo } from "./queue/info.ts";
+export type { StatsPoint, StatsQuery } from "./queue/stats.ts";
+export type { Handle, WaitOptions } from "./results/handle.ts";
+export type { OnRecord, RecordParams, RecordsQuery, TaskRow } from "./results/records.ts";
+export { asCompleted, type Completed, waitAll } from "./results/wait-all.ts";
+export type { WaitIdleOptions } from "./results/wait-idle.ts";
+export { registerBroker, wrapBroker } from "./setup/catalog.ts";
+export { type ConfigureOptions as Configuration, configure } from "./setup/configure.ts";
+export type { Support } from "./setup/features.ts";
+export { fct, type TaskContext } from "./task/context.ts";
+export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task/errors.ts";
+export type { TaskRecord } from "./task/outcome.ts";
+export type { TraceHooks } from "./task/trace.ts";
+export { type LockOptions, withLock } from "./with-lock.ts";
 
 /**
  * The task on a queue, if this process has defined one.

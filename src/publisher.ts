@@ -1,9 +1,10 @@
 /** publisher<typeof task>(): publishes to a queue whose function lives elsewhere. */
+
+import { FunboostError } from "./base/errors.ts";
 import { type ParametersOf, type Publishing, publishingMembers, type ResultOf } from "./boost.ts";
-import { define } from "./definition.ts";
-import { FunboostError } from "./errors.ts";
-import { checkParams } from "./param-checks.ts";
-import type { TaskParams } from "./params.ts";
+import type { TaskParams } from "./options/task.ts";
+import { checkParams } from "./options/task-checks.ts";
+import { define } from "./setup/definition.ts";
 
 /** The task options that mean something where nothing runs. */
 export type PublisherParams = Pick<

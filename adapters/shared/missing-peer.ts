@@ -1,5 +1,5 @@
 /** What to say when an engine's client is not installed. */
-import { FunboostError } from "../../src/errors.ts";
+import { FunboostError } from "../../src/base/errors.ts";
 
 /** The error for an engine's client that is not installed. The import itself stands in the adapter file: bundlers see no other form. */
 export function missingPeer(broker: string, peer: string, cause: unknown): unknown {

@@ -1,7 +1,7 @@
 /** Message ids that grow: UUIDv7, in order within a process, and an index takes them at its end. */
 import { randomFillSync } from "node:crypto";
 import { v7 } from "uuid";
-import { clock } from "../../src/clock.ts";
+import { clock } from "../../src/base/clock.ts";
 
 /** Random bytes of 256 ids are fetched at once: one call for each id took longer than storing the message. */
 const pool = new Uint8Array(16 * 256);

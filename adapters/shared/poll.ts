@@ -1,7 +1,7 @@
 /** A consumer for engines that are asked for messages: window, batched settlements with the next fetch, wake-up, backoff, closing. */
-import { clock, jittered } from "../../src/clock.ts";
+import { clock, jittered } from "../../src/base/clock.ts";
+import { toError } from "../../src/base/errors.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
-import { toError } from "../../src/errors.ts";
 
 export interface Settled<D extends Delivery> {
   readonly delivery: D;

@@ -2,8 +2,8 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Writable } from "node:stream";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { clock, sleep } from "../../src/clock.ts";
-import { describe, FunboostError, isFunboostError, maskSecrets } from "../../src/errors.ts";
+import { clock, sleep } from "../../src/base/clock.ts";
+import { describe, FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
 import { missingPeer } from "./missing-peer.ts";
 
 export interface RedisSource {

@@ -1,7 +1,7 @@
 /** What Redis tells those who wait: notices over one connection, and the results that are awaited. */
 import type { Redis } from "ioredis";
-import { repeat } from "../../src/clock.ts";
-import { FunboostError } from "../../src/errors.ts";
+import { repeat } from "../../src/base/clock.ts";
+import { FunboostError } from "../../src/base/errors.ts";
 import type { RedisClients } from "./redis-client.ts";
 import { type Settle, waitOnce } from "./wait-for.ts";
 

@@ -1,8 +1,8 @@
 /** Publishes due timers into their queue while it is consumed here. */
-import { clock, jittered, sleep } from "../clock.ts";
+import { clock, jittered, sleep } from "../base/clock.ts";
+import { isFunboostError, toError } from "../base/errors.ts";
 import type { BrokerQueue, Store } from "../contract/index.ts";
-import { isFunboostError, toError } from "../errors.ts";
-import { trustedMs } from "../lease.ts";
+import { trustedMs } from "../store/lease.ts";
 import { fire } from "./firing.ts";
 
 const batch = 500;

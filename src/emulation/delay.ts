@@ -1,9 +1,9 @@
 /** Delayed messages for brokers without them: held in the store's timers, and published when due by whoever consumes the queue. */
 import { v7 as uuidv7 } from "uuid";
-import { clock, sleep } from "../clock.ts";
+import { clock, sleep } from "../base/clock.ts";
+import { toError } from "../base/errors.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Settlement, Store, TimerEntry } from "../contract/index.ts";
-import { toError } from "../errors.ts";
-import { scopeOf } from "../scope.ts";
+import { scopeOf } from "../store/scope.ts";
 import { addAccepted } from "./accepted.ts";
 import { startPump, wakePumps } from "./delay-pump.ts";
 import { claimFiring, firingOf, timerPayload } from "./firing.ts";

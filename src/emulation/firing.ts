@@ -3,9 +3,9 @@
  * Each copy says which timer it is of and which firing; the first that is to run claims the timer, and the others end as done.
  */
 import { randomUUID } from "node:crypto";
+import { parseJson, stringifyJson } from "../base/json.ts";
 import type { Message, Store } from "../contract/index.ts";
-import { parseJson, stringifyJson } from "../json.ts";
-import { readExtra, stampExtra } from "../message.ts";
+import { readExtra, stampExtra } from "../wire/call.ts";
 
 /** For copies that wait behind a backlog. */
 const claimedMs = 86_400_000;

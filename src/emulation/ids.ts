@@ -1,10 +1,10 @@
 /** Ids for brokers without them: id, publish time and attempt travel in the body's `extra`. */
 import { v7 as uuidv7 } from "uuid";
-import { clock } from "../clock.ts";
+import { clock } from "../base/clock.ts";
+import { toError } from "../base/errors.ts";
+import { asBody } from "../base/json.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published } from "../contract/index.ts";
-import { toError } from "../errors.ts";
-import { asBody } from "../json.ts";
-import { type ExtraFacts, readExtra, stampExtra } from "../message.ts";
+import { type ExtraFacts, readExtra, stampExtra } from "../wire/call.ts";
 
 /**
  * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule): the engine does not know our ids.

@@ -1,5 +1,5 @@
 /** One consumer over several lanes: they share one window, and the foremost lane that has something goes first. */
-import { clock } from "../clock.ts";
+import { clock } from "../base/clock.ts";
 import type { BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../contract/index.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** Lanes: ordinary queues `<queue><suffix>` beside the main one, published to by kind and consumed as one. */
 import { v7 as uuidv7 } from "uuid";
+import { FunboostError } from "../base/errors.ts";
 import type { Broker, BrokerQueue, Counts, Ended, Features, Message, MessageState, Peeked, Published, QueueSpec, ResultOptions } from "../contract/index.ts";
-import { FunboostError } from "../errors.ts";
 import { addAccepted } from "./accepted.ts";
 import { consumeLanes, type LaneConsumer } from "./lane-window.ts";
 

@@ -1,8 +1,8 @@
 /** Pause for brokers without it: a flag in the store, told by a notice and read again by a poll; paused consumers fetch nothing. */
-import { repeat } from "../clock.ts";
+import { repeat } from "../base/clock.ts";
+import { toError } from "../base/errors.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Handler, Store } from "../contract/index.ts";
-import { toError } from "../errors.ts";
-import { scopeOf } from "../scope.ts";
+import { scopeOf } from "../store/scope.ts";
 
 const pollMs = 400; // with its jitter below the 500 ms in which a pause is in force
 

@@ -1,8 +1,8 @@
 /** Retries for brokers that cannot requeue one delivery: a copy is published, then the original ends as done. */
-import { sleep } from "../clock.ts";
+import { sleep } from "../base/clock.ts";
+import { FunboostError, toError } from "../base/errors.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Settlement } from "../contract/index.ts";
-import { FunboostError, toError } from "../errors.ts";
-import { readExtra, stampExtra } from "../message.ts";
+import { readExtra, stampExtra } from "../wire/call.ts";
 
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;

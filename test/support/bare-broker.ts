@@ -1,7 +1,7 @@
 /** A broker that has nothing: text in, text out, done, failed or put back. What it is handed beyond that is an emulation's mistake, and throws. */
-import { memory } from "../../adapters/brokers/memory.ts";
+import { memory } from "../../adapters/memory/broker.ts";
+import { stringifyJson } from "../../src/base/json.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Features, Handler, Message } from "../../src/contract/index.ts";
-import { stringifyJson } from "../../src/json.ts";
 
 const nothing = { ids: false, delay: false, priority: false, retry: false, ahead: false, pause: false } satisfies Partial<Features>;
 const marks = ["id", "delayMs", "priority", "ahead", "attempt", "publishedAt"] as const;

@@ -1,7 +1,7 @@
 /** What the cancel tests and the processes that they start consume with: SQLite or an engine with a server; `deaf`: its store tells nobody anything; `stallFile`: where stalls are written. */
 import { openSync, readFileSync, writeSync } from "node:fs";
-import { sqlite } from "../../adapters/brokers/sqlite.ts";
-import { sqliteStore } from "../../adapters/stores/sqlite.ts";
+import { sqlite } from "../../adapters/sqlite/broker.ts";
+import { sqliteStore } from "../../adapters/sqlite/store.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { wrapBroker } from "../../src/index.ts";
 import { machineMs, type Stall, watchStalls } from "../conformance/machine.ts";

@@ -1,5 +1,5 @@
 /** An adapter's queue consumed without the core, for tests of what one engine alone can get wrong. */
-import { sleep } from "../../src/clock.ts";
+import { sleep } from "../../src/base/clock.ts";
 import type { BrokerQueue, Consumer, Delivery, Settlement } from "../../src/contract/index.ts";
 
 export type Answer = (delivery: Delivery) => Settlement | Promise<Settlement>;

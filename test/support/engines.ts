@@ -1,12 +1,12 @@
 /** Every engine, made from the settings of its server or file: for tests that start servers of their own, and the processes that they start. */
-import { agenda } from "../../adapters/brokers/agenda.ts";
-import { beeQueue } from "../../adapters/brokers/bee-queue.ts";
-import { bullmq } from "../../adapters/brokers/bullmq.ts";
-import { memory } from "../../adapters/brokers/memory.ts";
-import { sqlite } from "../../adapters/brokers/sqlite.ts";
-import { temporal } from "../../adapters/brokers/temporal.ts";
-import { redisStore } from "../../adapters/stores/redis.ts";
-import { sqliteStore } from "../../adapters/stores/sqlite.ts";
+import { agenda } from "../../adapters/agenda/broker.ts";
+import { beeQueue } from "../../adapters/bee-queue/broker.ts";
+import { bullmq } from "../../adapters/bullmq/broker.ts";
+import { memory } from "../../adapters/memory/broker.ts";
+import { redisStore } from "../../adapters/redis/store.ts";
+import { sqlite } from "../../adapters/sqlite/broker.ts";
+import { sqliteStore } from "../../adapters/sqlite/store.ts";
+import { temporal } from "../../adapters/temporal/broker.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { bareBroker } from "./bare-broker.ts";
 import type { ServerName } from "./services/server.ts";

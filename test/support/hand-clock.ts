@@ -1,5 +1,5 @@
 /** A clock that goes on by hand, for what takes long or must happen at a given moment. `setClock()` puts the real one back. */
-import { setClock } from "../../src/clock.ts";
+import { setClock } from "../../src/base/clock.ts";
 
 export interface HandClock {
   /** Runs the timers that come due meanwhile, one millisecond after the other. */

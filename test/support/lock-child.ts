@@ -1,7 +1,7 @@
 /** A process that takes a lock and holds it until it is told to end: the one that is killed, or stopped. */
 import { once } from "node:events";
-import { redisStore } from "../../adapters/stores/redis.ts";
-import { sqliteStore } from "../../adapters/stores/sqlite.ts";
+import { redisStore } from "../../adapters/redis/store.ts";
+import { sqliteStore } from "../../adapters/sqlite/store.ts";
 import { configure, withLock } from "../../src/index.ts";
 
 export interface LockJob {

@@ -1,7 +1,7 @@
 /** An honest broker with one fault switched on: each fault must be noticed by a named case of the kit. */
-import { memory } from "../../adapters/brokers/memory.ts";
-import { sqlite } from "../../adapters/brokers/sqlite.ts";
-import { memoryStore } from "../../adapters/stores/memory.ts";
+import { memory } from "../../adapters/memory/broker.ts";
+import { memoryStore } from "../../adapters/memory/store.ts";
+import { sqlite } from "../../adapters/sqlite/broker.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { bareBroker } from "./bare-broker.ts";
 import {

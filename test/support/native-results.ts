@@ -1,6 +1,6 @@
 /** Memory without a store, that keeps results itself as an engine such as Temporal does: what the core hands it, and nothing more. */
-import { memory } from "../../adapters/brokers/memory.ts";
-import { sleep } from "../../src/clock.ts";
+import { memory } from "../../adapters/memory/broker.ts";
+import { sleep } from "../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Ended, Features, Handler, ResultOptions } from "../../src/contract/index.ts";
 
 export function nativeResults(): Broker & { readonly features: Features } {

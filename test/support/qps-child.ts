@@ -1,9 +1,9 @@
 /** A process of the qps test: consumes queues of several engines, and writes down when each run starts, so that nothing is lost when it is killed. */
 import { subscribe } from "node:diagnostics_channel";
 import { openSync, writeSync } from "node:fs";
-import { sqlite } from "../../adapters/brokers/sqlite.ts";
-import { redisStore } from "../../adapters/stores/redis.ts";
-import { sleep } from "../../src/clock.ts";
+import { redisStore } from "../../adapters/redis/store.ts";
+import { sqlite } from "../../adapters/sqlite/broker.ts";
+import { sleep } from "../../src/base/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { boost, configure, fct, shutdown, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
 import { machineMs, watchStalls } from "../conformance/machine.ts";

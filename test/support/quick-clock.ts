@@ -1,5 +1,5 @@
 /** A clock whose timers take another time than they are asked for. */
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 
 const real: Pick<Clock, "now" | "monotonic"> = { now: () => Date.now(), monotonic: () => performance.now() };
 

@@ -1,7 +1,7 @@
 /** Which servers the tests can use here: a given one, else what `npm run services -- up` runs, else a private one, else a skip that says why. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { sleep } from "../../src/clock.ts";
+import { sleep } from "../../src/base/clock.ts";
 import { masked, servers, settingsOf } from "./services/all.ts";
 import { pidFileOf, refusal, start } from "./services/instance.ts";
 import { refuses } from "./services/probe.ts";

@@ -1,6 +1,6 @@
 /** What every store promises, as sentences with functions; test/stores.test.ts runs them over each store. */
 import { expect, vi } from "vitest";
-import { clock, sleep } from "../../src/clock.ts";
+import { clock, sleep } from "../../src/base/clock.ts";
 import type { Store } from "../../src/contract/index.ts";
 
 interface StoreContext {

@@ -1,9 +1,9 @@
 /** How the lease tests make a broker whose maintenance takes a while, and writes down when each turn of which process begins and ends. */
 import { openSync, writeSync } from "node:fs";
-import { bullmq } from "../../adapters/brokers/bullmq.ts";
-import { sqlite } from "../../adapters/brokers/sqlite.ts";
-import { redisStore } from "../../adapters/stores/redis.ts";
-import { sleep } from "../../src/clock.ts";
+import { bullmq } from "../../adapters/bullmq/broker.ts";
+import { redisStore } from "../../adapters/redis/store.ts";
+import { sqlite } from "../../adapters/sqlite/broker.ts";
+import { sleep } from "../../src/base/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import { wrapBroker } from "../../src/index.ts";
 import { machineMs } from "../conformance/machine.ts";

@@ -1,10 +1,10 @@
 import { expect, it, vi } from "vitest";
-import { memoryStore } from "../../../adapters/stores/memory.ts";
-import { sleep } from "../../../src/clock.ts";
+import { memoryStore } from "../../../adapters/memory/store.ts";
+import { sleep } from "../../../src/base/clock.ts";
+import { FunboostError } from "../../../src/base/errors.ts";
 import type { Store } from "../../../src/contract/index.ts";
 import { withDelay } from "../../../src/emulation/delay.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
-import { FunboostError } from "../../../src/errors.ts";
 import { stopwatch } from "../../conformance/machine.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
 import { consume, flaky, spec, written } from "./setup.ts";

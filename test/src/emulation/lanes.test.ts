@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
-import { memory } from "../../../adapters/brokers/memory.ts";
-import { memoryStore } from "../../../adapters/stores/memory.ts";
-import { sleep } from "../../../src/clock.ts";
+import { memory } from "../../../adapters/memory/broker.ts";
+import { memoryStore } from "../../../adapters/memory/store.ts";
+import { sleep } from "../../../src/base/clock.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
 import { withAhead } from "../../../src/emulation/ahead.ts";
 import { withDelay } from "../../../src/emulation/delay.ts";

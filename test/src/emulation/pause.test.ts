@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
-import { memoryStore } from "../../../adapters/stores/memory.ts";
-import { sleep } from "../../../src/clock.ts";
+import { memoryStore } from "../../../adapters/memory/store.ts";
+import { sleep } from "../../../src/base/clock.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { withPause } from "../../../src/emulation/pause.ts";
 import { wrapBroker } from "../../../src/index.ts";

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { memoryStore } from "../../../adapters/stores/memory.ts";
+import { memoryStore } from "../../../adapters/memory/store.ts";
+import { FunboostError } from "../../../src/base/errors.ts";
 import { withDelay } from "../../../src/emulation/delay.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
 import { withRetry } from "../../../src/emulation/retry.ts";
-import { FunboostError } from "../../../src/errors.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
 import { consume, done, flaky, spec, written } from "./setup.ts";
 

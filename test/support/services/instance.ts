@@ -1,7 +1,7 @@
 /** One running server: started in its place, waited for, found again by its pid file. */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { sleep } from "../../../src/clock.ts";
+import { sleep } from "../../../src/base/clock.ts";
 import { launch, pidIn, stop, tail } from "./process.ts";
 import type { Place, Server } from "./server.ts";
 

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
-import { sleep } from "../../../src/clock.ts";
+import { sleep } from "../../../src/base/clock.ts";
 import type { Command } from "./server.ts";
 
 /** Writes its own pid and start time, then becomes the program: whoever is killed in between, the file is there as soon as the program is. */

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { sleep } from "../../../src/clock.ts";
+import { sleep } from "../../../src/base/clock.ts";
 import { run } from "./install.ts";
 import { pidFileOf, refusal, start } from "./instance.ts";
 import { areFree, freePorts, identity, pidIn, stop } from "./process.ts";

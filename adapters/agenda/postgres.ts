@@ -1,0 +1,136 @@
+/** Agenda's PostgreSQL backend: how it is connected, and the statements that its repository has not. */
+
+import type { PostgresBackend } from "@agendajs/postgres-backend";
+import type { AgendaBackend } from "agenda";
+import { within } from "../../src/base/clock.ts";
+import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
+import { agendaStatements, type Pool } from "./postgres-sql.ts";
+import { type AgendaLink, unreadableUrl, withoutSecrets } from "./table.ts";
+
+const defaultUrl = "postgres://127.0.0.1:5432/postgres";
+const connectTimeoutMs = 4_000;
+const answerTimeoutMs = 10_000;
+/** The pool waits for its queries to end, of which one may hang. */
+const closeMs = 2_000;
+/** One of them listens. A server allows 100 by default, for all processes. */
+const connections = 4;
+
+/** Opens a pool of its own. */
+export async function connectPostgres(url: string | undefined, tableName: string | undefined): Promise<AgendaLink> {
+  const { PostgresBackend: Backend } = await load();
+  const connectionString = url || defaultUrl;
+  const poolConfig = {
+    connectionString,
+    max: connections,
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: answerTimeoutMs,
+    idleTimeoutMillis: 2_000,
+    allowExitOnIdle: true,
+    keepAlive: true,
+  };
+  const own = { ...(tableName === undefined ? {} : { tableName }) };
+  // Its own way of making the table locks it at each start, and fails where two processes start together.
+  const backend = new Backend({ poolConfig, ...own, ensureSchema: false });
+  const pool = poolOf(backend) as Pool;
+  pool.on("error", () => {}); // each call reports its own
+  pool.on("acquire", (client) => client.unref());
+  const explain = explainer(withoutSecrets(connectionString));
+  try {
+    await backend.connect();
+    await makeTable(pool, tableName ?? defaultTable, () => new Backend({ pool: pool as never, ...own }).connect());
+  } catch (error) {
+    await backend.disconnect().catch(() => {});
+    throw explain(error);
+  }
+  return link(backend, pool, tableName ?? defaultTable, explain, async () => void (await within(backend.disconnect(), closeMs)));
+}
+
+/** Takes a backend of the user's, which is never closed. */
+export async function adoptPostgres(backend: AgendaBackend): Promise<AgendaLink> {
+  const explain = explainer("the given backend");
+  await backend.connect().catch((error: unknown) => Promise.reject(explain(error)));
+  return link(backend, poolOf(backend) as Pool, tableOf(backend), explain, async () => {});
+}
+
+const tableOf = (backend: AgendaBackend) => (backend.repository as unknown as { tableName?: string }).tableName ?? defaultTable;
+
+/** Undefined: not a backend of this kind. */
+export function poolOf(backend: AgendaBackend): Pool | undefined {
+  return (backend.repository as unknown as { getPool?(): Pool }).getPool?.();
+}
+
+const defaultTable = "agenda_jobs";
+
+export function postgresAddress(url: string | undefined): string {
+  return withoutSecrets(url || defaultUrl);
+}
+
+async function load(): Promise<{ readonly PostgresBackend: typeof PostgresBackend }> {
+  try {
+    return await import("@agendajs/postgres-backend");
+  } catch (cause) {
+    throw missingPeer("agenda", "@agendajs/postgres-backend", cause);
+  }
+}
+
+function link(backend: AgendaBackend, pool: Pool, table: string, explain: (error: unknown) => Error, close: () => Promise<void>): AgendaLink {
+  return {
+    engine: "PostgreSQL",
+    backend,
+    lookahead: 50,
+    loadsOneByOne: false,
+    keepsFailed: true,
+    table: agendaStatements(pool, `"${table.replaceAll('"', '""')}"`),
+    call: (work) => work().catch((error: unknown) => Promise.reject(explain(error))),
+    close,
+  };
+}
+
+/** Only where it is missing or old; one process at a time. */
+async function makeTable(pool: Pool, table: string, make: () => Promise<void>): Promise<void> {
+  const isThere = async () => {
+    const { rows } = await pool.query("SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'skip_days'", [
+      `"${table.replaceAll('"', '""')}"`,
+    ]);
+    return rows.length > 0;
+  };
+  if (await isThere()) return;
+  const client = await pool.connect();
+  try {
+    await client.query("SELECT pg_advisory_lock(hashtext($1))", [`funboost agenda ${table}`]);
+    if (!(await isThere())) await make();
+  } finally {
+    await client.query("SELECT pg_advisory_unlock(hashtext($1))", [`funboost agenda ${table}`]).catch(() => {});
+    client.release();
+  }
+}
+
+/** Wrong password, role, database, permission, certificate, table. */
+const refusals = /^(28|3D|42501|42P01|42703|0A|3F)/;
+const outages = /^(08|53|57P|58)/;
+
+function explainer(address: string) {
+  return (error: unknown): Error => {
+    if (isFunboostError(error)) return error;
+    const unreadable = unreadableUrl(error);
+    if (unreadable) return unreadable;
+    const { code = "", message = String(error) } = error as { code?: string; message?: string };
+    const text = maskSecrets(message || String(code));
+    const cause = Object.assign(new Error(text), { code });
+    if (refusals.test(code) || /certificate|self-signed|SSL|password must be a string/i.test(text)) {
+      const advice = "Check user, password, database and permissions in the url";
+      return new FunboostError("BROKER_REFUSED", `PostgreSQL at ${address} refuses: ${text}. ${advice}.`, { where: "agenda", cause });
+    }
+    if (
+      outages.test(code) ||
+      /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|terminat|timeout|not queryable|client was closed/i.test(`${code} ${text}`)
+    ) {
+      return new FunboostError("BROKER_DOWN", `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, {
+        where: "agenda",
+        cause,
+      });
+    }
+    return error instanceof Error ? error : cause;
+  };
+}

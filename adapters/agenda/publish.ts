@@ -1,0 +1,81 @@
+/** Publishing: what one tick asks for goes in lists, in order. Agenda's own `saveJob` takes one job, and no id. */
+
+import { describe, FunboostError, isFunboostError, PublishError } from "../../src/base/errors.ts";
+import type { Message, Published } from "../../src/contract/index.ts";
+import type { ServerClock } from "./clock.ts";
+import { isPlain, rowId, withId } from "./jobs.ts";
+import type { AgendaNews } from "./news.ts";
+import type { AgendaLink, NewJob } from "./table.ts";
+
+/** Rows of one statement. */
+const batchSize = 500;
+
+interface Call {
+  readonly jobs: readonly NewJob[];
+  readonly ids: readonly string[];
+  readonly published: Published[];
+  resolve(published: readonly Published[]): void;
+  reject(error: unknown): void;
+}
+
+export function agendaPublisher(link: AgendaLink, news: AgendaNews, time: ServerClock, name: string) {
+  let waiting: Call[] = [];
+  const send = async (calls: readonly Call[]): Promise<void> => {
+    const rows = calls.flatMap((call) => call.jobs.map((job, i) => ({ job, call, id: call.ids[i] as string })));
+    for (let from = 0; from < rows.length; from += batchSize) {
+      const some = rows.slice(from, from + batchSize);
+      const jobs = some.map(({ job }) => job);
+      const fresh = await link.call(() => link.table.insert(name, jobs));
+      for (const [i, { call, id }] of some.entries()) call.published.push(fresh[i] ? { id } : { id, existing: true });
+    }
+  };
+  const attempt = async (calls: readonly Call[]): Promise<void> => {
+    try {
+      await send(calls);
+    } catch (error) {
+      const left = calls.filter((call) => call.published.length < call.jobs.length);
+      // One call's bad data must not take the others with it.
+      const alone = calls.length > 1 && !(isFunboostError(error) && error.code === "BROKER_DOWN");
+      for (const call of left) {
+        if (alone && call.published.length === 0) await attempt([call]);
+        else call.reject(publishError(call, error));
+      }
+    }
+  };
+  const flush = async (): Promise<void> => {
+    const calls = waiting;
+    waiting = [];
+    await attempt(calls);
+    const first = calls.flatMap(({ jobs, published }) => (published.length > 0 ? jobs : []))[0];
+    if (first) await news.announce(name, first.id, first.nextRunAt); // before the caller goes on, and may end its process
+    for (const call of calls) if (call.published.length === call.jobs.length) call.resolve(call.published);
+  };
+  return (messages: readonly Message[]): Promise<readonly Published[]> =>
+    new Promise((resolve, reject) => {
+      if (messages.length === 0) return resolve([]);
+      const rows = messages.map((message) => newJob(link, time, name, message));
+      const call = { jobs: rows.map(({ job }) => job), ids: rows.map(({ id }) => id), published: [], resolve, reject };
+      if (waiting.push(call) === 1) setImmediate(() => void flush());
+    });
+}
+
+function newJob({ table }: AgendaLink, time: ServerClock, name: string, message: Message): { readonly id: string; readonly job: NewJob } {
+  const { id, body, delayMs = 0, attempt = 1, publishedAt, native } = message;
+  const [option] = Object.keys(native ?? {});
+  if (option !== undefined) throw new FunboostError("BAD_OPTION", `takes no brokerOptions for one message, got ${describe(option)}.`, { where: "agenda" });
+  if (id !== undefined && !isPlain(id))
+    throw new FunboostError("BAD_OPTION", `a task id holds no NUL and no half of a surrogate pair, got ${describe(id)}.`, { where: "agenda" });
+  const { at, rank } = time.ticket(delayMs);
+  const data = id === undefined ? body : withId(body, id);
+  if (table.unfit?.pattern.test(JSON.stringify(data))) throw new FunboostError("BAD_ARGS", table.unfit.says, { where: "agenda" });
+  const row = id === undefined ? table.newId() : rowId(table, name, id);
+  const failCount = attempt > 1 ? attempt - 1 : null;
+  return { id: id ?? row, job: { id: row, data, nextRunAt: at, rank, publishedAt: new Date(publishedAt ?? time.now()), failCount } };
+}
+
+function publishError({ published, jobs }: Call, error: unknown): unknown {
+  if (published.length === 0) return error;
+  const accepted = published.map(({ id }) => id);
+  const text = `${jobs.length - accepted.length} of ${jobs.length} messages were not accepted: ${(error as Error).message}`;
+  return new PublishError(text, accepted, { where: "agenda", cause: error });
+}

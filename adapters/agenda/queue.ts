@@ -1,0 +1,123 @@
+/** One queue on Agenda: a job name. The consuming half is in consume.ts. */
+import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.ts";
+import { type AgendaConsumer, type ConsumeContext, consumeJobs } from "./consume.ts";
+import { bodyOf, crashesOf, idOf, jobName, loadJobs, rowId, stateOf, unchanged, withCrashes } from "./jobs.ts";
+import { agendaPublisher } from "./publish.ts";
+import { ownerPrefix, type Unlocked } from "./table.ts";
+
+export const features: Features = {
+  ids: true,
+  delay: true,
+  priority: false, // Agenda's is only a tie-break
+  retry: true,
+  ahead: false,
+  pause: false,
+  durable: true,
+  redelivers: true,
+  ordered: true,
+  exactCount: true,
+  broadcast: false,
+  results: false,
+};
+
+export interface QueueContext extends ConsumeContext {
+  /** How long the lock of a worker that is not ours is respected. */
+  readonly lockLifetimeMs: number;
+}
+
+export interface AgendaQueue extends BrokerQueue {
+  /** At once: what is held is redelivered when its lock ends. */
+  abandon(): Promise<void>;
+}
+
+export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () => void): AgendaQueue {
+  const { link, news, time } = context;
+  const name = jobName(spec.queue);
+  const consumers = new Set<AgendaConsumer>();
+  const closeAll = async (force: boolean) => {
+    onClose();
+    await Promise.all([...consumers].map((consumer) => consumer.close({ force })));
+  };
+  return {
+    features,
+    lookahead: link.lookahead,
+    publish: agendaPublisher(link, news, time, name),
+    async consume(handler, options) {
+      const consumer = consumeJobs(context, name, handler, options);
+      consumers.add(consumer);
+      return { ...consumer, close: (how) => consumer.close(how).finally(() => consumers.delete(consumer)) };
+    },
+    close: () => closeAll(false),
+    abandon: () => closeAll(true),
+    ...administration(context, name, async () => void (await Promise.all([...consumers].map((consumer) => consumer.quiet())))),
+    maintain: onceAtATime(() => link.call(() => rescue(context, name, spec.leaseMs))),
+  };
+}
+
+function onceAtATime(work: () => Promise<void>): () => Promise<void> {
+  let working: Promise<void> | undefined;
+  return () => {
+    working ??= work().finally(() => (working = undefined));
+    return working;
+  };
+}
+
+/** `quiet`: what a fetch of ours has just taken is given back first, where nobody wants it. */
+function administration({ link, news, time }: QueueContext, name: string, quiet: () => Promise<void>) {
+  const { table, call } = link;
+  const now = () => new Date(time.now());
+  const load = (ids: readonly string[]) => loadJobs(link, name, ids);
+  /** The row of a given id, and the row that has this very id. */
+  const rowsOf = (id: string) => [rowId(table, name, id), ...(table.isId(id) ? [id] : [])];
+  const find = async (id: string) => (await load(rowsOf(id))).find((job) => idOf(table, job) === id);
+  return {
+    count: () => call(() => table.counts(name, now())),
+    async clear() {
+      await quiet();
+      await call(() => table.removeWaiting(name));
+    },
+    peek: (n) => call(async () => (n < 1 ? [] : (await load(await table.first(name, n, now()))).map((job) => ({ id: idOf(table, job), body: bodyOf(job) })))),
+    async cancel(ids) {
+      await quiet();
+      const removed = new Set(await call(() => table.removeWaiting(name, ids.flatMap(rowsOf))));
+      return ids.filter((id) => rowsOf(id).some((row) => removed.has(row)));
+    },
+    state: (id) => call(async () => stateOf(await find(id), time.now())),
+    reschedule: (id, { delayMs }) =>
+      call(async () => {
+        const job = await find(id);
+        const { at } = time.ticket(delayMs);
+        if (!job || !(await table.reschedule(name, String(job._id), at, now()))) return false;
+        await news.announce(name, String(job._id), at);
+        return true;
+      }),
+  } satisfies Partial<BrokerQueue>;
+}
+
+const many = 5_000;
+const warned = new Set<string>();
+
+/** Once for each name. */
+function warnOfMany(name: string, stored: number): void {
+  if (stored <= many || warned.has(name)) return;
+  warned.add(name);
+  const text = `Agenda's Redis backend holds ${stored} jobs named "${name}". Counting them and looking for lost ones reads them all, and so does each claim of a bare Agenda worker.`;
+  process.emitWarning(`[funboost] [agenda] ${text} Remove what is over, or use PostgreSQL for backlogs.`);
+}
+
+/** Gives back what dead processes held: one crash more, at its old place. */
+async function rescue({ link, news, time, owner, lockLifetimeMs }: QueueContext, name: string, leaseMs: number): Promise<void> {
+  await time.sync();
+  warnOfMany(name, (await link.table.stored?.(name)) ?? 0);
+  const [ours, others] = [new Date(time.now() - leaseMs), new Date(time.now() - lockLifetimeMs)];
+  const ids = await link.table.expired(name, ours, others);
+  if (ids.length === 0) return;
+  const rows = (await loadJobs(link, name, ids)).map((job): Unlocked => {
+    const notAfter = job.lastModifiedBy?.startsWith(ownerPrefix) ? ours : others;
+    const row = { ...unchanged(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
+    return job.nextRunAt ? row : { ...row, nextRunAt: time.ticket(0).at, rank: 0 }; // bare Agenda clears it while a job runs
+  });
+  const answers = await link.table.unlock(name, rows);
+  const first = rows.find((_, i) => answers[i]);
+  if (first) await news.announce(name, first.id, new Date(time.now()));
+}

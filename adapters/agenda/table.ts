@@ -1,0 +1,110 @@
+/** What the adapter needs of an Agenda backend beside its repository: whatever the repository cannot do under a fence, under a given id, or in one step. */
+import type { AgendaBackend, JobParameters } from "agenda";
+import { FunboostError } from "../../src/base/errors.ts";
+import type { Counts } from "../../src/contract/index.ts";
+
+/** A job as a backend's repository hands it out. */
+export type Job = JobParameters<unknown>;
+
+/** A new row. `id` has the backend's own form. */
+export interface NewJob {
+  readonly id: string;
+  readonly data: unknown;
+  readonly nextRunAt: Date;
+  /** Its place among those of one millisecond. */
+  readonly rank: number;
+  readonly publishedAt: Date;
+  readonly failCount: number | null;
+}
+
+/** One lock: `token` is what its claim wrote as `lastModifiedBy`. It is void as soon as anybody else writes to the row. */
+export interface Fence {
+  readonly id: string;
+  readonly token: string | null;
+  /** Only while the lock is not newer than this. */
+  readonly notAfter?: Date;
+}
+
+/** What a row becomes when its lock is given back. */
+export interface Unlocked extends Fence {
+  readonly nextRunAt: Date | null;
+  /** Undefined: its priority stays, and its place among those of one millisecond where `nextRunAt` does. */
+  readonly rank: number | undefined;
+  readonly lastRunAt: Date | null;
+  readonly lastFinishedAt: Date | null;
+  readonly failedAt: Date | null;
+  readonly failCount: number | null;
+  readonly failReason: string | null;
+  readonly lastModifiedBy: string;
+}
+
+export interface Claim {
+  readonly token: string;
+  readonly now: Date;
+  readonly count: number;
+}
+
+/** Each list is one round trip; each answer says for each entry whether it held. */
+export interface AgendaTable {
+  /** What its JSON text must not hold, and how to say so. */
+  readonly unfit?: { readonly pattern: RegExp; readonly says: string };
+  newId(): string;
+  /** An id in the backend's form, made of 16 or more bytes. */
+  idFrom(bytes: Buffer): string;
+  isId(text: string): boolean;
+  /** Epoch milliseconds by the server's clock. */
+  now(): Promise<number>;
+  /** False: there is a row of this id. */
+  insert(name: string, jobs: readonly NewJob[]): Promise<readonly boolean[]>;
+  /** Locks the first jobs that are due and free, in order; answers their ids. Absent: the repository takes one after another. */
+  claim?(name: string, claim: Claim): Promise<readonly string[]>;
+  remove(name: string, fences: readonly Fence[]): Promise<readonly boolean[]>;
+  unlock(name: string, rows: readonly Unlocked[]): Promise<readonly boolean[]>;
+  renew(fences: readonly Fence[], lockedAt: Date): Promise<readonly boolean[]>;
+  /** Ids of locked rows whose lock was taken by us before `ours`, or by others before `others`. */
+  expired(name: string, ours: Date, others: Date): Promise<readonly string[]>;
+  /** Jobs of a name, where their number makes all calls slower. */
+  stored?(name: string): Promise<number>;
+  counts(name: string, now: Date): Promise<Required<Counts>>;
+  /** When the next waiting job is due that is not due yet; may be too soon. */
+  nextDueAt(name: string, now: Date): Promise<number | undefined>;
+  /** Ids of the first `n` that are due, in order. */
+  first(name: string, n: number, now: Date): Promise<readonly string[]>;
+  /** Removes those of these rows (default: all) that wait or are delayed; answers their ids. */
+  removeWaiting(name: string, ids?: readonly string[]): Promise<readonly string[]>;
+  /** Only what is delayed. */
+  reschedule(name: string, id: string, nextRunAt: Date, now: Date): Promise<boolean>;
+}
+
+/** A backend that is connected. */
+export interface AgendaLink {
+  readonly engine: "PostgreSQL" | "Redis" | "MongoDB";
+  readonly backend: AgendaBackend;
+  readonly table: AgendaTable;
+  /** How many jobs are worth holding unstarted. */
+  readonly lookahead: number;
+  /** Its `queryJobs` asks for one job after another: asked side by side, they go out together. */
+  readonly loadsOneByOne: boolean;
+  /** Whether failed jobs stay by default: not where their number makes counting slower. */
+  readonly keepsFailed: boolean;
+  /** Runs `work` while connected; its errors come out in our words. */
+  call<T>(work: () => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Half of a surrogate pair, in a JSON text. */
+export const halfPair = /(?<!\\)(?:\\\\)*\\ud[89a-f]../i;
+
+/** For messages. A password may stand in the query too, or hold characters that no URL may have. */
+export const withoutSecrets = (url: string): string => url.replace(/\/\/.*@/s, "//***@").replace(/\?.*/s, "");
+
+/** Undefined: `error` is not about how a url is written. Those of the clients carry the url. */
+export function unreadableUrl(error: unknown): Error | undefined {
+  if (!(error instanceof URIError) && (error as { code?: unknown } | undefined)?.code !== "ERR_INVALID_URL") return undefined;
+  return new FunboostError("BAD_OPTION", "url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.", { where: "agenda" });
+}
+
+/** Begins the `lastModifiedBy` of every lock of ours. */
+export const ownerPrefix = "funboost:";
+
+export const iso = (date: Date | null | undefined): string | null => date?.toISOString() ?? null;

@@ -1,0 +1,172 @@
+/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. The consuming half is in parts/bullmq/worker.ts. */
+import type { Job, JobsOptions, Queue, QueueOptions, WorkerOptions } from "bullmq";
+import type { Cluster, Redis, RedisOptions } from "ioredis";
+import { describe, FunboostError } from "../../src/base/errors.ts";
+import type { Broker, BrokerQueue, Consumer, Counts, Features, MessageState, QueueSpec, Store } from "../../src/contract/index.ts";
+import { redisStore } from "../redis/store.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
+import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
+import { anyJobId, cancelJobs, taskId } from "./jobs.ts";
+import { makePublisher } from "./publish.ts";
+import { type Bullmq, consumeJobs } from "./worker.ts";
+
+export interface BullmqOptions {
+  /** @default "redis://127.0.0.1:6379" */
+  readonly url?: string;
+  /** An ioredis client, whose settings are copied (yours is never closed), or ioredis options. */
+  readonly connection?: Redis | Cluster | RedisOptions;
+  /** Of BullMQ's keys. @default "bull" */
+  readonly prefix?: string;
+  /** Of the keys of the store on the same server. @default "funboost:" */
+  readonly storePrefix?: string;
+}
+
+/** `brokerOptions` of a task on BullMQ: BullMQ's own options, passed through. */
+export interface BullmqQueueOptions {
+  readonly prefix?: string;
+  readonly queue?: Partial<Omit<QueueOptions, "connection" | "prefix">>;
+  readonly worker?: Partial<Omit<WorkerOptions, "connection" | "prefix" | "concurrency" | "autorun">>;
+  /** For each job that is published. */
+  readonly job?: Partial<JobsOptions>;
+}
+
+const features: Features = {
+  ids: true,
+  delay: true,
+  priority: true,
+  retry: true,
+  ahead: true,
+  pause: true,
+  durable: true,
+  redelivers: true,
+  ordered: true,
+  exactCount: true,
+  broadcast: false,
+  results: false,
+};
+
+/**
+ * BullMQ on Redis 5 or later.
+ *
+ * @example
+ * const send = boost({ queue: "mail", broker: bullmq({ url: "redis://127.0.0.1:6379" }) }, async (to: string) => `sent to ${to}`);
+ */
+export function bullmq(options: BullmqOptions = {}): Broker {
+  checkNames(options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
+  const { prefix = "bull", storePrefix, ...source } = options;
+  const clients = redisClients("bullmq", source);
+  const queues = new Set<BrokerQueue>();
+  let store: Store | undefined;
+  return {
+    name: "bullmq",
+    features,
+    async open(spec) {
+      const queue = await openQueue(spec, prefix, clients, () => queues.delete(queue));
+      queues.add(queue);
+      return queue;
+    },
+    store: async () => (store ??= redisStore({ ...source, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
+    address: () => clients.address,
+    async close() {
+      await Promise.all([...queues].map((each) => each.close()));
+      await store?.close();
+      await clients.close();
+    },
+  };
+}
+
+async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisClients, onClose: () => void): Promise<BrokerQueue> {
+  const options = checkSpec(spec);
+  const bull = await loadBullmq();
+  const client = await clients.get("commands");
+  const prefix = options.prefix ?? defaultPrefix;
+  const queue = inNeutralContext(() => new bull.Queue(spec.queue, { ...options.queue, connection: client, prefix }));
+  queue.on("error", () => {}); // each call reports its own
+  await queue.waitUntilReady();
+  const publisher = await makePublisher(bull.Job, queue, client, options.job, clients.explain).catch((error: unknown) =>
+    Promise.reject(clients.explain(error)),
+  );
+  const consumers = new Set<Consumer>();
+  return {
+    features,
+    lookahead: 0,
+    // Job ids count from 1 under each prefix: the store, which all prefixes of a server share, must not mix them up.
+    ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
+    publish: publisher.publish,
+    async consume(handler, consumeOptions) {
+      const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix };
+      const consumer = await consumeJobs(bull, spec.queue, clients, worker, handler, consumeOptions);
+      consumers.add(consumer);
+      return consumer;
+    },
+    ...administration(queue, client, clients),
+    async close() {
+      onClose();
+      await Promise.all([...consumers].map((each) => each.close()));
+      publisher.close();
+      await queue.close();
+    },
+  };
+}
+
+function administration(queue: Queue, client: Redis, { explain }: RedisClients) {
+  const call = <T>(run: () => Promise<T>) => run().catch((error: unknown) => Promise.reject(explain(error)));
+  return {
+    count: () => call(() => count(queue)),
+    clear: () => call(() => queue.drain(true)),
+    peek: (n) => call(() => peek(queue, n)),
+    setPaused: (paused) => call(() => (paused ? queue.pause() : queue.resume())),
+    paused: () => call(() => queue.isPaused()),
+    cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
+    state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
+    reschedule: (id, { delayMs }) => call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
+  } satisfies Partial<BrokerQueue>;
+}
+
+async function count(queue: Queue): Promise<Counts> {
+  const { wait = 0, prioritized = 0, delayed = 0, active = 0 } = await queue.getJobCounts("wait", "prioritized", "delayed", "active");
+  return { ready: wait + prioritized, delayed, running: active };
+}
+
+async function peek(queue: Queue, n: number) {
+  if (n < 1) return [];
+  const [waiting, prioritized] = await Promise.all([queue.getJobs(["wait"], 0, n - 1, true), queue.getJobs(["prioritized"], 0, n - 1, true)]);
+  return [...waiting, ...prioritized].slice(0, n).map((job) => ({ id: taskId(job.id), body: job.data as unknown }));
+}
+
+const states: Record<string, MessageState> = {
+  completed: "done",
+  failed: "failed",
+  delayed: "delayed",
+  active: "running",
+  waiting: "waiting",
+  prioritized: "waiting",
+  "waiting-children": "waiting",
+};
+
+async function reschedule(job: Job | undefined, delayMs: number): Promise<boolean> {
+  if ((await job?.getState()) !== "delayed") return false;
+  await job?.changeDelay(delayMs);
+  return true;
+}
+
+function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
+  if (!queue || queue.includes(":")) {
+    throw new FunboostError("BAD_QUEUE", `BullMQ cannot take the queue name ${describe(queue)}. Allowed is any text without ":".`, { where: "bullmq" });
+  }
+  checkNames(options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
+  return options as BullmqQueueOptions;
+}
+
+function checkNames(options: object, allowed: readonly string[], of: string): void {
+  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
+  if (unknown) throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where: "bullmq" });
+}
+
+async function loadBullmq(): Promise<Bullmq> {
+  try {
+    return await import("bullmq");
+  } catch (cause) {
+    throw missingPeer("bullmq", "bullmq", cause);
+  }
+}

@@ -1,0 +1,179 @@
+/** The store on Redis: every change is one command or one script, sent together with what the same tick sends. */
+import type { Cluster, Redis, RedisOptions } from "ioredis";
+import { FunboostError } from "../../src/base/errors.ts";
+import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
+import { type RedisClients, redisClients } from "../shared/redis-client.ts";
+import { type RedisNotices, redisNotices, redisWaits } from "../shared/redis-notices.ts";
+import { type ScriptName, scripts } from "./store-scripts.ts";
+
+export interface RedisStoreOptions {
+  /** @default "redis://127.0.0.1:6379" */
+  readonly url?: string;
+  /** An ioredis client, whose settings are copied (yours is never closed), or ioredis options. */
+  readonly connection?: Redis | Cluster | RedisOptions;
+  /** Of all keys and channels. On a cluster give it a hash tag: "{funboost}:". @default "funboost:" */
+  readonly prefix?: string;
+}
+
+interface Server {
+  client(): Promise<Redis>;
+  run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  /** Runs `work`; its errors come out in our words. */
+  call<T>(work: () => Promise<T>): Promise<T>;
+  key(kind: string, name: string): string;
+  readonly notices: RedisNotices;
+}
+
+/**
+ * Shared state on Redis 5 or later.
+ *
+ * @example
+ * configure({ store: redisStore({ url: "redis://127.0.0.1:6379" }) });
+ */
+export function redisStore(options: RedisStoreOptions = {}): Store {
+  const { prefix = "funboost:", ...source } = options;
+  const unknown = Object.keys(source).find((name) => name !== "url" && name !== "connection");
+  if (unknown) throw new FunboostError("BAD_OPTION", `redisStore() has no "${unknown}". Allowed: url, connection, prefix.`, { where: "redis" });
+  const clients = redisClients("redis", source, true);
+  const server = makeServer(clients, prefix);
+  const { client, call, key, notices } = server;
+  const results = makeResults(server);
+  return {
+    name: "redis",
+    scope: "shared",
+    durable: true,
+    ...keyValues(server),
+    ...limits(server),
+    timers: makeTimers(server),
+    list: lists(server),
+    notify: (channel, text) => call(async () => void (await (await client()).publish(key("notify", channel), text))),
+    subscribe: (channel, listener, onSwitch) => call(() => notices.hear(key("notify", channel), listener, onSwitch)),
+    results: results.api,
+    async close() {
+      await results.close();
+      await clients.close();
+    },
+  };
+}
+
+function makeServer(clients: RedisClients, prefix: string): Server {
+  const prepared = new WeakSet<Redis>();
+  async function client(): Promise<Redis> {
+    const redis = await clients.get("commands");
+    if (prepared.has(redis)) return redis;
+    prepared.add(redis);
+    for (const [name, { keys, lua }] of Object.entries(scripts)) redis.defineCommand(`funboost:${name}`, { numberOfKeys: keys, lua });
+    return redis;
+  }
+  return {
+    client,
+    async run(name, keys, args) {
+      const commands = (await client()) as unknown as Record<string, (...all: readonly (string | number)[]) => Promise<unknown>>;
+      return commands[`funboost:${name}`]?.(...keys, ...args);
+    },
+    call: (work) => work().catch((error: unknown) => Promise.reject(clients.explain(error))),
+    key: (kind, name) => `${prefix}${kind}:${name}`,
+    notices: redisNotices(clients),
+  };
+}
+
+const ttl = (ms: number | undefined): string => (ms === undefined ? "" : String(Math.max(1, Math.ceil(ms))));
+
+function keyValues(server: Server): Pick<Store, "get" | "set" | "delete" | "increment"> {
+  const { client, run, call, key } = server;
+  const kv = (name: string) => key("kv", name);
+  return {
+    get: (keys) => call(async () => (keys.length ? read(await client(), keys.map(kv)) : [])),
+    set: (entries) => call(() => Promise.all(entries.map((entry) => write(server, kv(entry.key), entry)))),
+    delete: (keys) => call(async () => void (keys.length && (await remove(await client(), keys.map(kv))))),
+    increment: (counters) => call(() => Promise.all(counters.map(async (each) => Number(await run("increment", [kv(each.key)], [each.by, ttl(each.ttlMs)]))))),
+  };
+}
+
+async function read(client: Redis, keys: readonly string[]): Promise<(string | undefined)[]> {
+  // On a cluster the keys may live on several nodes.
+  const values = client.isCluster ? await Promise.all(keys.map((each) => client.get(each))) : await client.mget(...keys);
+  return values.map((value) => value ?? undefined);
+}
+
+async function remove(client: Redis, keys: readonly string[]): Promise<unknown> {
+  return client.isCluster ? Promise.all(keys.map((each) => client.del(each))) : client.del(...keys);
+}
+
+async function write({ client, run }: Server, key: string, { value, ttlMs, if: condition }: SetEntry): Promise<boolean> {
+  if (typeof condition === "object") return (await run("setEqual", [key], [value, ttl(ttlMs), condition.equals])) === 1;
+  const redis = await client();
+  if (condition === "absent") return (await (ttlMs === undefined ? redis.set(key, value, "NX") : redis.set(key, value, "PX", ttl(ttlMs), "NX"))) === "OK";
+  await (ttlMs === undefined ? redis.set(key, value) : redis.set(key, value, "PX", ttl(ttlMs)));
+  return true;
+}
+
+function limits({ run, call, key }: Server): Pick<Store, "reserve" | "lease" | "release"> {
+  return {
+    reserve: (name, { perMs, count, slackMs }) =>
+      call(async () => {
+        if (count < 1) return [];
+        const first = Number(await run("reserve", [key("rate", name)], [perMs, count, slackMs]));
+        return Array.from({ length: count }, (_, i) => Math.max(0, first + i * perMs));
+      }),
+    lease: (name, owner, ttlMs, term) =>
+      call(async () => {
+        const fence = await run("lease", [key("lease", name), key("fence", "")], [owner, ttl(ttlMs), term ?? ""]);
+        return typeof fence === "number" ? { fence } : null;
+      }),
+    release: (name, owner) => call(async () => void (await run("release", [key("lease", name)], [owner]))),
+  };
+}
+
+function lists({ client, run, call, key }: Server): Store["list"] {
+  return {
+    append: (name, items, ttlMs) => call(async () => void (items.length && (await run("append", [key("list", name)], [ttl(ttlMs), ...items])))),
+    read: (name, from, limit) => call(async () => (limit < 1 ? [] : (await client()).lrange(key("list", name), from, from + limit - 1))),
+  };
+}
+
+function makeTimers({ client, run, call, key }: Server): Timers {
+  const keysOf = (queue: string) => [key("timers:due", queue), key("timers:leased", queue), key("timers:payload", queue)] as const;
+  return {
+    add: (queue, entries) =>
+      call(
+        async () =>
+          void (
+            entries.length &&
+            (await run(
+              "timersAdd",
+              keysOf(queue),
+              entries.flatMap((each) => [each.id, each.dueInMs, each.payload]),
+            ))
+          ),
+      ),
+    lease: (queue, limit, ttlMs) =>
+      call(async () => {
+        const [next, ...flat] = (await run("timersLease", keysOf(queue), [limit, ttlMs])) as string[];
+        const entries = Array.from({ length: flat.length / 2 }, (_, i) => ({ id: flat[2 * i] as string, payload: flat[2 * i + 1] as string }));
+        return next ? { entries, nextDueMs: Number(next) } : { entries };
+      }),
+    ack: (queue, ids) => call(async () => void (ids.length && (await run("timersAck", keysOf(queue).slice(1), ids)))),
+    remove: (queue, ids) => call(async () => (ids.length ? ((await run("timersRemove", keysOf(queue), ids)) as string[]) : [])),
+    count: (queue) => call(async () => Number(await run("timersCount", keysOf(queue).slice(0, 2), []))),
+    clear: (queue) => call(async () => void (await remove(await client(), keysOf(queue)))),
+  };
+}
+
+function makeResults({ client, run, call, key, notices }: Server) {
+  // A queue's name may hold colons, and so may an id: without a mark, "a:b" + "c" would be "a" + "b:c".
+  const keyOf = (queue: string, id: string) => key("result", `${queue.replace(/[%:]/g, (character) => encodeURIComponent(character))}:${id}`);
+  const readOne = async (name: string) => (await (await client()).lindex(name, 0)) ?? undefined;
+  const waiting = redisWaits(readOne, notices);
+  const api: Results = {
+    put: (queue, results) =>
+      call(async () => void (await Promise.all(results.map(({ id, outcome, ttlMs }) => run("putResult", [keyOf(queue, id)], [outcome, ttl(ttlMs)]))))),
+    get: (queue, ids) => call(() => Promise.all(ids.map((id) => readOne(keyOf(queue, id))))),
+    async delete(queue, ids) {
+      const keys = ids.map((id) => keyOf(queue, id));
+      if (keys.length > 0) await call(async () => remove(await client(), keys));
+    },
+    wait: (queue, id, signal) => waiting.wait(keyOf(queue, id), signal),
+  };
+  return { api, close: waiting.close };
+}

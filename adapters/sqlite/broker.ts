@@ -1,0 +1,246 @@
+/** SQLite: queues in one file, for all processes of one machine; durable, no server. */
+
+import { describe, FunboostError, PublishError } from "../../src/base/errors.ts";
+import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Features, Handler, Message, Published, QueueSpec, Store } from "../../src/contract/index.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
+import { orderedId } from "../shared/ordered-id.ts";
+import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
+import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
+import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./path.ts";
+import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "./sql.ts";
+import { sqliteStore } from "./store.ts";
+import { batchSize, chunks } from "./writer.ts";
+
+export type { SqliteOptions };
+export { defaultFile };
+
+const features: Features = {
+  ids: true,
+  delay: true,
+  priority: true,
+  retry: true,
+  ahead: true,
+  pause: true,
+  durable: true,
+  redelivers: true,
+  ordered: true,
+  exactCount: true,
+  broadcast: false,
+  results: false,
+};
+
+/** The poll behind the notices. */
+const idleMs = 500;
+
+/**
+ * The default broker: a local file that every process of this machine may share.
+ *
+ * @example
+ * const add = boost({ queue: "add", broker: sqlite({ file: "./work/queue.db" }) }, (a: number, b: number) => a + b);
+ */
+export function sqlite(options: SqliteOptions = {}): Broker {
+  checkOptions(options);
+  const opened: Opened = { queues: new Set(), file: undefined, store: undefined };
+  return {
+    name: "sqlite",
+    features,
+    address: () => chosenFile(options),
+    async open(spec) {
+      checkSpec(spec);
+      opened.file ??= open(options);
+      const file = await opened.file.catch((error) => {
+        opened.file = undefined; // the next call tries again
+        throw error;
+      });
+      const number = await file.write(() => queueNumber(file, spec.queue));
+      const queue = openQueue(file, number, spec);
+      opened.queues.add(queue);
+      return queue;
+    },
+    async store() {
+      opened.store ??= sqliteStore({ ...options, file: chosenFile(options) });
+      return opened.store;
+    },
+    close: () => close(opened),
+  };
+}
+
+interface Opened {
+  readonly queues: Set<SqliteQueue>;
+  file: Promise<SqliteFile> | undefined;
+  store: Store | undefined;
+}
+
+async function open(options: SqliteOptions): Promise<SqliteFile> {
+  return openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
+}
+
+async function loadDriver(): Promise<SqliteDriver> {
+  try {
+    return (await import("libsql")).default as unknown as SqliteDriver;
+  } catch (cause) {
+    throw missingPeer("sqlite", "libsql", cause);
+  }
+}
+
+/** At once: what is held is redelivered when its lease ends. */
+async function close(opened: Opened): Promise<void> {
+  const { file, store } = opened;
+  opened.file = undefined;
+  opened.store = undefined;
+  await Promise.all([...opened.queues].map((queue) => queue.abandon()));
+  opened.queues.clear();
+  await store?.close();
+  await (await file?.catch(() => undefined))?.release();
+}
+
+function checkSpec({ queue, options }: QueueSpec): void {
+  const name = `a queue name has 1 to 200 characters, got ${queue.length}: ${describe(queue)}.`;
+  if (queue.length < 1 || queue.length > 200) throw new FunboostError("BAD_QUEUE", name, { where: "sqlite" });
+  const [unknown] = Object.keys(options);
+  const text = `has no brokerOptions, got ${describe(unknown)}. The file is chosen with sqlite({ file }).`;
+  if (unknown !== undefined) throw new FunboostError("BAD_OPTION", text, { where: "sqlite" });
+}
+
+interface SqliteQueue extends BrokerQueue {
+  abandon(): Promise<void>;
+}
+
+function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQueue {
+  const ops = queueSql(file, number);
+  const topic = `queue ${number}`;
+  const consumers = new Set<Consumer>();
+  let closed = false;
+  const changed = () => file.announce(topic);
+  const refuseClosed = () => {
+    if (closed) throw new FunboostError("SHUT_DOWN", `the queue ${describe(spec.queue)} was closed here: open it again.`, { where: "sqlite" });
+  };
+  const closeAll = async (force: boolean) => {
+    closed = true;
+    await Promise.all([...consumers].map((consumer) => consumer.close({ force })));
+  };
+  return {
+    features,
+    lookahead: batchSize,
+    async publish(messages) {
+      refuseClosed();
+      return publish(file, ops, messages, changed);
+    },
+    async consume(handler, options) {
+      refuseClosed();
+      const consumer = consume({ file, ops, topic, leaseMs: spec.leaseMs }, handler, options, () => consumers.delete(consumer));
+      consumers.add(consumer);
+      return consumer;
+    },
+    close: () => closeAll(false),
+    abandon: () => closeAll(true),
+    ...controls(file, ops, changed, refuseClosed),
+  };
+}
+
+function controls(file: SqliteFile, ops: QueueSql, changed: () => void, refuseClosed: () => void) {
+  const write = async <T>(work: () => T, weight?: number) => {
+    refuseClosed();
+    return file.write(work, weight);
+  };
+  const read = async <T>(work: () => T) => {
+    refuseClosed();
+    return file.read(work);
+  };
+  return {
+    count: () => read(ops.counts),
+    peek: (n) => write(() => ops.peek(n), n),
+    paused: () => read(ops.isPaused),
+    state: (id) => read(() => ops.state(id)),
+    async setPaused(paused) {
+      await write(() => ops.setPaused(paused));
+      changed();
+    },
+    async clear() {
+      const top = await read(ops.top);
+      while ((await write(() => ops.clear(top, batchSize), 2 * batchSize)) > 0);
+    },
+    async cancel(ids) {
+      const removed: string[] = [];
+      for (const some of chunks(ids)) removed.push(...(await write(() => ops.cancel(some), some.length)));
+      return removed;
+    },
+    async reschedule(id, { delayMs }) {
+      const found = await write(() => ops.reschedule(id, delayMs));
+      changed();
+      return found;
+    },
+    async maintain() {
+      if (await write(ops.rescue)) changed();
+    },
+  } satisfies Partial<BrokerQueue>;
+}
+
+async function publish(file: SqliteFile, ops: QueueSql, messages: readonly Message[], changed: () => void): Promise<readonly Published[]> {
+  const published: Published[] = [];
+  for (const rows of batches(messages, ({ id }) => id ?? orderedId())) {
+    try {
+      const fresh = await file.write(() => ops.insert(rows), rows.length);
+      for (const [index, [id]] of rows.entries()) published.push(fresh[index] ? { id } : { id, existing: true });
+    } catch (cause) {
+      if (rows.length === messages.length) throw cause; // nothing was accepted: the reason itself says most
+      const accepted = published.map(({ id }) => id);
+      throw new PublishError(`accepted ${accepted.length} of ${messages.length} messages: ${(cause as Error).message}`, accepted, { cause, where: "sqlite" });
+    }
+    changed();
+  }
+  return published;
+}
+
+interface ConsumeContext {
+  readonly file: SqliteFile;
+  readonly ops: QueueSql;
+  readonly topic: string;
+  readonly leaseMs: number;
+}
+
+function consume({ file, ops, topic, leaseMs }: ConsumeContext, handler: Handler, options: ConsumeOptions, onClose: () => void): Consumer {
+  let owner: number | undefined;
+  const exchange = async (settled: readonly Settled<SqliteDelivery>[], take: number): Promise<Exchanged<SqliteDelivery>> => {
+    if (settled.length === 0 && !(await file.read(ops.hasWork))) {
+      return { deliveries: [], nextDueMs: await file.read(() => (ops.isPaused() ? undefined : ops.nextDueMs())) };
+    }
+    const done = await file.write(() => exchangeRows(ops, settled, take, owner, leaseMs), settled.length + take);
+    if (take > 0) owner = done.owner;
+    if (done.again) file.announce(topic);
+    return done;
+  };
+  const poller = poll({ exchange, batchSize, idleMs }, handler, options);
+  const deaf = file.listen(topic, poller.wake);
+  return {
+    ...poller,
+    async renew() {
+      const mine = owner;
+      if (mine === undefined || poller.status().held.length === 0) return;
+      if (!(await file.write(() => ops.renew(mine, leaseMs)))) poller.lost(({ native }) => native.owner === mine);
+    },
+    async close(how) {
+      await poller.close(how);
+      deaf();
+      onClose();
+      if (owner !== undefined && poller.status().held.length === 0) await file.write(() => ops.removeOwner(owner as number)).catch(options.onError);
+      owner = undefined;
+    },
+  };
+}
+
+/** Settlements first, so that what they free is taken in the same transaction. */
+function exchangeRows(ops: QueueSql, settled: readonly Settled<SqliteDelivery>[], take: number, owner: number | undefined, leaseMs: number) {
+  const owners = new Set(settled.map(({ delivery }) => delivery.native.owner));
+  const alive = new Set([...owners].filter(ops.isAlive));
+  for (const each of alive) {
+    const ended = settled.filter(({ delivery }) => delivery.native.owner === each);
+    ops.settle(each, ended);
+  }
+  const again = settled.some(({ settlement }) => settlement.outcome !== "done" && settlement.outcome !== "failed");
+  const stale = settled.map(({ delivery }) => !alive.has(delivery.native.owner));
+  if (take === 0 || ops.isPaused()) return { owner, stale, again, deliveries: [] };
+  const mine = ops.lease(owner, leaseMs);
+  const claimed = ops.claim(mine, take);
+  return { owner: mine, stale, again, ...claimed, nextDueMs: claimed.more ? undefined : ops.nextDueMs() };
+}

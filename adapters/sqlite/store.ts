@@ -1,0 +1,195 @@
+/** SQLite store: the shared state of all processes on one machine, in the file of the SQLite broker. */
+import { repeat } from "../../src/base/clock.ts";
+import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
+import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
+import { createNotices, createWaits, type Notices, type Waits } from "./news.ts";
+import { checkOptions, chosenFile, type SqliteOptions } from "./path.ts";
+import { part, prune, pruneLimit, sql } from "./store-sql.ts";
+
+const pruneMs = 30_000;
+
+/**
+ * A store that needs no server: results, limits and timers in a local file.
+ *
+ * @example
+ * configure({ store: sqliteStore({ file: "./work/queue.db" }) });
+ */
+export function sqliteStore(options: SqliteOptions = {}): Store {
+  checkOptions(options);
+  let opened: Promise<Opened> | undefined;
+  const use = () => (opened ??= open(options));
+  const write: Call = async (work) => {
+    const { file } = await use();
+    return file.write(() => work(file));
+  };
+  const read: Call = async (work) => {
+    const { file } = await use();
+    return file.read(() => work(file));
+  };
+  return {
+    name: "sqlite",
+    scope: "host",
+    durable: true,
+    ...valuesOf(read, write),
+    reserve: (key, how) => write((file) => reserve(file, key, how)),
+    lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
+    release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
+    timers: timersOf(read, write),
+    list: listOf(read, write),
+    async notify(channel, text) {
+      const { file, notices } = await use();
+      await file.write(() => file.run(sql.addNotice, [channel, text]));
+      file.announce(notices.topic);
+    },
+    subscribe: async (channel, listener) => (await use()).notices.subscribe(channel, listener),
+    results: resultsOf(use, read, write),
+    async close() {
+      const closing = opened;
+      opened = undefined;
+      await (await closing?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+type Call = <T>(work: (file: SqliteFile) => T) => Promise<T>;
+
+interface Opened {
+  readonly file: SqliteFile;
+  readonly waits: Waits;
+  readonly notices: Notices;
+  close(): Promise<void>;
+}
+
+async function open(options: SqliteOptions): Promise<Opened> {
+  const file = await openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
+  const waits = createWaits(file, sql);
+  const notices = createNotices(file, sql);
+  const stopPruning = repeat(
+    pruneMs,
+    () => pruneAll(file),
+    () => {}, // the next turn does it
+  );
+  const close = async () => {
+    waits.close();
+    notices.close();
+    await stopPruning();
+    await file.release();
+  };
+  return { file, waits, notices, close };
+}
+
+async function loadDriver(): Promise<SqliteDriver> {
+  try {
+    return (await import("libsql")).default as unknown as SqliteDriver;
+  } catch (cause) {
+    throw missingPeer("sqlite", "libsql", cause);
+  }
+}
+
+async function pruneAll(file: SqliteFile): Promise<void> {
+  for (const statement of prune) while ((await file.write(() => file.run(statement), pruneLimit)) >= pruneLimit);
+}
+
+function valuesOf(read: Call, write: Call) {
+  return {
+    get: (keys) =>
+      read((file) => {
+        const found = new Map(file.json<[string, string][]>(sql.values, [jsonText(keys)]));
+        return keys.map((key) => found.get(key));
+      }),
+    set: (entries) => write((file) => entries.map((entry) => setOne(file, entry))),
+    delete: async (keys) => void (await write((file) => file.run(sql.drop, [jsonText(keys)]))),
+    increment: (counters) =>
+      write((file) => counters.map(({ key, by, ttlMs }) => Number(file.get<{ value: string }>(sql.increment, [key, String(by), ttlMs ?? null])?.value))),
+  } satisfies Partial<Store>;
+}
+
+function setOne(file: SqliteFile, { key, value, ttlMs: ttl, if: condition }: SetEntry): boolean {
+  const ttlMs = ttl ?? null;
+  if (condition === "absent") return file.run(sql.putAbsent, [key, value, ttlMs]) === 1;
+  if (condition) return file.run(sql.putEqual, [value, ttlMs, key, condition.equals]) === 1;
+  return file.run(sql.put, [key, value, ttlMs]) === 1;
+}
+
+function reserve(file: SqliteFile, key: string, { perMs, count, slackMs }: { readonly perMs: number; readonly count: number; readonly slackMs: number }) {
+  const { now, next } = file.get<{ now: number; next: number | null }>(sql.nextStart, [key]) as { now: number; next: number | null };
+  const afresh = perMs > slackMs ? now : now - slackMs; // starts close to each other: late timers are the rule, catch up by the slack
+  const first = next === null || next + slackMs < now ? afresh : next;
+  const after = first + count * perMs;
+  file.run(sql.putNextStart, [key, after, Math.ceil(after + slackMs)]);
+  return Array.from({ length: count }, (_, index) => Math.max(0, first + index * perMs - now));
+}
+
+interface Asked {
+  readonly name: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly term: number | undefined;
+}
+
+function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: number } | null {
+  const holder = file.get<{ fence: number; owner: string }>(sql.holder, [name]);
+  if (holder && holder.owner !== owner) return null;
+  if (term !== undefined && holder?.fence !== term) return null;
+  if (holder) {
+    file.run(sql.renew, [ttlMs, holder.fence]);
+    return { fence: holder.fence };
+  }
+  file.run(sql.dropLease, [name]);
+  return { fence: file.get<{ fence: number }>(sql.addLease, [name, owner, ttlMs])?.fence as number };
+}
+
+function timersOf(read: Call, write: Call): Timers {
+  return {
+    add: async (queue, entries) =>
+      void (await write((file) => file.run(sql.addTimers, [queue, jsonText(entries.map(({ id, dueInMs, payload }) => [id, Math.ceil(dueInMs), payload]))]))),
+    lease: (queue, limit, ttlMs) =>
+      write((file) => {
+        const due = file.json<[string, string][]>(sql.dueTimers, [queue, limit]);
+        if (due.length > 0) file.run(sql.leaseTimers, [ttlMs, queue, jsonText(due.map(([id]) => id))]);
+        const nextDueMs = file.get<{ n: number | null }>(sql.nextTimer, [queue])?.n ?? undefined;
+        return { entries: due.map(([id, payload]) => ({ id, payload })), ...(nextDueMs === undefined ? {} : { nextDueMs }) };
+      }),
+    ack: async (queue, ids) => void (await write((file) => file.run(sql.ackTimers, [queue, jsonText(ids)]))),
+    remove: (queue, ids) =>
+      write((file) => {
+        const free = file.json<string[]>(sql.freeTimers, [queue, jsonText(ids)]);
+        if (free.length > 0) file.run(sql.dropTimers, [queue, jsonText(free)]);
+        return free;
+      }),
+    count: (queue) => read((file) => file.get<{ n: number }>(sql.countTimers, [queue])?.n ?? 0),
+    clear: async (queue) => void (await write((file) => file.run(sql.clearTimers, [queue]))),
+  };
+}
+
+function listOf(read: Call, write: Call): Store["list"] {
+  return {
+    append: (key, items, ttlMs) =>
+      write((file) => {
+        const next = file.get<{ next: number }>(sql.list, [key])?.next;
+        if (next === undefined) file.run(sql.dropItems, [key]); // what is left of an expired one
+        file.run(sql.addItems, [key, next ?? 0, jsonText(items)]);
+        file.run(sql.putList, [key, (next ?? 0) + items.length, ttlMs ?? null]);
+      }),
+    read: (key, from, limit) => read((file) => (file.get(sql.list, [key]) ? file.json<string[]>(sql.items, [key, from, limit]) : [])),
+  };
+}
+
+function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results {
+  return {
+    async put(queue, results) {
+      const { file, waits } = await use();
+      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse()); // of two of one id the last written stays
+      await file.write(() => file.run(sql.putResults, [queue, rows, queue]), results.length);
+      file.announce(waits.topic);
+    },
+    get: (queue, ids) =>
+      read((file) => {
+        const found = new Map(file.json<[string, string][]>(sql.results, [queue, jsonText(ids)]));
+        return ids.map((id) => found.get(id));
+      }),
+    delete: async (queue, ids) => void (await write((file) => file.run(sql.dropResults, [queue, jsonText(ids)]))),
+    wait: async (queue, id, signal) => (await use()).waits.wait(queue, id, signal),
+  };
+}

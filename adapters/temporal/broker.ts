@@ -1,0 +1,107 @@
+/** Temporal: a task is a standalone activity or a workflow with one activity; ids, delay, priority, retry, pause and results are Temporal's own. Consuming is in parts/temporal/consume.ts. */
+import { hostname } from "node:os";
+import { FunboostError } from "../../src/base/errors.ts";
+import type { Broker, BrokerQueue, Consumer, Features } from "../../src/contract/index.ts";
+import { missingPeer } from "../shared/missing-peer.ts";
+import { connect, type Peer, type TemporalClient } from "./connect/client.ts";
+import { consumeQueue } from "./consume/consume.ts";
+import { makeRecent, type TemporalQueue } from "./opened.ts";
+import { checkOptions, checkSpec, type TemporalMessageOptions, type TemporalOptions, type TemporalQueueOptions } from "./options.ts";
+import { makePublisher } from "./publish.ts";
+import { administration } from "./queue.ts";
+import { makeResults, type ResultPolls } from "./results.ts";
+import type { BundleOption } from "./workflow/bundle.ts";
+
+export type { TemporalMessageOptions, TemporalOptions, TemporalQueueOptions };
+
+const features: Features = {
+  ids: true,
+  delay: true,
+  priority: true,
+  retry: true,
+  ahead: true,
+  pause: true,
+  durable: true,
+  redelivers: true,
+  ordered: false, // partitions
+  exactCount: false, // Temporal's visibility follows after a moment
+  broadcast: false,
+  results: true,
+};
+
+/**
+ * Temporal 1.29 or later, or Temporal Cloud. Publishing needs the package "@temporalio/client", consuming also "@temporalio/worker" and
+ * "@temporalio/workflow".
+ *
+ * @example
+ * const send = boost({ queue: "mail", broker: temporal({ address: "127.0.0.1:7233" }) }, async (to: string) => `sent to ${to}`);
+ */
+export function temporal(options: TemporalOptions = {}): Broker {
+  const { target, mode, orchestrator, bundle } = checkOptions(options);
+  const queues = new Set<BrokerQueue>();
+  const polls: ResultPolls = { open: 0 };
+  let connecting: Promise<TemporalClient> | undefined;
+  const client = () => {
+    connecting ??= loadClient()
+      .then((peer) => connect(peer, target, `${process.pid}@${hostname()}`))
+      .catch((error: unknown) => {
+        connecting = undefined; // the server may be there next time
+        throw error;
+      });
+    return connecting;
+  };
+  return {
+    name: "temporal",
+    features,
+    async open(spec) {
+      const own = checkSpec(spec, orchestrator);
+      const parts = { client: await client(), queue: spec.queue, leaseMs: spec.leaseMs, mode: own.mode ?? mode, orchestrator, recent: makeRecent() };
+      const queue = openQueue(parts, own, bundle, polls, () => queues.delete(queue));
+      queues.add(queue);
+      return queue;
+    },
+    address: () => target.address,
+    async close() {
+      await Promise.all([...queues].map((each) => each.close()));
+      const opened = await connecting?.catch(() => undefined);
+      connecting = undefined;
+      await opened?.close();
+    },
+  };
+}
+
+function openQueue(parts: TemporalQueue, own: TemporalQueueOptions, bundle: BundleOption | undefined, polls: ResultPolls, onClose: () => void): BrokerQueue {
+  const { server, target } = parts.client;
+  if (parts.mode === "activity" && !server.standalone) {
+    const advice = 'Set "activity.enableStandalone" on the server (1.31 or later), or use mode "auto" or "workflow".';
+    throw new FunboostError("BROKER_REFUSED", `mode "activity": Temporal at ${target.address} has no standalone activities. ${advice}`, { where: "temporal" });
+  }
+  const consumers = new Set<Consumer>();
+  const results = makeResults(parts, polls);
+  return {
+    features: { ...features, priority: server.priority, ahead: server.priority, delay: parts.mode !== "activity" || server.standaloneDelay },
+    lookahead: 0,
+    ...(target.namespace === "default" ? {} : { scope: `${target.namespace}:${parts.queue}` }),
+    publish: makePublisher(parts),
+    async consume(handler, options) {
+      const consumer = await consumeQueue({ queue: parts, perSecond: own.maxTaskQueueActivitiesPerSecond, bundle }, handler, options);
+      consumers.add(consumer);
+      return { ...consumer, close: (closing) => consumer.close(closing).finally(() => consumers.delete(consumer)) };
+    },
+    ...administration(parts, () => [...consumers].reduce((sum, consumer) => sum + consumer.status().held.length, 0)),
+    result: results.result,
+    async close() {
+      onClose();
+      results.close();
+      await Promise.all([...consumers].map((each) => each.close()));
+    },
+  };
+}
+
+async function loadClient(): Promise<Peer> {
+  try {
+    return await import("@temporalio/client");
+  } catch (cause) {
+    throw missingPeer("temporal", "@temporalio/client", cause);
+  }
+}

@@ -1,0 +1,96 @@
+/** How a Temporal consumer asks for tasks: by long polls, one for each task that there is room for. */
+import { AsyncResource } from "node:async_hooks";
+import { sleep } from "../../../src/base/clock.ts";
+import { now, pauseMs } from "../connect/client.ts";
+import type { Native } from "../connect/native.ts";
+import type { PollAnswer } from "../connect/protocol.ts";
+import type { TemporalQueue } from "../opened.ts";
+
+export interface Polls {
+  /** Opens polls, where there is room for what they may bring. */
+  fill(): void;
+  /** Polls under way. They cannot be called back. */
+  open(): number;
+}
+
+export interface PollsOptions {
+  /** One poll. It brings nothing where its answer has no token. */
+  ask(): Promise<PollAnswer>;
+  /** How many tasks more may be held; what open polls may bring is not taken off. */
+  room(): number;
+  /** Also called after `stop`. */
+  onTask(answer: PollAnswer): void;
+  onError(error: unknown): void;
+  /** At the begin and at the end of each poll, but for those that follow a failure and are not answered. */
+  onPoll(): void;
+  readonly stop: AbortSignal;
+}
+
+const fewest = 2;
+const most = 10;
+/** The server answers a second before, with nothing. A poll cannot be called back: it may outlive its consumer by this time, twice where the native side tries again. */
+const pollMs = 10_000;
+
+// A poll is opened wherever there is room: what it brings must not see the async context of whoever made that room.
+const neutral = new AsyncResource("funboost.temporal");
+
+export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOptions): Polls {
+  let open = 0;
+  let wanted = fewest;
+  let failures = 0;
+  let resting = false;
+  const fill = () => {
+    while (!resting && !stop.aborted && open < Math.min(wanted, room())) neutral.runInAsyncScope(poll);
+  };
+  function poll(): void {
+    open++;
+    if (failures === 0) onPoll();
+    ask().then(came, failed);
+  }
+  function came(answer: PollAnswer): void {
+    open--;
+    failures = 0;
+    onPoll();
+    // An idle queue keeps few polls: each task that comes calls for one more, each poll that brings none for one less.
+    const brought = answer.taskToken.length > 0;
+    wanted = brought ? Math.min(most, wanted + 1) : Math.max(fewest, wanted - 1);
+    if (brought) onTask(answer);
+    fill();
+  }
+  function failed(error: unknown): void {
+    open--;
+    if (stop.aborted || resting) return; // the others fail for the same reason
+    onError(error);
+    resting = true;
+    void sleep(pauseMs(failures++), { signal: stop, unref: true }).then(() => {
+      resting = false;
+      fill();
+    });
+  }
+  return { fill, open: () => open };
+}
+
+/** `perSecond`: Temporal's own limit for a task queue, told with each poll. */
+export function makeAsk({ connection }: Native, { client, queue }: TemporalQueue, perSecond: number | undefined): () => Promise<PollAnswer> {
+  const request = {
+    namespace: client.target.namespace,
+    taskQueue: { name: queue },
+    identity: client.identity,
+    ...(perSecond !== undefined && { taskQueueMetadata: { maxTasksPerSecond: { value: perSecond } } }),
+  };
+  return () => connection.withDeadline(Date.now() + pollMs, () => connection.workflowService.pollActivityTaskQueue(request));
+}
+
+const shortQuietMs = 40;
+const longestQuietMs = 400;
+
+/**
+ * Waits, with no new poll, for those that bring something at once; the others would hang for longer, and are cut off.
+ * What a poll brings while its process goes down would be lost for as long as the server waits for an answer.
+ */
+export async function untilQuiet(polling: () => number, lastArrivalAt: () => number, quietMs = shortQuietMs): Promise<void> {
+  const from = now();
+  for (let time = from; polling() > 0 && time - Math.max(from, lastArrivalAt()) < quietMs && time - from < longestQuietMs; time = now()) {
+    await sleep(5, { unref: true });
+  }
+}

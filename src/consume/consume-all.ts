@@ -1,0 +1,68 @@
+/** consumeAll(): every task of a process under one roof, with its health. */
+
+import { describe, FunboostError } from "../base/errors.ts";
+import { shared } from "../base/process-wide.ts";
+import { callQueue } from "../queue/calls.ts";
+import { allDefinitions, type Definition } from "../setup/definition.ts";
+import { type ConsumerStatus, consume, type TaskConsumer } from "./consume.ts";
+
+export interface AllConsuming {
+  /** Unhealthy: messages wait, and nothing was fetched for 30 s although it could have been. */
+  health(): Promise<{ readonly healthy: boolean; readonly queues: readonly (ConsumerStatus & { readonly healthy: boolean })[] }>;
+  close(): Promise<void>;
+}
+
+const stuckMs = 30_000;
+
+/**
+ * Consumes the given tasks, or all that are defined.
+ *
+ * @example
+ * const worker = await consumeAll();
+ * http.createServer(async (_, res) => res.writeHead((await worker.health()).healthy ? 200 : 503).end()).listen(8080);
+ */
+export async function consumeAll(tasks?: readonly object[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<AllConsuming> {
+  signal?.throwIfAborted();
+  const definitions = tasks ? tasks.map(definitionOf) : allDefinitions().filter((each) => each.fn);
+  if (definitions.length === 0) throw new FunboostError("BAD_OPTION", "consumeAll() found no task. Import the modules that define them first.");
+  const outcomes = await Promise.allSettled(definitions.map((each) => consume(each, {}, signal)));
+  const consumers = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const close = async () => void (await Promise.all(consumers.map((each) => each.close())));
+  const failed = outcomes.find((each) => each.status === "rejected");
+  if (failed) {
+    await close();
+    throw failed.reason;
+  }
+  signal?.addEventListener("abort", () => void close().catch(() => {}), { once: true });
+  if (signal?.aborted) {
+    await close();
+    signal.throwIfAborted();
+  }
+  const health = async () => {
+    const queues = await Promise.all(consumers.map((each, i) => healthOf(each, definitions[i] as Definition)));
+    return { healthy: queues.every((each) => each.healthy), queues };
+  };
+  return { health, close };
+}
+
+function isIdle({ paused, running, sinceFetchMs = Number.POSITIVE_INFINITY }: ConsumerStatus): boolean {
+  return !paused && running === 0 && sinceFetchMs > stuckMs;
+}
+
+async function healthOf(consumer: TaskConsumer, definition: Definition): Promise<ConsumerStatus & { healthy: boolean }> {
+  const status = consumer.status();
+  const stuck = isIdle(status) && (await callQueue(definition, "count")).ready > 0 && isIdle(consumer.status()); // again: it may have been fetched while we counted
+  return { ...status, healthy: !stuck };
+}
+
+function definitionOf(task: object): Definition {
+  const found = allDefinitions().find((each) => each.task === task);
+  if (!found)
+    throw new FunboostError("BAD_OPTION", `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`);
+  return found;
+}
+
+/** The names of all queues that this process has defined a task on. */
+export function queues(): string[] {
+  return [...shared().definitions.keys()];
+}

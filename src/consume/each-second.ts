@@ -1,0 +1,34 @@
+/** What a consumer does each second beside running tasks: adds up its counts, looks at what holds it, and once a minute says how it goes. */
+import { repeat } from "../base/clock.ts";
+import { toError } from "../base/errors.ts";
+import { createCounter, type Tally } from "../queue/stats.ts";
+import type { Runtime } from "../setup/open.ts";
+import type { Holding } from "./hold-reason.ts";
+import { createSummary } from "./summary.ts";
+
+const secondMs = 1_000;
+
+/** Answers the function that stops it, which adds up the rest. */
+export function startSeconds(
+  runtime: Runtime,
+  tally: Tally,
+  running: () => number,
+  holding: () => Holding | undefined,
+  onError: (error: Error) => void,
+): () => Promise<void> {
+  const add = createCounter(runtime, tally);
+  const summarize = createSummary(runtime, tally, running);
+  const failed = (error: unknown) => onError(toError(error));
+  const stop = repeat(
+    secondMs,
+    async () => {
+      await summarize(holding());
+      await add();
+    },
+    failed,
+  );
+  return async () => {
+    await stop();
+    await add().catch(failed);
+  };
+}

@@ -1,0 +1,46 @@
+/** How fast one consumer may start runs: the task's `qps`, a live change of it, and a hold after a 429. */
+import { clock, createAlarm } from "../base/clock.ts";
+import type { Runtime } from "../setup/open.ts";
+import { createGlobalRate } from "../slots/global-rate.ts";
+import { createRate, type Limit, type Rate } from "../slots/rate.ts";
+import type { Slots } from "../slots/slots.ts";
+
+export interface Pace {
+  /** Undefined: no limit. */
+  setLimits(limits: readonly Limit[] | undefined): void;
+  /** Nothing starts for so long. */
+  hold(ms: number): void;
+  /** What there is that may keep runs from starting. */
+  kind(): "slowDown" | "qps" | undefined;
+}
+
+export function createPace(runtime: Runtime, slots: Slots, onError: (error: unknown) => void): Pace {
+  let rate: Rate | undefined;
+  let heldUntil = 0;
+  const held: Rate = { take: () => Math.max(1, heldUntil - clock.monotonic()), ahead: () => 0 };
+  const apply = () => {
+    const leftMs = heldUntil - clock.monotonic();
+    slots.setRate(leftMs > 0 ? held : rate);
+    if (leftMs > 0) goOnIn(leftMs);
+  };
+  // One, however often the hold is made longer: by the poll it is twice a second.
+  const goOnIn = createAlarm(apply);
+  return {
+    setLimits(limits) {
+      rate = limits && rateOf(runtime, limits, slots.pump, onError);
+      apply();
+    },
+    hold(ms) {
+      const until = clock.monotonic() + ms;
+      if (until <= heldUntil) return;
+      heldUntil = until;
+      apply();
+    },
+    kind: () => (heldUntil > clock.monotonic() ? "slowDown" : rate && "qps"),
+  };
+}
+
+function rateOf({ options, store, scope }: Runtime, limits: readonly Limit[], wake: () => void, onError: (error: unknown) => void): Rate {
+  if (options.qpsScope === "process" || !store) return createRate(limits);
+  return createGlobalRate({ store, key: `qps:${encodeURIComponent(scope)}`, limits, wake, onError });
+}

@@ -1,0 +1,89 @@
+/** The line a minute about a queue that is consumed: how fast, what is left, what holds it. Silent when nothing happens. */
+import { clock } from "../base/clock.ts";
+import { summaryWanted } from "../base/log.ts";
+import { shared } from "../base/process-wide.ts";
+import { queueInfo, timeLeft } from "../queue/info.ts";
+import { newsOf, type Tally } from "../queue/stats.ts";
+import type { Runtime } from "../setup/open.ts";
+import type { Holding } from "./hold-reason.ts";
+
+const everyMs = 60_000;
+/** In all processes, when that is more than here by this. */
+const notably = 1.2;
+
+/** Called once a second. */
+export function createSummary(runtime: Runtime, tally: Tally, running: () => number): (held: Holding | undefined) => Promise<void> {
+  if (!summaryWanted({ ...shared().config.log, ...runtime.options.log })) return async () => {};
+  let last = { ...tally };
+  let lastAt = clock.monotonic();
+  let saidHeld = "";
+  return async (held) => {
+    const now = clock.monotonic();
+    if (now - lastAt < everyMs) return;
+    const news = { ...newsOf(tally, last), spanMs: now - lastAt };
+    [last, lastAt] = [{ ...tally }, now];
+    if (news.ran + news.failed + running() === 0 && !held) return;
+    const left = await whatIsLeft(runtime, tally, news).catch(() => undefined); // trouble is said elsewhere
+    if (news.ran + news.failed + running() === 0 && left?.waiting === 0) return;
+    const isHeld = news.ran === 0 && held ? `${held.control} ${left?.waiting}` : "";
+    if (isHeld !== "" && isHeld === saidHeld) return; // nothing has happened since
+    saidHeld = isHeld;
+    const { ran, failed, retried } = news;
+    const waiting = left && { waiting: left.waiting, delayed: left.delayed };
+    runtime.log.info({ queue: runtime.options.queue, ran, failed, retried, running: running(), ...waiting }, textOf(news, held, left));
+  };
+}
+
+interface News {
+  readonly ran: number;
+  readonly retried: number;
+  readonly spanMs: number;
+}
+
+interface Left {
+  readonly waiting: number | undefined;
+  readonly delayed: number | undefined;
+  readonly etaMs: number | undefined;
+  /** In all processes. */
+  readonly perSecond: number | undefined;
+}
+
+async function whatIsLeft(runtime: Runtime, tally: Tally, { ran, retried, spanMs }: News): Promise<Left> {
+  if (runtime.store) {
+    const { ready, delayed, etaMs, ranPerMinute } = await queueInfo(runtime);
+    return { waiting: ready, delayed, etaMs, perSecond: ranPerMinute / 60 };
+  }
+  const counts = await runtime.queue.count?.();
+  const etaMs = counts && timeLeft(counts, { total: tally, recent: { ran, retried }, spanMs, paused: undefined, limits: undefined });
+  return { waiting: counts?.ready, delayed: counts?.delayed, etaMs, perSecond: undefined };
+}
+
+function textOf({ ran, spanMs }: News, held: Holding | undefined, left: Left | undefined): string {
+  if (ran === 0) return held ? `nothing starts: ${held.control}, for ${durationText(held.ms)}` : "no run has ended in the last minute";
+  const here = (ran * 1000) / spanMs;
+  const inAll = left?.perSecond !== undefined && left.perSecond > here * notably ? ` here, ${rateText(left.perSecond)} in all processes` : "";
+  const leftText = left?.etaMs ? `, ${durationText(left.etaMs)} left` : "";
+  return `${rateText(here)} runs/s${inAll}${leftText}${held ? `; nothing starts: ${held.control}` : ""}`;
+}
+
+function rateText(perSecond: number): string {
+  return perSecond >= 100 ? perSecond.toFixed(0) : perSecond >= 1 ? perSecond.toFixed(1) : perSecond.toPrecision(2);
+}
+
+const units = [
+  ["d", 86_400],
+  ["h", 3_600],
+  ["min", 60],
+  ["s", 1],
+] as const;
+
+/** For people: "2 h 5 min", "40 s". */
+export function durationText(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const first = units.findIndex(([, size]) => seconds >= size);
+  if (first < 0) return "less than a second";
+  const [unit, size] = units[first] as (typeof units)[number];
+  const [smaller, smallerSize] = units[first + 1] ?? ["", seconds + 1];
+  const rest = Math.floor((seconds % size) / smallerSize);
+  return `${Math.floor(seconds / size)} ${unit}${rest > 0 ? ` ${rest} ${smaller}` : ""}`;
+}

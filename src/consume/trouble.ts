@@ -1,0 +1,34 @@
+/** Trouble with an engine, said once: when it begins, and when it is over. That of a store is said by itself. */
+import { clock } from "../base/clock.ts";
+import { createLogger, type Logger } from "../base/log.ts";
+import { shared } from "../base/process-wide.ts";
+import { brokerName, brokerOf, type Definition } from "../setup/definition.ts";
+import { healthBehind } from "../store/health.ts";
+
+export interface Trouble {
+  report(error: Error): void;
+  /** Called for each delivery: cheap while all is well. */
+  over(): void;
+}
+
+const sayAgainMs = 60_000;
+
+export function createTrouble(definition: Definition, log: Logger = createLogger({ ...shared().config.log })): Trouble {
+  let saidAt: number | undefined;
+  const where = { queue: definition.params.queue, broker: brokerName(brokerOf(definition)) };
+  return {
+    report(error) {
+      const store = healthBehind(error);
+      if (store) return store.say(log, where, error);
+      const now = clock.monotonic();
+      if (saidAt !== undefined && now - saidAt < sayAgainMs) return;
+      saidAt = now;
+      log.error({ ...where, error }, "trouble with the broker; trying again until it works");
+    },
+    over() {
+      if (saidAt === undefined) return;
+      saidAt = undefined;
+      log.info(where, "the broker works again");
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/** Known ids, where the engine's own knowledge ends at the body, a lane or a timer: an id that a caller gave is claimed in the store. */
+import { v7 as uuidv7, validate, version } from "uuid";
+import { clock, sleep } from "../base/clock.ts";
+import { toError } from "../base/errors.ts";
+import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, SetEntry, Store } from "../contract/index.ts";
+import { scopeOf } from "../store/scope.ts";
+import { isOpen } from "../task/outcome.ts";
+
+/** Beyond the message's delay: a claim whose release was lost ends by itself. */
+const ttlMs = 86_400_000;
+/** A claim whose message the engine does not know for so long is that of a process that died between the two: a publish takes some milliseconds. */
+const unsentMs = 1_000;
+const lookMs = 10;
+const sent = "1";
+
+/**
+ * The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and release; it is after a day.
+ * Nor that it is published once where a publisher stands still between its claim and its publish, and others use another lane meanwhile.
+ */
+export function withKnownIds(broker: Broker, store: Store): Broker {
+  return {
+    ...broker,
+    async open(spec) {
+      const queue = await broker.open(spec);
+      return knownOn(queue, claimsOf(store, scopeOf(broker, queue, spec)));
+    },
+  };
+}
+
+type Claims = ReturnType<typeof claimsOf>;
+type Named = Message & { readonly id: string };
+
+/** `clear` cannot list the claims of a queue: it starts a new generation of them. */
+function claimsOf(store: Store, name: string) {
+  const generationKey = `known:${name}`;
+  const keysOf = async (ids: readonly string[]) => {
+    const [generation = "0"] = await store.get([generationKey]);
+    return ids.map((id) => `${generationKey}:${generation}:${id}`);
+  };
+  const write = async (messages: readonly Named[], entryOf: (i: number) => Pick<SetEntry, "value" | "if">) => {
+    const keys = await keysOf(messages.map(({ id }) => id));
+    return store.set(keys.map((key, i) => ({ key, ttlMs: ttlMs + (messages[i]?.delayMs ?? 0), ...entryOf(i) })));
+  };
+  return {
+    /** Under a publisher's token; `over`: in the place of those that are dead. */
+    take: (messages: readonly Named[], token: string, over: readonly (string | undefined)[] = []) =>
+      write(messages, (i) => ({ value: token, if: over[i] === undefined ? "absent" : { equals: over[i] } })),
+    holders: async (messages: readonly Named[]) => store.get(await keysOf(messages.map(({ id }) => id))),
+    /** The engine has them: from now on nobody asks whether their publisher is dead. */
+    confirm: (messages: readonly Named[], token: string) => write(messages, () => ({ value: sent, if: { equals: token } })),
+    release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
+    async releaseAll() {
+      await store.increment([{ key: generationKey, by: 1 }]);
+    },
+  };
+}
+
+function knownOn(queue: BrokerQueue, claims: Claims): BrokerQueue {
+  const { clear, cancel } = queue;
+  return {
+    ...queue,
+    publish: (messages) => publish(queue, claims, messages),
+    consume: (handler, options) => consume(queue, claims, handler, options),
+    ...(clear && {
+      async clear() {
+        await clear();
+        await claims.releaseAll();
+      },
+    }),
+    ...(cancel && {
+      async cancel(ids: readonly string[]) {
+        const removed = await cancel(ids);
+        if (removed.length > 0) await claims.release(removed);
+        return removed;
+      },
+    }),
+  };
+}
+
+async function publish(queue: BrokerQueue, claims: Claims, messages: readonly Message[]): Promise<readonly Published[]> {
+  const named = messages.filter((message): message is Named => message.id !== undefined);
+  if (named.length === 0) return queue.publish(messages);
+  const token = uuidv7();
+  const mine = await claim(queue, claims, named, token);
+  const isFresh = (message: Message) => message.id === undefined || mine.has(message);
+  const fresh = messages.filter(isFresh);
+  const published = await queue.publish(fresh).catch(async (error) => {
+    const accepted = new Set((error as { accepted?: readonly string[] }).accepted);
+    const lost = fresh.flatMap(({ id }) => (id === undefined || accepted.has(id) ? [] : id));
+    await claims.release(lost).catch(() => {}); // the publish's own error says more
+    throw error;
+  });
+  await claims.confirm(named.filter(isFresh), token).catch(() => {}); // whoever finds it unconfirmed asks the engine
+  let next = 0;
+  return messages.map((message) => (isFresh(message) ? (published[next++] as Published) : { id: message.id as string, existing: true }));
+}
+
+/** Those that nobody else has published, or is publishing. */
+async function claim(queue: BrokerQueue, claims: Claims, named: readonly Named[], token: string): Promise<ReadonlySet<Message>> {
+  const mine = new Set<Message>();
+  const firstSeen = new Map<string, number>(); // of a claim: each has its own time
+  const isDead = (holder: string) => clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
+  let over: readonly (string | undefined)[] = [];
+  for (let left = named; ; await sleep(lookMs)) {
+    const taken = await claims.take(left, token, over);
+    for (const [i, message] of left.entries()) if (taken[i]) mine.add(message);
+    const others = left.filter((_, i) => !taken[i]);
+    const unsent = others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<Named, string | undefined>();
+    if (unsent.size === 0) return mine;
+    left = [...unsent.keys()];
+    over = Array.from(unsent.values(), (holder) => (holder !== undefined && isDead(holder) ? holder : undefined));
+    for (const holder of unsent.values()) if (holder !== undefined && !firstSeen.has(holder)) firstSeen.set(holder, clock.monotonic());
+  }
+}
+
+/** Claimed by others and, as far as can be told, not in the engine; with whose claim it is, if it is still there. */
+async function unsentOf(queue: BrokerQueue, claims: Claims, messages: readonly Named[], token: string): Promise<ReadonlyMap<Named, string | undefined>> {
+  const holders = await claims.holders(messages);
+  const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sent && holders[i] !== token);
+  const states = await Promise.all(unconfirmed.map(([, { id }]) => queue.state?.(id)));
+  return new Map(unconfirmed.flatMap(([i, message], n) => (isOpen(states[n]) ? [] : [[message, holders[i]] as const])));
+}
+
+/** Ids that look like our own were never claimed, so that most messages cost nothing here. */
+function isOurs(id: string): boolean {
+  return id.length === 36 && validate(id) && version(id) === 7;
+}
+
+async function consume(queue: BrokerQueue, claims: Claims, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+  const final = new Set<Delivery>();
+  const take: Handler = async (delivery) => {
+    const settlement = await handler(delivery);
+    if (settlement.outcome === "done" || settlement.outcome === "failed") final.add(delivery);
+    return settlement;
+  };
+  const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => {
+    if (final.delete(delivery) && how === "applied") claims.release([delivery.id]).catch((error) => options.onError(toError(error)));
+    options.onSettled(delivery, how);
+  };
+  return queue.consume((delivery) => (isOurs(delivery.id) ? handler(delivery) : take(delivery)), { ...options, onSettled });
+}

@@ -1,0 +1,145 @@
+/**
+ * filter: a task that was done with the same arguments is not done again. The key belongs to a task id: its own retries and redeliveries pass.
+ *
+ * `when: "done"`: claimed before the run, renewed while it runs, held over its retries, released at a final failure.
+ * The done mark holds the result too, so one write decides both: whoever is killed after it, its result is there for all.
+ * An equal message meanwhile is put behind; after success it is settled as filtered, with the owner's result.
+ */
+import { hash } from "node:crypto";
+import { repeat } from "../base/clock.ts";
+import { describe, FunboostError } from "../base/errors.ts";
+import type { Delivery, Settlement } from "../contract/broker.ts";
+import type { SetEntry, Store } from "../contract/store.ts";
+import type { FilterOptions } from "../options/filter.ts";
+import type { Runtime } from "../setup/open.ts";
+import { insisting } from "../store/insist.ts";
+import { kept, type Outcome } from "../task/outcome.ts";
+
+/** Until an equal message is looked at again. */
+const meanwhileMs = 500;
+const runPrefix = "run ";
+const donePrefix = "done ";
+
+/** What a message may do: run, wait behind the owner, or end because the owner (maybe itself) has done it. */
+export type Claim =
+  | { readonly may: "run"; readonly key: string }
+  | { readonly may: "wait"; readonly settlement: Settlement }
+  | { readonly may: "end"; readonly owner: Outcome };
+
+export interface Filter {
+  claim(delivery: Delivery, args: readonly unknown[], given: string | undefined): Promise<Claim>;
+  /** It is done: from now on no equal message runs. `outcome` as JSON. */
+  done(key: string, id: string, outcome: string): Promise<void>;
+  /** It has ended otherwise, for good or for now. */
+  settle(key: string, id: string, settlement: Settlement): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The key in the store; `given` is the message's own `filterKey`. */
+export function filterKey(scope: string, { key }: FilterOptions, args: readonly unknown[], given: string | undefined): string {
+  const text: unknown = given ?? key?.(...args) ?? textOf(args);
+  if (typeof text !== "string") throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
+  return `filter:${encodeURIComponent(scope)}:${hash("sha256", text, "base64url")}`;
+}
+
+/** The same text either way; without a replacer it costs a tenth. */
+function textOf(args: readonly unknown[]): string {
+  return args.every(isPlain) ? JSON.stringify(args) : JSON.stringify(args, sortedMembers);
+}
+
+function isPlain(value: unknown): boolean {
+  return value === null || (typeof value !== "object" && typeof value !== "bigint");
+}
+
+/** Equal objects are equal whatever the order of their members. */
+function sortedMembers(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export async function isCancelled(runtime: Runtime, id: string): Promise<boolean> {
+  return (await kept(runtime, id, false))?.status === "cancelled";
+}
+
+/** Gives a key back, if it still holds this. */
+export const freed = (key: string, held: string): SetEntry => ({ key, value: "", ttlMs: 1, if: { equals: held } });
+
+export function createFilter(runtime: Runtime, options: FilterOptions, store: Store, onError: (error: unknown) => void): Filter {
+  const { leaseMs, scope } = runtime;
+  const held = new Map<string, string>();
+  const claims: Claims = { runtime, store, held, claimMs: 2 * leaseMs };
+  const stop = repeat(
+    leaseMs / 3,
+    async () => {
+      if (held.size > 0) await extend(claims, [...held], claims.claimMs);
+    },
+    onError,
+  );
+  return {
+    claim: ({ id }, args, given) => take(claims, filterKey(scope, options, args, given), id),
+    done(key, id, outcome) {
+      held.delete(key);
+      const mark: SetEntry = { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: running(id) } };
+      return insisting(runtime, () => store.set([mark])).then(([isOurs]) => (isOurs ? undefined : markAnyway(claims, mark)));
+    },
+    async settle(key, id, settlement) {
+      held.delete(key);
+      await insisting(runtime, async () => {
+        if (settlement.outcome === "failed") await store.set([freed(key, running(id))]);
+        else await extend(claims, [[key, id]], claims.claimMs + ("delayMs" in settlement ? settlement.delayMs : 0));
+      });
+    },
+    stop,
+  };
+}
+
+interface Claims {
+  readonly runtime: Runtime;
+  readonly store: Store;
+  /** Claimed by this process: key to task id. */
+  readonly held: Map<string, string>;
+  readonly claimMs: number;
+}
+
+const running = (id: string) => `${runPrefix}${id}`;
+
+function extend({ store }: Claims, keys: readonly [string, string][], ttlMs: number): Promise<readonly boolean[]> {
+  return store.set(keys.map(([key, id]) => ({ key, value: running(id), ttlMs, if: { equals: running(id) } })));
+}
+
+function take(claims: Claims, key: string, id: string): Promise<Claim> {
+  const { runtime, store, held, claimMs } = claims;
+  const claim: SetEntry = { key, value: running(id), ttlMs: claimMs, if: "absent" };
+  return insisting(runtime, () => store.set([claim])).then(([claimed]) => {
+    if (!claimed) return meet(claims, key, id);
+    held.set(key, id);
+    return { may: "run", key };
+  });
+}
+
+/** Somebody has it: another message, or this one before. */
+async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
+  const { runtime, store, held } = claims;
+  const [found] = await insisting(runtime, () => store.get([key]));
+  if (found === running(id)) {
+    held.set(key, id);
+    return { may: "run", key };
+  }
+  if (found?.startsWith(donePrefix)) return { may: "end", owner: JSON.parse(found.slice(donePrefix.length)) as Outcome };
+  if (found?.startsWith(runPrefix) && (await takesOver(claims, found, key, id))) return { may: "run", key };
+  return { may: "wait", settlement: { outcome: "postponed", delayMs: meanwhileMs } };
+}
+
+/** Not over the claim or the mark of another: this run may have slept through its own. */
+async function markAnyway({ runtime, store }: Claims, mark: SetEntry): Promise<void> {
+  await insisting(runtime, () => store.set([{ ...mark, if: "absent" }]));
+}
+
+/** A retry that was cancelled while it waited cannot give its key back. */
+async function takesOver({ runtime, store, held, claimMs }: Claims, found: string, key: string, id: string): Promise<boolean> {
+  if (!(await insisting(runtime, () => isCancelled(runtime, found.slice(runPrefix.length))))) return false;
+  const [won = false] = await insisting(runtime, () => store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]));
+  if (won) held.set(key, id);
+  return won;
+}

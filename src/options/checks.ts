@@ -1,0 +1,142 @@
+/** Checks of option objects: unknown names get the nearest known one, bad values get what is allowed. */
+import { type Duration, durationMs } from "../base/duration.ts";
+import { describe, FunboostError } from "../base/errors.ts";
+import type { LogLevel } from "../base/log.ts";
+
+/** Throws BAD_OPTION when `value` does not do for the option `name`. */
+export type Check = (value: unknown, name: string) => void;
+export type Checks = Readonly<Record<string, Check>>;
+
+export function refuseOption(name: string, value: unknown, allowed: string): never {
+  throw new FunboostError("BAD_OPTION", `"${name}" is ${describe(value)}. Allowed: ${allowed}.`);
+}
+
+export const boolean: Check = (value, name) => {
+  if (typeof value !== "boolean") refuseOption(name, value, "true or false");
+};
+
+export function whole(least: number, most: number): Check {
+  return (value, name) => {
+    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) refuseOption(name, value, `a whole number from ${least} to ${most}`);
+  };
+}
+
+export function numberIn(least: number, most: number): Check {
+  return (value, name) => {
+    if (typeof value !== "number" || !(value >= least && value <= most)) refuseOption(name, value, `a number from ${least} to ${most}`);
+  };
+}
+
+export function text(longest: number): Check {
+  return (value, name) => {
+    if (typeof value !== "string" || value.trim() === "" || value.length > longest) refuseOption(name, value, `a text of 1 to ${longest} characters`);
+  };
+}
+
+export const duration: Check = (value, name) => {
+  durationMs(value as Duration, name);
+};
+
+export const durationAboveZero: Check = (value, name) => {
+  if (durationMs(value as Duration, name) === 0) refuseOption(name, value, 'a time above 0, such as 500 (milliseconds), "30s" or "5m"');
+};
+
+export const record: Check = (value, name) => {
+  if (!isRecord(value)) refuseOption(name, value, "an object");
+};
+
+/** By what it can do: one of another realm is no instance of ours. */
+export const abortSignal: Check = (value, name) => {
+  if (!isRecord(value) || typeof value.aborted !== "boolean" || typeof value.addEventListener !== "function") refuseOption(name, value, "an AbortSignal");
+};
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const levels: readonly unknown[] = ["debug", "info", "warn", "error", "silent"] satisfies LogLevel[];
+const levelsText = '"debug", "info", "warn", "error" or "silent"';
+
+const logChecks: Checks = {
+  level(value, name) {
+    if (!levels.includes(value)) refuseOption(name, value, levelsText);
+  },
+  logger(value, name) {
+    const complete = isRecord(value) && ["debug", "info", "warn", "error"].every((method) => typeof value[method] === "function");
+    if (!complete) refuseOption(name, value, "an object with the methods debug, info, warn and error");
+  },
+  bodies: boolean,
+  stacks: boolean,
+  summary: boolean,
+  filter(value, name) {
+    if (typeof value !== "function") refuseOption(name, value, 'a function such as ({ queue, level }) => queue !== "mail" || level === "error"');
+  },
+};
+
+export const log: Check = (value, name) => {
+  if (isRecord(value)) checkMembers(value, logChecks, name);
+  else if (value !== false && !levels.includes(value)) refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks, summary, filter }`);
+};
+
+/** Every member of `options` is known and passes; `undefined` counts as left out. `inside`: the option that these are members of. */
+export function checkMembers(options: Readonly<Record<string, unknown>>, checks: Checks, inside?: string): void {
+  for (const [key, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, key)) refuseUnknown(inside ? `${inside}.${key}` : key, key, Object.keys(checks));
+    if (value !== undefined) checks[key]?.(value, inside ? `${inside}.${key}` : key);
+  }
+}
+
+function refuseUnknown(path: string, key: string, allowed: readonly string[]): never {
+  const near = pythonNames[key] ?? nearest(key, allowed);
+  const hint = near !== undefined && allowed.includes(near) ? ` Did you mean "${near}"?` : "";
+  throw new FunboostError("BAD_OPTION", `unknown option "${path}".${hint} Allowed: ${allowed.join(", ")}.`);
+}
+
+/** Whoever comes from Python funboost types these. */
+const pythonNames: Readonly<Record<string, string>> = {
+  queue_name: "queue",
+  broker_kind: "broker",
+  broker_exclusive_config: "brokerOptions",
+  concurrent_num: "concurrency",
+  pull_msg_batch_size: "prefetch",
+  max_retry_times: "maxRetries",
+  advanced_retry_config: "backoff",
+  is_push_to_dlx_queue_when_retry_max_times: "deadLetter",
+  function_timeout: "timeout",
+  msg_expire_seconds: "expireAfter",
+  is_using_rpc_mode: "rpc",
+  manual_func_input_params: "params",
+  log_level: "log",
+  specify_concurrent_pool: "pool",
+  is_using_distributed_frequency_control: "qpsScope",
+  do_task_filtering: "filter",
+  function_result_status_persistance_conf: "record",
+  consumer_override_cls: "use",
+  publisher_override_cls: "usePublish",
+  _user_convert_msg_before_run: "convert",
+  task_id: "taskId",
+  countdown: "delay",
+  misfire_grace_time: "misfireGrace",
+};
+
+/** The allowed name with the fewest edits, if these are few or one name is part of the other. */
+function nearest(key: string, allowed: readonly string[]): string | undefined {
+  const plain = (name: string) => name.toLowerCase().replace(/[_-]/g, "");
+  const wanted = plain(key);
+  const [best] = allowed.map((name) => ({ name, edits: edits(wanted, plain(name)) })).sort((a, b) => a.edits - b.edits);
+  if (best && best.edits <= Math.max(1, Math.floor(Math.max(wanted.length, best.name.length) / 3))) return best.name;
+  return wanted.length >= 4 ? allowed.find((name) => plain(name).includes(wanted) || (name.length >= 4 && wanted.includes(plain(name)))) : undefined;
+}
+
+/** Insertions, removals and replacements that turn one text into the other. */
+function edits(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

@@ -1,0 +1,178 @@
+/** deadLetters.redrive(): back from the dead-letter queue to the task's own. */
+
+import { clock, sleep } from "../base/clock.ts";
+import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
+import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "../contract/broker.ts";
+import type { SetEntry } from "../contract/store.ts";
+import { abortSignal, checkMembers, numberIn, whole } from "../options/checks.ts";
+import type { Runtime } from "../setup/open.ts";
+import { createRate } from "../slots/rate.ts";
+import { isOpen } from "../task/outcome.ts";
+import { type Redriven, redrivenMessage } from "../wire/call.ts";
+
+export interface RedriveOptions {
+  /** At most so many. @default all that are there */
+  readonly limit?: number;
+  /** Evenly spaced. @default as fast as it goes */
+  readonly ratePerSecond?: number;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
+}
+
+const checks = { limit: whole(1, 1_000_000_000), ratePerSecond: numberIn(0.01, 100_000), signal: abortSignal };
+/** Nothing came for so long: the queue is empty. */
+const quietMs = 1_000;
+const mostHeld = 50;
+const mostAside = 10_000;
+const heldMs = 100;
+const keptMs = 1_800_000;
+/** In which a redrive that was killed is taken up by the next. */
+const markedMs = 7 * 86_400_000;
+const moving = "moving";
+const moved = "moved";
+
+/** Each is published under its old id, and only then taken off the dead letters: whoever is killed between the two leaves marks, so that the next redrive goes on. Answers how many. */
+export async function redrive(runtime: Runtime, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
+  checkMembers({ ...options }, checks);
+  const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
+  const rate = ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
+  const { queue } = runtime.options;
+  const state: State = { runtime, limit, taken: 0, moved: 0, aside: [], over: false, lastAt: clock.monotonic(), failure: undefined };
+  const stopped = () => state.failure !== undefined || signal?.aborted === true;
+  const handler = async (delivery: Delivery): Promise<Settlement> => {
+    state.lastAt = clock.monotonic();
+    if (state.over || state.taken >= limit || stopped()) return { outcome: "returned" };
+    const redriven = redrivenMessage(delivery.id, delivery.body);
+    if ((redriven.from ?? queue) !== queue) return putAside(state);
+    state.taken++;
+    for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0) await sleep(waitMs, { signal });
+    return stopped() ? { outcome: "returned" } : move(state, redriven);
+  };
+  const consumer = await dead.consume(handler, { signal: false, onSettled() {}, onError: () => {} });
+  await untilOver(state, consumer, dead, ratePerSecond, stopped);
+  signal?.throwIfAborted();
+  if (state.failure) throw state.failure;
+  return state.moved;
+}
+
+interface State {
+  readonly runtime: Runtime;
+  readonly limit: number;
+  taken: number;
+  moved: number;
+  /** Gives back the letters of other tasks, that were met on the way. */
+  readonly aside: (() => void)[];
+  /** It closes: what comes now goes back. */
+  over: boolean;
+  lastAt: number;
+  failure: Error | undefined;
+}
+
+/** Another task's, where several share one dead-letter queue: held until the end, for what is put back comes again. */
+function putAside(state: State): Promise<Settlement> | Settlement {
+  const { runtime, aside } = state;
+  if (aside.length < mostAside) return new Promise((settle) => aside.push(() => settle({ outcome: "returned" })));
+  const text = `${mostAside} dead letters of other tasks are before its own: redrive those first, or give each task a dead-letter queue of its own.`;
+  state.failure ??= new FunboostError("UNSUPPORTED", text, { where: runtime.options.queue });
+  return { outcome: "returned" };
+}
+
+async function move(state: State, redriven: Redriven): Promise<Settlement> {
+  try {
+    if (await moveOnce(state.runtime, redriven)) state.moved++;
+    state.lastAt = clock.monotonic();
+    return { outcome: "done" };
+  } catch (error) {
+    state.failure ??= toError(error);
+    return { outcome: "returned" };
+  }
+}
+
+/** False: a redrive that was killed had moved it already. */
+async function moveOnce(runtime: Runtime, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
+  const { store, scope } = runtime;
+  const message = redriven as Message & { readonly id: string };
+  if (!store) return !(await wasMoved(runtime, message.id)) && publishAgain(runtime, message, letter, false);
+  if (letter === undefined) return publishAgain(runtime, message, undefined, false);
+  const key = movedKey(scope, letter);
+  const [before] = await store.get([key]);
+  if (before === moved) return false;
+  await store.set([{ key, value: moving, ttlMs: markedMs }]);
+  const isNew = await publishAgain(runtime, message, letter, before === moving);
+  await store.set([movedMark(runtime, letter)]);
+  return isNew;
+}
+
+const movedKey = (scope: string, letter: string) => `redriven:${encodeURIComponent(scope)}:${letter}`;
+
+/** Written at the end of its new life too: a redrive may be killed before it gets to that. */
+export function movedMark({ scope }: Runtime, letter: string): SetEntry {
+  return { key: movedKey(scope, letter), value: moved, ttlMs: markedMs };
+}
+
+/** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. `again`: it may be there already. */
+async function publishAgain(runtime: Runtime, message: Message & { readonly id: string }, letter: string | undefined, again: boolean): Promise<boolean> {
+  const { queue, store, scope, options } = runtime;
+  const { id, ...anew } = message;
+  if (again && isOpen(await queue.state?.(id))) return false;
+  const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
+  if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
+  if (await taken(runtime, message)) return true;
+  if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
+  // A name of its own that stays the same: the engine takes it once.
+  const [published] = await queue.publish([letter === undefined ? anew : { ...anew, id: `redriven-${letter}` }]);
+  return published?.existing !== true;
+}
+
+/** As far as the engine alone can tell: its old life is over and dead, or it is another. */
+async function wasMoved({ queue }: Runtime, id: string): Promise<boolean> {
+  const state = await queue.state?.(id);
+  if (state === "waiting" || state === "delayed") return true;
+  const ended = await queue.result?.(id, { facts: false });
+  return ended !== undefined && ended.status !== "dead";
+}
+
+/** The dead letter may be there a moment before its message is acknowledged. */
+async function taken({ queue }: Runtime, message: Message & { readonly id: string }): Promise<boolean> {
+  for (let tries = 0; tries < 20; tries++) {
+    const published = await queue.publish([message]).catch((error: unknown) => {
+      if (isFunboostError(error) && error.code.startsWith("BAD_")) return undefined;
+      throw error;
+    });
+    if (published?.[0] && !published[0].existing) return true;
+    if (!published || (await queue.state?.(message.id)) !== "running") return false;
+    await sleep(50);
+  }
+  return false;
+}
+
+async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ratePerSecond: number | undefined, stopped: () => boolean): Promise<void> {
+  const held = Math.max(1, Math.min(mostHeld, state.limit, ratePerSecond === undefined ? mostHeld : Math.ceil(ratePerSecond / 4)));
+  consumer.setWindow(held);
+  let renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+  const rescue = async () => dead.maintain?.(new AbortController().signal); // what a redrive held that was killed: nobody else may consume here
+  try {
+    await rescue();
+    while (!stopped() && state.taken < state.limit) {
+      await sleep(20);
+      if (clock.monotonic() > renewAt) {
+        await consumer.renew?.(); // at a slow rate one is held for long
+        await rescue();
+        renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+      }
+      consumer.setWindow(held + state.aside.length);
+      const { held: unsettled } = consumer.status();
+      const idleMs = clock.monotonic() - state.lastAt;
+      if (unsettled.length > state.aside.length || idleMs < quietMs) continue;
+      const { ready = 0, running = 0 } = (await dead.count?.()) ?? {};
+      if (ready > 0) state.lastAt = clock.monotonic();
+      else if (running <= state.aside.length || idleMs > 3 * state.runtime.leaseMs) return;
+      else await sleep(heldMs); // by a redrive that goes on, or one that was killed: then it comes back
+    }
+  } finally {
+    state.over = true;
+    consumer.setWindow(0);
+    for (const giveBack of state.aside.reverse()) giveBack(); // each goes to the front
+    await consumer.close();
+  }
+}

@@ -1,0 +1,55 @@
+/** handle.cancel(): out of the queue what waits, a word to whoever runs it. */
+
+import { clock, sleep } from "../base/clock.ts";
+import { type FinalStatus, isFunboostError } from "../base/errors.ts";
+import type { MessageState } from "../contract/broker.ts";
+import { keepCancel } from "../queue/cancelled-ids.ts";
+import { tellCancel } from "../queue/live-limits.ts";
+import { keepCancelled, recordCancelled } from "../run/ending.ts";
+import { needsStore } from "../setup/features.ts";
+import type { Runtime } from "../setup/open.ts";
+import { isOver, kept } from "../task/outcome.ts";
+import { readRow } from "./records.ts";
+
+/** While a connection is lost, or a server starts. */
+const againMs = 200;
+
+/** Tried for as long as a publish may take: a cancel that is asked during a reconnect must not be lost. */
+export async function cancelTask(runtime: Runtime, id: string): Promise<boolean> {
+  const endsAt = clock.monotonic() + runtime.options.publishTimeoutMs;
+  for (let first = true; ; first = false) {
+    try {
+      return await cancelOnce(runtime, id, first);
+    } catch (error) {
+      if (!isFunboostError(error) || error.code !== "BROKER_DOWN" || clock.monotonic() >= endsAt) throw error;
+      await sleep(againMs);
+    }
+  }
+}
+
+/** Not the first: what it finds gone may be what it has removed, and the answer was lost. */
+async function cancelOnce(runtime: Runtime, id: string, first: boolean): Promise<boolean> {
+  const { queue, store, brokerName, scope } = runtime;
+  if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
+  const removed = (await queue.cancel?.([id])) ?? [];
+  if (removed.length > 0) return takenOut(runtime, id); // before the store is asked anything: it may be away, and the message is gone
+  const state = await stateOf(runtime, id);
+  if (!first && state === "unknown" && (await readRow(runtime, id)) === undefined) return takenOut(runtime, id);
+  if (isOver(state)) return false;
+  if (!store) return ((await queue.askToEnd?.([id])) ?? []).length > 0;
+  await keepCancel(store, scope, id);
+  await tellCancel(runtime);
+  if (!queue.cancel) await keepCancelled(runtime, id); // it may wait for long yet, and nobody can tell whether it runs
+  return true;
+}
+
+async function takenOut(runtime: Runtime, id: string): Promise<true> {
+  await recordCancelled(runtime, id);
+  await keepCancelled(runtime, id);
+  return true;
+}
+
+/** As far as the engine and the store can tell. Undefined: neither can. */
+export async function stateOf(runtime: Runtime, id: string): Promise<MessageState | FinalStatus | undefined> {
+  return (await kept(runtime, id, false))?.status ?? (await runtime.queue.state?.(id));
+}

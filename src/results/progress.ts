@@ -1,0 +1,97 @@
+/** How far a task is: the latest value that it told, kept in the store. */
+import { within } from "../base/clock.ts";
+import { checkJson } from "../base/json.ts";
+import type { Delivery } from "../contract/broker.ts";
+import type { Store } from "../contract/store.ts";
+import { needsStore } from "../setup/features.ts";
+import type { Runtime } from "../setup/open.ts";
+import { healthOf } from "../store/health.ts";
+
+const defaultTtlMs = 1_800_000;
+
+/** Should a notice be lost. */
+const lookAgainMs = 500;
+/** A store that hangs must not hold the task. */
+const keepMs = 1_000;
+
+/** What is kept: a value, and which of the task's runs told it. */
+interface Told {
+  readonly value: unknown;
+  readonly publishedAt: number | undefined;
+  readonly attempt: number;
+  readonly crashes: number;
+}
+
+/** Trouble with the store is logged and not thrown: the task's work goes on. What a run tells that another one has followed, as its lease was lost, is dropped. */
+export async function keepProgress(runtime: Runtime, delivery: Delivery, value: unknown): Promise<void> {
+  const { store, options, log, brokerName } = runtime;
+  if (!store) throw needsStore(brokerName, "fct.progress()");
+  checkJson(value, "progress", options.queue);
+  const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
+  const keep = keepUnlessStale(runtime, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then((kept) =>
+    kept ? undefined : log.warn({ queue: options.queue, taskId, attempt }, "progress of a run that another one has followed: its lease was lost; not kept"),
+  );
+  await within(
+    keep.catch((error: unknown) => healthOf(store).say(log, { queue: options.queue }, error)),
+    keepMs,
+  );
+}
+
+async function keepUnlessStale(runtime: Runtime, store: Store, id: string, told: Told): Promise<boolean> {
+  const key = keyOf(runtime, id);
+  const entry = { key, value: JSON.stringify(told), ttlMs: runtime.options.rpc?.ttlMs ?? defaultTtlMs };
+  for (;;) {
+    const [text] = await store.get([key]);
+    if (text !== undefined && isFollowed(told, JSON.parse(text) as Told)) return false;
+    const [kept] = await store.set([{ ...entry, if: text === undefined ? "absent" : { equals: text } }]);
+    if (kept) break; // else another call was faster, maybe one of this run's own
+  }
+  await store.notify(key, "");
+  return true;
+}
+
+/** By what the engine counts, never by clocks. An id that is published again, or redriven, starts anew. */
+function isFollowed({ publishedAt, attempt, crashes }: Told, last: Told): boolean {
+  if (last.publishedAt !== publishedAt) return false;
+  return last.attempt > attempt || (last.attempt === attempt && last.crashes > crashes);
+}
+
+export async function readProgress(runtime: Runtime, id: string): Promise<unknown> {
+  const { store, brokerName } = runtime;
+  if (!store) throw needsStore(brokerName, "progress()");
+  const [text] = await store.get([keyOf(runtime, id)]);
+  return text === undefined ? undefined : (JSON.parse(text) as Told).value;
+}
+
+/** Each value that is seen, from the latest on, until the task has ended; values that follow each other faster than they are read are skipped. */
+export async function* followProgress(runtime: Runtime, id: string, ended: () => Promise<boolean>, signal?: AbortSignal): AsyncGenerator<unknown> {
+  const { store, brokerName } = runtime;
+  if (!store) throw needsStore(brokerName, "progress()");
+  let wake = () => {};
+  let told = false;
+  const unsubscribe = await store.subscribe(keyOf(runtime, id), () => {
+    told = true;
+    wake();
+  });
+  const onAbort = () => wake();
+  signal?.addEventListener("abort", onAbort);
+  try {
+    for (let last: string | undefined; !signal?.aborted; ) {
+      const over = await ended(); // before the look: what was told before the end is seen
+      const [text] = await store.get([keyOf(runtime, id)]);
+      if (text !== undefined && text !== last) yield (JSON.parse(text) as Told).value;
+      last = text;
+      if (over) return;
+      if (!told && !signal?.aborted) await within(new Promise<void>((resolve) => (wake = resolve)), lookAgainMs);
+      told = false;
+    }
+    signal?.throwIfAborted();
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    unsubscribe();
+  }
+}
+
+function keyOf({ scope }: Runtime, id: string): string {
+  return `progress:${encodeURIComponent(scope)}:${id}`;
+}

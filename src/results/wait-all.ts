@@ -1,0 +1,68 @@
+/** Waiting for several tasks at once. */
+import { FunboostError } from "../base/errors.ts";
+import { shared } from "../base/process-wide.ts";
+import { checkWait, type Handle, suspended, type WaitOptions, waitSignal } from "./handle.ts";
+
+/**
+ * All results, in order; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"` then cancels the others, but not when `signal` has ended the wait.
+ *
+ * @example
+ * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
+ */
+export async function waitAll<R>(handles: readonly Handle<R>[], options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {}): Promise<R[]> {
+  const { onFailure = "leave", ...wait } = options;
+  if (onFailure !== "leave" && onFailure !== "cancel")
+    throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
+  checkWait(wait);
+  const stop = new AbortController();
+  const own = waitSignal(wait);
+  const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
+  try {
+    return await suspended(Promise.all(handles.map((handle) => waitOutside(handle, { ...wait, signal }))));
+  } catch (error) {
+    stop.abort(error); // the other waits end with this one
+    if (onFailure === "cancel" && !own?.aborted) await Promise.allSettled(handles.map((handle) => handle.cancel()));
+    throw error;
+  }
+}
+
+export type Completed<R> = { readonly handle: Handle<R>; readonly value: R } | { readonly handle: Handle<R>; readonly error: Error };
+
+/**
+ * Each handle as it ends, well or not.
+ *
+ * @example
+ * for await (const done of asCompleted(handles)) console.log(done.handle.id, "error" in done ? done.error.message : done.value);
+ */
+export async function* asCompleted<R>(handles: readonly Handle<R>[], options: WaitOptions = {}): AsyncGenerator<Completed<R>> {
+  checkWait(options);
+  const ended: Completed<R>[] = [];
+  const stop = new AbortController();
+  const own = waitSignal(options);
+  const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
+  let wake = () => {};
+  for (const handle of handles) {
+    void waitOutside(handle, { ...options, signal })
+      .then(
+        (value): Completed<R> => ({ handle, value }),
+        (error: Error): Completed<R> => ({ handle, error }),
+      )
+      .then((done) => {
+        ended.push(done);
+        wake();
+      });
+  }
+  try {
+    for (let given = 0; given < handles.length; given++) {
+      if (ended.length <= given) await suspended(new Promise<void>((resolve) => (wake = resolve)));
+      yield ended[given] as Completed<R>;
+    }
+  } finally {
+    stop.abort(); // left early: no wait may hold the process
+  }
+}
+
+/** Waits without giving back the running task's slot: whoever collects several waits does that once for all. */
+function waitOutside<R>(handle: Handle<R>, options: WaitOptions): Promise<R> {
+  return shared().runs.exit(() => handle.waitResult(options));
+}

@@ -1,0 +1,225 @@
+/** One delivery to one settlement: what must not start, the call, and its end. */
+import { AsyncResource } from "node:async_hooks";
+import { clock, within } from "../base/clock.ts";
+import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
+import { inSpan, isWatched, running } from "../base/events.ts";
+import { shared } from "../base/process-wide.ts";
+import type { Delivery, Settlement } from "../contract/broker.ts";
+import type { Claim, Filter } from "../filter/on-run.ts";
+import type { Options } from "../options/task.ts";
+import { countEnd, type Tally } from "../queue/stats.ts";
+import type { AnyFunction } from "../setup/definition.ts";
+import type { Runtime } from "../setup/open.ts";
+import type { Ended, Slot } from "../slots/slot.ts";
+import { count, insisting } from "../store/insist.ts";
+import { inTrace } from "../task/trace.ts";
+import { type Call, decodeBody, type MessageLimits } from "../wire/call.ts";
+import { type Attempt, buried, decide, filtered, finish, recordStart, succeed } from "./ending.ts";
+import { expiredReason } from "./expiry.ts";
+import { cancelledError, lingerMs, type Place, TaskRun } from "./task-run.ts";
+import { withTimeout } from "./timeout.ts";
+
+export type Runner = (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
+
+/** After a failure of our own (a bug, or a logger that throws) the message is tried again, never lost and never held. */
+const brokenMs = 1_000;
+const noLimits: MessageLimits = Object.freeze({});
+
+// Engines call us in the async context of whoever connected or published first: a run must not see it.
+const neutral = new AsyncResource("funboost:run");
+
+/** What nearly every delivery does is done without `async`: with async hooks in use each promise costs about half a microsecond. */
+export function createRunner(runtime: Runtime, place: Place): Runner {
+  return (delivery, slot) => {
+    try {
+      const ended = run(runtime, delivery, slot, place);
+      return ended instanceof Promise ? ended.catch((error: unknown) => broken(runtime, delivery, error)) : ended;
+    } catch (error) {
+      return broken(runtime, delivery, error);
+    }
+  };
+}
+
+function broken({ log, options }: Runtime, delivery: Delivery, error: unknown): Ended {
+  log.error({ queue: options.queue, taskId: delivery.id, error: toError(error) }, "a delivery could not be settled; it is tried again");
+  return { settlement: { outcome: "postponed", delayMs: brokenMs } };
+}
+
+function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Promise<Ended> | Ended {
+  const { definition, options } = runtime;
+  const startedAt = clock.now();
+  let call: Call;
+  try {
+    call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
+  } catch (error) {
+    return bad(runtime, { delivery, limits: noLimits, startedAt, args: [], keepDone: undefined }, place.tally, toError(error));
+  }
+  const attempt: Attempt = { delivery, limits: call.limits, startedAt, args: call.args, keepDone: undefined };
+  if (place.cancelled(delivery.id, delivery.publishedAt, call.limits)) return cancelled(runtime, attempt);
+  const current = new TaskRun(runtime, delivery, call, slot, place);
+  const crashes = delivery.crashes ?? 0;
+  if (crashes < 2 && startsPlainly(call.limits, options)) return execute(runtime, attempt, current);
+  return carefully(runtime, attempt, current, place);
+}
+
+function startsPlainly({ etaMs, expireAfterMs }: MessageLimits, options: Options): boolean {
+  return etaMs === undefined && !expireAfterMs && !options.expireAfterMs && options.filter === undefined;
+}
+
+/** With the checks that few messages need; they too are done without `async` as far as it goes. */
+function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> | Ended {
+  if ((attempt.delivery.crashes ?? 0) >= 2) return dangerously(runtime, attempt, current, place);
+  return beforeStart(runtime, attempt) ?? start(runtime, attempt, current, place);
+}
+
+/** What has taken its process down with it, more than once. */
+async function dangerously(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> {
+  const early = beforeStart(runtime, attempt);
+  if (early) return early;
+  if (await crashedTooOften(runtime, attempt.delivery)) return { settlement: countEnd(place.tally, await crashed(runtime, attempt)) };
+  try {
+    return await start(runtime, attempt, current, place);
+  } finally {
+    await forgetCrashes(runtime, attempt.delivery);
+  }
+}
+
+function start(runtime: Runtime, attempt: Attempt, current: TaskRun, { filter, tally }: Place): Promise<Ended> | Ended {
+  return filter ? filteredRun(filter, runtime, attempt, current, tally) : execute(runtime, attempt, current);
+}
+
+function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, current: TaskRun, tally: Tally): Promise<Ended> {
+  let claiming: Promise<Claim>;
+  try {
+    claiming = filter.claim(attempt.delivery, current.args, attempt.limits.filterKey);
+  } catch (error) {
+    return bad(runtime, attempt, tally, toError(error)); // the task's own key function threw
+  }
+  return claiming.then((claim) => {
+    if (claim.may === "wait") return { settlement: claim.settlement };
+    if (claim.may === "end") return filtered(runtime, attempt, claim.owner).then((settlement) => ({ settlement }));
+    return claimedRun(filter, claim.key, runtime, attempt, current);
+  });
+}
+
+function claimedRun(filter: Filter, key: string, runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+  const { id } = attempt.delivery;
+  attempt.keepDone = (text) => filter.done(key, id, text);
+  const settled = (ended: Ended) => (ended.settlement.outcome === "done" ? ended : filter.settle(key, id, ended.settlement).then(() => ended));
+  const ended = execute(runtime, attempt, current);
+  return ended instanceof Promise ? ended.then(settled) : settled(ended);
+}
+
+function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+  return isWatched(running) ? executeWatched(runtime, attempt, current) : executePlain(runtime, attempt, current);
+}
+
+function executeWatched(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
+  const { options, brokerName } = runtime;
+  const { delivery, startedAt } = attempt;
+  const { id: taskId, attempt: number, publishedAt } = delivery;
+  const fields = { queue: options.queue, broker: brokerName, taskId, attempt: number, waitMs: publishedAt === undefined ? undefined : startedAt - publishedAt };
+  return inSpan(
+    running,
+    fields,
+    () => executePlain(runtime, attempt, current),
+    ({ settlement }) => ({ outcome: settlement.outcome, ...("error" in settlement ? { error: settlement.error } : {}) }),
+    "runMs",
+  );
+}
+
+function executePlain(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+  if (runtime.options.record?.running) void recordStart(runtime, attempt);
+  const fn = runtime.call as AnyFunction;
+  let value: unknown;
+  try {
+    value = neutral.runInAsyncScope(invoke, undefined, fn, current);
+  } catch (error) {
+    return fail(runtime, attempt, current, error);
+  }
+  if (!isThenable(value)) return end(runtime, attempt, current, value);
+  const timeoutMs = attempt.limits.timeoutMs ?? runtime.options.timeoutMs;
+  const work = Promise.resolve(value);
+  return (timeoutMs ? withTimeout(work, timeoutMs, current) : work).then(
+    (result) => end(runtime, attempt, current, result),
+    (error: unknown) => fail(runtime, attempt, current, error, work),
+  );
+}
+
+function invoke(fn: AnyFunction, current: TaskRun): unknown {
+  const { runs, config } = shared();
+  return runs.run(current, () => (config.trace ? inTrace(current.headers, () => fn(...current.args)) : fn(...current.args)));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+const settled = (settlement: Settlement): Ended => ({ settlement });
+
+function end(runtime: Runtime, attempt: Attempt, current: TaskRun, value: unknown): Promise<Ended> | Ended {
+  current.end(attempt.startedAt);
+  const settlement = succeed(runtime, attempt, value);
+  return settlement instanceof Promise ? settlement.then(settled) : { settlement };
+}
+
+async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
+  const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
+  const returned = late ? lingering(work, current).then(() => current.end(attempt.startedAt)) : undefined;
+  if (!late) current.end(attempt.startedAt);
+  const told = current.toldToEnd();
+  if (told === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // its process stops: no failure of the task
+  if (told === "CANCELLED") return { ...(await cancelled(runtime, attempt)), returned };
+  return { settlement: current.counted(await decide(runtime, attempt, toError(error), current.logger)), returned };
+}
+
+async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
+  return { settlement: await finish(runtime, attempt, "cancelled", cancelledError(runtime.options.queue)) };
+}
+
+/** After a timeout the slot stays taken until the function returns, at most 5 s. */
+async function lingering(work: Promise<unknown>, current: TaskRun): Promise<void> {
+  const returned = work.catch(() => {});
+  if (!(await within(returned, lingerMs, { unref: true }))) current.stuck("timeout");
+}
+
+/** The end of what must not start: not due yet, or too old. */
+function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Ended> | Ended | undefined {
+  const { options } = runtime;
+  const { delivery, limits, startedAt } = attempt;
+  const { etaMs } = limits;
+  // Published elsewhere with a delay that its engine does not carry.
+  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1) return { settlement: { outcome: "postponed", delayMs: etaMs - startedAt } };
+  const reason = expiredReason(delivery, limits, options.expireAfterMs, startedAt);
+  if (!reason) return undefined;
+  return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue })).then((settlement) => ({ settlement }));
+}
+
+async function bad(runtime: Runtime, attempt: Attempt, tally: Tally, error: Error): Promise<Ended> {
+  runtime.log.warn({ queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message }, "bad message, moved to the dead-letter queue");
+  return { settlement: countEnd(tally, await buried(runtime, attempt, error)) };
+}
+
+/** Counts starts that have not ended, of a run that is alone in its process; true after too many. */
+async function crashedTooOften(runtime: Runtime, delivery: Delivery): Promise<boolean> {
+  const { options, store } = runtime;
+  if (!store) return (delivery.crashes ?? 0) >= options.maxCrashes + 2;
+  return (await count(runtime, crashKey(runtime, delivery))) > options.maxCrashes;
+}
+
+function crashed(runtime: Runtime, attempt: Attempt): Promise<Settlement> {
+  const { options, log } = runtime;
+  const text = `its process died ${options.maxCrashes} times while it ran alone (maxCrashes)`;
+  log.warn({ queue: options.queue, taskId: attempt.delivery.id }, `task moved to the dead-letter queue: ${text}`);
+  return buried(runtime, attempt, new FunboostError("CRASHED", text, { where: options.queue }));
+}
+
+/** This start has ended, well or not: it was no crash. */
+async function forgetCrashes(runtime: Runtime, delivery: Delivery): Promise<void> {
+  if ((delivery.crashes ?? 0) < 2) return;
+  await insisting(runtime, async () => runtime.store?.delete([crashKey(runtime, delivery)]));
+}
+
+function crashKey({ scope }: Runtime, { id, publishedAt }: Delivery): string {
+  return `alone:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`;
+}

@@ -1,0 +1,138 @@
+/** What one run knows of itself: `fct` reads it. */
+
+import { clock } from "../base/clock.ts";
+import type { Duration } from "../base/duration.ts";
+import { FunboostError, isFunboostError } from "../base/errors.ts";
+import { points, tell } from "../base/events.ts";
+import { childLogger, type Logger } from "../base/log.ts";
+import type { Delivery, Settlement } from "../contract/broker.ts";
+import type { Filter } from "../filter/on-run.ts";
+import type { Cancels } from "../queue/cancelled-ids.ts";
+import { holdMs } from "../queue/live-limits.ts";
+import { countEnd, type Tally } from "../queue/stats.ts";
+import { keepProgress } from "../results/progress.ts";
+import type { Runtime } from "../setup/open.ts";
+import type { Slot } from "../slots/slot.ts";
+import type { Run } from "../task/context.ts";
+import type { Call } from "../wire/call.ts";
+
+/** For a function to return after it was told to. */
+export const lingerMs = 5_000;
+
+/** What a run may ask of the consumer that it runs in. */
+export interface Place {
+  /** Runs that have asked for their signal. */
+  readonly signalled: Set<TaskRun>;
+  cancelled: Cancels["has"];
+  filter: Filter | undefined;
+  readonly tally: Tally;
+  slowDown: (ms: number) => Promise<void>;
+}
+
+export function cancelledError(queue: string): FunboostError {
+  return new FunboostError("CANCELLED", "the task was cancelled.", { where: queue });
+}
+
+/** Told by the engine itself. */
+function isCancel(signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.reason;
+  return isFunboostError(reason) && reason.code === "CANCELLED";
+}
+
+/** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
+export class TaskRun implements Run {
+  ended = false;
+  readonly #runtime: Runtime;
+  readonly #delivery: Delivery;
+  readonly #call: Call;
+  readonly #slot: Slot;
+  readonly #place: Place;
+  #controller: AbortController | undefined;
+  #logger: Logger | undefined;
+
+  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, place: Place) {
+    this.#runtime = runtime;
+    this.#delivery = delivery;
+    this.#call = call;
+    this.#slot = slot;
+    this.#place = place;
+  }
+
+  get taskId(): string {
+    return this.#delivery.id;
+  }
+  get queue(): string {
+    return this.#runtime.options.queue;
+  }
+  get attempt(): number {
+    return this.#delivery.attempt;
+  }
+  get args(): readonly unknown[] {
+    return this.#call.args;
+  }
+  get message(): unknown {
+    return this.#call.body;
+  }
+  get publishedAt(): number | undefined {
+    return this.#delivery.publishedAt;
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#call.limits.headers ?? {};
+  }
+  get native(): unknown {
+    return this.#delivery.native;
+  }
+  get logger(): Logger {
+    this.#logger ??= childLogger(this.#runtime.log, { queue: this.queue, taskId: this.taskId });
+    return this.#logger;
+  }
+  get controller(): AbortController {
+    if (this.#controller) return this.#controller;
+    this.#controller = new AbortController();
+    if (this.ended) return this.#controller;
+    this.#place.signalled.add(this);
+    if (this.#isCancelled()) this.cancel(); // it came before anybody asked
+    const { signal } = this.#delivery;
+    signal?.addEventListener("abort", () => isCancel(signal) && this.cancel(), { once: true });
+    return this.#controller;
+  }
+  cancel(): void {
+    this.#controller?.abort(cancelledError(this.queue));
+    clock.after(lingerMs, () => this.ended || this.stuck("cancel"), { unref: true });
+  }
+  progress(value: unknown): Promise<void> {
+    return keepProgress(this.#runtime, this.#delivery, value);
+  }
+  suspend(): () => Promise<void> {
+    return this.#slot.suspend();
+  }
+  slowDown(after: Duration): Promise<void> {
+    return this.#place.slowDown(holdMs(after));
+  }
+  /** Why it was told to end: its process stops, or it was cancelled. */
+  toldToEnd(): "SHUT_DOWN" | "CANCELLED" | undefined {
+    const reason: unknown = this.#controller?.signal.reason;
+    if (isFunboostError(reason) && (reason.code === "SHUT_DOWN" || reason.code === "CANCELLED")) return reason.code;
+    return this.#isCancelled() ? "CANCELLED" : undefined;
+  }
+  #isCancelled(): boolean {
+    return this.#place.cancelled(this.taskId, this.publishedAt, this.#call.limits) || isCancel(this.#delivery.signal);
+  }
+  counted(settlement: Settlement): Settlement {
+    return countEnd(this.#place.tally, settlement);
+  }
+  /** Its function goes on, long after it was told to end. */
+  stuck(reason: "timeout" | "cancel"): void {
+    const { options, brokerName } = this.#runtime;
+    tell(points.stuck, () => ({ queue: options.queue, broker: brokerName, taskId: this.taskId, attempt: this.attempt, reason }));
+    this.logger.warn({ attempt: this.attempt }, `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`);
+  }
+  /** Whatever it left behind is no part of a task any more. */
+  end(startedAt: number): void {
+    this.ended = true;
+    const { tally } = this.#place;
+    tally.ran++;
+    tally.ms += Math.max(0, clock.now() - startedAt); // it may have been set back
+    if (this.#controller) this.#place.signalled.delete(this);
+  }
+}

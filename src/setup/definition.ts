@@ -1,0 +1,95 @@
+/** What boost() was given, before anything is opened; and where definitions are found again. */
+
+import { FunboostError } from "../base/errors.ts";
+import { shared } from "../base/process-wide.ts";
+import type { Broker } from "../contract/broker.ts";
+import { paramDefaults, type TaskParams } from "../options/task.ts";
+import { readSignature, type Signature } from "../wire/signature.ts";
+import type { Runtime } from "./open.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
+export type AnyFunction = (...args: any[]) => unknown;
+
+export interface Definition {
+  readonly params: TaskParams;
+  /** Absent for a publisher, which holds no worker code. */
+  readonly fn: AnyFunction | undefined;
+  readonly signature: Signature;
+  /** The public object made from it. */
+  task: unknown;
+  /** Set once resolved, so that the hot path needs no await. */
+  runtime: Runtime | undefined;
+  resolving: Promise<Runtime> | undefined;
+}
+
+export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
+  const signature = fn ? signatureOf(params, fn) : publisherSignature(params);
+  return { params, fn, signature, task: undefined, runtime: undefined, resolving: undefined };
+}
+
+/** Read once: one function may serve thousands of queues. */
+const signatures = new WeakMap<AnyFunction, Signature>();
+
+function signatureOf({ params, queue }: TaskParams, fn: AnyFunction): Signature {
+  if (params !== undefined) return readSignature(fn, params, queue);
+  const signature = signatures.get(fn) ?? readSignature(fn, params, queue);
+  signatures.set(fn, signature);
+  return signature;
+}
+
+/** Without a function names come from `params`; without those, arguments go by position under made-up names. */
+function publisherSignature({ params }: TaskParams): Signature {
+  if (params === "object") return { kind: "object", names: [], rest: false, required: 1 };
+  if (params)
+    return {
+      kind: "named",
+      names: params.map((name) => name.replace(/\?$/, "").replace(/^\.\.\./, "")),
+      rest: params.at(-1)?.startsWith("...") ?? false,
+      required: 0,
+    };
+  return { kind: "positional", names: ["args"], rest: true, required: 0 };
+}
+
+/** A queue's identity is broker and name; defined again, the newer one replaces the older (hot reload). */
+export function register(definition: Definition): void {
+  const { definitions } = shared();
+  const { queue } = definition.params;
+  const others = (definitions.get(queue) ?? []).filter((other) => !sameBroker(other, definition));
+  definitions.set(queue, [...others, definition]);
+}
+
+export function sameBroker(a: Pick<Definition, "params">, b: Pick<Definition, "params">): boolean {
+  return brokerOf(a) === brokerOf(b);
+}
+
+/** The broker a definition names: its own, else the default. */
+export function brokerOf({ params }: Pick<Definition, "params">): string | Broker {
+  return params.broker ?? defaultBroker();
+}
+
+/** The configured one, else SQLite. */
+export function defaultBroker(): string | Broker {
+  return shared().config.defaults?.broker ?? paramDefaults.broker;
+}
+
+export function brokerName(broker: string | Broker): string {
+  return typeof broker === "string" ? broker : broker.name;
+}
+
+export function findDefinition(queue: string, broker?: string | Broker): Definition | undefined {
+  const all = shared().definitions.get(queue) ?? [];
+  const exact = all.find((each) => brokerOf(each) === broker);
+  if (exact) return exact; // also where another is an instance of that name
+  const found = all.filter((each) => broker === undefined || brokerName(brokerOf(each)) === broker);
+  if (found.length > 1) {
+    throw new FunboostError(
+      "BAD_OPTION",
+      `Several tasks are defined on queue "${queue}", on ${found.map((each) => brokerName(brokerOf(each))).join(", ")}. Say which broker.`,
+    );
+  }
+  return found[0];
+}
+
+export function allDefinitions(): Definition[] {
+  return [...shared().definitions.values()].flat();
+}

@@ -1,0 +1,171 @@
+/** A definition made ready: options, broker, store and queue, resolved at the first use because imports run before configure() can. */
+
+import { FunboostError } from "../base/errors.ts";
+import { points, tell } from "../base/events.ts";
+import { createLogger, type Logger } from "../base/log.ts";
+import { type Opened, shared } from "../base/process-wide.ts";
+import type { Broker, BrokerQueue, Features } from "../contract/broker.ts";
+import type { Store } from "../contract/store.ts";
+import { composeRun } from "../options/middleware.ts";
+import { type Options, resolveOptions } from "../options/task.ts";
+import type { Outbox } from "../publish/outbox.ts";
+import { createRecorder, type Recorder } from "../results/records.ts";
+import { scopeOf } from "../store/scope.ts";
+import { leaseMs } from "./configure.ts";
+import { type AnyFunction, brokerName, brokerOf, type Definition } from "./definition.ts";
+import { checkFeatures, openQueue, supportOf } from "./features.ts";
+import { deadline, observedQueue, observedStore } from "./guarded-queue.ts";
+
+export interface Runtime {
+  readonly definition: Definition;
+  readonly options: Options;
+  readonly brokerName: string;
+  /** Where the broker connects to, as far as it tells. */
+  readonly address: string | undefined;
+  readonly queue: BrokerQueue;
+  /** Keeps rows; absent without `record`. */
+  record: Recorder | undefined;
+  /** What a run calls; absent where nothing runs. */
+  readonly call: AnyFunction | undefined;
+  /** What the engine does by itself. */
+  readonly native: Features;
+  readonly store: Store | undefined;
+  /** The queue's name in the store. */
+  readonly scope: string;
+  readonly leaseMs: number;
+  readonly log: Logger;
+  /** Made at the first single push. */
+  outbox: Outbox | undefined;
+  /** The dead-letter queue, opened when first needed. */
+  deadLetters(): Promise<BrokerQueue>;
+}
+
+const openMs = 30_000;
+
+export function resolve(definition: Definition): Promise<Runtime> {
+  definition.resolving ??= openOnce(definition);
+  return definition.resolving;
+}
+
+async function openOnce(definition: Definition): Promise<Runtime> {
+  const { generation, resolved } = shared();
+  resolved.add(definition);
+  try {
+    const runtime = await open(definition);
+    if (generation !== shared().generation) throw shutDown(definition);
+    definition.runtime = runtime;
+    return runtime;
+  } catch (error) {
+    if (generation === shared().generation) definition.resolving = undefined; // the server may be there next time
+    throw error;
+  }
+}
+
+function shutDown({ params }: Definition): FunboostError {
+  return new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`);
+}
+
+async function open(definition: Definition): Promise<Runtime> {
+  const state = shared();
+  state.used = true;
+  if (state.shuttingDown) throw shutDown(definition);
+  const { config } = state;
+  const options = resolveOptions(definition.params, config.defaults ?? {});
+  const { broker, store } = await openBroker(brokerOf(definition));
+  const openNamed = (queue: string) => {
+    const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
+    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
+  };
+  const opened = await openNamed(options.queue);
+  const queue = observedQueue(opened.queue, broker.name);
+  if (definition.fn) checkFeatures(broker.name, queue, store, options);
+  const runtime: Runtime = {
+    definition,
+    options,
+    brokerName: broker.name,
+    address: broker.address?.(),
+    queue,
+    native: opened.native,
+    call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
+    store,
+    scope: scopeOf(broker, queue, options),
+    leaseMs: leaseMs(),
+    log: createLogger({ ...config.log, ...options.log }),
+    record: undefined,
+    outbox: undefined,
+    deadLetters: once(async () => observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name)),
+  };
+  tell(points.opened, () => ({ broker: broker.name, queue: options.queue, features: supportOf(opened.native, queue.features, store) }));
+  if (options.record && store) runtime.record = createRecorder(runtime, store, options.record);
+  return runtime;
+}
+
+/** The same answer for all; after a failure the next caller tries again. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= work().catch((error) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
+  };
+}
+
+/** One broker per name and instance in a process. */
+export function openBroker(choice: string | Broker): Promise<Opened> {
+  const { brokers } = shared();
+  let opened = brokers.get(choice);
+  if (!opened) {
+    opened = connect(choice);
+    brokers.set(choice, opened);
+    const mine = opened;
+    opened.catch(() => brokers.get(choice) === mine && brokers.delete(choice));
+  }
+  return opened;
+}
+
+async function connect(choice: string | Broker): Promise<Opened> {
+  const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
+  const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
+  const store = own ?? shared().config.store;
+  return { broker, store: store && observedStore(store) };
+}
+
+async function loadBroker(name: string): Promise<Broker> {
+  const { catalog, config } = shared();
+  const load = catalog[name];
+  if (!load) {
+    const known = Object.keys(catalog);
+    const advice =
+      known.length > 0
+        ? `Known: ${known.join(", ")}.`
+        : 'Brokers are known by name only with "funboost"; with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
+    throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
+  }
+  const factory = await load();
+  const options = config.brokers?.[name] ?? fromEnvironment(name);
+  const broker = factory(options);
+  if (!options && broker.address) createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);
+  return broker;
+}
+
+function fromEnvironment(name: string): { url: string } | undefined {
+  const prefix = `FUNBOOST_${name.toUpperCase().replaceAll("-", "_")}`;
+  const url = process.env[`${prefix}_URL`] || process.env[`${prefix}_FILE`];
+  return url ? { url } : undefined;
+}
+
+/** Opens every defined task's queue, so that what is wrong shows at start. */
+export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
+  const outcomes = await Promise.allSettled(definitions.map(resolve));
+  const errors = outcomes.flatMap((outcome, i) => (outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : []));
+  if (errors.length === 1) throw errors[0]?.error;
+  if (errors.length > 1) {
+    const lines = errors.map(({ definition, error }) => `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`);
+    throw new AggregateError(
+      errors.map(({ error }) => error),
+      `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
+    );
+  }
+}

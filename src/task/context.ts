@@ -1,0 +1,106 @@
+/** The running task, through AsyncLocalStorage: `fct`. */
+import type { Duration } from "../base/duration.ts";
+import type { Logger } from "../base/log.ts";
+import { shared } from "../base/process-wide.ts";
+
+/** One run of a task. Kept by the core; users see it through `fct`. */
+export interface Run {
+  readonly taskId: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly args: readonly unknown[];
+  readonly message: unknown;
+  readonly publishedAt: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly native: unknown;
+  readonly logger: Logger;
+  readonly controller: AbortController;
+  progress(value: unknown): Promise<void>;
+  slowDown(after: Duration): Promise<void>;
+  /** Timers and sockets that a run leaves behind keep its context: to them it is over. */
+  ended: boolean;
+  /** Gives the slot back while the run waits; answers how to take one again. Nested waits give back one. */
+  suspend(): () => Promise<void>;
+}
+
+export function currentRun(): Run | undefined {
+  const run = shared().runs.getStore();
+  return run?.ended ? undefined : run;
+}
+
+/**
+ * The running task, without an extra parameter. Outside a task its members are undefined, and nothing throws.
+ *
+ * @example
+ * const resize = boost({ queue: "resize" }, async (file: string) => {
+ *   fct.logger?.info({ attempt: fct.attempt }, "started");
+ *   await fetch(`https://example.com/${file}`, { signal: fct.signal });
+ * });
+ */
+export interface TaskContext {
+  readonly taskId: string | undefined;
+  readonly queue: string | undefined;
+  /** 1 at the first run; a crash does not raise it. */
+  readonly attempt: number | undefined;
+  readonly args: readonly unknown[] | undefined;
+  /** The message's body as it came from the broker. */
+  readonly message: unknown;
+  readonly publishedAt: Date | undefined;
+  /** Aborts at the task's timeout, when it is cancelled, and when the process must stop. */
+  readonly signal: AbortSignal | undefined;
+  /** Writes lines that carry queue and task id; outside a task it writes nothing. */
+  readonly logger: Logger;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The engine's own object for the message, such as BullMQ's Job. */
+  readonly native: unknown;
+  /** Tells how far the task is, any JSON value: `handle.progress()` reads the latest. With a type it is checked: `fct.progress<Step>({ done: 3 })`. Outside a task it does nothing; what a run tells that has lost its lease is dropped. */
+  progress<T = unknown>(value: T): Promise<void>;
+  /** Nothing of this queue starts for so long, as after a 429: in this process, or with `qpsScope: "global"` in all. Outside a task it does nothing. */
+  slowDown(after: Duration): Promise<void>;
+  /** An id for a child that is the same over all retries of this task, for `publish(args, { taskId })`: a retried parent does not double its children. */
+  childId(name: string): string;
+}
+
+const quiet = () => {};
+const noLogger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+const noHeaders = Object.freeze({});
+
+export const fct: TaskContext = {
+  get taskId() {
+    return currentRun()?.taskId;
+  },
+  get queue() {
+    return currentRun()?.queue;
+  },
+  get attempt() {
+    return currentRun()?.attempt;
+  },
+  get args() {
+    return currentRun()?.args;
+  },
+  get message() {
+    return currentRun()?.message;
+  },
+  get publishedAt() {
+    const at = currentRun()?.publishedAt;
+    return at === undefined ? undefined : new Date(at);
+  },
+  get signal() {
+    return currentRun()?.controller.signal;
+  },
+  get logger() {
+    return currentRun()?.logger ?? noLogger;
+  },
+  get headers() {
+    return currentRun()?.headers ?? noHeaders;
+  },
+  get native() {
+    return currentRun()?.native;
+  },
+  progress: async (value) => currentRun()?.progress(value),
+  slowDown: async (after) => currentRun()?.slowDown(after),
+  childId(name) {
+    const run = currentRun();
+    return run ? `${run.queue}.${run.taskId}.${name}` : name;
+  },
+};

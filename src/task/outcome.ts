@@ -1,0 +1,91 @@
+/** How a task ended, as it is kept in the store and read by waiters. */
+import { clock } from "../base/clock.ts";
+import { type ErrorClass, type FinalStatus, ResultError, reviveError, type SerializedError, TaskError } from "../base/errors.ts";
+import type { Ended, MessageState } from "../contract/broker.ts";
+import type { Runtime } from "../setup/open.ts";
+
+/** The final record of a task. Times are epoch milliseconds. */
+export interface TaskRecord<R = unknown> {
+  readonly id: string;
+  readonly queue: string;
+  readonly status: FinalStatus;
+  /** Present when done, unless the task returned nothing. */
+  readonly result?: R;
+  readonly error?: Error;
+  readonly attempts: number;
+  readonly publishedAt?: number;
+  readonly startedAt?: number;
+  readonly endedAt: number;
+  readonly host: string;
+  readonly pid: number;
+}
+
+/** The same as JSON. */
+export interface Outcome extends Omit<TaskRecord, "error"> {
+  readonly error?: SerializedError;
+  /** Where the result could not be carried. */
+  readonly lostAt?: string;
+}
+
+/** What an engine answers holds only what it knows. */
+export function toOutcome(id: string, queue: string, { error, ...ended }: Ended): Outcome {
+  const facts = { attempts: 1, endedAt: clock.now(), host: "", pid: 0 };
+  return { id, queue, ...facts, ...ended, ...(error && { error: error as unknown as SerializedError }) };
+}
+
+/** How it ended, if it has. */
+export async function kept({ queue, store, scope, options }: Runtime, id: string, facts: boolean): Promise<Outcome | undefined> {
+  if (queue.result) {
+    const ended = await queue.result(id, { facts });
+    return ended && toOutcome(id, options.queue, ended);
+  }
+  const [text] = store ? await store.results.get(scope, [id]) : [];
+  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
+}
+
+/** Has not ended, as far as that is known. */
+export function isOpen(state: MessageState | FinalStatus | undefined): boolean {
+  return state === "waiting" || state === "delayed" || state === "running";
+}
+
+export function isOver(state: MessageState | FinalStatus | undefined): boolean {
+  return state !== undefined && !isOpen(state);
+}
+
+export function toRecord<R>(outcome: Outcome, classes: readonly ErrorClass[]): TaskRecord<R> {
+  const { error, lostAt, ...rest } = outcome;
+  const record = rest as TaskRecord<R>;
+  if (lostAt !== undefined) return { ...record, error: lostResult(outcome, lostAt) };
+  return error ? { ...record, error: reviveError(error, classes) as Error } : record;
+}
+
+/** The result, or throws what the waiter is to see. */
+export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R {
+  const { error, cause } = { error: outcome.error, cause: outcome.error && reviveError(outcome.error, classes) };
+  if (outcome.lostAt !== undefined) throw lostResult(outcome, outcome.lostAt);
+  if (outcome.status === "done" || outcome.status === "filtered") return outcome.result as R;
+  const code = outcome.status === "expired" ? "EXPIRED" : outcome.status === "cancelled" ? "CANCELLED" : "TASK";
+  const text = error ? `: ${error.name}: ${error.message}` : "";
+  const { status, id: taskId, queue, attempts } = outcome;
+  throw new TaskError(`Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`, {
+    code,
+    status,
+    taskId,
+    queue,
+    attempts,
+    cause,
+  });
+}
+
+const endings: Record<FinalStatus, string> = {
+  done: "ended",
+  failed: "failed",
+  dead: "was moved to the dead-letter queue",
+  cancelled: "was cancelled",
+  expired: "expired",
+  filtered: "was filtered",
+};
+
+function lostResult(outcome: Outcome, path: string): ResultError {
+  return new ResultError(`Task ${outcome.id} is done, but its result cannot be carried: ${outcome.error?.message ?? path}`, path, outcome.queue);
+}

@@ -1,0 +1,33 @@
+/** W3C trace context: from whoever publishes to the run, in the message's headers, and on to its children. */
+
+import { shared } from "../base/process-wide.ts";
+import { currentRun } from "./context.ts";
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** How the tracer of an application is told, such as OpenTelemetry's `propagation`. */
+export interface TraceHooks {
+  /** Headers of the context that publishes: `traceparent`, `tracestate`, `baggage`. */
+  readonly inject?: () => Headers;
+  /** Runs a task in the context that its headers tell. */
+  readonly run?: <T>(headers: Headers, work: () => T) => T;
+}
+
+const carried = ["traceparent", "tracestate", "baggage"] as const;
+
+/** What a message is to carry of the current context: the tracer's word, else what the running task has itself. */
+export function traceHeaders(): Headers | undefined {
+  const { trace } = shared().config;
+  if (trace?.inject) {
+    const headers = trace.inject() as Headers | undefined; // a tracer that is off may answer nothing
+    return headers && Object.keys(headers).length > 0 ? headers : undefined;
+  }
+  const own = currentRun()?.headers;
+  if (!own?.traceparent) return undefined;
+  return Object.fromEntries(carried.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])));
+}
+
+export function inTrace<T>(headers: Headers, work: () => T): T {
+  const run = shared().config.trace?.run;
+  return run ? run(headers, work) : work();
+}

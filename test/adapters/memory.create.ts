@@ -1,7 +1,0 @@
-/** How the conformance kit makes a memory broker. */
-import { memory } from "../../adapters/brokers/memory.ts";
-import type { Broker } from "../../src/contract/index.ts";
-
-export function create(): Broker {
-  return memory();
-}

@@ -1,0 +1,3 @@
+import { describeBroker } from "../../conformance/index.ts";
+
+describeBroker({ name: "memory", create: new URL("./create.ts", import.meta.url) });

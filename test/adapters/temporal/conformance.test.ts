@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+import { describeBroker } from "../../conformance/index.ts";
+import { serviceFor } from "../../support/services.ts";
+
+const service = await serviceFor("temporal");
+const folder = mkdtempSync(join(tmpdir(), "funboost-temporal-"));
+afterAll(async () => {
+  await service.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const common = {
+  create: new URL("./create.ts", import.meta.url),
+  foreign: new URL("./foreign.ts", import.meta.url),
+  service,
+  ...(service.disrupt ? { disrupt: service.disrupt } : {}),
+  lateMs: 1_100, // timers below a second come up to a second late
+  leaseMs: 2_500, // so is the end of a lease
+  scale: 0.1,
+};
+
+describeBroker({ ...common, name: "temporal", atOnce: 4 });
+// The way of a message differs, its consumer does not: what workflows change is in these clauses.
+describeBroker({
+  ...common,
+  name: "temporal (workflow)",
+  settings: { TEMPORAL_MODE: "workflow" },
+  atOnce: 4,
+  clauses: ["guarantees", "crashes", "delivery", "settlement", "results", "errors", "endings", "features", "contract"],
+});
+// What Temporal itself does not keep, as with configure({ store }).
+describeBroker({
+  ...common,
+  name: "temporal with a store",
+  settings: { storeFile: join(folder, "store.db") },
+  atOnce: 4,
+  clauses: ["controls", "filters", "cancels", "records", "dead letters"],
+});

@@ -1,0 +1,109 @@
+/** What users get: the packed package installs into an empty folder, and the README's example runs there in every way that it promises. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { transformSync } from "esbuild";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Installed, installPacked, root, run } from "../support/installed.ts";
+
+/** The oldest Node that is promised, where the caller has it; else the one that runs the tests. */
+const node = process.env.OLDEST_NODE ?? process.execPath;
+const bin = (file: string) => join(root, "node_modules", file);
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const peers = Object.keys(manifest.peerDependencies);
+
+/** The README's first TypeScript block that defines a task. */
+function readmeExample(): string {
+  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? "");
+  const example = blocks.find((block) => block.includes("boost("));
+  if (!example) throw new Error("README.md has no ```ts block with boost(");
+  return example;
+}
+
+const withoutTypes = (source: string) => transformSync(source, { loader: "ts", format: "esm", target: "es2023" }).code;
+
+/** The same program for CommonJS: `require`, and a function around what awaits. */
+function asCommonJs(source: string): string {
+  const names = (list: string) => list.replaceAll(" as ", ": ");
+  const required = withoutTypes(source).replace(/^import \{([^}]*)\} from ("[^"]+");$/gm, (_, list, from) => `const {${names(list)}} = require(${from});`);
+  const body = required.replace(/^export \{[^}]*\};$/gm, "").replace(/^export /gm, "");
+  return `(async () => {\n${body}\n})();\n`;
+}
+
+let app: Installed;
+let files = 0;
+
+async function runExample(name: string, text: string) {
+  writeFileSync(join(app.folder, name), text);
+  return runFile(name);
+}
+
+const runFile = (name: string) => run(node, [name], { cwd: app.folder, env: { FUNBOOST_SQLITE_FILE: join(app.folder, `queue-${++files}.db`) } });
+
+function compile(name: string) {
+  const options = ["--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023"];
+  return run(process.execPath, [bin("typescript/bin/tsc"), ...options, name], { cwd: app.folder, timeoutMs: 60_000 });
+}
+
+beforeAll(async () => {
+  app = await installPacked(); // without @types/node too: our declarations must not need it
+});
+afterAll(() => app?.remove());
+
+describe("the packed package", () => {
+  it("installs without any optional peer", () => {
+    expect(existsSync(join(app.folder, "node_modules/funboost/package.json"))).toBe(true);
+    expect(peers.filter((peer) => existsSync(join(app.folder, "node_modules", peer)))).toEqual([]);
+  });
+  it("passes publint", async () => {
+    const { code, output } = await run(process.execPath, [bin("publint/src/cli.js"), app.tarball, "--strict"], { cwd: root, timeoutMs: 60_000 });
+    expect(code, output).toBe(0);
+  });
+  it("passes attw", async () => {
+    const wildcards = ["adapters/memory", "adapters/sqlite", "adapters/bullmq", "stores/memory", "stores/sqlite", "stores/redis"];
+    const entries = [".", "core", "contract", "conformance", ...wildcards];
+    const args = [bin("@arethetypeswrong/cli/dist/index.js"), app.tarball, "--profile", "esm-only", "--no-emoji", "--entrypoints", ...entries];
+    const { code, output } = await run(process.execPath, args, { cwd: root, timeoutMs: 60_000 });
+    expect(code, output).toBe(0);
+  });
+  it("says what to install when a peer is missing", async () => {
+    const source =
+      'import { boost } from "funboost";\nawait boost({ queue: "q", broker: "bullmq" }, (x) => x).push(1).catch((error) => console.log(error.code, error.message));\n';
+    const { code, output } = await runExample("missing-peer.mjs", source);
+    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringMatching(/MISSING_PEER .*npm install bullmq/) });
+  });
+});
+
+describe("the README's example", () => {
+  it("compiles under tsc --strict --skipLibCheck false without any peer, runs and exits", async () => {
+    writeFileSync(join(app.folder, "example.ts"), readmeExample());
+    expect(await compile("example.ts")).toEqual({ code: 0, output: "" });
+    const { code, output } = await runFile("example.js");
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/\S/);
+  });
+  it("runs and exits as plain .mjs", async () => {
+    const { code, output } = await runExample("plain.mjs", withoutTypes(readmeExample()));
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/\S/);
+  });
+  it("runs and exits by require()", async () => {
+    const { code, output } = await runExample("required.cjs", asCommonJs(readmeExample()));
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/\S/);
+  });
+});
+
+describe("the public entries that need no peer", () => {
+  const stores = ["funboost/stores/memory", "funboost/stores/sqlite", "funboost/stores/redis"];
+  const entries = ["funboost", "funboost/core", "funboost/contract", "funboost/adapters/memory", "funboost/adapters/sqlite", ...stores.slice(0, 2)];
+
+  it("have declarations that hold under tsc --strict --skipLibCheck false", async () => {
+    writeFileSync(join(app.folder, "entries.ts"), entries.map((entry, index) => `export type * as entry${index} from "${entry}";`).join("\n"));
+    expect(await compile("entries.ts")).toEqual({ code: 0, output: "" });
+  });
+  it("can be loaded by require(), those with late peers too", async () => {
+    const all = [...entries, ...stores, "funboost/adapters/bullmq"];
+    const { code, output } = await runExample("entries.cjs", all.map((entry) => `require("${entry}");`).join("\n"));
+    expect(code, output).toBe(0);
+  });
+});

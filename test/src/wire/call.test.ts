@@ -1,0 +1,423 @@
+/** The wire envelope: Python's golden samples, binding, limits, and bodies that are no call. */
+import { afterEach, describe, expect, test } from "vitest";
+import { parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { deadLetterBody, decodeBody, encodeBody, type MessageLimits, readExtra, setTimezone, stampExtra } from "../../../src/wire/call.ts";
+import { readSignature } from "../../../src/wire/signature.ts";
+
+const add = readSignature((a: number, b: number, c = 3) => a + b + c, ["a", "b", "c?"]);
+const two = readSignature((file: string, height: number) => `${file}${height}`);
+const one = readSignature((job: unknown) => job);
+const none = readSignature(() => 1);
+const spread = readSignature((first: number, ...rest: number[]) => [first, rest]);
+const destructured = readSignature(({ file, height = 1 }: { file: string; height?: number }) => `${file}${height}`);
+const withDefault = ({ file = "x" } = {}) => file;
+const optionalObject = readSignature(withDefault);
+
+afterEach(() => setTimezone());
+
+const golden = {
+  push: '{"b":2,"a":1,"extra":{"task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea15","publish_time":1795241242.2532,"publish_time_format":"2026-11-21 14:07:22"}}',
+  publish:
+    '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":3.0,"eta":null,"user_extra_info":{"u":1},"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"t2","publish_time":1795241242.6544,"publish_time_format":"2026-11-21 14:07:22"}}',
+  pickled: `{"a":1,"b":"b'\\\\x80\\\\x04\\\\x95'","extra":{"task_id":"t3","can_not_json_serializable_keys":["b"]}}`,
+  method:
+    '{"self":{"first_param_name":"self","cls_name":"Foo","cls_file":"/a/b.py","cls_module":"t8m","obj_init_params":{"k":5}},"x":3,"extra":{"task_id":"t4","publish_time":1795241242.1}}',
+};
+
+describe("Python's golden samples", () => {
+  test.each(Object.entries(golden))("%s: the same values there and back", (_, text) => {
+    expect(JSON.parse(stringifyJson(parseJson(text)))).toEqual(JSON.parse(text));
+    expect(stampExtra(text, {})).toEqual(JSON.parse(text));
+  });
+
+  test("push", () => {
+    const call = decodeBody(golden.push, add, undefined);
+    expect(call).toMatchObject({ args: [1, 2], limits: {}, foreign: false });
+    expect(call.extra.task_id).toBe("01a1fcb7-6e8d-72ae-89b1-a972ad20ea15");
+    expect(readExtra(golden.push)).toEqual({ id: "01a1fcb7-6e8d-72ae-89b1-a972ad20ea15", publishedAt: 1795241242253 });
+  });
+
+  test("publish with TaskOptions", () => {
+    const call = decodeBody(golden.publish, add, undefined);
+    expect(call.args).toEqual([5, 6]);
+    expect(call.limits).toEqual({ maxRetries: 7, filterKey: "x", etaMs: 1795241245654 });
+    expect(call.extra.user_extra_info).toEqual({ u: 1 });
+    expect(readExtra(golden.publish)).toEqual({ id: "t2", publishedAt: 1795241242654, priority: 4 });
+  });
+
+  test("a pickle stays text; an instance stays an object", () => {
+    expect(decodeBody(golden.pickled, add, undefined).args).toEqual([1, "b'\\x80\\x04\\x95'"]);
+    const method = readSignature((self: object, x: number) => [self, x], ["self", "x"]);
+    expect(decodeBody(golden.method, method, undefined).args).toMatchObject([{ cls_name: "Foo" }, 3]);
+  });
+
+  test("our own push is what Python's decoder reads", () => {
+    setTimezone("Asia/Shanghai");
+    const body = stampExtra(encodeBody(add, [1, 2], undefined, "q"), { id: "01a1fcb7-6e8d-72ae-89b1-a972ad20ea15", publishedAt: 1795241242253.2 });
+    expect(body).toEqual(JSON.parse(golden.push));
+  });
+
+  test("integers above 2^53 arrive whole", () => {
+    expect(decodeBody('{"a":1234567890123456789,"b":2,"extra":{"task_id":"1"}}', add, undefined).args).toEqual([1234567890123456789n, 2]);
+  });
+});
+
+describe("push and run", () => {
+  const cases: readonly [string, typeof two, readonly unknown[], object, (readonly unknown[])?][] = [
+    ["labels carry their order", two, ["a.mov", 720], { file: "a.mov", height: 720, extra: { order: ["file", "height"] } }],
+    ["a missing last argument", two, ["a.mov"], { file: "a.mov", extra: { order: ["file", "height"] } }],
+    ["undefined in the middle", two, [undefined, 720], { height: 720, extra: { order: ["file", "height"] } }],
+    ["null is a value", two, [null, null], { file: null, height: null, extra: { order: ["file", "height"] } }],
+    ["no parameters", none, [], {}],
+    ["a rest parameter", spread, [1, 2, 3], { first: 1, rest: [2, 3], extra: { order: ["first", "...rest"] } }],
+    ["an empty rest parameter", spread, [1], { first: 1, extra: { order: ["first", "...rest"] } }],
+    ["an object argument", one, [{ extra: 1 }], { job: { extra: 1 }, extra: { order: ["job"] } }],
+    ["names need no extra", add, [1, 2], { a: 1, b: 2 }],
+    ["a destructured parameter", destructured, [{ file: "a", height: undefined }], { file: "a", height: undefined }, [{ file: "a" }]],
+    ["no argument where it may be missing", optionalObject, [], { extra: { order: [] } }],
+    ["an empty object is not no argument", optionalObject, [{}], {}],
+    [
+      "a parameter named like a member of every object",
+      readSignature(make("(constructor, toString) => 1")),
+      [undefined, 5],
+      { toString: 5, extra: { order: ["constructor", "toString"] } },
+    ],
+  ];
+
+  function make(source: string): (...args: never[]) => unknown {
+    return new Function(`return ${source}`)();
+  }
+
+  test.each(cases)("%s", (_, signature, args, body, ran = args) => {
+    const encoded = encodeBody(signature, args, undefined, "q");
+    expect(encoded).toEqual(body);
+    for (const raw of [encoded, stringifyJson(encoded), Buffer.from(stringifyJson(encoded))]) {
+      expect(decodeBody(raw, signature, undefined)).toMatchObject({ args: ran, foreign: false });
+      const stamped = stampExtra(raw, { id: "x", publishedAt: 1, attempt: 3 });
+      expect(decodeBody(stringifyJson(stamped), signature, undefined).args).toEqual(ran);
+    }
+  });
+
+  test("names that a bundler changed still bind by position", () => {
+    const minified = readSignature((r: string, n: number) => [r, n]);
+    expect(decodeBody(encodeBody(two, ["a.mov", 720], undefined, "q"), minified, undefined).args).toEqual(["a.mov", 720]);
+  });
+
+  test("a message of before `params` was declared still runs", () => {
+    const named = readSignature((file: string, height: number) => [file, height], ["path", "size"]);
+    expect(decodeBody(encodeBody(two, ["a.mov", 720], undefined, "q"), named, undefined).args).toEqual(["a.mov", 720]);
+  });
+
+  test("the body is a copy of an object argument", () => {
+    const job = { file: "a" };
+    expect(encodeBody(destructured, [job], undefined, "q")).not.toBe(job);
+  });
+
+  test.each<[string, typeof two, readonly unknown[], string]>([
+    ["too many", two, ["a", 1, 2], "[funboost] [emails] got 3 arguments, takes 2 arguments: file, height."],
+    ["any for none", none, [1], "[funboost] [emails] got 1 argument, takes 0 arguments."],
+    ["a needed one missing", add, [1], '[funboost] [emails] "b" is missing; it takes 3 arguments: a, b, c. Where it may be missing, declare it as "b?".'],
+    ["not JSON", two, ["a", { when: new Date() }], "[funboost] [emails] args.height.when is a Date, which JSON cannot carry. Send date.toISOString()"],
+    ["not JSON in the rest", spread, [1, 2, 3n], "args.rest[1] is the bigint 3"],
+    ["undefined in the rest", spread, [1, undefined, 3], "args.rest[0] is undefined"],
+    ["not JSON in an object", destructured, [{ file: new Map() }], "args.file is a Map"],
+    ["no object", destructured, ["a"], '[funboost] [emails] got "a", takes one object.'],
+    ["a list", destructured, [["a"]], "got an array of 1, takes one object."],
+    ["nothing", destructured, [], "got undefined, takes one object."],
+    ["two objects", destructured, [{ file: "a" }, 1], "got 2 arguments, takes one object."],
+    ["a member extra", destructured, [{ file: "a", extra: 1 }], 'the object has a member "extra", which is funboost\'s own in a message. Rename it.'],
+    ["a class instance", destructured, [new URL("http://a.b")], "args is a URL"],
+  ])("refuses %s", (_, signature, args, message) => {
+    expect(() => encodeBody(signature, args, undefined, "emails")).toThrow(message);
+    expect(() => encodeBody(signature, args, undefined, "emails")).toThrow(expect.objectContaining({ code: "BAD_ARGS" }));
+  });
+});
+
+describe("limits of one message", () => {
+  const limits: MessageLimits = {
+    maxRetries: 0,
+    timeoutMs: 1500,
+    expireAfterMs: 0,
+    rpc: false,
+    etaMs: 1795241242253,
+    misfireGraceMs: 2000,
+    headers: { traceparent: "00-a" },
+  };
+
+  test("travel in seconds and come back, 0 and false too", () => {
+    const body = encodeBody(two, ["a", 1], limits, "q");
+    expect(body.extra).toEqual({
+      order: ["file", "height"],
+      max_retry_times: 0,
+      function_timeout: 1.5,
+      msg_expire_seconds: 0,
+      is_using_rpc_mode: false,
+      eta: "2026-11-21T06:07:22.253Z",
+      misfire_grace_time: 2,
+      headers: { traceparent: "00-a" },
+    });
+    expect(decodeBody(stringifyJson(body), two, undefined).limits).toEqual(limits);
+  });
+
+  test.each([
+    ["named", add, [1, 2]],
+    ["object", destructured, [{ file: "a" }]],
+    ["no parameters", none, []],
+    ["no argument", optionalObject, []],
+  ])("with %s", (_, signature, args) => {
+    const body = encodeBody(signature, args, { maxRetries: 2 }, "q");
+    expect(decodeBody(body, signature, undefined)).toMatchObject({ args, limits: { maxRetries: 2 }, foreign: false });
+  });
+
+  const etaOf = (extra: object, publishedAt?: number) => decodeBody({ extra }, none, undefined, publishedAt).limits.etaMs;
+
+  test("eta in every form that Python writes", () => {
+    setTimezone("Asia/Shanghai");
+    for (const eta of [
+      "2026-11-21 14:07:22",
+      "2026-11-21T14:07:22",
+      "2026-11-21T14:07:22+08:00",
+      "2026-11-21 06:07:22Z",
+      "2026-11-21T06:07:22.000000+00:00",
+      "2026-11-21T08:07:22+0200",
+      1795241242,
+      1795241242000,
+      "1795241242",
+    ]) {
+      expect([eta, etaOf({ eta })]).toEqual([eta, 1795241242000]);
+    }
+    expect(etaOf({ eta: "2026-11-21 14:07" })).toBe(1795241242000 - 22_000);
+    expect(etaOf({ eta: "2026-11-21" })).toBe(Date.UTC(2026, 10, 20, 16));
+    expect(etaOf({ eta: "2026-11-21 14:07:22.2532" })).toBe(1795241242253);
+  });
+
+  test("a naive eta follows the zone's summer time", () => {
+    setTimezone("America/New_York");
+    expect(etaOf({ eta: "2026-07-01 12:00:00" })).toBe(Date.UTC(2026, 6, 1, 16));
+    expect(etaOf({ eta: "2026-12-01 12:00:00" })).toBe(Date.UTC(2026, 11, 1, 17));
+    expect(etaOf({ eta: "2026-03-08 03:30:00" })).toBe(Date.UTC(2026, 2, 8, 7, 30));
+    expect(etaOf({ eta: "2026-03-08 01:30:00" })).toBe(Date.UTC(2026, 2, 8, 6, 30));
+    expect(etaOf({ eta: "2026-11-01 00:30:00" })).toBe(Date.UTC(2026, 10, 1, 4, 30));
+  });
+
+  test("without a zone, the system's", () => {
+    expect(etaOf({ eta: "2026-11-21 14:07:22" })).toBe(new Date(2026, 10, 21, 14, 7, 22).getTime());
+  });
+
+  test("a countdown counts from the publish time, else from what the engine knows; an eta wins", () => {
+    expect(etaOf({ countdown: 2.5, publish_time: 1795241242.25 })).toBe(1795241244750);
+    expect(etaOf({ countdown: 2 }, 1000)).toBe(3000);
+    expect(etaOf({ countdown: 2 })).toBeUndefined();
+    expect(etaOf({ countdown: 2, publish_time: 5, eta: 1795241242 })).toBe(1795241242000);
+  });
+
+  test.each<[object, string]>([
+    [{ max_retry_times: "7" }, '[funboost] extra.max_retry_times is "7". Needed: a whole number from 0.'],
+    [{ max_retry_times: -1 }, "extra.max_retry_times is -1."],
+    [{ function_timeout: "5s" }, 'extra.function_timeout is "5s". Needed: seconds from 0.'],
+    [{ msg_expire_seconds: -1 }, "extra.msg_expire_seconds is -1."],
+    [{ is_using_rpc_mode: "yes" }, 'extra.is_using_rpc_mode is "yes". Needed: true or false.'],
+    [{ eta: "tomorrow" }, 'extra.eta is "tomorrow". Needed: "YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds.'],
+    [{ eta: "2026-02-30 00:00:00" }, "extra.eta is"],
+    [{ eta: "2026-02-28 25:00:00" }, "extra.eta is"],
+    [{ headers: [] }, "extra.headers is an array of 0. Needed: an object of texts."],
+    [{ order: "a" }, 'extra.order is "a". Needed: a list of names.'],
+    [{ order: [1] }, "extra.order holds 1. Needed: names."],
+  ])("%j is a bad message", (extra, message) => {
+    expect(() => decodeBody({ extra }, two, undefined)).toThrow(message);
+    expect(() => decodeBody({ extra }, two, undefined)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE" }));
+  });
+
+  test("null says nothing", () => {
+    expect(decodeBody({ extra: { max_retry_times: null, eta: null, order: null, other_extra_params: null } }, none, undefined).limits).toEqual({});
+    expect(readExtra({ extra: { other_extra_params: null } })).toEqual({});
+  });
+});
+
+describe("bodies of others", () => {
+  test("are the whole argument of a one-parameter task", () => {
+    const body = { url: "http://a", extra: "mine" };
+    expect(decodeBody(body, one, undefined)).toMatchObject({ args: [body], foreign: true, body });
+    expect(decodeBody(JSON.stringify(body), one, undefined)).toMatchObject({ args: [body], foreign: true });
+    expect(decodeBody({ url: "http://a", extra: { task_id: "1" } }, one, undefined)).toMatchObject({ args: [{ url: "http://a" }], foreign: true });
+  });
+
+  test("bind by name where `params` is declared", () => {
+    expect(decodeBody({ c: 5, b: 2, a: 1 }, add, undefined).args).toEqual([1, 2, 5]);
+    const rest = readSignature((first: number, ...more: number[]) => [first, more], ["first", "...more"]);
+    expect(decodeBody({ more: [2, 3], first: 1 }, rest, undefined).args).toEqual([1, 2, 3]);
+    expect(decodeBody({ first: 1 }, rest, undefined).args).toEqual([1]);
+  });
+
+  test("are the one argument of an object task, and nothing to a task without parameters", () => {
+    expect(decodeBody({ file: "a", extra: { task_id: "1" } }, destructured, undefined).args).toEqual([{ file: "a" }]);
+    expect(decodeBody({ what: "ever" }, none, undefined).args).toEqual([]);
+  });
+
+  test.each<[string, unknown, typeof two, string]>([
+    [
+      "several parameters",
+      { file: "a", height: 1 },
+      two,
+      'the body has no "extra.order", so no push of this task sent it, and the task takes 2 arguments. Declare params: ["file", "height"] to bind members by name, or set "convert".',
+    ],
+    ["several parameters, Python's extra", golden.push, two, 'Declare params: ["file", "height"]'],
+    ["a rest parameter", {}, spread, 'the task takes a list of arguments. Declare params: ["first", "...rest"]'],
+    [
+      "more than the task takes",
+      { a: 1, b: 2, c: 3, extra: { order: ["a", "b", "c"] } },
+      two,
+      "it carries 3 arguments (a, b, c), and the task takes 2 arguments: file, height.",
+    ],
+    [
+      "a spread that is no list",
+      { first: 1, rest: 5, extra: { order: ["first", "...rest"] } },
+      spread,
+      '"rest" is 5. Needed: a list, because it is a rest parameter.',
+    ],
+    ["an unknown name", { a: 1, b: 2, z: 3, y: 4 }, add, 'the task has no argument "z", "y". Allowed: a, b, c.'],
+    ["an extra that is no object", { a: 1, b: 2, extra: 5 }, add, 'the task has no argument "extra".'],
+    ["a missing name", { a: 1 }, add, 'the argument "b" is missing. Needed: a, b, c; got a.'],
+    ["a name that every object has", {}, readSignature((kind: unknown) => kind, ["constructor"]), 'the argument "constructor" is missing'],
+    ["text", "hello", one, '[funboost] the body is "hello". Needed: a JSON object. Set "convert" to take other bodies.'],
+    ["broken JSON", '{"a":1', one, 'the body is "{\\"a\\":1".'],
+    ["broken JSON with a long number", '{"a":1111111111111111111', one, "the body is "],
+    ["a number", "5", one, "the body is 5."],
+    ["a list", "[1,2]", one, "the body is an array of 2."],
+    ["null", "null", none, "the body is null."],
+    ["nothing", "", one, 'the body is "".'],
+    ["undefined", undefined, one, "the body is undefined."],
+    ["bytes", Buffer.from([0xff, 0xfe, 0]), one, "the body is "],
+    ["nesting too deep", `${'{"a":'.repeat(50_000)}1111111111111111111${"}".repeat(50_000)}`, one, "the body is "],
+  ])("refuses %s", (_, raw, signature, message) => {
+    expect(() => decodeBody(raw, signature, undefined)).toThrow(message);
+    expect(() => decodeBody(raw, signature, undefined)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE" }));
+  });
+
+  test("a byte order mark is no part of JSON", () => {
+    expect(decodeBody('\ufeff{"a":1}', one, undefined).args).toEqual([{ a: 1 }]);
+  });
+});
+
+describe("convert", () => {
+  test("gets what the broker delivered: text, bytes or a value", () => {
+    for (const raw of ["a,b", '{"a":1}', "5", Buffer.from("a,b"), { a: 1 }, [1], 5]) {
+      const seen: unknown[] = [];
+      const call = decodeBody(raw, two, (each) => [seen.push(each), "x"]);
+      expect(seen).toEqual([raw]);
+      expect(call).toMatchObject({ args: [1, "x"], foreign: true });
+    }
+  });
+
+  test("is not asked for our own bodies", () => {
+    const never = () => expect.unreachable();
+    expect(decodeBody(encodeBody(two, ["a", 1], undefined, "q"), two, never).args).toEqual(["a", 1]);
+    expect(decodeBody(golden.push, add, never).args).toEqual([1, 2]);
+  });
+
+  test("gets the same again after an emulation stamped the body", () => {
+    for (const raw of ["a,b", '{"a":1}', "5", "[1]", Buffer.from("a,b"), [1]]) {
+      const first: unknown[] = [];
+      const again: unknown[] = [];
+      decodeBody(raw, two, (each) => [first.push(each)]);
+      const stamped = stampExtra(stampExtra(raw, { id: "x", attempt: 2 }), { attempt: 3 });
+      expect(readExtra(stringifyJson(stamped))).toEqual({ id: "x", attempt: 3 });
+      decodeBody(stringifyJson(stamped), two, (each) => [again.push(each)]);
+      expect(again.map(String)).toEqual(first.map(String));
+    }
+  });
+
+  test("that throws or answers no list makes a bad message, with its cause", () => {
+    const cause = new TypeError("no comma");
+    const thrower = () => {
+      throw cause;
+    };
+    expect(() => decodeBody("a", two, thrower)).toThrow('[funboost] "convert" threw: no comma');
+    expect(() => decodeBody("a", two, thrower)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE", cause }));
+    expect(() => decodeBody("a", two, (() => "x") as never)).toThrow('"convert" answered "x". Needed: the list of arguments, such as [file, height].');
+  });
+});
+
+describe("stampExtra and readExtra", () => {
+  test("facts there and back; other keys are kept", () => {
+    setTimezone("UTC");
+    const body = { a: 1, extra: { order: ["a"], otel_context: { traceparent: "x" }, task_id: "old" } };
+    const stamped = stampExtra(body, { id: "new", publishedAt: 1795241242253, attempt: 3, ahead: true, priority: -2 });
+    expect(stamped).toEqual({
+      a: 1,
+      extra: {
+        order: ["a"],
+        otel_context: { traceparent: "x" },
+        task_id: "new",
+        publish_time: 1795241242.253,
+        publish_time_format: "2026-11-21 06:07:22",
+        _advanced_retry_count: 2,
+        ahead: true,
+        priority: -2,
+      },
+    });
+    expect(body.extra.task_id).toBe("old");
+    expect(readExtra(stamped)).toEqual({ id: "new", publishedAt: 1795241242253, attempt: 3, ahead: true, priority: -2 });
+    expect(readExtra(Buffer.from(JSON.stringify(stamped)))).toEqual(readExtra(stamped));
+  });
+
+  test("what is not given stays; attempt 1 takes the count away", () => {
+    const body = stampExtra({}, { id: "x", publishedAt: 5000, attempt: 4 });
+    expect(stampExtra(body, {})).toEqual(body);
+    expect(readExtra(stampExtra(body, { attempt: 1 }))).toEqual({ id: "x", publishedAt: 5000 });
+  });
+
+  test.each([[undefined], [null], [5], ["text"], ['"extra"'], ["[1]"], [{}], [{ extra: 5 }], ['{"a":1}'], ['{"extra":']])("%j has none", (body) => {
+    expect(readExtra(body)).toBeUndefined();
+  });
+
+  test("odd values are left out", () => {
+    expect(readExtra({ extra: { task_id: 7, publish_time: "x", _advanced_retry_count: -1, ahead: 1, priority: "high" } })).toEqual({ id: "7" });
+  });
+
+  test("the time's text is in the zone, and changes with it", () => {
+    const format = (zone?: string) => {
+      setTimezone(zone);
+      return (stampExtra({}, { publishedAt: Date.UTC(2026, 0, 31, 16, 5, 9) }).extra as Record<string, unknown>).publish_time_format;
+    };
+    expect(format("Asia/Shanghai")).toBe("2026-02-01 00:05:09");
+    expect(format("UTC")).toBe("2026-01-31 16:05:09");
+    const local = new Date(Date.UTC(2026, 0, 31, 16, 5, 9));
+    expect(format()).toMatch(new RegExp(`^2026-0[12]-(31|01) ${String(local.getHours()).padStart(2, "0")}:`));
+    expect(() => setTimezone("Mars/Base")).toThrow('[funboost] "timezone" is "Mars/Base". Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".');
+  });
+});
+
+describe("deadLetterBody", () => {
+  const facts = { reason: "retries used up", attempts: 4, queue: "q", error: { name: "Error", message: "x" } };
+
+  test("keeps the body, adds what happened, starts with a fresh count", () => {
+    const body = stampExtra(encodeBody(two, ["a", 1], undefined, "q"), { id: "x", attempt: 4 });
+    const dead = deadLetterBody(body, facts);
+    expect(dead).toEqual({
+      file: "a",
+      height: 1,
+      extra: { order: ["file", "height"], task_id: "x", reason: "retries used up", attempts: 4, dead_from: "q", error: { name: "Error", message: "x" } },
+    });
+    expect(decodeBody(dead, two, undefined).args).toEqual(["a", 1]);
+    expect(readExtra(dead)).toEqual({ id: "x" });
+  });
+
+  test.each<[unknown, unknown]>([
+    ["hello", "hello"],
+    ['{"a":', '{"a":'],
+    [Buffer.from("bytes ü"), "bytes ü"],
+    ["[1,2]", "[1,2]"],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+    [null, null],
+    [5, 5],
+  ])("%j goes there as raw, and is the same when it comes back", (raw, kept) => {
+    const dead = deadLetterBody(raw, { reason: "no JSON", queue: "q" });
+    expect(dead).toMatchObject({ raw: kept, extra: { reason: "no JSON", dead_from: "q" } });
+    expect(decodeBody(stringifyJson(dead), two, (each) => [each]).args).toEqual([kept]);
+    expect(() => decodeBody(dead, one, undefined)).toThrow("Needed: a JSON object.");
+  });
+});
