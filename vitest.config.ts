@@ -29,8 +29,14 @@ export default defineConfig({
     expect: patience,
     maxConcurrency: 8,
     projects: [
-      { extends: true, test: { name: "architecture", include: ["test/project/architecture.test.ts"], sequence: { groupOrder: 0 } } },
-      { extends: true, test: { name: "unit", include: overMemory, maxWorkers: unitWorkers, sequence: { groupOrder: 1 } } },
+      {
+        extends: true,
+        test: { name: "architecture", include: ["test/project/architecture.test.ts"], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: { name: "unit", include: overMemory, maxWorkers: unitWorkers, sequence: { groupOrder: 1 } },
+      },
       {
         extends: true,
         test: {
@@ -45,7 +51,15 @@ export default defineConfig({
       { extends: true, test: { name: "waiting", include: waiting, sequence: { groupOrder: 3 }, ...built } },
       {
         extends: true,
-        test: { name: "package", include: slow, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 4 }, ...built },
+        test: {
+          name: "package",
+          include: slow,
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 4 },
+          ...built,
+        },
       },
     ],
   },

@@ -8,7 +8,12 @@ import { cpus, pairRow, type Row, rates } from "./report.ts";
 import type { Answer, Order, Samples } from "./side.ts";
 
 /** `labels`: those comparisons alone; none: all. */
-export async function compareEngine(engine: EngineName, url: string, options: RoundsOptions, labels: readonly string[] = []): Promise<Row[]> {
+export async function compareEngine(
+  engine: EngineName,
+  url: string,
+  options: RoundsOptions,
+  labels: readonly string[] = [],
+): Promise<Row[]> {
   const bench = only(await engines[engine](), labels);
   const names = sideNames(bench);
   const sides = new Map(names.map((name) => [name, fork(new URL("side.js", import.meta.url), [engine, name, url])]));
@@ -31,8 +36,13 @@ export async function compareEngine(engine: EngineName, url: string, options: Ro
 export function only(bench: EngineBench, labels: readonly string[]): EngineBench {
   const known = bench.comparisons.map(({ label }) => label);
   const unknown = labels.find((label) => !known.includes(label));
-  if (unknown !== undefined) throw new Error(`${bench.broker} has no comparison "${unknown}". It has: ${known.map((label) => `"${label}"`).join(", ")}.`);
-  return labels.length === 0 ? bench : { ...bench, comparisons: bench.comparisons.filter(({ label }) => labels.includes(label)) };
+  if (unknown !== undefined)
+    throw new Error(
+      `${bench.broker} has no comparison "${unknown}". It has: ${known.map((label) => `"${label}"`).join(", ")}.`,
+    );
+  return labels.length === 0
+    ? bench
+    : { ...bench, comparisons: bench.comparisons.filter(({ label }) => labels.includes(label)) };
 }
 
 function sideNames({ comparisons }: EngineBench): string[] {
@@ -43,7 +53,9 @@ async function ask(side: ChildProcess, order: readonly Operation[]): Promise<Sam
   const listening = new AbortController();
   const { signal } = listening;
   const answered = once(side, "message", { signal }) as Promise<[Answer]>;
-  const ended = once(side, "exit", { signal }).then(([code]) => Promise.reject(new Error(`the process of one side ended with ${code}`)));
+  const ended = once(side, "exit", { signal }).then(([code]) =>
+    Promise.reject(new Error(`the process of one side ended with ${code}`)),
+  );
   side.send(order satisfies Order);
   try {
     const [answer] = await Promise.race([answered, ended]);
@@ -64,7 +76,11 @@ async function end(side: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-export function rowsOf({ broker, comparisons }: EngineBench, operation: Operation, rounds: Readonly<Record<string, readonly Samples[]>>): Row[] {
+export function rowsOf(
+  { broker, comparisons }: EngineBench,
+  operation: Operation,
+  rounds: Readonly<Record<string, readonly Samples[]>>,
+): Row[] {
   const samplesOf = (side: string) => (rounds[side] ?? []).map((samples) => samples[operation] as Sample);
   const rows = ({ label, side, against, goals }: Comparison): Row[] => {
     const all = [side, ...against].map(samplesOf);

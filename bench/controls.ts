@@ -29,14 +29,22 @@ export async function benchControls(redisUrl: string | undefined, options: Round
 
 /** A line for each control, a column for publishing and one for consuming on each broker: the speed with it as a share of the speed without. */
 export function controlsTable(rows: readonly Row[]): string {
-  const columns = [...new Set(rows.map(({ broker }) => broker))].flatMap((broker) => ["bulk", "consume"].map((operation) => ({ broker, operation })));
+  const columns = [...new Set(rows.map(({ broker }) => broker))].flatMap((broker) =>
+    ["bulk", "consume"].map((operation) => ({ broker, operation })),
+  );
   const cell = (control: string, broker: string, operation: string): string => {
     const row = rows.find((each) => each.broker === broker && each.operation === `${operation}, ${control}`);
     if (!row || row.ratio === null || row.low === null || row.high === null) return "";
     return `${row.ratio.toFixed(2)} (${row.low.toFixed(2)} to ${row.high.toFixed(2)})`;
   };
-  const lines = controlNames.map((control) => [`\`${control}\``, ...columns.map(({ broker, operation }) => cell(control, broker, operation))]);
-  const head = ["with", ...columns.map(({ broker, operation }) => `${broker}, ${operation === "bulk" ? "publish" : "consume"}`)];
+  const lines = controlNames.map((control) => [
+    `\`${control}\``,
+    ...columns.map(({ broker, operation }) => cell(control, broker, operation)),
+  ]);
+  const head = [
+    "with",
+    ...columns.map(({ broker, operation }) => `${broker}, ${operation === "bulk" ? "publish" : "consume"}`),
+  ];
   return tableOf(
     [head, ...lines].filter((line) => line.slice(1).some((text) => text !== "")),
     () => false,

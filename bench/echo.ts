@@ -5,10 +5,18 @@ import { bullmq } from "funboost/adapters/bullmq";
 import { memory } from "funboost/adapters/memory";
 import { sqlite } from "funboost/adapters/sqlite";
 
-export type Where = { readonly broker: "memory" } | { readonly broker: "sqlite"; readonly file: string } | { readonly broker: "bullmq"; readonly url: string };
+export type Where =
+  | { readonly broker: "memory" }
+  | { readonly broker: "sqlite"; readonly file: string }
+  | { readonly broker: "bullmq"; readonly url: string };
 
 export function echoTask(where: Where, queue: string) {
-  const broker = where.broker === "memory" ? memory() : where.broker === "sqlite" ? sqlite({ file: where.file }) : bullmq({ url: where.url });
+  const broker =
+    where.broker === "memory"
+      ? memory()
+      : where.broker === "sqlite"
+        ? sqlite({ file: where.file })
+        : bullmq({ url: where.url });
   return boost({ queue, broker, params: ["n"], rpc: true }, async (n: number) => n);
 }
 

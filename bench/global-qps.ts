@@ -58,7 +58,13 @@ async function serve({ where, queue, limited }: Side): Promise<void> {
   let [runs, firstMs, lastMs, storeCalls] = [0, 0, 0, 0];
   const store = async () => counted((await bare.store?.()) as Store, () => storeCalls++);
   const task = boost(
-    { queue, broker: { ...bare, store }, params: ["n"], concurrency: 500, ...(limited ? { qps, qpsScope: "global" } : {}) },
+    {
+      queue,
+      broker: { ...bare, store },
+      params: ["n"],
+      concurrency: 500,
+      ...(limited ? { qps, qpsScope: "global" } : {}),
+    },
     async (_: number) => {
       lastMs = machineMs();
       if (runs++ === 0) firstMs = lastMs;
@@ -104,7 +110,10 @@ function runAll(children: readonly ChildProcess[]): Promise<readonly Told[]> {
 /** Microseconds of a processor that the server has used. */
 async function serverCpuUs(client: Redis | undefined): Promise<number> {
   const text = (await client?.info("cpu")) ?? "";
-  return ["used_cpu_sys", "used_cpu_user"].reduce((all, name) => all + 1e6 * Number(new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1] ?? 0), 0);
+  return ["used_cpu_sys", "used_cpu_user"].reduce(
+    (all, name) => all + 1e6 * Number(new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1] ?? 0),
+    0,
+  );
 }
 
 interface Cost {
@@ -132,7 +141,9 @@ async function measure(where: Where, limited: boolean, client: Redis | undefined
     sum(({ runs }) => runs),
     jobs,
   );
-  const ms = Math.max(...told.map(({ lastMs }) => lastMs)) - Math.min(...told.filter(({ runs }) => runs > 0).map(({ firstMs }) => firstMs));
+  const ms =
+    Math.max(...told.map(({ lastMs }) => lastMs)) -
+    Math.min(...told.filter(({ runs }) => runs > 0).map(({ firstMs }) => firstMs));
   return {
     perSecond: (jobs * 1_000) / ms,
     callsPerStart: sum(({ storeCalls }) => storeCalls) / jobs,

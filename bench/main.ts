@@ -13,7 +13,18 @@ import { type Row, table } from "./report.ts";
 import { benchRpc } from "./rpc.ts";
 import { benchSqlite } from "./sqlite.ts";
 
-const subjects = ["qps", "bullmq", "bee-queue", "agenda", "temporal", "memory", "sqlite", "rpc", "controls", "global-qps"] as const;
+const subjects = [
+  "qps",
+  "bullmq",
+  "bee-queue",
+  "agenda",
+  "temporal",
+  "memory",
+  "sqlite",
+  "rpc",
+  "controls",
+  "global-qps",
+] as const;
 type Subject = (typeof subjects)[number];
 const compared: readonly Subject[] = ["bullmq", "bee-queue", "agenda", "temporal"];
 type ServerName = "redis" | "postgres" | "temporal";
@@ -39,12 +50,14 @@ function readOptions() {
     },
   });
   const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds must be a whole number from 1, got "${values.rounds}".\n${help}`);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds must be a whole number from 1, got "${values.rounds}".\n${help}`);
   const unknown = values.only.find((name) => !(subjects as readonly string[]).includes(name));
   if (unknown !== undefined) throw new Error(`--only knows ${subjects.join(", ")}, got "${unknown}".\n${help}`);
   const chosen = values.only.length === 0 ? subjects : (values.only as Subject[]);
   const engine = chosen.length === 1 && compared.find((name) => name === chosen[0]);
-  if (values.comparison.length > 0 && !engine) throw new Error(`--comparison needs one --only of ${compared.join(", ")}.\n${help}`);
+  if (values.comparison.length > 0 && !engine)
+    throw new Error(`--comparison needs one --only of ${compared.join(", ")}.\n${help}`);
   return { rounds, chosen, labels: values.comparison, json: values.json, help: values.help === true };
 }
 
@@ -96,8 +109,11 @@ async function main(): Promise<void> {
   if (options.help) return void console.log(help);
   const rows = await measure(options);
   const [cpu] = cpus();
-  console.log(`Node ${process.version}, ${cpus().length} x ${cpu?.model.trim()}, ${options.rounds} rounds\n\n${table(rows)}`);
-  if (options.chosen.includes("controls")) console.log(`\nThe share of the speed without it (docs/speed.md):\n\n${controlsTable(rows)}`);
+  console.log(
+    `Node ${process.version}, ${cpus().length} x ${cpu?.model.trim()}, ${options.rounds} rounds\n\n${table(rows)}`,
+  );
+  if (options.chosen.includes("controls"))
+    console.log(`\nThe share of the speed without it (docs/speed.md):\n\n${controlsTable(rows)}`);
   if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 }
 

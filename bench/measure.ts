@@ -81,7 +81,8 @@ export async function interleave<Name extends string, Measured extends Sample | 
 }
 
 function speeds(measured: Sample | Readonly<Record<string, Sample>>): string {
-  const samples = "perSecond" in measured ? [measured as Sample] : Object.values(measured as Readonly<Record<string, Sample>>);
+  const samples =
+    "perSecond" in measured ? [measured as Sample] : Object.values(measured as Readonly<Record<string, Sample>>);
   return samples.map(({ perSecond }) => `${Math.round(perSecond)}/s`).join(" and ");
 }
 

@@ -1,7 +1,17 @@
 /** funboost on memory: what the core itself costs. */
 import { boost, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
-import { consumeAll, inFlight, interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
+import {
+  consumeAll,
+  inFlight,
+  interleave,
+  type Meter,
+  meter,
+  mustBe,
+  type RoundsOptions,
+  type Sample,
+  stopwatch,
+} from "./measure.ts";
 import { type Goal, goals, type Row, rates, singleRow } from "./report.ts";
 import { type Args, argsOf, chunksOf, names } from "./work.ts";
 
@@ -43,5 +53,10 @@ export async function benchMemory({ say, ...options }: RoundsOptions): Promise<R
   await shutdown();
   const row = (operation: keyof typeof variants, unit: string, goal?: Goal) =>
     singleRow({ broker: "memory", operation, unit }, rates(samples[operation]), goal);
-  return [row("push", "jobs/s"), row("pushMany", "jobs/s"), row("runs", "runs/s", goals.atLeast(200_000)), row("runs, rpc", "runs/s")];
+  return [
+    row("push", "jobs/s"),
+    row("pushMany", "jobs/s"),
+    row("runs", "runs/s", goals.atLeast(200_000)),
+    row("runs, rpc", "runs/s"),
+  ];
 }

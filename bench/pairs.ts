@@ -23,7 +23,11 @@ export function median(values: readonly number[]): number {
 export function medianInterval(values: readonly number[]): Interval {
   const sorted = [...values].sort((a, b) => a - b);
   const rank = Math.max(1, signRank(sorted.length));
-  return { middle: median(sorted), low: sorted[rank - 1] ?? Number.NaN, high: sorted[sorted.length - rank] ?? Number.NaN };
+  return {
+    middle: median(sorted),
+    low: sorted[rank - 1] ?? Number.NaN,
+    high: sorted[sorted.length - rank] ?? Number.NaN,
+  };
 }
 
 /** The largest k for which fewer than k of n fair coins show heads in at most 2.5 % of all cases. */
@@ -40,7 +44,8 @@ function signRank(n: number): number {
 
 /** Each round's ratio. */
 export function ratios(ours: readonly number[], theirs: readonly number[]): number[] {
-  if (ours.length !== theirs.length) throw new Error(`pairs need as many values on both sides, got ${ours.length} and ${theirs.length}`);
+  if (ours.length !== theirs.length)
+    throw new Error(`pairs need as many values on both sides, got ${ours.length} and ${theirs.length}`);
   return ours.map((value, i) => value / (theirs[i] as number));
 }
 

@@ -10,7 +10,10 @@ const seconds = 20;
 
 async function starts(qps: number, broker: ReturnType<typeof memory>): Promise<number[]> {
   const times: number[] = [];
-  const task = boost({ queue: `bench-qps-${qps}`, broker, qps, params: ["n"] }, async (_: number) => void times.push(performance.now()));
+  const task = boost(
+    { queue: `bench-qps-${qps}`, broker, qps, params: ["n"] },
+    async (_: number) => void times.push(performance.now()),
+  );
   await task.pushMany(Array.from({ length: Math.ceil(qps * (seconds + 1)) }, (_, n): [number] => [n]));
   const consumer = await task.consume();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -23,7 +26,11 @@ function rowsOf(qps: number, times: readonly number[]): Row[] {
   const t0 = times[0] ?? Number.NaN;
   const lateMs = times.map((time, n) => time - (t0 + (n * 1000) / qps));
   const row = (operation: string, unit: string, value: number, limit?: number) =>
-    figureRow({ broker: "memory", operation: `qps ${qps}, ${operation}`, unit }, value, limit === undefined ? undefined : goals.atMost(limit));
+    figureRow(
+      { broker: "memory", operation: `qps ${qps}, ${operation}`, unit },
+      value,
+      limit === undefined ? undefined : goals.atMost(limit),
+    );
   return [
     row("lateness of a start, p99", "ms", quantile(lateMs, 0.99), 25),
     row("busiest second", "starts", busiestSecond(times), qps * 1.02 + 1),
@@ -40,6 +47,9 @@ export async function benchQps(say: (text: string) => void): Promise<Row[]> {
   stalls.disable();
   await shutdown();
   // A stall above the 20 ms of slack moves all later starts: this row tells whether a busy machine is to blame.
-  const longest = figureRow({ broker: "memory", operation: "qps, longest stall of the process", unit: "ms" }, stalls.max / 1e6);
+  const longest = figureRow(
+    { broker: "memory", operation: "qps, longest stall of the process", unit: "ms" },
+    stalls.max / 1e6,
+  );
   return [...rates.flatMap((qps, i) => rowsOf(qps, times[i] as number[])), longest];
 }

@@ -34,7 +34,10 @@ export const goals = {
 /** Ours against theirs, round by round. */
 export function pairRow(name: Name, ours: readonly number[], bare: readonly number[], goal?: Goal): Row {
   const { middle: ratio, low, high } = medianInterval(ratios(ours, bare));
-  return judged({ ...name, ours: medianInterval(ours).middle, bare: medianInterval(bare).middle, ratio, low, high }, goal);
+  return judged(
+    { ...name, ours: medianInterval(ours).middle, bare: medianInterval(bare).middle, ratio, low, high },
+    goal,
+  );
 }
 
 export function singleRow(name: Name, values: readonly number[], goal?: Goal): Row {
@@ -61,7 +64,12 @@ function round(value: number): string {
 const cell = (value: number | null) => (value === null ? "" : round(value));
 
 function cells({ broker, operation, unit, ours, bare, ratio, low, high, goal, met }: Row): string[] {
-  const bounds = low === null || high === null ? "" : ratio === null ? `${round(low)} to ${round(high)}` : `${low.toFixed(3)} to ${high.toFixed(3)}`;
+  const bounds =
+    low === null || high === null
+      ? ""
+      : ratio === null
+        ? `${round(low)} to ${round(high)}`
+        : `${low.toFixed(3)} to ${high.toFixed(3)}`;
   return [
     broker,
     operation,

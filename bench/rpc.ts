@@ -26,7 +26,9 @@ async function roundTrips(task: ReturnType<typeof echoTask>): Promise<number[]> 
 }
 
 function rowsOf(broker: string, worker: string, tookMs: readonly number[]): Row[] {
-  return [0.5, 0.99].map((q) => figureRow({ broker, operation: `round trip p${100 * q}, worker in ${worker}`, unit: "ms" }, quantile(tookMs, q)));
+  return [0.5, 0.99].map((q) =>
+    figureRow({ broker, operation: `round trip p${100 * q}, worker in ${worker}`, unit: "ms" }, quantile(tookMs, q)),
+  );
 }
 
 async function sameProcess(where: Where): Promise<Row[]> {
@@ -55,7 +57,9 @@ async function otherProcess(where: Where): Promise<Row[]> {
 }
 
 async function ready(child: ChildProcess): Promise<void> {
-  const gone = once(child, "exit").then(([code]) => Promise.reject(new Error(`the worker process ended with ${code} before it was ready`)));
+  const gone = once(child, "exit").then(([code]) =>
+    Promise.reject(new Error(`the worker process ended with ${code} before it was ready`)),
+  );
   await Promise.race([once(child, "message"), gone]);
   gone.catch(() => {}); // it ends when it is told to
 }

@@ -4,7 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { boost, shutdown } from "funboost";
 import { sqlite } from "funboost/adapters/sqlite";
-import { consumeAll, interleave, type Meter, meter, mustBe, type RoundsOptions, type Sample, stopwatch } from "./measure.ts";
+import {
+  consumeAll,
+  interleave,
+  type Meter,
+  meter,
+  mustBe,
+  type RoundsOptions,
+  type Sample,
+  stopwatch,
+} from "./measure.ts";
 import { type Goal, goals, type Row, rates, singleRow } from "./report.ts";
 import { type Args, argsOf, chunksOf, names } from "./work.ts";
 
@@ -45,7 +54,8 @@ export async function benchSqlite({ say, ...options }: RoundsOptions): Promise<R
   };
   try {
     const samples = await interleave(variants, { ...options, say: (text) => say(`sqlite, ${text}`) });
-    const row = (operation: keyof typeof variants, goal?: Goal) => singleRow({ broker: "sqlite", operation, unit: "jobs/s" }, rates(samples[operation]), goal);
+    const row = (operation: keyof typeof variants, goal?: Goal) =>
+      singleRow({ broker: "sqlite", operation, unit: "jobs/s" }, rates(samples[operation]), goal);
     return [
       row("bulk", goals.atLeast(100_000)),
       row("consume, concurrency 500", goals.atLeast(50_000)),

@@ -17,6 +17,7 @@ export function bodyOf(index: number) {
 
 export function chunksOf<T>(count: number, size: number, make: (index: number) => T): T[][] {
   const chunks: T[][] = [];
-  for (let from = 0; from < count; from += size) chunks.push(Array.from({ length: Math.min(size, count - from) }, (_, i) => make(from + i)));
+  for (let from = 0; from < count; from += size)
+    chunks.push(Array.from({ length: Math.min(size, count - from) }, (_, i) => make(from + i)));
   return chunks;
 }

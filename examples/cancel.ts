@@ -3,10 +3,13 @@ import { once } from "node:events";
 import { setTimeout as work } from "node:timers/promises";
 import { boost, fct, shutdown, TaskError } from "funboost";
 
-const movie = boost({ queue: "movie", broker: "memory", rpc: true, concurrency: 1 }, async function movie(frames: number) {
-  started.abort();
-  for (let frame = 0; frame < frames; frame++) await work(50, undefined, { signal: fct.signal }); // rejects as soon as it is cancelled
-});
+const movie = boost(
+  { queue: "movie", broker: "memory", rpc: true, concurrency: 1 },
+  async function movie(frames: number) {
+    started.abort();
+    for (let frame = 0; frame < frames; frame++) await work(50, undefined, { signal: fct.signal }); // rejects as soon as it is cancelled
+  },
+);
 const started = new AbortController();
 await movie.consume();
 

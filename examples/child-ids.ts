@@ -6,13 +6,16 @@ const mail = boost({ queue: "mail-one", broker: "memory" }, async function mail(
   sent.push(to);
 });
 
-const invite = boost({ queue: "invite", broker: "memory", rpc: true, backoff: 20, log: false }, async function invite(people: string[]) {
-  const items = people.map((person) => ({ args: [person] as [string], taskId: fct.childId(person) }));
-  const handles = await mail.publishMany(items);
-  console.log(`attempt ${fct.attempt}: ${handles.filter(({ existing }) => !existing).length} new`);
-  if (fct.attempt === 1) throw new Error("the address book went away"); // after its children were published
-  return handles.length;
-});
+const invite = boost(
+  { queue: "invite", broker: "memory", rpc: true, backoff: 20, log: false },
+  async function invite(people: string[]) {
+    const items = people.map((person) => ({ args: [person] as [string], taskId: fct.childId(person) }));
+    const handles = await mail.publishMany(items);
+    console.log(`attempt ${fct.attempt}: ${handles.filter(({ existing }) => !existing).length} new`);
+    if (fct.attempt === 1) throw new Error("the address book went away"); // after its children were published
+    return handles.length;
+  },
+);
 
 await mail.consume();
 await invite.consume();

@@ -3,7 +3,9 @@ import { setTimeout as work } from "node:timers/promises";
 import { boost, fct, shutdown } from "funboost";
 
 function audit(what: string) {
-  console.log(`${what}: ${fct.queue} attempt ${fct.attempt}, args ${JSON.stringify(fct.args)}, tenant ${fct.headers.tenant}`);
+  console.log(
+    `${what}: ${fct.queue} attempt ${fct.attempt}, args ${JSON.stringify(fct.args)}, tenant ${fct.headers.tenant}`,
+  );
 }
 
 const report = boost(

@@ -17,7 +17,8 @@ await Promise.allSettled(handles.map((each) => each.waitResult()));
 await consumer.close();
 
 console.log(`dead: ${await charge.deadLetters.count()}`);
-for (const { body } of await charge.deadLetters.list(10)) console.log((body as { extra: { reason: string } }).extra.reason);
+for (const { body } of await charge.deadLetters.list(10))
+  console.log((body as { extra: { reason: string } }).extra.reason);
 
 isDown = false;
 console.log(`brought back: ${await charge.deadLetters.redrive({ limit: 100, ratePerSecond: 50 })}`); // under their old ids, with their priority

@@ -7,10 +7,13 @@ class PaymentDeclined extends Error {
   authorization = "Bearer secret"; // as HTTP clients do; it does not travel
 }
 
-const pay = boost({ queue: "pay", broker: "memory", rpc: true, maxRetries: 0, errors: [PaymentDeclined], log: false }, async function pay(cents: number) {
-  if (cents > 1000) throw new PaymentDeclined("card has expired", { cause: new Error("bank said 51") });
-  return cents;
-});
+const pay = boost(
+  { queue: "pay", broker: "memory", rpc: true, maxRetries: 0, errors: [PaymentDeclined], log: false },
+  async function pay(cents: number) {
+    if (cents > 1000) throw new PaymentDeclined("card has expired", { cause: new Error("bank said 51") });
+    return cents;
+  },
+);
 
 await pay.consume();
 try {
@@ -20,11 +23,14 @@ try {
   if (!(error instanceof TaskError)) throw error;
   const cause = error.cause;
   console.log(`${error.status} after ${error.attempts} attempt`);
-  if (cause instanceof PaymentDeclined) console.log(`${cause.name} ${cause.code}: ${cause.message}, because ${(cause.cause as Error).message}`);
+  if (cause instanceof PaymentDeclined)
+    console.log(`${cause.name} ${cause.code}: ${cause.message}, because ${(cause.cause as Error).message}`);
   console.log(`secret carried: ${"authorization" in (cause as object)}`);
 }
 
 const slow = await pay.publish([1], { delay: "1m" });
-await slow.waitResult({ timeout: 100 }).catch((error) => console.log(`the wait ended, the task goes on: ${error instanceof WaitTimeoutError}`));
+await slow
+  .waitResult({ timeout: 100 })
+  .catch((error) => console.log(`the wait ended, the task goes on: ${error instanceof WaitTimeoutError}`));
 await pay.push(new Map() as never).catch((error) => console.log(isFunboostError(error) && error.code));
 await shutdown();

@@ -3,7 +3,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe } from "node:diagnostics_channel";
 import { boost, configure, fct, type Logger, shutdown } from "funboost";
 
-const write = (level: string) => (fields: object, text: string) => console.log(`log: ${level} ${text}`, (fields as { attempt?: number }).attempt);
+const write = (level: string) => (fields: object, text: string) =>
+  console.log(`log: ${level} ${text}`, (fields as { attempt?: number }).attempt);
 const logger: Logger = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 const spans = new AsyncLocalStorage<string>(); // in place of a tracer such as OpenTelemetry's
 
@@ -16,10 +17,17 @@ configure({
 });
 
 subscribe("funboost:run:end", (event) => {
-  const { queue, attempt, outcome, runMs } = event as { queue: string; attempt: number; outcome: string; runMs: number };
+  const { queue, attempt, outcome, runMs } = event as {
+    queue: string;
+    attempt: number;
+    outcome: string;
+    runMs: number;
+  };
   console.log(`event: ${queue}, attempt ${attempt}: ${outcome}, ${runMs < 1_000 ? "in time" : "late"}`);
 });
-subscribe("funboost:control:held", (event) => console.log("event: held by", (event as { control?: string }).control ?? "nothing"));
+subscribe("funboost:control:held", (event) =>
+  console.log("event: held by", (event as { control?: string }).control ?? "nothing"),
+);
 
 const stamp = boost({ queue: "stamp", broker: "memory", rpc: true }, () => spans.getStore());
 const invoice = boost({ queue: "invoice", broker: "memory", rpc: true, backoff: 0 }, async (no: number) => {

@@ -18,7 +18,10 @@ console.log(await again.waitResult(), (await again.record())?.status); // the re
 const other = await crawl.publish(["https://example.com/a"], { filterKey: "forced" });
 console.log(await other.waitResult(), `crawled: ${pages.length}`);
 
-const remind = boost({ queue: "remind", broker: "memory", filter: { when: "published", ttl: "1h" } }, async function remind(_user: string) {});
+const remind = boost(
+  { queue: "remind", broker: "memory", filter: { when: "published", ttl: "1h" } },
+  async function remind(_user: string) {},
+);
 const [one, two] = [await remind.push("ada"), await remind.push("ada")];
 console.log(one.existing, two.existing, one.id === two.id, await remind.count());
 await shutdown();

@@ -14,10 +14,13 @@ const job = await queue.add("welcome", { to: "ann@example.com", subject: "Hello"
 
 // The part that moves to funboost: the same queue name, and params to bind the job's data by name.
 configure({ brokers: { bullmq: { url } } });
-const mail = boost({ queue: queue.name, broker: "bullmq", params: ["to", "subject"] }, async function mail(to: string, subject: string) {
-  console.log(`job ${fct.taskId} ${(fct.native as typeof job).name}: "${subject}" to ${to}`);
-  return "sent";
-});
+const mail = boost(
+  { queue: queue.name, broker: "bullmq", params: ["to", "subject"] },
+  async function mail(to: string, subject: string) {
+    console.log(`job ${fct.taskId} ${(fct.native as typeof job).name}: "${subject}" to ${to}`);
+    return "sent";
+  },
+);
 
 await mail.consume();
 while ((await job.getState()) !== "completed") await new Promise((done) => setTimeout(done, 20));

@@ -13,7 +13,9 @@ await Promise.all([nightly("a"), nightly("b")]);
 console.log(order.join(", "));
 
 const refused = await withLock("nightly", { broker: "memory" }, () =>
-  withLock("nightly", { broker: "memory", wait: 0 }, () => "never").catch((error: Error & { code: string }) => error.code),
+  withLock("nightly", { broker: "memory", wait: 0 }, () => "never").catch(
+    (error: Error & { code: string }) => error.code,
+  ),
 );
 console.log(`without waiting: ${refused}`);
 await shutdown();

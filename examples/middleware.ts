@@ -15,9 +15,12 @@ const signed: PublishMiddleware = (outgoing, next) => {
   return next({ options: { ...outgoing.options, headers: { by: "web" } } });
 };
 
-const invite = boost({ queue: "invite", broker: "memory", rpc: true, use: [timed], usePublish: [signed] }, async function invite(name: string) {
-  return `${name}, asked for by ${fct.headers.by}`;
-});
+const invite = boost(
+  { queue: "invite", broker: "memory", rpc: true, use: [timed], usePublish: [signed] },
+  async function invite(name: string) {
+    return `${name}, asked for by ${fct.headers.by}`;
+  },
+);
 await invite.consume();
 console.log(await (await invite.push("Ada")).waitResult());
 console.log(await invite.push("").catch((error: Error) => error.message));

@@ -5,11 +5,14 @@ import { stack } from "./own-broker/stack.ts";
 registerBroker("stack", stack);
 
 const order: string[] = [];
-const plate = boost({ queue: "plates", broker: "stack", rpc: true, concurrency: 1, backoff: 0, log: false }, async function plate(n: number) {
-  order.push(`${n}`);
-  if (n === 2 && fct.attempt === 1) throw new Error("dropped"); // runs again
-  return n;
-});
+const plate = boost(
+  { queue: "plates", broker: "stack", rpc: true, concurrency: 1, backoff: 0, log: false },
+  async function plate(n: number) {
+    order.push(`${n}`);
+    if (n === 2 && fct.attempt === 1) throw new Error("dropped"); // runs again
+    return n;
+  },
+);
 const runs = await plate.pushMany([[1], [2], [3], [4]]);
 await plate.consume();
 console.log(`results ${await waitAll(runs)}, washed ${order.join(" ")}`);

@@ -15,5 +15,7 @@ await waitAll(runs);
 
 const first = starts[0] ?? 0;
 const last = starts.at(-1) ?? 0;
-console.log(`${starts.length} starts in ${Math.round(last - first)} ms: ${((20 * 1000) / (last - first)).toFixed(1)} a second`);
+console.log(
+  `${starts.length} starts in ${Math.round(last - first)} ms: ${((20 * 1000) / (last - first)).toFixed(1)} a second`,
+);
 await shutdown();

@@ -20,7 +20,8 @@ await mail.consume();
 const handles = await mail.pushMany([["ada@example.com"], ["bob@example.org"], ["cleo@example.com"]]);
 await Promise.allSettled(handles.map((each) => each.waitResult()));
 
-for (const { args, error, attempts } of await mail.records({ status: "failed", since: "1h" })) console.log(args, error?.message, attempts);
+for (const { args, error, attempts } of await mail.records({ status: "failed", since: "1h" }))
+  console.log(args, error?.message, attempts);
 console.log((await mail.records({ text: "example.com", limit: 10 })).map(({ result }) => result));
 console.log((await mail.handle(handles[0]?.id as string).record())?.status);
 await shutdown();

@@ -2,7 +2,15 @@
 import { boost, DeadLetterError, FatalError, fct, RetryError, shutdown, TaskError } from "funboost";
 
 const charge = boost(
-  { queue: "charge", broker: "memory", rpc: true, maxRetries: 2, backoff: 20, deadLetter: true, log: { stacks: false } },
+  {
+    queue: "charge",
+    broker: "memory",
+    rpc: true,
+    maxRetries: 2,
+    backoff: 20,
+    deadLetter: true,
+    log: { stacks: false },
+  },
   async function charge(order: string) {
     console.log(`${order}: attempt ${fct.attempt}`);
     if (order === "flaky" && fct.attempt === 1) throw new Error("socket hang up"); // retried

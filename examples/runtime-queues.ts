@@ -4,7 +4,8 @@ import { boost, fct, getOrCreate, queues, shutdown, waitAll } from "funboost";
 async function greet(name: string) {
   return `${fct.queue}: hello ${name}`;
 }
-const queueOf = (tenant: number) => getOrCreate({ queue: `greet-${tenant}`, broker: "memory", rpc: true, concurrency: 2 }, greet);
+const queueOf = (tenant: number) =>
+  getOrCreate({ queue: `greet-${tenant}`, broker: "memory", rpc: true, concurrency: 2 }, greet);
 
 const runs = await Promise.all(Array.from({ length: 1_000 }, (_, tenant) => queueOf(tenant).push(`tenant ${tenant}`)));
 const [seventh, again] = [queueOf(7), queueOf(7)];

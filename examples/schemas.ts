@@ -3,7 +3,11 @@ import { boost, type Schema, shutdown, type TaskError } from "funboost";
 
 /** zod, valibot and arktype make such schemas: `input: z.object({ email: z.email() })`. */
 const check = (fits: (value: unknown) => boolean, message: string): Schema => ({
-  "~standard": { version: 1, vendor: "example", validate: (value) => (fits(value) ? { value } : { issues: [{ message }] }) },
+  "~standard": {
+    version: 1,
+    vendor: "example",
+    validate: (value) => (fits(value) ? { value } : { issues: [{ message }] }),
+  },
 });
 
 const invite = boost(
@@ -25,5 +29,7 @@ console.log(await (await invite.push("ada@example.com")).waitResult());
 console.log(await invite.push("nobody").catch((error: Error) => error.message)); // before anything is sent
 const foreign = await invite.publishRaw({ email: "nobody" }); // from elsewhere, unchecked: to the dead letters
 console.log((await invite.handle(foreign.id).waitRecord()).status, await invite.deadLetters.count());
-console.log(await (await invite.push("@example.com")).waitResult().catch((error: TaskError) => (error.cause as Error).message));
+console.log(
+  await (await invite.push("@example.com")).waitResult().catch((error: TaskError) => (error.cause as Error).message),
+);
 await shutdown();

@@ -26,7 +26,9 @@ async function run(broker: string) {
   for (const task of all) await task.clear();
   const started = performance.now();
   const reminder = await tasks.remind.publish(["Ann"], { delay: 500 });
-  const reminded = reminder.waitResult().then((text) => `${text} ${performance.now() - started < 480 ? "too early" : "in time"}`);
+  const reminded = reminder
+    .waitResult()
+    .then((text) => `${text} ${performance.now() - started < 480 ? "too early" : "in time"}`);
   const pages = await tasks.print.pushMany(Array.from({ length: 10 }, (_, page) => [`page ${page}`]));
   const cover = await tasks.print.publish(["cover"], { priority: 100 });
   for (const task of all) await task.consume();
@@ -44,7 +46,14 @@ async function run(broker: string) {
   return { results, time, native: by("native"), emulated: by("emulated") };
 }
 
-const servers = { memory: "", sqlite: "", bullmq: "REDIS_URL", "bee-queue": "REDIS_URL", agenda: "POSTGRES_URL", temporal: "TEMPORAL_ADDRESS" };
+const servers = {
+  memory: "",
+  sqlite: "",
+  bullmq: "REDIS_URL",
+  "bee-queue": "REDIS_URL",
+  agenda: "POSTGRES_URL",
+  temporal: "TEMPORAL_ADDRESS",
+};
 const table: Record<string, object> = {};
 let wanted = "";
 for (const [broker, server] of Object.entries(servers)) {

@@ -4,7 +4,8 @@ import { memory } from "funboost/adapters/memory";
 
 const newestFirst = wrapBroker(memory(), (queue, name) => ({
   publish(messages) {
-    for (const { body } of messages) if (JSON.stringify(body).length > 1_000) throw new RangeError(`${name} takes no more than 1,000 characters`);
+    for (const { body } of messages)
+      if (JSON.stringify(body).length > 1_000) throw new RangeError(`${name} takes no more than 1,000 characters`);
     return queue.publish(messages.map((message) => ({ ...message, ahead: true })));
   },
 }));

@@ -3,12 +3,19 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const bin = (file, ...args) => [process.execPath, fileURLToPath(new URL(`../node_modules/${file}`, import.meta.url)), ...args];
+const bin = (file, ...args) => [
+  process.execPath,
+  fileURLToPath(new URL(`../node_modules/${file}`, import.meta.url)),
+  ...args,
+];
 // Longest first: two run at a time, as there are two cores.
 const steps = [
   { name: "unit", command: bin("vitest/vitest.mjs", "run", "--project", "unit") },
   { name: "types", command: bin("typescript/bin/tsc", "--noEmit", "--pretty", String(process.stdout.isTTY === true)) },
-  { name: "biome", command: bin("@biomejs/biome/bin/biome", "check", "--diagnostic-level=error", "--max-diagnostics=50") },
+  {
+    name: "biome",
+    command: bin("@biomejs/biome/bin/biome", "check", "--diagnostic-level=error", "--max-diagnostics=50"),
+  },
   { name: "knip", command: bin("knip/bin/knip.js", "--no-progress") },
   { name: "architecture", command: bin("vitest/vitest.mjs", "run", "--project", "architecture") },
 ];
@@ -44,5 +51,7 @@ async function worker() {
 }
 await Promise.all([worker(), worker()]);
 for (const { name, output } of failed) console.log(`\n--- ${name} ---\n${output.trim()}`);
-console.log(`\n${failed.length === 0 ? "check passed" : `check failed: ${failed.map((each) => each.name).join(", ")}`} in ${seconds(started)}`);
+console.log(
+  `\n${failed.length === 0 ? "check passed" : `check failed: ${failed.map((each) => each.name).join(", ")}`} in ${seconds(started)}`,
+);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -19,8 +19,15 @@ const words = {
 /** Vitest's report has totals; the kit and the examples write rows with a `result`. `names`: what failed, each with the first line of why. */
 function countsOf(report) {
   if (Array.isArray(report)) return countRows(report);
-  const failed = report.testResults.flatMap((file) => file.assertionResults.filter(({ status }) => status === "failed").map((test) => named(file, test)));
-  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests, names: failed };
+  const failed = report.testResults.flatMap((file) =>
+    file.assertionResults.filter(({ status }) => status === "failed").map((test) => named(file, test)),
+  );
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + report.numTodoTests,
+    names: failed,
+  };
 }
 
 function named(file, { fullName, failureMessages }) {
@@ -32,7 +39,8 @@ function countRows(rows) {
   for (const row of rows) {
     const word = words[row.result] ?? "failed"; // an unknown word must not pass
     counts[word] += 1;
-    if (word === "failed") counts.names.push(`${row.example ?? `${row.broker}: ${row.case}`}: ${firstLine(row.reason)}`);
+    if (word === "failed")
+      counts.names.push(`${row.example ?? `${row.broker}: ${row.case}`}: ${firstLine(row.reason)}`);
   }
   return counts;
 }

@@ -14,7 +14,11 @@ function rowOf(test: TestCase): Outcome | undefined {
   const first = errors?.[0]?.message?.split("\n")[0];
   if (!row) return unreachable(test, first);
   if (state === "failed")
-    return { ...row, result: "failed", reason: row.result === "passed" && !first ? "passes now: remove its known gap" : (first ?? "no reason given") };
+    return {
+      ...row,
+      result: "failed",
+      reason: row.result === "passed" && !first ? "passes now: remove its known gap" : (first ?? "no reason given"),
+    };
   return row;
 }
 
@@ -33,13 +37,20 @@ function rowsOf(vitest: Vitest): Outcome[] {
 
 function print(rows: readonly Outcome[]): void {
   const brokers = [...new Set(rows.map(({ broker }) => broker))];
-  const line = (cells: readonly (string | number)[]) => console.log(cells.map((cell, i) => String(cell).padEnd(i === 0 ? 20 : 11)).join(""));
+  const line = (cells: readonly (string | number)[]) =>
+    console.log(cells.map((cell, i) => String(cell).padEnd(i === 0 ? 20 : 11)).join(""));
   line(["broker", "emulated", ...results]);
   for (const broker of brokers) {
     const own = rows.filter((row) => row.broker === broker);
-    line([broker, own.filter(({ mode }) => mode === "emulated").length, ...results.map((result) => own.filter((row) => row.result === result).length)]);
+    line([
+      broker,
+      own.filter(({ mode }) => mode === "emulated").length,
+      ...results.map((result) => own.filter((row) => row.result === result).length),
+    ]);
   }
-  for (const { broker, case: name, result, reason } of rows.filter((row) => row.result === "failed" || row.result === "known gap")) {
+  for (const { broker, case: name, result, reason } of rows.filter(
+    (row) => row.result === "failed" || row.result === "known gap",
+  )) {
     console.log(`${result}: ${broker}: ${name}: ${reason}`);
   }
 }
@@ -49,12 +60,16 @@ const folder = join("test", "adapters");
 function filesOf(broker: string | undefined): string[] {
   const files = readdirSync(folder).filter((file) => /^[^.]+\.test\.ts$/.test(file)); // memory.unit.test.ts is not the kit's
   const wanted = files.filter((file) => broker === undefined || file === `${broker}.test.ts`);
-  if (wanted.length === 0) throw new Error(`--broker is "${broker}". Allowed: ${files.map((file) => file.slice(0, -8)).join(", ")}.`);
+  if (wanted.length === 0)
+    throw new Error(`--broker is "${broker}". Allowed: ${files.map((file) => file.slice(0, -8)).join(", ")}.`);
   return wanted.map((file) => join(folder, file));
 }
 
 const progress: Reporter = {
-  onTestModuleEnd: (module) => console.log(`${module.relativeModuleId}: ${module.state()} in ${(module.diagnostic().duration / 1000).toFixed(1)} s`),
+  onTestModuleEnd: (module) =>
+    console.log(
+      `${module.relativeModuleId}: ${module.state()} in ${(module.diagnostic().duration / 1000).toFixed(1)} s`,
+    ),
   onTestRunEnd: (_modules, errors) => {
     for (const error of errors) console.error(error.stack ?? error.message);
   },
@@ -64,7 +79,9 @@ const progress: Reporter = {
 const apart = ["slow", "restart"].map((name) => join("test", `${name}.test.ts`));
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: "string" }, broker: { type: "string" }, apart: { type: "boolean" } } });
+  const { values } = parseArgs({
+    options: { json: { type: "string" }, broker: { type: "string" }, apart: { type: "boolean" } },
+  });
   const files = values.apart ? apart : filesOf(values.broker);
   if (values.apart && values.broker) process.env.FUNBOOST_TEST_ENGINES = values.broker;
   process.env.FUNBOOST_SKIP_BUILD ??= "1"; // this script itself runs from the build

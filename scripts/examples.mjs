@@ -17,7 +17,10 @@ const { values } = parseArgs({ options: { json: { type: "string" } } });
 /** The table's rows: a link to a file beside it in the first column, what it needs in the last. The demo has its own script. */
 function listed() {
   const table = readFileSync(join(root, "examples/README.md"), "utf8");
-  return [...table.matchAll(/^\| \[([\w-]+)\.ts\][^|]*\|.*\|([^|]*)\|\s*$/gm)].map(([, name, needs]) => ({ name, needs: needs.trim() }));
+  return [...table.matchAll(/^\| \[([\w-]+)\.ts\][^|]*\|.*\|([^|]*)\|\s*$/gm)].map(([, name, needs]) => ({
+    name,
+    needs: needs.trim(),
+  }));
 }
 
 function runExample(name) {
@@ -44,13 +47,21 @@ function runExample(name) {
 
 async function resultOf({ name, needs }) {
   const lacking = Object.values(servers).filter(({ variable }) => needs.includes(variable) && !env[variable]);
-  if (lacking.length > 0) return { example: name, result: "skipped", reason: `not there: ${lacking.map(({ variable }) => variable).join(", ")}` };
+  if (lacking.length > 0)
+    return {
+      example: name,
+      result: "skipped",
+      reason: `not there: ${lacking.map(({ variable }) => variable).join(", ")}`,
+    };
   const started = performance.now();
   const { code, output } = await runExample(name);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (code !== 0) return { example: name, result: "failed", seconds, reason: `exit code ${code}:\n${output}` };
-  const lacks = [...new Set([...output.matchAll(/skipped: set ([A-Z_]+(?: and [A-Z_]+)*)/g)].map(([, names]) => names))];
-  const reason = output === "" ? "printed nothing" : lacks.length > 0 ? `a part was skipped: ${lacks.join(", ")} not set` : "";
+  const lacks = [
+    ...new Set([...output.matchAll(/skipped: set ([A-Z_]+(?: and [A-Z_]+)*)/g)].map(([, names]) => names)),
+  ];
+  const reason =
+    output === "" ? "printed nothing" : lacks.length > 0 ? `a part was skipped: ${lacks.join(", ")} not set` : "";
   return { example: name, result: output === "" ? "failed" : "passed", seconds, reason };
 }
 
@@ -58,7 +69,9 @@ const rows = [];
 for (const example of listed()) {
   const row = await resultOf(example);
   rows.push(row);
-  console.log(`${row.result.padEnd(8)} ${row.example.padEnd(28)} ${row.seconds ? `${row.seconds} s` : ""}${row.reason ? `  ${row.reason}` : ""}`);
+  console.log(
+    `${row.result.padEnd(8)} ${row.example.padEnd(28)} ${row.seconds ? `${row.seconds} s` : ""}${row.reason ? `  ${row.reason}` : ""}`,
+  );
 }
 const files = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
 /** More than one thing at once, with several servers. */

@@ -31,7 +31,11 @@ async function given(server: Server): Promise<Row | undefined> {
   if (!address) return undefined;
   const reason = await refusal(server, address);
   const { name, variable } = server;
-  return { name, address: masked(address), ...(reason ? { state: `given by ${variable}, does not answer: ${reason}`, failed: true } : { state: "given" }) };
+  return {
+    name,
+    address: masked(address),
+    ...(reason ? { state: `given by ${variable}, does not answer: ${reason}`, failed: true } : { state: "given" }),
+  };
 }
 
 async function running(server: Server): Promise<Row | undefined> {
@@ -39,7 +43,13 @@ async function running(server: Server): Promise<Row | undefined> {
   if (!up) return undefined;
   const reason = await refusal(server, up.address);
   const { address, pid, version } = up;
-  return { name: server.name, address, pid, version, ...(reason ? { state: `up, does not answer: ${reason}`, failed: true } : { state: "up" }) };
+  return {
+    name: server.name,
+    address,
+    pid,
+    version,
+    ...(reason ? { state: `up, does not answer: ${reason}`, failed: true } : { state: "up" }),
+  };
 }
 
 /** Why it can be neither started nor installed here. */
@@ -87,10 +97,22 @@ async function timed(server: Server, act: (server: Server) => Promise<Row>): Pro
 }
 
 function print(rows: readonly Row[]): void {
-  const cells = rows.map((row) => [row.name, row.state, row.address ?? "", String(row.pid ?? ""), row.version ?? "", row.seconds?.toFixed(1) ?? ""]);
-  const table = [["name", "state", "address", "pid", "version", rows.some(({ seconds }) => seconds !== undefined) ? "seconds" : ""], ...cells];
+  const cells = rows.map((row) => [
+    row.name,
+    row.state,
+    row.address ?? "",
+    String(row.pid ?? ""),
+    row.version ?? "",
+    row.seconds?.toFixed(1) ?? "",
+  ]);
+  const table = [
+    ["name", "state", "address", "pid", "version", rows.some(({ seconds }) => seconds !== undefined) ? "seconds" : ""],
+    ...cells,
+  ];
   // A long reason must not push all columns away.
-  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...table.map((line) => (line[i] ?? "").length).filter((length) => length <= 45)));
+  const widths = [0, 1, 2, 3, 4].map((i) =>
+    Math.max(...table.map((line) => (line[i] ?? "").length).filter((length) => length <= 45)),
+  );
   for (const line of table)
     console.log(
       line
@@ -125,16 +147,23 @@ async function table(wanted: readonly Server[], act: (server: Server) => Promise
 
 function chosen(names: readonly string[]): Server[] {
   const unknown = names.filter((name) => !(serverNames as readonly string[]).includes(name));
-  if (unknown.length > 0) throw new Error(`there is no server "${unknown.join('", "')}". Allowed: ${serverNames.join(", ")}.`);
+  if (unknown.length > 0)
+    throw new Error(`there is no server "${unknown.join('", "')}". Allowed: ${serverNames.join(", ")}.`);
   return serverNames.filter((name) => names.length === 0 || names.includes(name)).map((name) => servers[name]);
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { help: { type: "boolean", short: "h" } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { help: { type: "boolean", short: "h" } },
+  });
   if (values.help) return void console.log(help);
   const [name = "", ...names] = positionals;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new Error(`${name ? `there is no command "${name}"` : "say what to do"}. Allowed: ${Object.keys(commands).join(", ")}.\n${help}`);
+  if (!command)
+    throw new Error(
+      `${name ? `there is no command "${name}"` : "say what to do"}. Allowed: ${Object.keys(commands).join(", ")}.\n${help}`,
+    );
   if (!(await command(chosen(names)))) process.exitCode = 1;
 }
 

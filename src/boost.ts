@@ -93,7 +93,11 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
   if (given.length === 0) return (later: AnyFunction) => boost(params, later);
   const [fn] = given as [AnyFunction];
   if (typeof fn !== "function") {
-    throw new FunboostError("BAD_OPTION", `boost() takes the params and a function; the second argument is ${describe(fn)}.`, { where: params.queue });
+    throw new FunboostError(
+      "BAD_OPTION",
+      `boost() takes the params and a function; the second argument is ${describe(fn)}.`,
+      { where: params.queue },
+    );
   }
   const definition = define(params, fn);
   const run = (...args: unknown[]) => fn(...args);
@@ -160,19 +164,26 @@ function consumingMembers(definition: Definition) {
 
 function asItems({ params }: Definition, listOfArgs: readonly (readonly unknown[])[]): PublishItem[] {
   if (!Array.isArray(listOfArgs))
-    throw new FunboostError("BAD_ARGS", `pushMany() takes a list of argument lists, got ${describe(listOfArgs)}.`, { where: params.queue });
+    throw new FunboostError("BAD_ARGS", `pushMany() takes a list of argument lists, got ${describe(listOfArgs)}.`, {
+      where: params.queue,
+    });
   return listOfArgs.map((args) => ({ args }));
 }
 
 function checkedArgs({ params }: Definition, args: readonly unknown[]): readonly unknown[] {
   if (!Array.isArray(args))
-    throw new FunboostError("BAD_ARGS", `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`, {
-      where: params.queue,
-    });
+    throw new FunboostError(
+      "BAD_ARGS",
+      `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`,
+      {
+        where: params.queue,
+      },
+    );
   return args;
 }
 
 function checkedId({ params }: Definition, id: string): string {
-  if (typeof id !== "string" || id === "") throw new FunboostError("BAD_OPTION", `handle() takes a task id, got ${describe(id)}.`, { where: params.queue });
+  if (typeof id !== "string" || id === "")
+    throw new FunboostError("BAD_OPTION", `handle() takes a task id, got ${describe(id)}.`, { where: params.queue });
   return id;
 }

@@ -47,7 +47,10 @@ export { type LockOptions, withLock } from "./with-lock.ts";
  * @example
  * await getTask("thumbnails")?.push("a.png");
  */
-export function getTask(queue: string, broker?: string): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
+export function getTask(
+  queue: string,
+  broker?: string,
+): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
   return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
 }
 

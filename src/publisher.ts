@@ -9,10 +9,32 @@ import { define } from "./setup/definition.ts";
 /** The task options that mean something where nothing runs. */
 export type PublisherParams = Pick<
   TaskParams,
-  "queue" | "broker" | "brokerOptions" | "params" | "rpc" | "filter" | "input" | "usePublish" | "errors" | "publishTimeout" | "log"
+  | "queue"
+  | "broker"
+  | "brokerOptions"
+  | "params"
+  | "rpc"
+  | "filter"
+  | "input"
+  | "usePublish"
+  | "errors"
+  | "publishTimeout"
+  | "log"
 >;
 
-const allowed = ["queue", "broker", "brokerOptions", "params", "rpc", "filter", "input", "usePublish", "errors", "publishTimeout", "log"];
+const allowed = [
+  "queue",
+  "broker",
+  "brokerOptions",
+  "params",
+  "rpc",
+  "filter",
+  "input",
+  "usePublish",
+  "errors",
+  "publishTimeout",
+  "log",
+];
 
 type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
 
@@ -29,9 +51,13 @@ export function publisher<F>(params: PublisherParams): Publisher<F> {
   checkParams(params);
   for (const name of Object.keys(params)) {
     if (!allowed.includes(name))
-      throw new FunboostError("BAD_OPTION", `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`, {
-        where: params.queue,
-      });
+      throw new FunboostError(
+        "BAD_OPTION",
+        `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`,
+        {
+          where: params.queue,
+        },
+      );
   }
   return publishingMembers(define(params, undefined)) as unknown as Publisher<F>;
 }

@@ -36,7 +36,11 @@ const releaseMs = 1_000;
  * @example
  * await withLock("nightly-report", { ttl: "1m" }, async (signal) => fetch("https://example.com/report", { signal }));
  */
-export async function withLock<T>(key: string, options: LockOptions, work: (signal: AbortSignal) => Promise<T> | T): Promise<T> {
+export async function withLock<T>(
+  key: string,
+  options: LockOptions,
+  work: (signal: AbortSignal) => Promise<T> | T,
+): Promise<T> {
   const { ttlMs, waitMs } = check(key, options, work);
   options.signal?.throwIfAborted();
   const store = await storeOf(options.broker);
@@ -51,13 +55,20 @@ export async function withLock<T>(key: string, options: LockOptions, work: (sign
 const checks: Checks = { ttl: duration, wait: duration, signal() {}, broker() {} };
 
 function check(key: string, options: LockOptions, work: unknown): { ttlMs: number; waitMs: number } {
-  if (typeof key !== "string" || key === "") throw new FunboostError("BAD_OPTION", `withLock() takes a key, got ${describe(key)}.`);
-  if (typeof work !== "function") throw new FunboostError("BAD_OPTION", `withLock() takes a key, options and a function, got ${describe(work)}.`);
-  if (!isRecord(options)) throw new FunboostError("BAD_OPTION", `withLock() takes options, such as { ttl: "30s" }, got ${describe(options)}.`);
+  if (typeof key !== "string" || key === "")
+    throw new FunboostError("BAD_OPTION", `withLock() takes a key, got ${describe(key)}.`);
+  if (typeof work !== "function")
+    throw new FunboostError("BAD_OPTION", `withLock() takes a key, options and a function, got ${describe(work)}.`);
+  if (!isRecord(options))
+    throw new FunboostError(
+      "BAD_OPTION",
+      `withLock() takes options, such as { ttl: "30s" }, got ${describe(options)}.`,
+    );
   checkMembers({ ...options }, checks);
   const { ttl = "30s", wait } = options as LockOptions;
   const ttlMs = durationMs(ttl, "ttl");
-  if (ttlMs < leastTtlMs) throw new FunboostError("BAD_OPTION", `"ttl" is ${describe(ttl)}. Allowed: ${leastTtlMs} ms or more.`);
+  if (ttlMs < leastTtlMs)
+    throw new FunboostError("BAD_OPTION", `"ttl" is ${describe(ttl)}. Allowed: ${leastTtlMs} ms or more.`);
   return { ttlMs, waitMs: wait === undefined ? Number.POSITIVE_INFINITY : durationMs(wait, "wait") };
 }
 
@@ -80,20 +91,29 @@ interface Wanted {
 async function acquire(store: Store, { key, ttlMs, waitMs, signal }: Wanted): Promise<Lease> {
   const ends = clock.monotonic() + waitMs;
   for (;;) {
-    const lease = await unlessAborted(takeLease(store, { name: `lock:${key}`, ttlMs, what: `the lock "${key}"` }), signal);
+    const lease = await unlessAborted(
+      takeLease(store, { name: `lock:${key}`, ttlMs, what: `the lock "${key}"` }),
+      signal,
+    );
     if (lease) return lease;
     const leftMs = ends - clock.monotonic();
-    if (leftMs <= 0) throw new FunboostError("LOCKED", `the lock "${key}" was held by another for all of ${waitMs} ms.`);
+    if (leftMs <= 0)
+      throw new FunboostError("LOCKED", `the lock "${key}" was held by another for all of ${waitMs} ms.`);
     await sleep(Math.min(leftMs, lookAgainMs * (0.5 + Math.random())), { signal });
     signal?.throwIfAborted();
   }
 }
 
 /** A store that hangs holds nobody who gives up; what it gives afterwards is given back. */
-async function unlessAborted(taking: Promise<Lease | undefined>, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+async function unlessAborted(
+  taking: Promise<Lease | undefined>,
+  signal: AbortSignal | undefined,
+): Promise<Lease | undefined> {
   if (!signal) return taking;
   const over = new AbortController();
-  const aborted = new Promise<"aborted">((resolve) => signal.addEventListener("abort", () => resolve("aborted"), { once: true, signal: over.signal }));
+  const aborted = new Promise<"aborted">((resolve) =>
+    signal.addEventListener("abort", () => resolve("aborted"), { once: true, signal: over.signal }),
+  );
   const first = signal.aborted ? "aborted" : await Promise.race([taking, aborted]).finally(() => over.abort());
   if (first !== "aborted") return first;
   taking.then((lease) => lease?.release()).catch(() => {});

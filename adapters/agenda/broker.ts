@@ -94,7 +94,8 @@ interface Opened {
 }
 
 /** Locks name who holds them: Agenda's tools show it. Each broker is somebody else, also in one process. */
-const ownerName = () => `${ownerPrefix}${hostname().slice(0, 60)}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
+const ownerName = () =>
+  `${ownerPrefix}${hostname().slice(0, 60)}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
 
 async function open(source: Source, { url, backend, collection }: AgendaOptions): Promise<Opened> {
   const next = recurrence(await loadAgenda());
@@ -122,8 +123,20 @@ function adopt(source: Source, backend: AgendaBackend): Promise<AgendaLink> {
   return source === "mongo" ? adoptMongo(backend) : adoptPostgres(backend);
 }
 
-function contextOf({ link, news, time, next, owner }: Opened, { keepDone = false, keepFailed, lockLifetime = 600_000 }: AgendaQueueOptions): QueueContext {
-  return { link, news, time, next, owner, keepDone, keepFailed: keepFailed ?? link.keepsFailed, lockLifetimeMs: lockLifetime };
+function contextOf(
+  { link, news, time, next, owner }: Opened,
+  { keepDone = false, keepFailed, lockLifetime = 600_000 }: AgendaQueueOptions,
+): QueueContext {
+  return {
+    link,
+    news,
+    time,
+    next,
+    owner,
+    keepDone,
+    keepFailed: keepFailed ?? link.keepsFailed,
+    lockLifetimeMs: lockLifetime,
+  };
 }
 
 type AgendaModule = Pick<typeof import("agenda"), "Job">;
@@ -146,7 +159,10 @@ function recurrence({ Job }: AgendaModule): QueueContext["next"] {
 }
 
 function storeOf({ url, storePrefix }: AgendaOptions): Store {
-  return redisStore({ ...(url === undefined ? {} : { url }), ...(storePrefix === undefined ? {} : { prefix: storePrefix }) });
+  return redisStore({
+    ...(url === undefined ? {} : { url }),
+    ...(storePrefix === undefined ? {} : { prefix: storePrefix }),
+  });
 }
 
 function addressOf(source: Source, url: string | undefined): string {
@@ -170,26 +186,42 @@ function checkOptions(options: AgendaOptions): Source {
   const found = schemes.find(([scheme]) => scheme.test(url));
   if (found) return found[1];
   const given = typeof url === "string" ? JSON.stringify(withoutSecrets(url)) : describe(url);
-  throw new FunboostError("BAD_OPTION", `url must begin with postgres://, postgresql://, redis://, rediss://, mongodb:// or mongodb+srv://, got ${given}.`, {
-    where,
-  });
+  throw new FunboostError(
+    "BAD_OPTION",
+    `url must begin with postgres://, postgresql://, redis://, rediss://, mongodb:// or mongodb+srv://, got ${given}.`,
+    {
+      where,
+    },
+  );
 }
 
 function kindOf(backend: AgendaBackend): Source {
   if (typeof backend !== "object" || typeof backend.repository !== "object") {
-    throw new FunboostError("BAD_OPTION", `backend must be a PostgresBackend, RedisBackend or MongoBackend of Agenda 6, got ${describe(backend)}.`, { where });
+    throw new FunboostError(
+      "BAD_OPTION",
+      `backend must be a PostgresBackend, RedisBackend or MongoBackend of Agenda 6, got ${describe(backend)}.`,
+      { where },
+    );
   }
   if (poolOf(backend)) return "postgres";
   if (clientOf(backend)) return "redis";
   if (isMongo(backend)) return "mongo";
-  throw new FunboostError("BAD_OPTION", `takes Agenda's backends for PostgreSQL, Redis and MongoDB, got "${backend.name}". Set "url", or use one of these.`, {
-    where,
-  });
+  throw new FunboostError(
+    "BAD_OPTION",
+    `takes Agenda's backends for PostgreSQL, Redis and MongoDB, got "${backend.name}". Set "url", or use one of these.`,
+    {
+      where,
+    },
+  );
 }
 
 function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
   if (queue === "" || !isPlain(queue)) {
-    throw new FunboostError("BAD_QUEUE", `a queue name is text without NUL and halves of surrogate pairs, got ${describe(queue)}.`, { where });
+    throw new FunboostError(
+      "BAD_QUEUE",
+      `a queue name is text without NUL and halves of surrogate pairs, got ${describe(queue)}.`,
+      { where },
+    );
   }
   checkNames(options, ["keepDone", "keepFailed", "lockLifetime"], `brokerOptions of "${queue}"`);
   const own = options as AgendaQueueOptions;
@@ -198,12 +230,17 @@ function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
       throw new FunboostError("BAD_OPTION", `"${name}" must be true or false, got ${describe(own[name])}.`, { where });
   }
   if (own.lockLifetime !== undefined && !(Number(own.lockLifetime) >= 1_000)) {
-    throw new FunboostError("BAD_OPTION", `"lockLifetime" must be milliseconds, at least 1000, got ${describe(own.lockLifetime)}.`, { where });
+    throw new FunboostError(
+      "BAD_OPTION",
+      `"lockLifetime" must be milliseconds, at least 1000, got ${describe(own.lockLifetime)}.`,
+      { where },
+    );
   }
   return own;
 }
 
 function checkNames(options: object, allowed: readonly string[], of: string): void {
   const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown) throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where });
+  if (unknown)
+    throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where });
 }

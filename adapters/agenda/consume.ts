@@ -44,11 +44,23 @@ const claimingMs = 25;
 const noLock = new Date(0);
 let consumersMade = 0;
 
-export function consumeJobs(context: ConsumeContext, name: string, handler: Handler, options: ConsumeOptions): AgendaConsumer {
+export function consumeJobs(
+  context: ConsumeContext,
+  name: string,
+  handler: Handler,
+  options: ConsumeOptions,
+): AgendaConsumer {
   const { link, news, time, owner } = context;
   const me = `${owner}:${++consumersMade}`;
   let claims = 0;
-  const session: Session = { context, name, held: new Map(), known: new Map(), onError: options.onError, token: () => `${me}:${++claims}` };
+  const session: Session = {
+    context,
+    name,
+    held: new Map(),
+    known: new Map(),
+    onError: options.onError,
+    token: () => `${me}:${++claims}`,
+  };
   let underWay: Promise<unknown> | undefined;
   const source = {
     batchSize,
@@ -93,7 +105,11 @@ async function untilQuiet(underWay: () => Promise<unknown> | undefined): Promise
   }
 }
 
-async function exchange(session: Session, settled: readonly Settled<AgendaDelivery>[], take: number): Promise<Exchanged<AgendaDelivery>> {
+async function exchange(
+  session: Session,
+  settled: readonly Settled<AgendaDelivery>[],
+  take: number,
+): Promise<Exchanged<AgendaDelivery>> {
   const { context, name, held, known } = session;
   const { link, news, time } = context;
   const again = await settle(session, settled);
@@ -121,14 +137,19 @@ interface Ending {
 /** Writes what is not known yet into `known`: true where the lock was still ours. Answers one that comes again. */
 async function settle(session: Session, settled: readonly Settled<AgendaDelivery>[]): Promise<Unlocked | undefined> {
   const { known } = session;
-  const endings = settled.flatMap(({ delivery: { native: job }, settlement }) => (known.has(job) ? [] : [{ key: job, job, settlement }]));
+  const endings = settled.flatMap(({ delivery: { native: job }, settlement }) =>
+    known.has(job) ? [] : [{ key: job, job, settlement }],
+  );
   const again = await write(session, endings);
   const late = endings.filter(({ key }) => !known.get(key));
   return (await write(session, await rewritten(session, late))) ?? again;
 }
 
 /** An `every()` of others, at each start of theirs, writes to the row of a job that runs. Its lock tells that it is still ours. */
-async function rewritten({ context: { link }, name, held }: Session, late: readonly Ending[]): Promise<readonly Ending[]> {
+async function rewritten(
+  { context: { link }, name, held }: Session,
+  late: readonly Ending[],
+): Promise<readonly Ending[]> {
   const found = await loadJobs(
     link,
     name,
@@ -150,7 +171,8 @@ async function write({ context, name, known }: Session, endings: readonly Ending
     if (row) rows.push(row);
     (row ? kept : removed).push(ending);
   }
-  const note = (some: readonly Ending[], answers: readonly boolean[]) => some.forEach(({ key }, i) => known.set(key, answers[i] === true));
+  const note = (some: readonly Ending[], answers: readonly boolean[]) =>
+    some.forEach(({ key }, i) => known.set(key, answers[i] === true));
   if (removed.length > 0)
     note(
       removed,
@@ -179,7 +201,10 @@ async function claim(session: Session, count: number): Promise<readonly Job[]> {
 }
 
 /** One call tells whether there is anything; then several lanes take one job after another. */
-async function claimSingly({ context, name, held, onError }: Session, { token, count }: Claim): Promise<readonly Job[]> {
+async function claimSingly(
+  { context, name, held, onError }: Session,
+  { token, count }: Claim,
+): Promise<readonly Job[]> {
   const { link, time } = context;
   const taken: Job[] = [];
   const until = clock.monotonic() + claimingMs;
@@ -188,7 +213,9 @@ async function claimSingly({ context, name, held, onError }: Session, { token, c
   const next = async () => {
     started++;
     const now = new Date(time.now());
-    const job = await link.call(() => link.backend.repository.getNextJobToRun(name, now, noLock, now, { lastModifiedBy: token }));
+    const job = await link.call(() =>
+      link.backend.repository.getNextJobToRun(name, now, noLock, now, { lastModifiedBy: token }),
+    );
     if (!job) empty = true;
     else taken.push(job as Job);
     if (job) hold(held, job as Job); // renewed from now on, however long the others take

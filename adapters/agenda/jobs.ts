@@ -6,7 +6,8 @@ import type { AgendaLink, AgendaTable, Fence, Job, Unlocked } from "./table.ts";
 
 type Data = { readonly extra?: { readonly task_id?: unknown } } | null | undefined;
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const longestName = 200;
 
@@ -53,9 +54,15 @@ export function withCrashes(reason: string | undefined, crashes: number): string
 export const isRecurring = (job: Job): boolean => Boolean(job.repeatInterval || job.repeatAt);
 
 /** The rows of these ids that are there, in the order of the ids. */
-export async function loadJobs({ backend: { repository }, loadsOneByOne }: AgendaLink, name: string, ids: readonly string[]): Promise<readonly Job[]> {
+export async function loadJobs(
+  { backend: { repository }, loadsOneByOne }: AgendaLink,
+  name: string,
+  ids: readonly string[],
+): Promise<readonly Job[]> {
   if (ids.length === 0) return [];
-  const jobs = loadsOneByOne ? await Promise.all(ids.map((id) => repository.getJobById(id))) : (await repository.queryJobs({ ids: [...ids] })).jobs;
+  const jobs = loadsOneByOne
+    ? await Promise.all(ids.map((id) => repository.getJobById(id)))
+    : (await repository.queryJobs({ ids: [...ids] })).jobs;
   const found = new Map(jobs.flatMap((job) => (job?.name === name ? [[String(job._id), job as Job] as const] : [])));
   return ids.flatMap((id) => found.get(id) ?? []);
 }
@@ -64,7 +71,8 @@ export async function loadJobs({ backend: { repository }, loadsOneByOne }: Agend
 export const bodyOf = (job: Job): unknown => job.data ?? (job.startDate ? job.data : {});
 
 /** `startDate` of our messages is when they were published; a job of `every()` has one of its own. */
-export const publishedAtOf = (job: Job): number | undefined => ((isRecurring(job) ? undefined : job.startDate) ?? job.nextRunAt)?.getTime();
+export const publishedAtOf = (job: Job): number | undefined =>
+  ((isRecurring(job) ? undefined : job.startDate) ?? job.nextRunAt)?.getTime();
 
 export interface Endings {
   readonly time: ServerClock;
@@ -91,7 +99,11 @@ export function unchanged(job: Job, owner: string): Unlocked {
 }
 
 /** What the row becomes, in Agenda's own words. Undefined: it is removed. */
-export function ended(job: Job, settlement: Settlement, { time, keepDone, keepFailed, owner, next }: Endings): Unlocked | undefined {
+export function ended(
+  job: Job,
+  settlement: Settlement,
+  { time, keepDone, keepFailed, owner, next }: Endings,
+): Unlocked | undefined {
   const now = new Date(time.now());
   const recurring = isRecurring(job);
   const run = { ...unchanged(job, owner), lastRunAt: job.lockedAt ?? now };
@@ -113,11 +125,19 @@ export function ended(job: Job, settlement: Settlement, { time, keepDone, keepFa
       return { ...run, ...failed(settlement.error, crashesOf(job)), ...again(settlement.delayMs) };
     case "done":
       return recurring || keepDone
-        ? { ...run, lastFinishedAt: now, failCount: job.failCount ? 0 : null, failReason: withCrashes(job.failReason, 0), nextRunAt }
+        ? {
+            ...run,
+            lastFinishedAt: now,
+            failCount: job.failCount ? 0 : null,
+            failReason: withCrashes(job.failReason, 0),
+            nextRunAt,
+          }
         : undefined;
     case "failed":
       // The attempts of the next firing count from 1 again.
-      return recurring || keepFailed ? { ...run, ...failed(settlement.error, 0), ...(recurring ? { failCount: 0 } : {}), nextRunAt } : undefined;
+      return recurring || keepFailed
+        ? { ...run, ...failed(settlement.error, 0), ...(recurring ? { failCount: 0 } : {}), nextRunAt }
+        : undefined;
   }
 }
 

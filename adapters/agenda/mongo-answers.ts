@@ -12,7 +12,9 @@ type Call = (...args: unknown[]) => unknown;
 export function answering<T extends object>(target: T): T {
   const timely = (value: unknown): unknown => {
     if (value instanceof Promise) return inTime(value);
-    return typeof (value as { toArray?: unknown } | undefined)?.toArray === "function" ? answering(value as object) : value;
+    return typeof (value as { toArray?: unknown } | undefined)?.toArray === "function"
+      ? answering(value as object)
+      : value;
   };
   return new Proxy(target, {
     get(own, name) {

@@ -14,7 +14,10 @@ interface Collection {
   updateOne(filter: Filter, update: Filter): Promise<{ matchedCount: number }>;
   updateMany(filter: Filter, update: Filter): Promise<{ matchedCount: number }>;
   aggregate(stages: readonly Filter[]): { toArray(): Promise<{ ready: number; delayed: number; running: number }[]> };
-  find(filter: Filter, options?: Filter): { toArray(): Promise<{ _id: Id; nextRunAt?: Date; lastModifiedBy?: string | null }[]> };
+  find(
+    filter: Filter,
+    options?: Filter,
+  ): { toArray(): Promise<{ _id: Id; nextRunAt?: Date; lastModifiedBy?: string | null }[]> };
   initializeUnorderedBulkOp(): { insert(doc: object): unknown };
 }
 export interface Repository {
@@ -30,9 +33,13 @@ export function agendaCommands(backend: AgendaBackend): AgendaTable {
   const repository = backend.repository as Repository;
   const jobs = () => answering(repository.collection as Collection);
   const idOf = idMaker(jobs);
-  const ids: IdsOf = async (filter, options = { projection: { _id: 1 } }) => (await jobs().find(filter, options).toArray()).map(({ _id }) => _id.toHexString());
+  const ids: IdsOf = async (filter, options = { projection: { _id: 1 } }) =>
+    (await jobs().find(filter, options).toArray()).map(({ _id }) => _id.toHexString());
   return {
-    unfit: { pattern: halfPair, says: "MongoDB cannot hold half a surrogate pair. Encode the text, as base64 for example." },
+    unfit: {
+      pattern: halfPair,
+      says: "MongoDB cannot hold half a surrogate pair. Encode the text, as base64 for example.",
+    },
     newId: () =>
       `${Math.floor(clock.now() / 1000)
         .toString(16)
@@ -49,7 +56,13 @@ export function agendaCommands(backend: AgendaBackend): AgendaTable {
       return answer?.localTime?.getTime() ?? clock.now();
     },
     expired: (name, ours, others) =>
-      ids({ name, $or: [{ lockedAt: { $lte: ours }, lastModifiedBy: { $regex: `^${ownerPrefix}` } }, { lockedAt: { $lte: others } }] }),
+      ids({
+        name,
+        $or: [
+          { lockedAt: { $lte: ours }, lastModifiedBy: { $regex: `^${ownerPrefix}` } },
+          { lockedAt: { $lte: others } },
+        ],
+      }),
   };
 }
 
@@ -62,8 +75,12 @@ function writing(jobs: () => Collection, idOf: (hex: string) => Id) {
   });
   return {
     insert: (name, list) => insert(jobs(), name, list, idOf),
-    remove: (_name, list) => Promise.all(list.map(async (each) => (await jobs().deleteOne(fence(each))).deletedCount === 1)),
-    unlock: (_name, rows) => Promise.all(rows.map(async (row) => (await jobs().updateOne(fence(row), { $set: unlocked(row) })).matchedCount === 1)),
+    remove: (_name, list) =>
+      Promise.all(list.map(async (each) => (await jobs().deleteOne(fence(each))).deletedCount === 1)),
+    unlock: (_name, rows) =>
+      Promise.all(
+        rows.map(async (row) => (await jobs().updateOne(fence(row), { $set: unlocked(row) })).matchedCount === 1),
+      ),
     renew: (list, lockedAt) => renew(jobs(), list, lockedAt, idOf),
   } satisfies Partial<AgendaTable>;
 }
@@ -85,11 +102,16 @@ function waitingJobs(jobs: () => Collection, idOf: (hex: string) => Id, ids: Ids
     async removeWaiting(name, some) {
       const waiting = { name, ...free, nextRunAt: { $ne: null } };
       const found = some ?? (await ids(waiting));
-      const removed = await Promise.all(found.map(async (id) => (await jobs().deleteOne({ _id: idOf(id), ...waiting })).deletedCount === 1));
+      const removed = await Promise.all(
+        found.map(async (id) => (await jobs().deleteOne({ _id: idOf(id), ...waiting })).deletedCount === 1),
+      );
       return found.filter((_, i) => removed[i]);
     },
     async reschedule(name, id, nextRunAt, now) {
-      const { matchedCount } = await jobs().updateOne({ _id: idOf(id), name, ...free, nextRunAt: { $gt: now } }, { $set: { nextRunAt } });
+      const { matchedCount } = await jobs().updateOne(
+        { _id: idOf(id), name, ...free, nextRunAt: { $gt: now } },
+        { $set: { nextRunAt } },
+      );
       return matchedCount === 1;
     },
   } satisfies Partial<AgendaTable>;
@@ -129,7 +151,12 @@ function idMaker(jobs: () => Collection): (hex: string) => Id {
   };
 }
 
-async function insert(jobs: Collection, name: string, list: readonly NewJob[], idOf: (hex: string) => Id): Promise<readonly boolean[]> {
+async function insert(
+  jobs: Collection,
+  name: string,
+  list: readonly NewJob[],
+  idOf: (hex: string) => Id,
+): Promise<readonly boolean[]> {
   const docs = list.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => ({
     ...blank,
     ...{ _id: idOf(id), name, data, nextRunAt, priority: 0 - rank, startDate: publishedAt, failCount },
@@ -147,8 +174,17 @@ async function insert(jobs: Collection, name: string, list: readonly NewJob[], i
   }
 }
 
-async function renew(jobs: Collection, list: readonly Fence[], lockedAt: Date, idOf: (hex: string) => Id): Promise<readonly boolean[]> {
-  const mine = { _id: { $in: list.map(({ id }) => idOf(id)) }, lastModifiedBy: { $in: list.map(({ token }) => token) }, lockedAt: { $ne: null } };
+async function renew(
+  jobs: Collection,
+  list: readonly Fence[],
+  lockedAt: Date,
+  idOf: (hex: string) => Id,
+): Promise<readonly boolean[]> {
+  const mine = {
+    _id: { $in: list.map(({ id }) => idOf(id)) },
+    lastModifiedBy: { $in: list.map(({ token }) => token) },
+    lockedAt: { $ne: null },
+  };
   const { matchedCount } = await jobs.updateMany(mine, { $set: { lockedAt } });
   if (matchedCount === list.length) return list.map(() => true);
   const found = await jobs.find(mine, { projection: { lastModifiedBy: 1 } }).toArray();
@@ -166,7 +202,17 @@ const blank = {
   type: "normal",
   ...Object.fromEntries(
     [
-      ...["lockedAt", "lastFinishedAt", "failedAt", "failReason", "repeatTimezone", "lastRunAt", "repeatInterval", "repeatAt", "disabled"],
+      ...[
+        "lockedAt",
+        "lastFinishedAt",
+        "failedAt",
+        "failReason",
+        "repeatTimezone",
+        "lastRunAt",
+        "repeatInterval",
+        "repeatAt",
+        "disabled",
+      ],
       ...["progress", "debounceStartedAt", "fork", "endDate", "skipDays", "lastModifiedBy"],
     ].map((field) => [field, null]),
   ),

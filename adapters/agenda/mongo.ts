@@ -18,7 +18,11 @@ const traits = { lookahead: 10, loadsOneByOne: false, keepsFailed: true } as con
 export async function connectMongo(url: string | undefined, collection: string | undefined): Promise<AgendaLink> {
   const { MongoBackend: Backend } = await load();
   const address = url || defaultUrl;
-  const timeouts = { serverSelectionTimeoutMS: selectionTimeoutMs, connectTimeoutMS: selectionTimeoutMs, socketTimeoutMS: answerTimeoutMs };
+  const timeouts = {
+    serverSelectionTimeoutMS: selectionTimeoutMs,
+    connectTimeoutMS: selectionTimeoutMs,
+    socketTimeoutMS: answerTimeoutMs,
+  };
   const options = { ...timeouts, maxIdleTimeMS: 60_000 };
   const backend = new Backend({ address, options, ...(collection === undefined ? {} : { collection }) });
   const connection = whileUsed(
@@ -26,9 +30,17 @@ export async function connectMongo(url: string | undefined, collection: string |
     () => backend.disconnect(),
   );
   const explain = explainer(mongoAddress(url));
-  const call = <T>(work: () => Promise<T>) => connection.use(work).catch((error: unknown) => Promise.reject(explain(error)));
+  const call = <T>(work: () => Promise<T>) =>
+    connection.use(work).catch((error: unknown) => Promise.reject(explain(error)));
   await call(async () => {});
-  return { engine: "MongoDB", backend: inTime(backend), ...traits, table: agendaCommands(backend), call, close: connection.close };
+  return {
+    engine: "MongoDB",
+    backend: inTime(backend),
+    ...traits,
+    table: agendaCommands(backend),
+    call,
+    close: connection.close,
+  };
 }
 
 /** Takes a backend of the user's, which is never closed. */
@@ -36,12 +48,21 @@ export async function adoptMongo(backend: AgendaBackend): Promise<AgendaLink> {
   const explain = explainer("the given backend");
   const call = <T>(work: () => Promise<T>) => work().catch((error: unknown) => Promise.reject(explain(error)));
   if (!(backend.repository as Repository).collection) await call(() => backend.connect()); // a second time would leave the first connection open
-  return { engine: "MongoDB", backend: inTime(backend), ...traits, table: agendaCommands(backend), call, close: async () => {} };
+  return {
+    engine: "MongoDB",
+    backend: inTime(backend),
+    ...traits,
+    table: agendaCommands(backend),
+    call,
+    close: async () => {},
+  };
 }
 
 /** Its own repository's calls answer in time too. */
 function inTime(backend: AgendaBackend): AgendaBackend {
-  return new Proxy(backend, { get: (own, name) => (name === "repository" ? answering(own.repository) : Reflect.get(own, name, own)) });
+  return new Proxy(backend, {
+    get: (own, name) => (name === "repository" ? answering(own.repository) : Reflect.get(own, name, own)),
+  });
 }
 
 export function isMongo(backend: AgendaBackend): boolean {
@@ -98,22 +119,36 @@ const refusedCodes = new Set([13, 18, 8000, 334]);
 function explainer(address: string) {
   return (error: unknown): Error => {
     if (isFunboostError(error)) return error;
-    const { code, name = "", message = String(error) } = error as { code?: number | string; name?: string; message?: string };
+    const {
+      code,
+      name = "",
+      message = String(error),
+    } = error as { code?: number | string; name?: string; message?: string };
     const text = maskSecrets(message);
     const cause = Object.assign(new Error(text), { name });
-    if (refusedCodes.has(code as number) || /Authentication|ParseError|InvalidArgument|CompatibilityError|certificate|self-signed/i.test(`${name} ${text}`)) {
+    if (
+      refusedCodes.has(code as number) ||
+      /Authentication|ParseError|InvalidArgument|CompatibilityError|certificate|self-signed/i.test(`${name} ${text}`)
+    ) {
       const advice = "Check user, password, authSource and the server's version (4.2 or later)";
-      return new FunboostError("BROKER_REFUSED", `MongoDB at ${address} refuses: ${text}. ${advice}.`, { where: "agenda", cause });
+      return new FunboostError("BROKER_REFUSED", `MongoDB at ${address} refuses: ${text}. ${advice}.`, {
+        where: "agenda",
+        cause,
+      });
     }
     if (
       /Mongo(Network|ServerSelection|NotConnected|Topology|Pool|WaitQueue|ExpiredSession|ClientClosed|NotPrimary)|ECONN|ETIMEDOUT|EPIPE/i.test(
         `${name} ${text}`,
       )
     ) {
-      return new FunboostError("BROKER_DOWN", `MongoDB at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, {
-        where: "agenda",
-        cause,
-      });
+      return new FunboostError(
+        "BROKER_DOWN",
+        `MongoDB at ${address} cannot be used now: ${text}. Is it up, and is the address right?`,
+        {
+          where: "agenda",
+          cause,
+        },
+      );
     }
     return error instanceof Error ? error : cause;
   };

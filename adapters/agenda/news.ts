@@ -18,7 +18,9 @@ export async function agendaNews(backend: AgendaBackend, own: boolean, source: s
   const hear = channel?.subscribe((news) => (news.source === source ? undefined : tell(news.jobName)));
   if (channel && own) {
     channel.on("error", () => {}); // a poll stands behind it
-    channel.on("stateChange", (state) => (state === "connected" ? [...listeners.keys()].forEach(tell) : setImmediate(() => release(channel))));
+    channel.on("stateChange", (state) =>
+      state === "connected" ? [...listeners.keys()].forEach(tell) : setImmediate(() => release(channel)),
+    );
     await channel.connect();
   }
   return {
@@ -35,7 +37,9 @@ export async function agendaNews(backend: AgendaBackend, own: boolean, source: s
     async announce(name, id, nextRunAt) {
       tell(name);
       if (channel?.state !== "connected") return;
-      await channel.publish({ jobId: id as JobId, jobName: name, nextRunAt, priority: 0, timestamp: new Date(), source }).catch(() => {});
+      await channel
+        .publish({ jobId: id as JobId, jobName: name, nextRunAt, priority: 0, timestamp: new Date(), source })
+        .catch(() => {});
     },
     async close() {
       hear?.();

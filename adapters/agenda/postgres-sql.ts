@@ -47,15 +47,20 @@ function finding(table: string, list: List, ids: Ids) {
       return ((await list(text, [name, now]))[0]?.at as Date | undefined)?.getTime();
     },
     expired: (name, ours, others) =>
-      ids(`SELECT id FROM ${table} WHERE name = $1 AND locked_at <= CASE WHEN last_modified_by LIKE '${ownerPrefix}%' THEN $2 ELSE $3 END::timestamptz`, [
-        name,
-        ours,
-        others,
-      ]),
+      ids(
+        `SELECT id FROM ${table} WHERE name = $1 AND locked_at <= CASE WHEN last_modified_by LIKE '${ownerPrefix}%' THEN $2 ELSE $3 END::timestamptz`,
+        [name, ours, others],
+      ),
     first: (name, n, now) =>
-      ids(`SELECT id FROM ${table} WHERE name = $1 AND ${waiting} AND next_run_at <= $2 ORDER BY next_run_at, priority DESC LIMIT $3`, [name, now, n]),
+      ids(
+        `SELECT id FROM ${table} WHERE name = $1 AND ${waiting} AND next_run_at <= $2 ORDER BY next_run_at, priority DESC LIMIT $3`,
+        [name, now, n],
+      ),
     removeWaiting: (name, some) =>
-      ids(`DELETE FROM ${table} WHERE name = $1 AND ${waiting}${some ? " AND id = ANY($2::uuid[])" : ""} RETURNING id`, some ? [name, some] : [name]),
+      ids(
+        `DELETE FROM ${table} WHERE name = $1 AND ${waiting}${some ? " AND id = ANY($2::uuid[])" : ""} RETURNING id`,
+        some ? [name, some] : [name],
+      ),
     async reschedule(name, id, nextRunAt, now) {
       const text = `UPDATE ${table} SET next_run_at = $3 WHERE name = $1 AND id = $2 AND locked_at IS NULL AND next_run_at > $4 RETURNING id`;
       return (await ids(text, [name, id, nextRunAt, now])).length === 1;
@@ -81,7 +86,14 @@ function publishing(table: string, ids: Ids) {
     },
     isId: (text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text),
     async insert(name, jobs) {
-      const rows = jobs.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => [id, data, iso(nextRunAt), -rank, iso(publishedAt), failCount]);
+      const rows = jobs.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => [
+        id,
+        data,
+        iso(nextRunAt),
+        -rank,
+        iso(publishedAt),
+        failCount,
+      ]);
       const inserted = await ids(
         `INSERT INTO ${table} (id, name, priority, next_run_at, type, data, start_date, fail_count, disabled, fork)
          SELECT (e->>0)::uuid, $1, (e->>3)::int, (e->>2)::timestamptz, 'normal', e->1, (e->>4)::timestamptz, (e->>5)::int, FALSE, FALSE
@@ -105,7 +117,9 @@ function claiming(table: string, list: List) {
   return {
     async claim(name, { token, now, count }) {
       const rows = (await list(text, [name, now, token, count])) as unknown as Row[];
-      return [...rows].sort((one, other) => one.at.getTime() - other.at.getTime() || other.priority - one.priority).map(({ id }) => id);
+      return [...rows]
+        .sort((one, other) => one.at.getTime() - other.at.getTime() || other.priority - one.priority)
+        .map(({ id }) => id);
     },
   } satisfies Partial<AgendaTable>;
 }
@@ -114,9 +128,13 @@ function settling(table: string, held: Held) {
   const fence = `t.id = s.id AND t.locked_at IS NOT NULL AND t.last_modified_by IS NOT DISTINCT FROM s.token`;
   const fences = "unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS s(id, token, n)";
   return {
-    remove: (_name, list) => held(list.length, `DELETE FROM ${table} t USING ${fences} WHERE ${fence} RETURNING s.n`, columns(list)),
+    remove: (_name, list) =>
+      held(list.length, `DELETE FROM ${table} t USING ${fences} WHERE ${fence} RETURNING s.n`, columns(list)),
     renew: (list, lockedAt) =>
-      held(list.length, `UPDATE ${table} t SET locked_at = $3 FROM ${fences} WHERE ${fence} RETURNING s.n`, [...columns(list), lockedAt]),
+      held(list.length, `UPDATE ${table} t SET locked_at = $3 FROM ${fences} WHERE ${fence} RETURNING s.n`, [
+        ...columns(list),
+        lockedAt,
+      ]),
     unlock: (_name, rows) =>
       held(
         rows.length,
@@ -147,4 +165,7 @@ function settling(table: string, held: Held) {
   } satisfies Partial<AgendaTable>;
 }
 
-const columns = (list: readonly { readonly id: string; readonly token: string | null }[]) => [list.map(({ id }) => id), list.map(({ token }) => token)];
+const columns = (list: readonly { readonly id: string; readonly token: string | null }[]) => [
+  list.map(({ id }) => id),
+  list.map(({ token }) => token),
+];

@@ -43,7 +43,13 @@ export async function connectPostgres(url: string | undefined, tableName: string
     await backend.disconnect().catch(() => {});
     throw explain(error);
   }
-  return link(backend, pool, tableName ?? defaultTable, explain, async () => void (await within(backend.disconnect(), closeMs)));
+  return link(
+    backend,
+    pool,
+    tableName ?? defaultTable,
+    explain,
+    async () => void (await within(backend.disconnect(), closeMs)),
+  );
 }
 
 /** Takes a backend of the user's, which is never closed. */
@@ -53,7 +59,8 @@ export async function adoptPostgres(backend: AgendaBackend): Promise<AgendaLink>
   return link(backend, poolOf(backend) as Pool, tableOf(backend), explain, async () => {});
 }
 
-const tableOf = (backend: AgendaBackend) => (backend.repository as unknown as { tableName?: string }).tableName ?? defaultTable;
+const tableOf = (backend: AgendaBackend) =>
+  (backend.repository as unknown as { tableName?: string }).tableName ?? defaultTable;
 
 /** Undefined: not a backend of this kind. */
 export function poolOf(backend: AgendaBackend): Pool | undefined {
@@ -74,7 +81,13 @@ async function load(): Promise<{ readonly PostgresBackend: typeof PostgresBacken
   }
 }
 
-function link(backend: AgendaBackend, pool: Pool, table: string, explain: (error: unknown) => Error, close: () => Promise<void>): AgendaLink {
+function link(
+  backend: AgendaBackend,
+  pool: Pool,
+  table: string,
+  explain: (error: unknown) => Error,
+  close: () => Promise<void>,
+): AgendaLink {
   return {
     engine: "PostgreSQL",
     backend,
@@ -90,9 +103,10 @@ function link(backend: AgendaBackend, pool: Pool, table: string, explain: (error
 /** Only where it is missing or old; one process at a time. */
 async function makeTable(pool: Pool, table: string, make: () => Promise<void>): Promise<void> {
   const isThere = async () => {
-    const { rows } = await pool.query("SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'skip_days'", [
-      `"${table.replaceAll('"', '""')}"`,
-    ]);
+    const { rows } = await pool.query(
+      "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'skip_days'",
+      [`"${table.replaceAll('"', '""')}"`],
+    );
     return rows.length > 0;
   };
   if (await isThere()) return;
@@ -120,16 +134,25 @@ function explainer(address: string) {
     const cause = Object.assign(new Error(text), { code });
     if (refusals.test(code) || /certificate|self-signed|SSL|password must be a string/i.test(text)) {
       const advice = "Check user, password, database and permissions in the url";
-      return new FunboostError("BROKER_REFUSED", `PostgreSQL at ${address} refuses: ${text}. ${advice}.`, { where: "agenda", cause });
-    }
-    if (
-      outages.test(code) ||
-      /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|terminat|timeout|not queryable|client was closed/i.test(`${code} ${text}`)
-    ) {
-      return new FunboostError("BROKER_DOWN", `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, {
+      return new FunboostError("BROKER_REFUSED", `PostgreSQL at ${address} refuses: ${text}. ${advice}.`, {
         where: "agenda",
         cause,
       });
+    }
+    if (
+      outages.test(code) ||
+      /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|terminat|timeout|not queryable|client was closed/i.test(
+        `${code} ${text}`,
+      )
+    ) {
+      return new FunboostError(
+        "BROKER_DOWN",
+        `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`,
+        {
+          where: "agenda",
+          cause,
+        },
+      );
     }
     return error instanceof Error ? error : cause;
   };

@@ -59,18 +59,34 @@ export function agendaPublisher(link: AgendaLink, news: AgendaNews, time: Server
     });
 }
 
-function newJob({ table }: AgendaLink, time: ServerClock, name: string, message: Message): { readonly id: string; readonly job: NewJob } {
+function newJob(
+  { table }: AgendaLink,
+  time: ServerClock,
+  name: string,
+  message: Message,
+): { readonly id: string; readonly job: NewJob } {
   const { id, body, delayMs = 0, attempt = 1, publishedAt, native } = message;
   const [option] = Object.keys(native ?? {});
-  if (option !== undefined) throw new FunboostError("BAD_OPTION", `takes no brokerOptions for one message, got ${describe(option)}.`, { where: "agenda" });
+  if (option !== undefined)
+    throw new FunboostError("BAD_OPTION", `takes no brokerOptions for one message, got ${describe(option)}.`, {
+      where: "agenda",
+    });
   if (id !== undefined && !isPlain(id))
-    throw new FunboostError("BAD_OPTION", `a task id holds no NUL and no half of a surrogate pair, got ${describe(id)}.`, { where: "agenda" });
+    throw new FunboostError(
+      "BAD_OPTION",
+      `a task id holds no NUL and no half of a surrogate pair, got ${describe(id)}.`,
+      { where: "agenda" },
+    );
   const { at, rank } = time.ticket(delayMs);
   const data = id === undefined ? body : withId(body, id);
-  if (table.unfit?.pattern.test(JSON.stringify(data))) throw new FunboostError("BAD_ARGS", table.unfit.says, { where: "agenda" });
+  if (table.unfit?.pattern.test(JSON.stringify(data)))
+    throw new FunboostError("BAD_ARGS", table.unfit.says, { where: "agenda" });
   const row = id === undefined ? table.newId() : rowId(table, name, id);
   const failCount = attempt > 1 ? attempt - 1 : null;
-  return { id: id ?? row, job: { id: row, data, nextRunAt: at, rank, publishedAt: new Date(publishedAt ?? time.now()), failCount } };
+  return {
+    id: id ?? row,
+    job: { id: row, data, nextRunAt: at, rank, publishedAt: new Date(publishedAt ?? time.now()), failCount },
+  };
 }
 
 function publishError({ published, jobs }: Call, error: unknown): unknown {

@@ -49,7 +49,11 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
     },
     close: () => closeAll(false),
     abandon: () => closeAll(true),
-    ...administration(context, name, async () => void (await Promise.all([...consumers].map((consumer) => consumer.quiet())))),
+    ...administration(
+      context,
+      name,
+      async () => void (await Promise.all([...consumers].map((consumer) => consumer.quiet()))),
+    ),
     maintain: onceAtATime(() => link.call(() => rescue(context, name, spec.leaseMs))),
   };
 }
@@ -76,7 +80,12 @@ function administration({ link, news, time }: QueueContext, name: string, quiet:
       await quiet();
       await call(() => table.removeWaiting(name));
     },
-    peek: (n) => call(async () => (n < 1 ? [] : (await load(await table.first(name, n, now()))).map((job) => ({ id: idOf(table, job), body: bodyOf(job) })))),
+    peek: (n) =>
+      call(async () =>
+        n < 1
+          ? []
+          : (await load(await table.first(name, n, now()))).map((job) => ({ id: idOf(table, job), body: bodyOf(job) })),
+      ),
     async cancel(ids) {
       await quiet();
       const removed = new Set(await call(() => table.removeWaiting(name, ids.flatMap(rowsOf))));
@@ -106,7 +115,11 @@ function warnOfMany(name: string, stored: number): void {
 }
 
 /** Gives back what dead processes held: one crash more, at its old place. */
-async function rescue({ link, news, time, owner, lockLifetimeMs }: QueueContext, name: string, leaseMs: number): Promise<void> {
+async function rescue(
+  { link, news, time, owner, lockLifetimeMs }: QueueContext,
+  name: string,
+  leaseMs: number,
+): Promise<void> {
   await time.sync();
   warnOfMany(name, (await link.table.stored?.(name)) ?? 0);
   const [ours, others] = [new Date(time.now() - leaseMs), new Date(time.now() - lockLifetimeMs)];

@@ -133,6 +133,6 @@ redis.call('ZADD', byTime, ARGV[5], ARGV[3])
 return 1`,
 } as const;
 
-export const agendaScripts = Object.fromEntries(Object.entries(bodies).map(([name, body]) => [name, common + body])) as Readonly<
-  Record<keyof typeof bodies, string>
->;
+export const agendaScripts = Object.fromEntries(
+  Object.entries(bodies).map(([name, body]) => [name, common + body]),
+) as Readonly<Record<keyof typeof bodies, string>>;

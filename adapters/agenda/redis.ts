@@ -8,7 +8,15 @@ import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { redisClients } from "../shared/redis-client.ts";
 import { agendaScripts } from "./redis-scripts.ts";
-import { type AgendaLink, type AgendaTable, type Fence, iso, type NewJob, ownerPrefix, unreadableUrl } from "./table.ts";
+import {
+  type AgendaLink,
+  type AgendaTable,
+  type Fence,
+  iso,
+  type NewJob,
+  ownerPrefix,
+  unreadableUrl,
+} from "./table.ts";
 
 const defaultPrefix = "agenda:";
 const traits = { lookahead: 50, loadsOneByOne: true, keepsFailed: false } as const;
@@ -47,11 +55,16 @@ async function load(): Promise<{ readonly RedisBackend: typeof RedisBackend }> {
 }
 
 function explain(error: unknown): Error {
-  if (isFunboostError(error) || !/ECONN|ETIMEDOUT|EPIPE|Connection is closed|max retries/i.test(String(error))) return error as Error;
-  return new FunboostError("BROKER_DOWN", `the given Redis backend cannot be used now: ${(error as Error).message}. Is it up?`, {
-    where: "agenda",
-    cause: error,
-  });
+  if (isFunboostError(error) || !/ECONN|ETIMEDOUT|EPIPE|Connection is closed|max retries/i.test(String(error)))
+    return error as Error;
+  return new FunboostError(
+    "BROKER_DOWN",
+    `the given Redis backend cannot be used now: ${(error as Error).message}. Is it up?`,
+    {
+      where: "agenda",
+      cause: error,
+    },
+  );
 }
 
 type Script = keyof typeof agendaScripts;
@@ -61,16 +74,19 @@ type Run = <T>(script: Script, name: string, ...args: readonly (string | number)
 const never = String(Number.MAX_SAFE_INTEGER);
 
 /** Exact: between two milliseconds a score has 4,096 steps. */
-const score = (at: Date | null, rank = 0) => (at ? `${at.getTime()}${((rank + 1) / 4096).toFixed(12).slice(1)}` : never);
+const score = (at: Date | null, rank = 0) =>
+  at ? `${at.getTime()}${((rank + 1) / 4096).toFixed(12).slice(1)}` : never;
 
 const text = (value: unknown) => (value === null || value === undefined ? "null" : String(value));
 
 function scripts(redis: Redis, prefix: string): AgendaTable {
-  for (const [name, lua] of Object.entries(agendaScripts)) redis.defineCommand(`funboost:agenda:${name}`, { numberOfKeys: 0, lua });
+  for (const [name, lua] of Object.entries(agendaScripts))
+    redis.defineCommand(`funboost:agenda:${name}`, { numberOfKeys: 0, lua });
   const commands = redis as unknown as Record<string, (...args: readonly (string | number)[]) => Promise<unknown>>;
   const run: Run = async <T>(script: Script, name: string, ...args: readonly (string | number)[]) =>
     (await commands[`funboost:agenda:${script}`]?.(prefix, name, ...args)) as T;
-  const fences = (list: readonly Fence[]) => JSON.stringify(list.map(({ id, token, notAfter }) => [id, token ?? "null", text(notAfter?.getTime())]));
+  const fences = (list: readonly Fence[]) =>
+    JSON.stringify(list.map(({ id, token, notAfter }) => [id, token ?? "null", text(notAfter?.getTime())]));
   const held = async (answers: Promise<readonly number[]>) => (await answers).map((each) => each === 1);
   return {
     newId: orderedId,
@@ -87,21 +103,43 @@ function scripts(redis: Redis, prefix: string): AgendaTable {
       return { ready, delayed, running };
     },
     async nextDueAt(_name, now) {
-      const [, at] = await redis.zrangebyscore(`${prefix}jobs:by_next_run_at`, `(${now.getTime() + 1}`, never, "WITHSCORES", "LIMIT", 0, 1);
+      const [, at] = await redis.zrangebyscore(
+        `${prefix}jobs:by_next_run_at`,
+        `(${now.getTime() + 1}`,
+        never,
+        "WITHSCORES",
+        "LIMIT",
+        0,
+        1,
+      );
       return at === undefined || Number(at) >= Number.MAX_SAFE_INTEGER ? undefined : Math.ceil(Number(at));
     },
     expired: (name, mine, others) => run("expired", name, mine.getTime(), others.getTime(), ownerPrefix),
     first: (name, n, now) => run("first", name, now.getTime(), n),
-    removeWaiting: (name, ids) => (ids?.length === 0 ? Promise.resolve([]) : run("removeWaiting", name, ids ? JSON.stringify(ids) : "")),
+    removeWaiting: (name, ids) =>
+      ids?.length === 0 ? Promise.resolve([]) : run("removeWaiting", name, ids ? JSON.stringify(ids) : ""),
     async reschedule(name, id, nextRunAt, now) {
-      return (await run<number>("reschedule", name, id, nextRunAt.toISOString(), score(nextRunAt), now.getTime())) === 1;
+      return (
+        (await run<number>("reschedule", name, id, nextRunAt.toISOString(), score(nextRunAt), now.getTime())) === 1
+      );
     },
   };
 }
 
-function writing(run: Run, held: (answers: Promise<readonly number[]>) => Promise<readonly boolean[]>, fences: (list: readonly Fence[]) => string) {
+function writing(
+  run: Run,
+  held: (answers: Promise<readonly number[]>) => Promise<readonly boolean[]>,
+  fences: (list: readonly Fence[]) => string,
+) {
   return {
-    insert: (name, jobs) => held(run("insert", name, JSON.stringify(jobs.map((job) => [job.id, score(job.nextRunAt, job.rank), newFields(name, job)])))),
+    insert: (name, jobs) =>
+      held(
+        run(
+          "insert",
+          name,
+          JSON.stringify(jobs.map((job) => [job.id, score(job.nextRunAt, job.rank), newFields(name, job)])),
+        ),
+      ),
     claim: (name, { token, now, count }) => run("claim", name, now.getTime(), token, count),
     remove: (name, list) => held(run("remove", name, fences(list))),
     renew: (list, lockedAt) => held(run("renew", "", fences(list), lockedAt.getTime())),
@@ -132,12 +170,29 @@ function newFields(name: string, { id, data, nextRunAt, publishedAt, failCount }
     createdAt: publishedAt.toISOString(),
     updatedAt: publishedAt.toISOString(),
   };
-  return Object.entries({ ...blank, id, name, data: JSON.stringify(data), ...times, failCount: text(failCount) }).flat();
+  return Object.entries({
+    ...blank,
+    id,
+    name,
+    data: JSON.stringify(data),
+    ...times,
+    failCount: text(failCount),
+  }).flat();
 }
 
 function fieldsOf(row: Parameters<AgendaTable["unlock"]>[1][number]): readonly string[] {
-  const dates = { nextRunAt: row.nextRunAt, lastRunAt: row.lastRunAt, lastFinishedAt: row.lastFinishedAt, failedAt: row.failedAt };
-  const others = { failCount: row.failCount, failReason: row.failReason, lastModifiedBy: row.lastModifiedBy, updatedAt: new Date().toISOString() };
+  const dates = {
+    nextRunAt: row.nextRunAt,
+    lastRunAt: row.lastRunAt,
+    lastFinishedAt: row.lastFinishedAt,
+    failedAt: row.failedAt,
+  };
+  const others = {
+    failCount: row.failCount,
+    failReason: row.failReason,
+    lastModifiedBy: row.lastModifiedBy,
+    updatedAt: new Date().toISOString(),
+  };
   return [
     ...Object.entries(dates).flatMap(([field, date]) => [field, text(iso(date))]),
     ...Object.entries(others).flatMap(([field, value]) => [field, text(value)]),
@@ -152,7 +207,16 @@ const blank = {
   fork: "false",
   ...Object.fromEntries(
     [
-      ...["lockedAtMs", "lastFinishedAt", "failedAt", "failReason", "repeatTimezone", "lastRunAt", "repeatInterval", "repeatAt"],
+      ...[
+        "lockedAtMs",
+        "lastFinishedAt",
+        "failedAt",
+        "failReason",
+        "repeatTimezone",
+        "lastRunAt",
+        "repeatInterval",
+        "repeatAt",
+      ],
       ...["progress", "lastModifiedBy", "debounceStartedAt", "endDate", "skipDays"],
     ].map((field) => [field, "null"]),
   ),

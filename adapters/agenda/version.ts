@@ -20,7 +20,10 @@ export function refuseOldAgenda(version: string | undefined): void {
 export function installedAgenda(): string | undefined {
   try {
     const entry = createRequire(import.meta.url).resolve("agenda");
-    const manifest = JSON.parse(readFileSync(join(entry, "../../package.json"), "utf8")) as { name?: string; version?: string };
+    const manifest = JSON.parse(readFileSync(join(entry, "../../package.json"), "utf8")) as {
+      name?: string;
+      version?: string;
+    };
     return manifest.name === "agenda" ? manifest.version : undefined;
   } catch {
     return undefined;

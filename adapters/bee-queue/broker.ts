@@ -79,7 +79,8 @@ export function beeQueue(options: BeeQueueOptions = {}): Broker {
       queues.set(queue, abandon);
       return queue;
     },
-    store: async () => (store ??= redisStore({ ...clients.forStore, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
+    store: async () =>
+      (store ??= redisStore({ ...clients.forStore, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
     address: () => clients.address,
     async close() {
       await Promise.all(Array.from(queues.values(), (abandon) => abandon()));
@@ -109,7 +110,12 @@ interface Opened {
   abandon(): Promise<void>;
 }
 
-async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: BeeClients, onClose: () => void): Promise<Opened> {
+async function openQueue(
+  spec: QueueSpec,
+  defaultPrefix: string,
+  clients: BeeClients,
+  onClose: () => void,
+): Promise<Opened> {
   const options = checkSpec(spec);
   const prefix = options.prefix ?? defaultPrefix;
   const open = await connectQueue(spec, { ...options, prefix }, clients);
@@ -126,7 +132,9 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: BeeCli
     ...(prefix === "bq" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: makePublisher(open, options.job),
     async consume(handler, consumeOptions) {
-      const consumer = await consumeJobs(open, handler, consumeOptions).catch((error: unknown) => Promise.reject(clients.explain(error)));
+      const consumer = await consumeJobs(open, handler, consumeOptions).catch((error: unknown) =>
+        Promise.reject(clients.explain(error)),
+      );
       consumers.add(consumer);
       return consumer;
     },
@@ -136,7 +144,11 @@ async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: BeeCli
   return { queue, abandon: () => close(true) };
 }
 
-async function connectQueue(spec: QueueSpec, options: BeeQueueQueueOptions & { readonly prefix: string }, clients: BeeClients): Promise<OpenQueue> {
+async function connectQueue(
+  spec: QueueSpec,
+  options: BeeQueueQueueOptions & { readonly prefix: string },
+  clients: BeeClients,
+): Promise<OpenQueue> {
   const { prefix, queue: own = {} } = options;
   const Bee = await loadBee();
   const redis = await clients.commands();
@@ -170,16 +182,29 @@ const clearedAtOnce = 1_000;
 function administration({ bee, base, clients: { run, explain } }: OpenQueue) {
   const call = <T>(work: () => Promise<T>) => work().catch((error: unknown) => Promise.reject(explain(error)));
   return {
-    count: () => call(() => bee.checkHealth()).then(({ waiting, delayed, active }) => ({ ready: waiting, delayed, running: active })),
+    count: () =>
+      call(() => bee.checkHealth()).then(({ waiting, delayed, active }) => ({
+        ready: waiting,
+        delayed,
+        running: active,
+      })),
     clear: () =>
       call(async () => {
         while (((await run(scripts.clear, base, [clearedAtOnce])) as number) >= clearedAtOnce);
       }),
     peek: (n) =>
-      call(async () => (n < 1 ? [] : ((await run(scripts.peek, base, [n])) as [string, string][]).map(([id, text]) => ({ id, body: bodyOf(text) })))),
+      call(async () =>
+        n < 1
+          ? []
+          : ((await run(scripts.peek, base, [n])) as [string, string][]).map(([id, text]) => ({
+              id,
+              body: bodyOf(text),
+            })),
+      ),
     cancel: (ids) => call(async () => (ids.length > 0 ? ((await run(scripts.cancel, base, ids)) as string[]) : [])),
     state: (id) => call(() => run(scripts.state, base, [id]) as ReturnType<NonNullable<BrokerQueue["state"]>>),
-    reschedule: (id, { delayMs }) => call(async () => (await run(scripts.reschedule, base, [id, Math.ceil(clock.now() + delayMs)])) === 1),
+    reschedule: (id, { delayMs }) =>
+      call(async () => (await run(scripts.reschedule, base, [id, Math.ceil(clock.now() + delayMs)])) === 1),
   } satisfies Partial<BrokerQueue>;
 }
 
@@ -194,10 +219,14 @@ function checkSpec({ queue, options }: QueueSpec): BeeQueueQueueOptions {
   checkNames(own, [...switches, "stallInterval"], `brokerOptions.queue ${of}`);
   checkNames(job, jobOptions, `brokerOptions.job ${of}`);
   const refuse = (name: string, allowed: string, value: unknown) =>
-    new FunboostError("BAD_OPTION", `brokerOptions.queue.${name} ${of} must be ${allowed}, got ${describe(value)}.`, { where: "bee-queue" });
-  for (const name of switches) if (own[name] !== undefined && typeof own[name] !== "boolean") throw refuse(name, "true or false", own[name]);
+    new FunboostError("BAD_OPTION", `brokerOptions.queue.${name} ${of} must be ${allowed}, got ${describe(value)}.`, {
+      where: "bee-queue",
+    });
+  for (const name of switches)
+    if (own[name] !== undefined && typeof own[name] !== "boolean") throw refuse(name, "true or false", own[name]);
   const { stallInterval: stallMs = 100 } = own;
-  if (!(typeof stallMs === "number" && stallMs >= 100 && stallMs < 2 ** 31)) throw refuse("stallInterval", "milliseconds, 100 or more", stallMs);
+  if (!(typeof stallMs === "number" && stallMs >= 100 && stallMs < 2 ** 31))
+    throw refuse("stallInterval", "milliseconds, 100 or more", stallMs);
   return options as BeeQueueQueueOptions;
 }
 

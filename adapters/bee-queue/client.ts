@@ -50,10 +50,12 @@ const oldest = 5;
 /** Opens nothing yet; refuses what is wrong in the options. */
 export function beeClients(source: BeeSource, load: () => Promise<NodeRedisClass>): BeeClients {
   const settings = settingsOf(source);
-  const forStore: RedisSource = source.url !== undefined ? { url: source.url } : source.connection ? { connection: forIoredis(settings) } : {};
+  const forStore: RedisSource =
+    source.url !== undefined ? { url: source.url } : source.connection ? { connection: forIoredis(settings) } : {};
   const { address, explain: explainRedis } = redisClients(where, forStore); // never asked for a connection here
   const explain = (error: unknown) => explainRedis(plainError(error));
-  const another = async () => connectTo(await load(), settings, address).catch((error: unknown) => Promise.reject(explain(error)));
+  const another = async () =>
+    connectTo(await load(), settings, address).catch((error: unknown) => Promise.reject(explain(error)));
   const commands = keptOpen(another);
   const subscriber = keptOpen(async () => subscribing(await another()));
   return {
@@ -89,10 +91,17 @@ function keptOpen<T>(open: () => Promise<T>) {
 }
 
 export function command(client: NodeRedis, name: string, args: readonly (string | number)[]): Promise<unknown> {
-  return new Promise((resolve, reject) => client.send_command(name, args, (error, reply) => (error ? reject(error) : resolve(reply))));
+  return new Promise((resolve, reject) =>
+    client.send_command(name, args, (error, reply) => (error ? reject(error) : resolve(reply))),
+  );
 }
 
-async function evaluate(client: NodeRedis, { lua, sha }: Script, base: string, args: readonly (string | number)[]): Promise<unknown> {
+async function evaluate(
+  client: NodeRedis,
+  { lua, sha }: Script,
+  base: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
   try {
     return await command(client, "evalsha", [sha, 1, base, ...args]);
   } catch (error) {
@@ -163,7 +172,11 @@ export function nowhere(): Duplex {
 async function withDeadline<T>(work: Promise<T>, address: string): Promise<T> {
   let cancel = () => {};
   const late = new Promise<never>((_, reject) => {
-    const error = new FunboostError("BROKER_DOWN", `Redis at ${address} did not answer within ${connectTimeoutMs} ms. Is the address right?`, { where });
+    const error = new FunboostError(
+      "BROKER_DOWN",
+      `Redis at ${address} did not answer within ${connectTimeoutMs} ms. Is the address right?`,
+      { where },
+    );
     cancel = clock.after(connectTimeoutMs, () => reject(error)); // keeps the process alive: the answer may never come
   });
   work.catch(() => {}); // may fail after the deadline
@@ -181,7 +194,9 @@ function quiet(client: NodeRedis): void {
     setImmediate(() => {
       const { stream } = client;
       stream.unref();
-      clock.after(connectTimeoutMs, () => client.stream === stream && !client.ready && stream.destroy(), { unref: true });
+      clock.after(connectTimeoutMs, () => client.stream === stream && !client.ready && stream.destroy(), {
+        unref: true,
+      });
     }),
   );
 }

@@ -37,16 +37,30 @@ interface State {
 export async function consumeJobs(queue: OpenQueue, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
   const { clients, base } = queue;
   const onError = (error: unknown) => options.onError(clients.explain(error));
-  const state: State = { queue, report: (error) => void (state.closed || onError(error)), held: new Map(), brought: [], lost: "", window: 0, closed: false };
+  const state: State = {
+    queue,
+    report: (error) => void (state.closed || onError(error)),
+    held: new Map(),
+    brought: [],
+    lost: "",
+    window: 0,
+    closed: false,
+  };
   const waiter = makeWaiter(queue, await clients.another(), state.report);
-  const source: PollSource<BeeDelivery> = { exchange: makeExchange(state, waiter), batchSize, idleMs: waitSeconds * 1_000 };
+  const source: PollSource<BeeDelivery> = {
+    exchange: makeExchange(state, waiter),
+    batchSize,
+    idleMs: waitSeconds * 1_000,
+  };
   const consumer = poll(source, handler, { ...options, onError });
   waiter.onEnd = (id) => {
     if (id !== undefined) state.brought.push({ id, at: clock.monotonic() });
     giveBack(state);
     consumer.wake();
   };
-  const stopHearing = await clients.hear(`${base}earlierDelayed`, consumer.wake).catch((error: unknown) => waiter.close().then(() => Promise.reject(error)));
+  const stopHearing = await clients
+    .hear(`${base}earlierDelayed`, consumer.wake)
+    .catch((error: unknown) => waiter.close().then(() => Promise.reject(error)));
   const stopTimers = inNeutralContext(() => keepAlive(state, consumer));
   return {
     setWindow(n) {
@@ -84,7 +98,15 @@ function makeExchange(state: State, waiter: Waiter): PollSource<BeeDelivery>["ex
     const brought = free > 0 ? state.brought.splice(0) : []; // from now on nobody gives it back
     const token = state.lost || `${own}${++count}`;
     const ids = freshOf(brought, queue);
-    const facts = [Math.floor(clock.now()), token, take > 0 ? free : -1, state.lost, endings.keepFailed, settled.length, ids.length];
+    const facts = [
+      Math.floor(clock.now()),
+      token,
+      take > 0 ? free : -1,
+      state.lost,
+      endings.keepFailed,
+      settled.length,
+      ids.length,
+    ];
     if (free > 0) state.lost = token;
     const sent = clients.run(scripts.exchange, base, [...facts, ...settled.flatMap(ending), ...ids]) as Promise<Answer>;
     const [late, taken, next, more] = await sent.catch((error: unknown) => {
@@ -98,7 +120,12 @@ function makeExchange(state: State, waiter: Waiter): PollSource<BeeDelivery>["ex
     const empty = more === 0 && deliveries.length < free;
     if (empty && state.window > 0) waiter.start();
     // Asked once more when the window opens again, where nobody waits.
-    return { stale, deliveries, more: more === 1 || (empty && state.window === 0), nextDueMs: next === "" ? undefined : Number(next) - clock.now() };
+    return {
+      stale,
+      deliveries,
+      more: more === 1 || (empty && state.window === 0),
+      nextDueMs: next === "" ? undefined : Number(next) - clock.now(),
+    };
   };
 }
 
@@ -129,7 +156,8 @@ function freshOf(brought: State["brought"], { stallMs }: OpenQueue): string[] {
 function giveBack(state: State): void {
   if (state.brought.length === 0 || (!state.closed && state.window > state.held.size)) return;
   const { clients, base } = state.queue;
-  for (const id of freshOf(state.brought.splice(0), state.queue)) clients.run(scripts.giveBack, base, [id, state.lost]).catch(state.report);
+  for (const id of freshOf(state.brought.splice(0), state.queue))
+    clients.run(scripts.giveBack, base, [id, state.lost]).catch(state.report);
 }
 
 interface Waiter {
@@ -157,7 +185,8 @@ function makeWaiter({ clients, base }: OpenQueue, client: NodeRedis, report: (er
     running = undefined;
     waiter.onEnd(id);
   }
-  const unblock = async () => connection !== undefined && command(await clients.commands(), "client", ["unblock", connection]);
+  const unblock = async () =>
+    connection !== undefined && command(await clients.commands(), "client", ["unblock", connection]);
   async function stop(): Promise<void> {
     const mine = running;
     for (let tries = 0; mine && running === mine; tries++) {
@@ -185,7 +214,11 @@ function makeWaiter({ clients, base }: OpenQueue, client: NodeRedis, report: (er
 }
 
 /** The id of a job that is now in `active`, or undefined after some seconds. A connection that says nothing for longer is cut. */
-async function blocked(client: NodeRedis, base: string, onConnection: (id: number) => void): Promise<string | undefined> {
+async function blocked(
+  client: NodeRedis,
+  base: string,
+  onConnection: (id: number) => void,
+): Promise<string | undefined> {
   const { stream } = client;
   const cancel = clock.after(2 * waitSeconds * 1_000, () => stream.destroy(), { unref: true });
   try {
@@ -193,7 +226,10 @@ async function blocked(client: NodeRedis, base: string, onConnection: (id: numbe
       (id) => onConnection(id as number),
       () => {},
     ); // its answer is here before the wait has begun
-    return ((await command(client, "brpoplpush", [`${base}waiting`, `${base}active`, waitSeconds])) as string | null) ?? undefined;
+    return (
+      ((await command(client, "brpoplpush", [`${base}waiting`, `${base}active`, waitSeconds])) as string | null) ??
+      undefined
+    );
   } finally {
     cancel();
   }
@@ -203,7 +239,10 @@ async function blocked(client: NodeRedis, base: string, onConnection: (id: numbe
 function keepAlive({ queue, held, report }: State, consumer: PollConsumer<BeeDelivery>): () => Promise<unknown> {
   const { clients, base, stallMs, bee } = queue;
   async function renewSome(some: readonly (readonly [id: string, token: string])[]): Promise<void> {
-    const lost = (await clients.run(scripts.renew, base, [...some.map(([id]) => id), ...some.map(([, token]) => token)])) as number[];
+    const lost = (await clients.run(scripts.renew, base, [
+      ...some.map(([id]) => id),
+      ...some.map(([, token]) => token),
+    ])) as number[];
     const gone = new Set(lost.map((n) => some[n - 1]?.join()));
     if (gone.size > 0) consumer.lost(({ id, token }) => gone.has([id, token].join()));
   }
@@ -220,7 +259,12 @@ function keepAlive({ queue, held, report }: State, consumer: PollConsumer<BeeDel
   return () => Promise.all([started, ...stops.map((stop) => stop())]);
 }
 
-function closer(state: State, consumer: PollConsumer<BeeDelivery>, waiter: Waiter, stop: () => Promise<unknown>): Consumer["close"] {
+function closer(
+  state: State,
+  consumer: PollConsumer<BeeDelivery>,
+  waiter: Waiter,
+  stop: () => Promise<unknown>,
+): Consumer["close"] {
   let closing: Promise<void> | undefined;
   async function end(drained: Promise<void>): Promise<void> {
     await Promise.all([drained, waiter.close()]);

@@ -124,18 +124,32 @@ export type Ending = readonly [to: string | number, data: string, event: string]
 
 const keptStacks = 10;
 
-export function endingOf({ native: job, attempt, ahead, text }: BeeDelivery, settlement: Settlement, endings: Endings): Ending {
+export function endingOf(
+  { native: job, attempt, ahead, text }: BeeDelivery,
+  settlement: Settlement,
+  endings: Endings,
+): Ending {
   const written = (status: string, error?: Error) => writeDown(job, text, status, error);
   const told = (event: string, data: unknown) => (endings.sendEvents ? stringify({ id: job.id, event, data }) : "");
   switch (settlement.outcome) {
     case "done":
-      return [...(endings.removeOnSuccess ? gone : (["succeeded", written("succeeded")] as const)), told("succeeded", settlement.result)];
+      return [
+        ...(endings.removeOnSuccess ? gone : (["succeeded", written("succeeded")] as const)),
+        told("succeeded", settlement.result),
+      ];
     case "failed":
-      return [...(endings.removeOnFailure ? gone : (["failed", written("failed", settlement.error)] as const)), told("failed", settlement.error.message)];
+      return [
+        ...(endings.removeOnFailure ? gone : (["failed", written("failed", settlement.error)] as const)),
+        told("failed", settlement.error.message),
+      ];
     case "retry":
       job.options.attempt = attempt + 1;
       job.options.retries = Math.max(0, (job.options.retries ?? 0) - 1); // what Bee-Queue would have left; the core counts by itself
-      return [again(settlement.delayMs, ahead ? "front" : "waiting"), written("retrying", settlement.error), told("retrying", settlement.error.message)];
+      return [
+        again(settlement.delayMs, ahead ? "front" : "waiting"),
+        written("retrying", settlement.error),
+        told("retrying", settlement.error.message),
+      ];
     case "postponed":
       return [again(settlement.delayMs, "waiting"), "", ""];
     case "returned":
@@ -150,7 +164,8 @@ const gone = ["gone", ""] as const;
 function writeDown(job: BeeJob, text: string, status: string, error?: Error): string {
   job.status = status;
   job.data = bodyOf(text);
-  if (error) job.options.stacktraces = [String(error.stack ?? error.message), ...job.options.stacktraces].slice(0, keptStacks);
+  if (error)
+    job.options.stacktraces = [String(error.stack ?? error.message), ...job.options.stacktraces].slice(0, keptStacks);
   return job.toData();
 }
 

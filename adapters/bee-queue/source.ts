@@ -37,11 +37,16 @@ export function settingsOf({ url, connection }: BeeSource): NodeRedisOptions {
   if (typeof connection !== "object" || connection === null)
     throw refuse(`connection must be a node_redis 3 client or its options, got ${describe(connection)}.`);
   if (typeof (connection as { disconnect?: unknown }).disconnect === "function") {
-    throw refuse('connection is no node_redis 3 client, and Bee-Queue works with no other. Give "url", or options such as { host, port, password }.');
+    throw refuse(
+      'connection is no node_redis 3 client, and Bee-Queue works with no other. Give "url", or options such as { host, port, password }.',
+    );
   }
   const client = typeof connection.duplicate === "function" ? (connection as GivenNodeRedis) : undefined;
   const { socket, url: inside, retry_strategy: _, ...options } = client?.options ?? (connection as NodeRedisOptions);
-  if (options.prefix) throw refuse('the option "prefix" of node_redis does not work with scripts. Use the option "prefix" of beeQueue().');
+  if (options.prefix)
+    throw refuse(
+      'the option "prefix" of node_redis does not work with scripts. Use the option "prefix" of beeQueue().',
+    );
   return {
     ...(inside !== undefined && !client ? fromUrl(String(inside)) : {}),
     ...options,
@@ -53,7 +58,11 @@ export function settingsOf({ url, connection }: BeeSource): NodeRedisOptions {
 function fromUrl(url: string): NodeRedisOptions {
   if (typeof url !== "string" || !/^rediss?:\/\/./.test(url) || !URL.canParse(url)) {
     redisClients(where, { url }); // says what it must begin with
-    throw new FunboostError("BAD_OPTION", "url cannot be read: characters such as / @ # in a password are written %2F %40 %23.", { where });
+    throw new FunboostError(
+      "BAD_OPTION",
+      "url cannot be read: characters such as / @ # in a password are written %2F %40 %23.",
+      { where },
+    );
   }
   const { protocol, username, password, hostname, port, pathname, searchParams } = new URL(url);
   return {
@@ -67,9 +76,30 @@ function fromUrl(url: string): NodeRedisOptions {
   };
 }
 
-export function forIoredis({ host, port, path, user, auth_user, password, auth_pass, db, tls }: NodeRedisOptions): NonNullable<RedisSource["connection"]> {
-  const all = { host, port: port === undefined ? undefined : Number(port), path, username: user ?? auth_user, password: password ?? auth_pass, tls };
-  const given = Object.fromEntries(Object.entries({ ...all, db: db === undefined ? undefined : Number(db) }).filter(([, value]) => value !== undefined));
+export function forIoredis({
+  host,
+  port,
+  path,
+  user,
+  auth_user,
+  password,
+  auth_pass,
+  db,
+  tls,
+}: NodeRedisOptions): NonNullable<RedisSource["connection"]> {
+  const all = {
+    host,
+    port: port === undefined ? undefined : Number(port),
+    path,
+    username: user ?? auth_user,
+    password: password ?? auth_pass,
+    tls,
+  };
+  const given = Object.fromEntries(
+    Object.entries({ ...all, db: db === undefined ? undefined : Number(db) }).filter(
+      ([, value]) => value !== undefined,
+    ),
+  );
   return given as NonNullable<RedisSource["connection"]>;
 }
 

@@ -2,7 +2,16 @@
 import type { Job, JobsOptions, Queue, QueueOptions, WorkerOptions } from "bullmq";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import { describe, FunboostError } from "../../src/base/errors.ts";
-import type { Broker, BrokerQueue, Consumer, Counts, Features, MessageState, QueueSpec, Store } from "../../src/contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  Consumer,
+  Counts,
+  Features,
+  MessageState,
+  QueueSpec,
+  Store,
+} from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
@@ -65,7 +74,8 @@ export function bullmq(options: BullmqOptions = {}): Broker {
       queues.add(queue);
       return queue;
     },
-    store: async () => (store ??= redisStore({ ...source, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
+    store: async () =>
+      (store ??= redisStore({ ...source, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
     address: () => clients.address,
     async close() {
       await Promise.all([...queues].map((each) => each.close()));
@@ -75,7 +85,12 @@ export function bullmq(options: BullmqOptions = {}): Broker {
   };
 }
 
-async function openQueue(spec: QueueSpec, defaultPrefix: string, clients: RedisClients, onClose: () => void): Promise<BrokerQueue> {
+async function openQueue(
+  spec: QueueSpec,
+  defaultPrefix: string,
+  clients: RedisClients,
+  onClose: () => void,
+): Promise<BrokerQueue> {
   const options = checkSpec(spec);
   const bull = await loadBullmq();
   const client = await clients.get("commands");
@@ -119,18 +134,27 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     paused: () => call(() => queue.isPaused()),
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
-    reschedule: (id, { delayMs }) => call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
+    reschedule: (id, { delayMs }) =>
+      call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
   } satisfies Partial<BrokerQueue>;
 }
 
 async function count(queue: Queue): Promise<Counts> {
-  const { wait = 0, prioritized = 0, delayed = 0, active = 0 } = await queue.getJobCounts("wait", "prioritized", "delayed", "active");
+  const {
+    wait = 0,
+    prioritized = 0,
+    delayed = 0,
+    active = 0,
+  } = await queue.getJobCounts("wait", "prioritized", "delayed", "active");
   return { ready: wait + prioritized, delayed, running: active };
 }
 
 async function peek(queue: Queue, n: number) {
   if (n < 1) return [];
-  const [waiting, prioritized] = await Promise.all([queue.getJobs(["wait"], 0, n - 1, true), queue.getJobs(["prioritized"], 0, n - 1, true)]);
+  const [waiting, prioritized] = await Promise.all([
+    queue.getJobs(["wait"], 0, n - 1, true),
+    queue.getJobs(["prioritized"], 0, n - 1, true),
+  ]);
   return [...waiting, ...prioritized].slice(0, n).map((job) => ({ id: taskId(job.id), body: job.data as unknown }));
 }
 
@@ -152,7 +176,11 @@ async function reschedule(job: Job | undefined, delayMs: number): Promise<boolea
 
 function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
   if (!queue || queue.includes(":")) {
-    throw new FunboostError("BAD_QUEUE", `BullMQ cannot take the queue name ${describe(queue)}. Allowed is any text without ":".`, { where: "bullmq" });
+    throw new FunboostError(
+      "BAD_QUEUE",
+      `BullMQ cannot take the queue name ${describe(queue)}. Allowed is any text without ":".`,
+      { where: "bullmq" },
+    );
   }
   checkNames(options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
   return options as BullmqQueueOptions;
@@ -160,7 +188,10 @@ function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
 
 function checkNames(options: object, allowed: readonly string[], of: string): void {
   const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown) throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where: "bullmq" });
+  if (unknown)
+    throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, {
+      where: "bullmq",
+    });
 }
 
 async function loadBullmq(): Promise<Bullmq> {

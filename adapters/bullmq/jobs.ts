@@ -87,7 +87,8 @@ export async function cancelJobs(queue: Queue, client: Redis, ids: readonly stri
 
 /** What is delayed or runs now comes back as one with a priority: none. */
 async function giveNone(queue: Queue, client: Redis): Promise<void> {
-  const give = async (ids: readonly string[]) => void (ids.length && (await client.eval(giveScript, 1, queue.toKey(""), none, ...ids)));
+  const give = async (ids: readonly string[]) =>
+    void (ids.length && (await client.eval(giveScript, 1, queue.toKey(""), none, ...ids)));
   for (let cursor = "0", first = true; first || cursor !== "0"; first = false) {
     const [next, found] = await client.zscan(queue.toKey("delayed"), cursor, "COUNT", 1_000);
     await give(found.filter((_, i) => i % 2 === 0)); // each id is followed by its score
@@ -111,7 +112,10 @@ export async function makePriorities(queue: Queue, client: Redis) {
     marked = true;
     const keys = [queue.toKey("wait"), queue.toKey("prioritized"), queue.toKey("pc")];
     for (let limit = 1_000; ; ) {
-      const [seen, kept] = (await client.eval(sweepScript, 3, ...keys, queue.toKey(""), limit, none)) as [number, number];
+      const [seen, kept] = (await client.eval(sweepScript, 3, ...keys, queue.toKey(""), limit, none)) as [
+        number,
+        number,
+      ];
       if (seen < limit) return;
       limit = kept + 1_000;
     }

@@ -31,7 +31,13 @@ interface Entry extends NewJob {
 /** Of a transaction: small enough that the server works on one while the next is written. */
 const batchSize = 250;
 
-export async function makePublisher(Job: JobClass, queue: Queue, client: Redis, defaults: Partial<JobsOptions> | undefined, explain: RedisClients["explain"]) {
+export async function makePublisher(
+  Job: JobClass,
+  queue: Queue,
+  client: Redis,
+  defaults: Partial<JobsOptions> | undefined,
+  explain: RedisClients["explain"],
+) {
   const priorities = await makePriorities(queue, client);
   const send = await makeSender(queue);
   const enqueue = makeBatches((batch) => {
@@ -43,7 +49,9 @@ export async function makePublisher(Job: JobClass, queue: Queue, client: Redis, 
     const sooner = messages.some(({ priority, ahead }) => (priority ?? 0) > 0 && !ahead);
     if (sooner) await priorities.use().catch((error: unknown) => Promise.reject(explain(error)));
     const timestamp = clock.now();
-    const published = await enqueue(messages.map((message) => newJob(message, timestamp, Job, queue, defaults, priorities.of)));
+    const published = await enqueue(
+      messages.map((message) => newJob(message, timestamp, Job, queue, defaults, priorities.of)),
+    );
     if (sooner) await priorities.sweep().catch(() => {}); // all is published: the order is put right by the next such publish
     for (const [i, { ahead, delayMs }] of messages.entries()) {
       if (ahead && delayMs) aheadAgainAfter(delayMs, () => queue.getJob(anyJobId(published[i]?.id ?? "", queue)));
@@ -56,18 +64,32 @@ export async function makePublisher(Job: JobClass, queue: Queue, client: Redis, 
 type PriorityOf = (priority: number) => number;
 
 /** BullMQ's own class where it has something to check or to derive; elsewhere what it would make is written down directly. */
-function newJob(message: Message, timestamp: number, Job: JobClass, queue: Queue, defaults: Partial<JobsOptions> | undefined, priorityOf: PriorityOf): NewJob {
+function newJob(
+  message: Message,
+  timestamp: number,
+  Job: JobClass,
+  queue: Queue,
+  defaults: Partial<JobsOptions> | undefined,
+  priorityOf: PriorityOf,
+): NewJob {
   const id = message.id === undefined ? undefined : jobId(message.id, queue);
   const opts = jobOptions(message, priorityOf);
   if (message.native || defaults || opts.delay) {
-    return { job: new Job(queue, queue.name, message.body, { ...defaults, ...message.native, ...opts }, id).toFlowEntry().jobData, id };
+    return {
+      job: new Job(queue, queue.name, message.body, { ...defaults, ...message.native, ...opts }, id).toFlowEntry()
+        .jobData,
+      id,
+    };
   }
   const job = { name: queue.name, data: JSON.stringify(message.body ?? null), opts, timestamp };
   return { job: job as unknown as JobJson, id };
 }
 
 /** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. */
-function jobOptions({ ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt }: Message, priorityOf: PriorityOf): JobsOptions {
+function jobOptions(
+  { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt }: Message,
+  priorityOf: PriorityOf,
+): JobsOptions {
   const opts: JobsOptions & { attempt?: number; publishedAt?: number } = {};
   const native = ahead ? 0 : priorityOf(priority);
   if (ahead) opts.lifo = true;
@@ -88,7 +110,8 @@ function makeBatches(send: (batch: readonly Entry[]) => void, explain: RedisClie
   }
   return (jobs: readonly NewJob[]): Promise<readonly Published[]> =>
     new Promise((resolve, reject) => {
-      const settle = ({ error, results }: Call) => (error === undefined ? resolve(results as Published[]) : reject(publishError(error, results, explain)));
+      const settle = ({ error, results }: Call) =>
+        error === undefined ? resolve(results as Published[]) : reject(publishError(error, results, explain));
       const call: Call = { results: new Array(jobs.length).fill(undefined), left: jobs.length, settle };
       for (const [index, { job, id }] of jobs.entries()) {
         if (waiting.push({ job, id, call, index }) === 1) queueMicrotask(flush);
@@ -137,7 +160,8 @@ async function makeSender(queue: Queue) {
 
 function settleEntry({ call, index, id }: Entry, [error, reply]: Reply, existing = false): void {
   if (error) call.error ??= error;
-  else if (typeof reply === "number") call.error ??= new Error(`BullMQ answered ${reply} for job ${id ?? ""}: its parent is missing or cannot take it.`);
+  else if (typeof reply === "number")
+    call.error ??= new Error(`BullMQ answered ${reply} for job ${id ?? ""}: its parent is missing or cannot take it.`);
   else call.results[index] = existing ? { id: taskId(String(reply)), existing } : { id: taskId(String(reply)) };
   if (--call.left === 0) call.settle(call);
 }
@@ -146,8 +170,12 @@ function publishError(error: unknown, results: Call["results"], explain: RedisCl
   const accepted = results.flatMap((each) => (each ? [each.id] : []));
   const cause = explain(error);
   if (accepted.length === 0 && isFunboostError(cause)) return cause;
-  return new PublishError(`${results.length - accepted.length} of ${results.length} messages were not accepted: ${cause.message}`, accepted, {
-    where: "bullmq",
-    cause,
-  });
+  return new PublishError(
+    `${results.length - accepted.length} of ${results.length} messages were not accepted: ${cause.message}`,
+    accepted,
+    {
+      where: "bullmq",
+      cause,
+    },
+  );
 }

@@ -27,7 +27,14 @@ interface State {
 const keptPerSecond = 200;
 
 /** Consumes one queue with one Worker. Nothing is fetched until `setWindow`. */
-export async function consumeJobs(bull: Bullmq, queue: string, clients: RedisClients, own: Own, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+export async function consumeJobs(
+  bull: Bullmq,
+  queue: string,
+  clients: RedisClients,
+  own: Own,
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<Consumer> {
   const connection = await clients.get("patient");
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { held: new Map(), onIdle: [], report, closed: false };
@@ -109,7 +116,8 @@ function makeDropper() {
       since = now;
     }
     // A job with a given id stays: it is how a second publish under that id is noticed.
-    if (++kept > keptPerSecond && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? "")) job.opts.removeOnComplete = true;
+    if (++kept > keptPerSecond && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? ""))
+      job.opts.removeOnComplete = true;
   };
 }
 
@@ -119,7 +127,12 @@ function settler(bull: Bullmq, report: (error: unknown) => void) {
     await move.then(() => (entry.moved = true), report);
     throw new bull.WaitingError(); // tells BullMQ that the job has been taken care of
   }
-  return async (settlement: Exclude<Settlement, { outcome: "done" }>, job: Job, entry: Held, token: string | undefined): Promise<never> => {
+  return async (
+    settlement: Exclude<Settlement, { outcome: "done" }>,
+    job: Job,
+    entry: Held,
+    token: string | undefined,
+  ): Promise<never> => {
     switch (settlement.outcome) {
       case "failed":
         throw ending(job, settlement.error, 1);
@@ -154,7 +167,12 @@ const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildren
 function ending(job: Job, error: Error, attempts: 1 | 2): Error {
   job.opts.attempts = job.attemptsMade + attempts;
   job.opts.stackTraceLimit ??= 10;
-  if (typeof error.message === "string" && !meantForBullmq.has(error.name) && error.message !== "bullmq:rateLimitExceeded") return error;
+  if (
+    typeof error.message === "string" &&
+    !meantForBullmq.has(error.name) &&
+    error.message !== "bullmq:rateLimitExceeded"
+  )
+    return error;
   return Object.assign(new Error(`${error.name}: ${String(error.message)}`), { stack: String(error.stack) });
 }
 
@@ -231,7 +249,12 @@ function makeWindow(worker: Worker, { held, report }: State) {
   };
 }
 
-function closer(worker: Worker, state: State, stopFetching: () => void, stopLeases: () => Promise<unknown>): Consumer["close"] {
+function closer(
+  worker: Worker,
+  state: State,
+  stopFetching: () => void,
+  stopLeases: () => Promise<unknown>,
+): Consumer["close"] {
   let closing: Promise<void> | undefined;
   async function end(force: boolean): Promise<void> {
     void stopLeases();

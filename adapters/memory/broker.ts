@@ -2,7 +2,17 @@
 import { randomUUID } from "node:crypto";
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError, toError } from "../../src/base/errors.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Features, Handler, Settlement, Store } from "../../src/contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Features,
+  Handler,
+  Settlement,
+  Store,
+} from "../../src/contract/index.ts";
 import { addLast, deque, items } from "./deque.ts";
 import {
   abandon,
@@ -77,7 +87,8 @@ function openQueue(queue: Queue, name: string, prefix: string): BrokerQueue {
   const consumers: Consumer[] = [];
   let closed = false;
   const refuseClosed = () => {
-    if (closed || queue.ended) throw new FunboostError("SHUT_DOWN", `the queue "${name}" was closed here: open it again.`, { where: "memory" });
+    if (closed || queue.ended)
+      throw new FunboostError("SHUT_DOWN", `the queue "${name}" was closed here: open it again.`, { where: "memory" });
   };
   return {
     features,
@@ -105,7 +116,11 @@ function openQueue(queue: Queue, name: string, prefix: string): BrokerQueue {
 
 function controls(queue: Queue) {
   return {
-    count: async () => ({ ready: queue.waiting, delayed: queue.later.size, running: queue.known.size - queue.waiting - queue.later.size }),
+    count: async () => ({
+      ready: queue.waiting,
+      delayed: queue.later.size,
+      running: queue.known.size - queue.waiting - queue.later.size,
+    }),
     clear: async () => clear(queue),
     peek: async (n) => firstWaiting(queue, n).map(({ id, body }) => ({ id, body: copy(body) })),
     paused: async () => queue.paused,
@@ -171,7 +186,15 @@ function nextWithRoom(queue: Queue): Taker | undefined {
 function deliver(queue: Queue, taker: Taker, entry: Entry): void {
   const { id, attempt, crashes, publishedAt } = entry;
   // A copy again: a run that changes its args must not change those of its retry.
-  const facts = { id, body: copy(entry.body), attempt, crashes, ahead: entry.level === aheadLevel, publishedAt, native: undefined };
+  const facts = {
+    id,
+    body: copy(entry.body),
+    attempt,
+    crashes,
+    ahead: entry.level === aheadLevel,
+    publishedAt,
+    native: undefined,
+  };
   const delivery: Delivery = taker.aborts ? { ...facts, signal: signalFor(taker.aborts, entry) } : facts;
   entry.delivery = delivery;
   addLast(taker.held, entry);
@@ -217,7 +240,15 @@ function settle(queue: Queue, taker: Taker, entry: Entry, delivery: Delivery, se
 function consume(queue: Queue, handler: Handler, options: ConsumeOptions): Consumer {
   queue.refilled = () => wake(queue);
   const aborts = options.signal ? new Map<Entry, AbortController>() : undefined;
-  const taker: Taker = { window: 0, lastFetchAt: undefined, held: deque(), handler, options, aborts, drained: () => {} };
+  const taker: Taker = {
+    window: 0,
+    lastFetchAt: undefined,
+    held: deque(),
+    handler,
+    options,
+    aborts,
+    drained: () => {},
+  };
   let closing: Promise<void> | undefined;
   queue.takers.push(taker);
   const drain = () => {

@@ -213,7 +213,8 @@ export function abandon(queue: Queue, taker: Taker): void {
 export function copy(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(copy);
-  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return copy((value as { toJSON(): unknown }).toJSON());
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function")
+    return copy((value as { toJSON(): unknown }).toJSON());
   const made: Record<string, unknown> = { ...value };
   for (const key in made) {
     const member = made[key];

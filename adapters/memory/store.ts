@@ -81,7 +81,10 @@ function setOne(values: Expiring<string>, { key, value, ttlMs, if: condition }: 
   return true;
 }
 
-function increment(values: Expiring<string>, { key, by, ttlMs }: { readonly key: string; readonly by: number; readonly ttlMs?: number }): number {
+function increment(
+  values: Expiring<string>,
+  { key, by, ttlMs }: { readonly key: string; readonly by: number; readonly ttlMs?: number },
+): number {
   const sum = Number(values.get(key) ?? 0) + by;
   values.put(key, String(sum), values.until(key) ?? endOf(ttlMs));
   return sum;
@@ -91,7 +94,11 @@ function increment(values: Expiring<string>, { key, by, ttlMs }: { readonly key:
  * What is kept is the time of the next start; it ends when that start would be more than the slack late. The next one then counts from now,
  * where starts are further apart than the slack; else from the slack ago, because late timers are the rule there.
  */
-function reserve(reserved: Expiring<number>, key: string, options: { readonly perMs: number; readonly count: number; readonly slackMs: number }): number[] {
+function reserve(
+  reserved: Expiring<number>,
+  key: string,
+  options: { readonly perMs: number; readonly count: number; readonly slackMs: number },
+): number[] {
   const { perMs, count, slackMs } = options;
   const now = clock.monotonic();
   const first = reserved.get(key) ?? (perMs > slackMs ? now : now - slackMs);
@@ -121,7 +128,14 @@ function timersOf(queues: Map<string, TimerQueue>): Timers {
   let sequence = 0;
   const add = (queue: TimerQueue, { id, dueInMs, payload }: TimerEntry) => {
     drop(queue, id);
-    const timer: Timer = { id, payload, leased: false, dueAt: clock.monotonic() + dueInMs, sequence: ++sequence, slot: -1 };
+    const timer: Timer = {
+      id,
+      payload,
+      leased: false,
+      dueAt: clock.monotonic() + dueInMs,
+      sequence: ++sequence,
+      slot: -1,
+    };
     queue.byId.set(id, timer);
     queue.due.add(timer);
   };
@@ -161,7 +175,11 @@ function drop(queue: TimerQueue, id: string): boolean {
 function leaseDue(queue: TimerQueue | undefined, limit: number, ttlMs: number) {
   const now = clock.monotonic();
   const entries: Timer[] = [];
-  for (let timer = queue?.due.first(); queue && timer && timer.dueAt <= now && entries.length < limit; timer = queue.due.first()) {
+  for (
+    let timer = queue?.due.first();
+    queue && timer && timer.dueAt <= now && entries.length < limit;
+    timer = queue.due.first()
+  ) {
     queue.due.remove(timer);
     timer.leased = true;
     timer.dueAt = now + ttlMs;
@@ -169,7 +187,10 @@ function leaseDue(queue: TimerQueue | undefined, limit: number, ttlMs: number) {
     entries.push(timer);
   }
   const next = queue?.due.first();
-  return { entries: entries.map(({ id, payload }) => ({ id, payload })), ...(next ? { nextDueMs: Math.max(0, next.dueAt - now) } : {}) };
+  return {
+    entries: entries.map(({ id, payload }) => ({ id, payload })),
+    ...(next ? { nextDueMs: Math.max(0, next.dueAt - now) } : {}),
+  };
 }
 
 function channels() {
@@ -220,7 +241,11 @@ function outcomes(): Results & { clear(): void } {
     },
     clear() {
       queues.clear();
-      for (const key of [...waits.keys()]) answer(key, new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "memory" }));
+      for (const key of [...waits.keys()])
+        answer(
+          key,
+          new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "memory" }),
+        );
     },
   };
 }

@@ -42,7 +42,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return tonumber(fence)`,
   },
   /** KEYS lease; ARGV owner. */
-  release: { keys: 1, lua: "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0" },
+  release: {
+    keys: 1,
+    lua: "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
+  },
   /** KEYS due, leased, payloads; ARGV id, dueInMs, payload, ... */
   timersAdd: {
     keys: 3,

@@ -33,7 +33,10 @@ interface Server {
 export function redisStore(options: RedisStoreOptions = {}): Store {
   const { prefix = "funboost:", ...source } = options;
   const unknown = Object.keys(source).find((name) => name !== "url" && name !== "connection");
-  if (unknown) throw new FunboostError("BAD_OPTION", `redisStore() has no "${unknown}". Allowed: url, connection, prefix.`, { where: "redis" });
+  if (unknown)
+    throw new FunboostError("BAD_OPTION", `redisStore() has no "${unknown}". Allowed: url, connection, prefix.`, {
+      where: "redis",
+    });
   const clients = redisClients("redis", source, true);
   const server = makeServer(clients, prefix);
   const { client, call, key, notices } = server;
@@ -62,13 +65,17 @@ function makeServer(clients: RedisClients, prefix: string): Server {
     const redis = await clients.get("commands");
     if (prepared.has(redis)) return redis;
     prepared.add(redis);
-    for (const [name, { keys, lua }] of Object.entries(scripts)) redis.defineCommand(`funboost:${name}`, { numberOfKeys: keys, lua });
+    for (const [name, { keys, lua }] of Object.entries(scripts))
+      redis.defineCommand(`funboost:${name}`, { numberOfKeys: keys, lua });
     return redis;
   }
   return {
     client,
     async run(name, keys, args) {
-      const commands = (await client()) as unknown as Record<string, (...all: readonly (string | number)[]) => Promise<unknown>>;
+      const commands = (await client()) as unknown as Record<
+        string,
+        (...all: readonly (string | number)[]) => Promise<unknown>
+      >;
       return commands[`funboost:${name}`]?.(...keys, ...args);
     },
     call: (work) => work().catch((error: unknown) => Promise.reject(clients.explain(error))),
@@ -86,13 +93,20 @@ function keyValues(server: Server): Pick<Store, "get" | "set" | "delete" | "incr
     get: (keys) => call(async () => (keys.length ? read(await client(), keys.map(kv)) : [])),
     set: (entries) => call(() => Promise.all(entries.map((entry) => write(server, kv(entry.key), entry)))),
     delete: (keys) => call(async () => void (keys.length && (await remove(await client(), keys.map(kv))))),
-    increment: (counters) => call(() => Promise.all(counters.map(async (each) => Number(await run("increment", [kv(each.key)], [each.by, ttl(each.ttlMs)]))))),
+    increment: (counters) =>
+      call(() =>
+        Promise.all(
+          counters.map(async (each) => Number(await run("increment", [kv(each.key)], [each.by, ttl(each.ttlMs)]))),
+        ),
+      ),
   };
 }
 
 async function read(client: Redis, keys: readonly string[]): Promise<(string | undefined)[]> {
   // On a cluster the keys may live on several nodes.
-  const values = client.isCluster ? await Promise.all(keys.map((each) => client.get(each))) : await client.mget(...keys);
+  const values = client.isCluster
+    ? await Promise.all(keys.map((each) => client.get(each)))
+    : await client.mget(...keys);
   return values.map((value) => value ?? undefined);
 }
 
@@ -100,10 +114,18 @@ async function remove(client: Redis, keys: readonly string[]): Promise<unknown> 
   return client.isCluster ? Promise.all(keys.map((each) => client.del(each))) : client.del(...keys);
 }
 
-async function write({ client, run }: Server, key: string, { value, ttlMs, if: condition }: SetEntry): Promise<boolean> {
+async function write(
+  { client, run }: Server,
+  key: string,
+  { value, ttlMs, if: condition }: SetEntry,
+): Promise<boolean> {
   if (typeof condition === "object") return (await run("setEqual", [key], [value, ttl(ttlMs), condition.equals])) === 1;
   const redis = await client();
-  if (condition === "absent") return (await (ttlMs === undefined ? redis.set(key, value, "NX") : redis.set(key, value, "PX", ttl(ttlMs), "NX"))) === "OK";
+  if (condition === "absent")
+    return (
+      (await (ttlMs === undefined ? redis.set(key, value, "NX") : redis.set(key, value, "PX", ttl(ttlMs), "NX"))) ===
+      "OK"
+    );
   await (ttlMs === undefined ? redis.set(key, value) : redis.set(key, value, "PX", ttl(ttlMs)));
   return true;
 }
@@ -127,13 +149,16 @@ function limits({ run, call, key }: Server): Pick<Store, "reserve" | "lease" | "
 
 function lists({ client, run, call, key }: Server): Store["list"] {
   return {
-    append: (name, items, ttlMs) => call(async () => void (items.length && (await run("append", [key("list", name)], [ttl(ttlMs), ...items])))),
-    read: (name, from, limit) => call(async () => (limit < 1 ? [] : (await client()).lrange(key("list", name), from, from + limit - 1))),
+    append: (name, items, ttlMs) =>
+      call(async () => void (items.length && (await run("append", [key("list", name)], [ttl(ttlMs), ...items])))),
+    read: (name, from, limit) =>
+      call(async () => (limit < 1 ? [] : (await client()).lrange(key("list", name), from, from + limit - 1))),
   };
 }
 
 function makeTimers({ client, run, call, key }: Server): Timers {
-  const keysOf = (queue: string) => [key("timers:due", queue), key("timers:leased", queue), key("timers:payload", queue)] as const;
+  const keysOf = (queue: string) =>
+    [key("timers:due", queue), key("timers:leased", queue), key("timers:payload", queue)] as const;
   return {
     add: (queue, entries) =>
       call(
@@ -150,11 +175,15 @@ function makeTimers({ client, run, call, key }: Server): Timers {
     lease: (queue, limit, ttlMs) =>
       call(async () => {
         const [next, ...flat] = (await run("timersLease", keysOf(queue), [limit, ttlMs])) as string[];
-        const entries = Array.from({ length: flat.length / 2 }, (_, i) => ({ id: flat[2 * i] as string, payload: flat[2 * i + 1] as string }));
+        const entries = Array.from({ length: flat.length / 2 }, (_, i) => ({
+          id: flat[2 * i] as string,
+          payload: flat[2 * i + 1] as string,
+        }));
         return next ? { entries, nextDueMs: Number(next) } : { entries };
       }),
     ack: (queue, ids) => call(async () => void (ids.length && (await run("timersAck", keysOf(queue).slice(1), ids)))),
-    remove: (queue, ids) => call(async () => (ids.length ? ((await run("timersRemove", keysOf(queue), ids)) as string[]) : [])),
+    remove: (queue, ids) =>
+      call(async () => (ids.length ? ((await run("timersRemove", keysOf(queue), ids)) as string[]) : [])),
     count: (queue) => call(async () => Number(await run("timersCount", keysOf(queue).slice(0, 2), []))),
     clear: (queue) => call(async () => void (await remove(await client(), keysOf(queue)))),
   };
@@ -162,12 +191,18 @@ function makeTimers({ client, run, call, key }: Server): Timers {
 
 function makeResults({ client, run, call, key, notices }: Server) {
   // A queue's name may hold colons, and so may an id: without a mark, "a:b" + "c" would be "a" + "b:c".
-  const keyOf = (queue: string, id: string) => key("result", `${queue.replace(/[%:]/g, (character) => encodeURIComponent(character))}:${id}`);
+  const keyOf = (queue: string, id: string) =>
+    key("result", `${queue.replace(/[%:]/g, (character) => encodeURIComponent(character))}:${id}`);
   const readOne = async (name: string) => (await (await client()).lindex(name, 0)) ?? undefined;
   const waiting = redisWaits(readOne, notices);
   const api: Results = {
     put: (queue, results) =>
-      call(async () => void (await Promise.all(results.map(({ id, outcome, ttlMs }) => run("putResult", [keyOf(queue, id)], [outcome, ttl(ttlMs)]))))),
+      call(
+        async () =>
+          void (await Promise.all(
+            results.map(({ id, outcome, ttlMs }) => run("putResult", [keyOf(queue, id)], [outcome, ttl(ttlMs)])),
+          )),
+      ),
     get: (queue, ids) => call(() => Promise.all(ids.map((id) => readOne(keyOf(queue, id))))),
     async delete(queue, ids) {
       const keys = ids.map((id) => keyOf(queue, id));

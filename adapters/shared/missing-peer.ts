@@ -5,5 +5,8 @@ import { FunboostError } from "../../src/base/errors.ts";
 export function missingPeer(broker: string, peer: string, cause: unknown): unknown {
   const code = (cause as { code?: string }).code;
   if (code !== "ERR_MODULE_NOT_FOUND" && code !== "MODULE_NOT_FOUND") return cause; // installed, and broken in its own way
-  return new FunboostError("MISSING_PEER", `needs the package "${peer}". Run: npm install ${peer}`, { where: broker, cause });
+  return new FunboostError("MISSING_PEER", `needs the package "${peer}". Run: npm install ${peer}`, {
+    where: broker,
+    cause,
+  });
 }

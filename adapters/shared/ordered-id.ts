@@ -16,7 +16,8 @@ export function orderedId(): string {
   const random = pool.subarray(used, (used += 16));
   const now = clock.now();
   // A clock that went back keeps its last time, and counts on; the counter starts low enough to last.
-  if (now > last.msecs) last = { msecs: now, seq: ((random[6] as number) << 16) | ((random[7] as number) << 8) | (random[8] as number) };
+  if (now > last.msecs)
+    last = { msecs: now, seq: ((random[6] as number) << 16) | ((random[7] as number) << 8) | (random[8] as number) };
   else last.seq += 1;
   return v7({ random, msecs: last.msecs, seq: last.seq });
 }

@@ -56,7 +56,11 @@ interface State<D extends Delivery> {
 }
 
 /** Runs `handler` for what `source` hands out. */
-export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler, options: ConsumeOptions): PollConsumer<D> {
+export function poll<D extends Delivery>(
+  source: PollSource<D>,
+  handler: Handler,
+  options: ConsumeOptions,
+): PollConsumer<D> {
   const state = createState<D>();
   const kick = () => {
     if (state.busy || state.phase === "closed") return;
@@ -67,7 +71,11 @@ export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler
     state.hungry = true;
     kick();
   };
-  const step = createStep(state, source, options, { kick, wake, deliver: (delivery) => start(state, delivery, handler, options, kick) });
+  const step = createStep(state, source, options, {
+    kick,
+    wake,
+    deliver: (delivery) => start(state, delivery, handler, options, kick),
+  });
   return {
     wake,
     lost(gone) {
@@ -79,7 +87,10 @@ export function poll<D extends Delivery>(source: PollSource<D>, handler: Handler
       state.window = n;
       if (wider && state.hungry) kick();
     },
-    status: () => ({ held: [...state.held.keys()].map(({ id }) => id), ...(state.lastFetchAt === undefined ? {} : { lastFetchAt: state.lastFetchAt }) }),
+    status: () => ({
+      held: [...state.held.keys()].map(({ id }) => id),
+      ...(state.lastFetchAt === undefined ? {} : { lastFetchAt: state.lastFetchAt }),
+    }),
     close: closer(state, kick),
   };
 }
@@ -107,7 +118,12 @@ interface Steps<D> {
 }
 
 /** One exchange with the engine; never two at once. */
-function createStep<D extends Delivery>(state: State<D>, source: PollSource<D>, options: ConsumeOptions, { kick, wake, deliver }: Steps<D>): () => void {
+function createStep<D extends Delivery>(
+  state: State<D>,
+  source: PollSource<D>,
+  options: ConsumeOptions,
+  { kick, wake, deliver }: Steps<D>,
+): () => void {
   const succeed = (settled: readonly Settled<D>[], take: number, exchanged: Exchanged<D>) => {
     state.failures = 0;
     confirm(state, settled, exchanged.stale, options);
@@ -157,10 +173,19 @@ function again<D extends Delivery>(
 ): void {
   state.lastFetchAt = clock.monotonic();
   if (more || deliveries.length >= take) state.hungry = true;
-  else if (!state.hungry) state.cancelTimer = clock.after(Math.min(jittered(idleMs), Math.max(1, nextDueMs ?? idleMs)), wake, { unref: true });
+  else if (!state.hungry)
+    state.cancelTimer = clock.after(Math.min(jittered(idleMs), Math.max(1, nextDueMs ?? idleMs)), wake, {
+      unref: true,
+    });
 }
 
-function start<D extends Delivery>(state: State<D>, taken: D, handler: Handler, options: ConsumeOptions, kick: () => void): void {
+function start<D extends Delivery>(
+  state: State<D>,
+  taken: D,
+  handler: Handler,
+  options: ConsumeOptions,
+  kick: () => void,
+): void {
   const controller = options.signal ? new AbortController() : undefined;
   const delivery = controller ? { ...taken, signal: controller.signal } : taken;
   state.held.set(delivery, controller);
@@ -183,10 +208,16 @@ function start<D extends Delivery>(state: State<D>, taken: D, handler: Handler, 
   });
 }
 
-function confirm<D extends Delivery>(state: State<D>, settled: readonly Settled<D>[], stale: readonly boolean[] | undefined, options: ConsumeOptions): void {
+function confirm<D extends Delivery>(
+  state: State<D>,
+  settled: readonly Settled<D>[],
+  stale: readonly boolean[] | undefined,
+  options: ConsumeOptions,
+): void {
   state.settled = state.settled.slice(settled.length);
   for (const [index, { delivery }] of settled.entries()) {
-    if (state.held.delete(delivery) && !state.unseen.delete(delivery)) options.onSettled(delivery, stale?.[index] ? "stale" : "applied");
+    if (state.held.delete(delivery) && !state.unseen.delete(delivery))
+      options.onSettled(delivery, stale?.[index] ? "stale" : "applied");
   }
 }
 

@@ -76,7 +76,12 @@ export function redisClients(where: string, source: RedisSource, pipelined = fal
   };
 }
 
-async function build(where: string, { url, connection }: RedisSource, use: RedisUse, pipelined: boolean): Promise<Redis> {
+async function build(
+  where: string,
+  { url, connection }: RedisSource,
+  use: RedisUse,
+  pipelined: boolean,
+): Promise<Redis> {
   const settings = {
     lazyConnect: true,
     replyMapping: "legacy", // the shapes that BullMQ and our scripts read
@@ -89,7 +94,9 @@ async function build(where: string, { url, connection }: RedisSource, use: Redis
   } as const satisfies RedisOptions;
   if (isClient(connection)) return quiet(copyOf(connection, settings));
   const Client = await loadRedis(where);
-  return quiet(connection ? new Client({ ...(connection as RedisOptions), ...settings }) : new Client(url ?? defaultUrl, settings));
+  return quiet(
+    connection ? new Client({ ...(connection as RedisOptions), ...settings }) : new Client(url ?? defaultUrl, settings),
+  );
 }
 
 async function loadRedis(where: string): Promise<typeof Redis> {
@@ -104,7 +111,10 @@ function copyOf(client: Redis | Cluster, settings: RedisOptions & { readonly rep
   if (!client.isCluster) return (client as Redis).duplicate(settings);
   const { lazyConnect: _, retryStrategy: __, ...forNodes } = settings; // a cluster has its own
   const cluster = client as Cluster;
-  return cluster.duplicate(undefined, { lazyConnect: true, redisOptions: { ...cluster.options.redisOptions, ...forNodes } }) as unknown as Redis;
+  return cluster.duplicate(undefined, {
+    lazyConnect: true,
+    redisOptions: { ...cluster.options.redisOptions, ...forNodes },
+  }) as unknown as Redis;
 }
 
 /** Neither its sockets nor its reconnect timer keep the process alive; nor those of its copies (BullMQ makes one per worker). */
@@ -153,7 +163,11 @@ function writeTogether(stream: Writable): void {
 async function withDeadline(connecting: Promise<void>, where: string, address: string): Promise<void> {
   let cancel = () => {};
   const late = new Promise<never>((_, reject) => {
-    const error = new FunboostError("BROKER_DOWN", `Redis at ${address} did not answer within ${connectTimeoutMs} ms. Is the address right?`, { where });
+    const error = new FunboostError(
+      "BROKER_DOWN",
+      `Redis at ${address} did not answer within ${connectTimeoutMs} ms. Is the address right?`,
+      { where },
+    );
     cancel = clock.after(connectTimeoutMs, () => reject(error), { unref: true });
   });
   connecting.catch(() => {}); // may fail after the deadline
@@ -164,7 +178,11 @@ async function refuseOld(client: Redis, where: string, address: string): Promise
   const info = await client.info("server");
   const version = /^redis_version:(\S+)/m.exec(info)?.[1];
   if (!version || /dragonfly|valkey/i.test(info) || Number.parseInt(version, 10) >= oldest) return;
-  throw new FunboostError("BROKER_REFUSED", `Redis at ${address} is version ${version}. Use Redis ${oldest} or later (6.2 or later is advised).`, { where });
+  throw new FunboostError(
+    "BROKER_REFUSED",
+    `Redis at ${address} is version ${version}. Use Redis ${oldest} or later (6.2 or later is advised).`,
+    { where },
+  );
 }
 
 async function quit(client: Redis): Promise<void> {
@@ -177,10 +195,13 @@ function checkSource(where: string, { url, connection }: RedisSource): string {
   const refuse = (text: string) => new FunboostError("BAD_OPTION", text, { where });
   if (url !== undefined && connection !== undefined) throw refuse('takes "url" or "connection", not both.');
   if (url !== undefined && !(typeof url === "string" && /^rediss?:\/\/./.test(url))) {
-    throw refuse(`url must begin with redis:// or rediss://, got ${typeof url === "string" ? JSON.stringify(maskSecrets(url)) : describe(url)}.`);
+    throw refuse(
+      `url must begin with redis:// or rediss://, got ${typeof url === "string" ? JSON.stringify(maskSecrets(url)) : describe(url)}.`,
+    );
   }
   if (connection === undefined) return shown(url ?? defaultUrl);
-  if (typeof connection !== "object" || connection === null) throw refuse(`connection must be an ioredis client or its options, got ${describe(connection)}.`);
+  if (typeof connection !== "object" || connection === null)
+    throw refuse(`connection must be an ioredis client or its options, got ${describe(connection)}.`);
   const options = (isClient(connection) && !connection.isCluster ? connection.options : connection) as RedisOptions;
   if (options.keyPrefix) throw refuse('an ioredis "keyPrefix" does not work with scripts. Use the option "prefix".');
   if (isClient(connection) && connection.isCluster) return "the given cluster";
@@ -195,10 +216,13 @@ function shown(url: string): string {
 }
 
 function isClient(value: unknown): value is Redis | Cluster {
-  return typeof (value as Redis | undefined)?.duplicate === "function" && typeof (value as Redis).disconnect === "function";
+  return (
+    typeof (value as Redis | undefined)?.duplicate === "function" && typeof (value as Redis).disconnect === "function"
+  );
 }
 
-const refusals = /WRONGPASS|NOAUTH|NOPERM|invalid (username|password)|ERR AUTH|ERR DB index|certificate|self.signed|ssl|wrong version number/i;
+const refusals =
+  /WRONGPASS|NOAUTH|NOPERM|invalid (username|password)|ERR AUTH|ERR DB index|certificate|self.signed|ssl|wrong version number/i;
 const outages =
   /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|connection is closed|max retries per request|isn't writeable|connection close|timed out|^(LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)/i;
 
@@ -206,12 +230,25 @@ function explainRedis(error: unknown, where: string, address: string, lastTroubl
   if (isFunboostError(error)) return error;
   const source = error as Error & { code?: unknown };
   const said = String(source?.message ?? error);
-  const text = maskSecrets(/max retries|connection is closed/i.test(said) ? (lastTrouble ?? said) : said) || String(source.code);
+  const text =
+    maskSecrets(/max retries|connection is closed/i.test(said) ? (lastTrouble ?? said) : said) || String(source.code);
   // A copy: the client's own errors carry the command with its arguments, a password or a body among them.
-  const cause = Object.assign(new Error(text), { name: source?.name ?? "Error" }, typeof source?.code === "string" ? { code: source.code } : {});
+  const cause = Object.assign(
+    new Error(text),
+    { name: source?.name ?? "Error" },
+    typeof source?.code === "string" ? { code: source.code } : {},
+  );
   if (refusals.test(text))
-    return new FunboostError("BROKER_REFUSED", `Redis at ${address} refuses: ${text}. Check user, password and settings.`, { where, cause });
+    return new FunboostError(
+      "BROKER_REFUSED",
+      `Redis at ${address} refuses: ${text}. Check user, password and settings.`,
+      { where, cause },
+    );
   if (outages.test(`${text} ${String(source?.code ?? "")}`))
-    return new FunboostError("BROKER_DOWN", `Redis at ${address} cannot be used now: ${text}. Is it up, and is the address right?`, { where, cause });
+    return new FunboostError(
+      "BROKER_DOWN",
+      `Redis at ${address} cannot be used now: ${text}. Is it up, and is the address right?`,
+      { where, cause },
+    );
   return error instanceof Error ? error : cause;
 }

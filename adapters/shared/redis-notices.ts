@@ -30,7 +30,9 @@ export function redisNotices(clients: RedisClients): RedisNotices {
     const redis = await clients.get("subscriber");
     if (prepared.has(redis)) return redis;
     prepared.add(redis);
-    redis.on("message", (channel: string, text: string) => listeners.get(channel)?.forEach((listener) => listener(text)));
+    redis.on("message", (channel: string, text: string) =>
+      listeners.get(channel)?.forEach((listener) => listener(text)),
+    );
     const back = () => {
       for (const listener of backAgain) listener();
       switches.tell("notices");
@@ -62,7 +64,12 @@ export function redisNotices(clients: RedisClients): RedisNotices {
 }
 
 /** Never connects: it may be called while or after all is closed. */
-async function unhear(listeners: Map<string, Set<Listener>>, channel: string, listener: Listener, redis: Redis | undefined): Promise<void> {
+async function unhear(
+  listeners: Map<string, Set<Listener>>,
+  channel: string,
+  listener: Listener,
+  redis: Redis | undefined,
+): Promise<void> {
   listeners.get(channel)?.delete(listener);
   if (listeners.get(channel)?.size !== 0) return;
   listeners.delete(channel);
@@ -99,7 +106,10 @@ export interface RedisWaits {
 }
 
 /** One channel for each awaited result, so that nobody hears of others' results; and a slow poll. */
-export function redisWaits(readOne: (key: string) => Promise<string | undefined>, { hear, onBack }: RedisNotices): RedisWaits {
+export function redisWaits(
+  readOne: (key: string) => Promise<string | undefined>,
+  { hear, onBack }: RedisNotices,
+): RedisWaits {
   const waiters = new Set<Waiter>();
   const stops = new WeakMap<Waiter, () => void>();
   let stopPolling: (() => Promise<void>) | undefined;
@@ -113,7 +123,9 @@ export function redisWaits(readOne: (key: string) => Promise<string | undefined>
     waiters.add(waiter);
     stopPolling ??= repeat(pollMs, checkAll, () => {});
     // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
-    const heard = hear(waiter.key, (outcome) => (outcome ? waiter.settle(outcome) : void check(waiter).catch(() => {}))).catch(() => () => {});
+    const heard = hear(waiter.key, (outcome) =>
+      outcome ? waiter.settle(outcome) : void check(waiter).catch(() => {}),
+    ).catch(() => () => {});
     stops.set(waiter, () => void heard.then((stop) => stop()));
     void heard.then(() => check(waiter)).catch(() => {});
     return () => drop(waiter);
@@ -129,7 +141,9 @@ export function redisWaits(readOne: (key: string) => Promise<string | undefined>
     wait: (key, signal) => waitOnce(signal, (settle) => keep({ key, settle })),
     async close() {
       const polling = stopPolling;
-      const error = new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "redis" });
+      const error = new FunboostError("STORE", "the store was closed while a result was waited for.", {
+        where: "redis",
+      });
       for (const waiter of [...waiters]) waiter.settle(error);
       await polling?.();
     },

@@ -1,7 +1,18 @@
 /** SQLite: queues in one file, for all processes of one machine; durable, no server. */
 
 import { describe, FunboostError, PublishError } from "../../src/base/errors.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Features, Handler, Message, Published, QueueSpec, Store } from "../../src/contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Features,
+  Handler,
+  Message,
+  Published,
+  QueueSpec,
+  Store,
+} from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
@@ -113,7 +124,10 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
   let closed = false;
   const changed = () => file.announce(topic);
   const refuseClosed = () => {
-    if (closed) throw new FunboostError("SHUT_DOWN", `the queue ${describe(spec.queue)} was closed here: open it again.`, { where: "sqlite" });
+    if (closed)
+      throw new FunboostError("SHUT_DOWN", `the queue ${describe(spec.queue)} was closed here: open it again.`, {
+        where: "sqlite",
+      });
   };
   const closeAll = async (force: boolean) => {
     closed = true;
@@ -128,7 +142,9 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     },
     async consume(handler, options) {
       refuseClosed();
-      const consumer = consume({ file, ops, topic, leaseMs: spec.leaseMs }, handler, options, () => consumers.delete(consumer));
+      const consumer = consume({ file, ops, topic, leaseMs: spec.leaseMs }, handler, options, () =>
+        consumers.delete(consumer),
+      );
       consumers.add(consumer);
       return consumer;
     },
@@ -176,7 +192,12 @@ function controls(file: SqliteFile, ops: QueueSql, changed: () => void, refuseCl
   } satisfies Partial<BrokerQueue>;
 }
 
-async function publish(file: SqliteFile, ops: QueueSql, messages: readonly Message[], changed: () => void): Promise<readonly Published[]> {
+async function publish(
+  file: SqliteFile,
+  ops: QueueSql,
+  messages: readonly Message[],
+  changed: () => void,
+): Promise<readonly Published[]> {
   const published: Published[] = [];
   for (const rows of batches(messages, ({ id }) => id ?? orderedId())) {
     try {
@@ -185,7 +206,11 @@ async function publish(file: SqliteFile, ops: QueueSql, messages: readonly Messa
     } catch (cause) {
       if (rows.length === messages.length) throw cause; // nothing was accepted: the reason itself says most
       const accepted = published.map(({ id }) => id);
-      throw new PublishError(`accepted ${accepted.length} of ${messages.length} messages: ${(cause as Error).message}`, accepted, { cause, where: "sqlite" });
+      throw new PublishError(
+        `accepted ${accepted.length} of ${messages.length} messages: ${(cause as Error).message}`,
+        accepted,
+        { cause, where: "sqlite" },
+      );
     }
     changed();
   }
@@ -199,9 +224,17 @@ interface ConsumeContext {
   readonly leaseMs: number;
 }
 
-function consume({ file, ops, topic, leaseMs }: ConsumeContext, handler: Handler, options: ConsumeOptions, onClose: () => void): Consumer {
+function consume(
+  { file, ops, topic, leaseMs }: ConsumeContext,
+  handler: Handler,
+  options: ConsumeOptions,
+  onClose: () => void,
+): Consumer {
   let owner: number | undefined;
-  const exchange = async (settled: readonly Settled<SqliteDelivery>[], take: number): Promise<Exchanged<SqliteDelivery>> => {
+  const exchange = async (
+    settled: readonly Settled<SqliteDelivery>[],
+    take: number,
+  ): Promise<Exchanged<SqliteDelivery>> => {
     if (settled.length === 0 && !(await file.read(ops.hasWork))) {
       return { deliveries: [], nextDueMs: await file.read(() => (ops.isPaused() ? undefined : ops.nextDueMs())) };
     }
@@ -223,14 +256,21 @@ function consume({ file, ops, topic, leaseMs }: ConsumeContext, handler: Handler
       await poller.close(how);
       deaf();
       onClose();
-      if (owner !== undefined && poller.status().held.length === 0) await file.write(() => ops.removeOwner(owner as number)).catch(options.onError);
+      if (owner !== undefined && poller.status().held.length === 0)
+        await file.write(() => ops.removeOwner(owner as number)).catch(options.onError);
       owner = undefined;
     },
   };
 }
 
 /** Settlements first, so that what they free is taken in the same transaction. */
-function exchangeRows(ops: QueueSql, settled: readonly Settled<SqliteDelivery>[], take: number, owner: number | undefined, leaseMs: number) {
+function exchangeRows(
+  ops: QueueSql,
+  settled: readonly Settled<SqliteDelivery>[],
+  take: number,
+  owner: number | undefined,
+  leaseMs: number,
+) {
   const owners = new Set(settled.map(({ delivery }) => delivery.native.owner));
   const alive = new Set([...owners].filter(ops.isAlive));
   for (const each of alive) {

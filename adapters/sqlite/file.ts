@@ -52,7 +52,12 @@ export interface Part {
 }
 
 /** Opens the file, and makes the tables of one part where they are missing. */
-export async function openFile(Driver: SqliteDriver, path: string, synchronous: Synchronous, part: Part): Promise<SqliteFile> {
+export async function openFile(
+  Driver: SqliteDriver,
+  path: string,
+  synchronous: Synchronous,
+  part: Part,
+): Promise<SqliteFile> {
   const file = await join(Driver, path, synchronous);
   try {
     await file.write(() => applySchema(file, part));
@@ -80,7 +85,9 @@ async function join(Driver: SqliteDriver, path: string, synchronous: Synchronous
 export function jsonText(value: unknown): string {
   const text = JSON.stringify(value);
   if (!text.includes("\\ud")) return text;
-  return JSON.stringify(value, (_key, part) => (typeof part === "string" ? (part as string & { toWellFormed(): string }).toWellFormed() : part));
+  return JSON.stringify(value, (_key, part) =>
+    typeof part === "string" ? (part as string & { toWellFormed(): string }).toWellFormed() : part,
+  );
 }
 
 function share(Driver: SqliteDriver, path: string) {
@@ -95,7 +102,9 @@ async function connect(Driver: SqliteDriver, path: string, forget: () => void) {
   const db = new Driver(path, { timeout: 0 });
   await patiently(() => db.prepare("pragma journal_mode = wal").get([]));
   await patiently(() => db.exec("begin immediate; commit")); // a file that cannot be written is refused now, not at the first publish
-  db.exec("pragma synchronous = normal; pragma temp_store = memory; pragma cache_size = -16000; pragma journal_size_limit = 67108864");
+  db.exec(
+    "pragma synchronous = normal; pragma temp_store = memory; pragma cache_size = -16000; pragma journal_size_limit = 67108864",
+  );
   let users = 0;
   const file = createFile(db, path, async (close) => {
     users -= 1;
@@ -120,7 +129,10 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     presence.check();
     run("begin immediate");
   };
-  const { write, idle } = createWriter({ begin, commit: () => void run("commit"), rollback: () => void run("rollback") }, path);
+  const { write, idle } = createWriter(
+    { begin, commit: () => void run("commit"), rollback: () => void run("rollback") },
+    path,
+  );
   const news = watchFile(path, () => get<{ data_version: number }>("pragma data_version")?.data_version);
   const read = async <T>(work: () => T) => {
     try {
@@ -137,7 +149,17 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     if (presence.isGone()) stranded.push(db);
     else closeConnection(db);
   };
-  return { path, run, get, json, read, write, announce: news.announce, listen: news.listen, release: () => leave(close) };
+  return {
+    path,
+    run,
+    get,
+    json,
+    read,
+    write,
+    announce: news.announce,
+    listen: news.listen,
+    release: () => leave(close),
+  };
 }
 
 /** Each SQL text is prepared once. */
@@ -152,14 +174,16 @@ function createStatements(db: Connection) {
   return {
     get,
     run: (sql: string, values: readonly SqlValue[] = []) => prepared(sql).run(values).changes,
-    json: <T>(sql: string, values?: readonly SqlValue[]) => JSON.parse(get<{ j: string }>(sql, values)?.j ?? "null") as T,
+    json: <T>(sql: string, values?: readonly SqlValue[]) =>
+      JSON.parse(get<{ j: string }>(sql, values)?.j ?? "null") as T,
     clear: () => statements.clear(),
   };
 }
 
 function applySchema(file: SqliteFile, { name, version, schema }: Part): void {
   file.run("create table if not exists funboost_schema (part text primary key, version integer not null)");
-  const found = file.get<{ version: number }>("select version from funboost_schema where part = ?", [name])?.version ?? 0;
+  const found =
+    file.get<{ version: number }>("select version from funboost_schema where part = ?", [name])?.version ?? 0;
   if (found === version) return;
   if (found > version) {
     const text = `the file ${JSON.stringify(file.path)} was written by a newer funboost (${name} version ${found}, this one knows ${version}). Update funboost, or use another file.`;

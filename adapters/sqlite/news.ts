@@ -33,7 +33,8 @@ export function createWaits(file: SqliteFile, sql: WaitsSql): Waits {
     for (const settle of [...(waits.get(key) ?? [])]) settle(outcome);
   };
   const take = (seqs: readonly number[]) => {
-    for (const [queue, id, outcome] of file.json<[string, string, string][]>(sql.outcomes, [jsonText(seqs)])) answer(keyOf(queue, id), outcome);
+    for (const [queue, id, outcome] of file.json<[string, string, string][]>(sql.outcomes, [jsonText(seqs)]))
+      answer(keyOf(queue, id), outcome);
   };
   const reader = createReader(
     file,
@@ -59,7 +60,9 @@ export function createWaits(file: SqliteFile, sql: WaitsSql): Waits {
     },
     close() {
       reader.stop();
-      const error = new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "sqlite" });
+      const error = new FunboostError("STORE", "the store was closed while a result was waited for.", {
+        where: "sqlite",
+      });
       for (const key of [...waits.keys()]) answer(key, error);
     },
   };
@@ -134,7 +137,13 @@ function tell(listeners: ReadonlySet<(text: string) => void> | undefined, text: 
 }
 
 /** Calls `readAfter(last)` at each piece of news while somebody cares; it answers the numbers of the rows that it has read. */
-function createReader(file: SqliteFile, topic: string, lastSql: string, cares: () => boolean, readAfter: (last: number) => readonly number[]) {
+function createReader(
+  file: SqliteFile,
+  topic: string,
+  lastSql: string,
+  cares: () => boolean,
+  readAfter: (last: number) => readonly number[],
+) {
   let last = 0;
   let stop: (() => void) | undefined;
   const newest = () => file.get<{ n: number }>(lastSql)?.n ?? 0;

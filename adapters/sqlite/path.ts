@@ -20,9 +20,15 @@ const allowed = { file: "a path", url: "a path or a file: URL", synchronous: '"n
 export function checkOptions(options: SqliteOptions): void {
   for (const [name, value] of Object.entries(options)) {
     const known = allowed[name as keyof typeof allowed];
-    if (known === undefined) throw new FunboostError("BAD_OPTION", `has no option "${name}". It has: ${Object.keys(allowed).join(", ")}.`, { where: "sqlite" });
-    const fits = value === undefined || (name === "synchronous" ? value === "normal" || value === "full" : typeof value === "string");
-    if (!fits) throw new FunboostError("BAD_OPTION", `"${name}" must be ${known}, got ${describe(value)}.`, { where: "sqlite" });
+    if (known === undefined)
+      throw new FunboostError("BAD_OPTION", `has no option "${name}". It has: ${Object.keys(allowed).join(", ")}.`, {
+        where: "sqlite",
+      });
+    const fits =
+      value === undefined ||
+      (name === "synchronous" ? value === "normal" || value === "full" : typeof value === "string");
+    if (!fits)
+      throw new FunboostError("BAD_OPTION", `"${name}" must be ${known}, got ${describe(value)}.`, { where: "sqlite" });
   }
 }
 
@@ -37,7 +43,8 @@ export function defaultFile(): string {
 export function chosenFile({ file, url }: { readonly file?: string; readonly url?: string }): string {
   const text = file ?? url;
   if (text === undefined || text === "") return defaultFile();
-  if (text === ":memory:") throw refused(text, "a database in memory is seen by one connection only", 'Use broker: "memory", or name a file');
+  if (text === ":memory:")
+    throw refused(text, "a database in memory is seen by one connection only", 'Use broker: "memory", or name a file');
   if (!text.startsWith("file:")) return resolve(text);
   return text.startsWith("file:///") ? fileURLToPath(text) : resolve(text.slice("file:".length));
 }
@@ -54,10 +61,14 @@ export function prepareFolder(path: string): string {
   }
 }
 
-const advice = "Choose a file that this user may write, in a folder on this machine: sqlite({ file }) or FUNBOOST_SQLITE_FILE";
+const advice =
+  "Choose a file that this user may write, in a folder on this machine: sqlite({ file }) or FUNBOOST_SQLITE_FILE";
 
 function refused(path: string, why: string, next: string, cause?: unknown): FunboostError {
-  return new FunboostError("BROKER_REFUSED", `cannot use the file ${JSON.stringify(path)}: ${why}. ${next}.`, { where: "sqlite", cause });
+  return new FunboostError("BROKER_REFUSED", `cannot use the file ${JSON.stringify(path)}: ${why}. ${next}.`, {
+    where: "sqlite",
+    cause,
+  });
 }
 
 /** A file that was deleted or replaced goes on taking writes that nobody will ever read. */
@@ -70,7 +81,8 @@ export function createPresence(path: string) {
     /** Looks twice a second; throws when the file is gone. */
     check() {
       if (clock.monotonic() < nextLook) return;
-      if (isGone()) throw refused(path, "it was deleted or replaced while it was open", "Restart the processes that use it");
+      if (isGone())
+        throw refused(path, "it was deleted or replaced while it was open", "Restart the processes that use it");
       nextLook = clock.monotonic() + 500;
     },
   };
@@ -80,16 +92,22 @@ export function createPresence(path: string) {
 export function sqliteError(path: string, cause: unknown): Error {
   if (isFunboostError(cause)) return cause;
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
-  if (/READONLY|CANTOPEN|NOTADB|PERM|AUTH|CORRUPT/.test(code) || /unable to open/i.test(message)) return refused(path, message, advice, cause);
-  return new FunboostError("BROKER_DOWN", `the file ${JSON.stringify(path)} cannot be used now: ${message}. Trying again makes sense.`, {
-    where: "sqlite",
-    cause,
-  });
+  if (/READONLY|CANTOPEN|NOTADB|PERM|AUTH|CORRUPT/.test(code) || /unable to open/i.test(message))
+    return refused(path, message, advice, cause);
+  return new FunboostError(
+    "BROKER_DOWN",
+    `the file ${JSON.stringify(path)} cannot be used now: ${message}. Trying again makes sense.`,
+    {
+      where: "sqlite",
+      cause,
+    },
+  );
 }
 
 function workspaceRoot(from: string): string {
   const above = [...foldersAbove(from)];
-  const isRoot = (folder: string) => existsSync(join(folder, "pnpm-workspace.yaml")) || existsSync(join(folder, ".git")) || hasWorkspaces(folder);
+  const isRoot = (folder: string) =>
+    existsSync(join(folder, "pnpm-workspace.yaml")) || existsSync(join(folder, ".git")) || hasWorkspaces(folder);
   return above.find(isRoot) ?? above.find((folder) => existsSync(join(folder, "package.json"))) ?? from;
 }
 

@@ -86,7 +86,10 @@ const sql = {
 const batchChars = 1_000_000;
 
 /** Cuts a list of rows into transactions. */
-export function* batches(messages: readonly Message[], idOf: (message: Message) => string): Generator<readonly NewRow[]> {
+export function* batches(
+  messages: readonly Message[],
+  idOf: (message: Message) => string,
+): Generator<readonly NewRow[]> {
   let rows: NewRow[] = [];
   let chars = 0;
   for (const message of messages) {
@@ -116,10 +119,18 @@ export type NewRow = readonly [string, number, number, number, number | null, st
 
 function newRow(message: Message, id: string): NewRow {
   const { body, delayMs = 0, priority = 0, ahead = false, attempt = 1, publishedAt = null } = message;
-  return [id, ahead ? aheadRank : priority, Math.ceil(delayMs), attempt, publishedAt, typeof body === "string" ? body : JSON.stringify(body)];
+  return [
+    id,
+    ahead ? aheadRank : priority,
+    Math.ceil(delayMs),
+    attempt,
+    publishedAt,
+    typeof body === "string" ? body : JSON.stringify(body),
+  ];
 }
 
-const number = (file: SqliteFile, text: string, values: readonly (string | number)[] = []) => file.get<{ n: number | null }>(text, values)?.n ?? undefined;
+const number = (file: SqliteFile, text: string, values: readonly (string | number)[] = []) =>
+  file.get<{ n: number | null }>(text, values)?.n ?? undefined;
 
 /** The number of a queue, made at its first use. */
 export function queueNumber(file: SqliteFile, name: string): number {
@@ -182,18 +193,26 @@ function leases(file: SqliteFile, queue: number) {
 function controls(file: SqliteFile, queue: number) {
   return {
     counts(): Counts {
-      const { ready, due, delayed, running } = file.get<Required<Counts> & { due: number }>(sql.counts, [queue, queue, queue, queue]) as Required<Counts> & {
+      const { ready, due, delayed, running } = file.get<Required<Counts> & { due: number }>(sql.counts, [
+        queue,
+        queue,
+        queue,
+        queue,
+      ]) as Required<Counts> & {
         due: number;
       };
       return { ready: ready + due, delayed, running };
     },
     peek(n: number) {
       file.run(sql.promote, [queue, n]);
-      return file.json<readonly (readonly [string, string])[]>(sql.peek, [queue, n]).map(([id, body]) => ({ id, body }));
+      return file
+        .json<readonly (readonly [string, string])[]>(sql.peek, [queue, n])
+        .map(([id, body]) => ({ id, body }));
     },
     top: () => number(file, sql.top) ?? 0,
     /** Removes at most twice `limit` of those that were there when `top` was read. */
-    clear: (top: number, limit: number) => file.run(sql.clearWaiting, [queue, top, limit]) + file.run(sql.clearDelayed, [queue, top, limit]),
+    clear: (top: number, limit: number) =>
+      file.run(sql.clearWaiting, [queue, top, limit]) + file.run(sql.clearDelayed, [queue, top, limit]),
     cancel(ids: readonly string[]): readonly string[] {
       const waiting = file.json<readonly string[]>(sql.waitingIds, [queue, jsonText(ids)]);
       if (waiting.length > 0) file.run(sql.cancel, [queue, jsonText(waiting)]);
@@ -221,7 +240,15 @@ function insertRows(file: SqliteFile, queue: number, rows: readonly NewRow[]): r
   return fresh;
 }
 
-type ReadyRow = readonly [ord: number, id: string, rank: number, attempt: number, crashes: number, publishedAt: number, body: string];
+type ReadyRow = readonly [
+  ord: number,
+  id: string,
+  rank: number,
+  attempt: number,
+  crashes: number,
+  publishedAt: number,
+  body: string,
+];
 
 function delivery([ord, id, rank, attempt, crashes, publishedAt, body]: ReadyRow, owner: number): SqliteDelivery {
   return { id, body, attempt, crashes, ahead: rank === aheadRank, publishedAt, native: { ord, owner } };

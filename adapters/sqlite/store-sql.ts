@@ -61,11 +61,13 @@ export const sql = {
   putList: `insert into funboost_list (key, next, expires) values (?, ?, ${nowMs} + ?) on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
   dropItems: "delete from funboost_list_item where key = ?",
   addItems: "insert into funboost_list_item (key, n, item) select ?, ? + key, value from json_each(?)",
-  items: "select json_group_array(item) as j from (select item from funboost_list_item where key = ? and n >= ? order by n limit ?)",
+  items:
+    "select json_group_array(item) as j from (select item from funboost_list_item where key = ? and n >= ? order by n limit ?)",
 
   addNotice: `insert into funboost_notice (channel, text, at) values (?, ?, ${nowMs})`,
   lastNotice: "select coalesce(max(seq), 0) as n from funboost_notice",
-  notices: "select json_group_array(json_array(seq, channel, text)) as j from (select * from funboost_notice where seq > ? order by seq limit 1000)",
+  notices:
+    "select json_group_array(json_array(seq, channel, text)) as j from (select * from funboost_notice where seq > ? order by seq limit 1000)",
 
   putResults: `insert or replace into funboost_result (queue, id, outcome, expires) select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)
     where not exists (select 1 from funboost_result where queue = ? and id = value ->> '$[0]' and expires > ${nowMs})`,

@@ -101,7 +101,11 @@ function valuesOf(read: Call, write: Call) {
     set: (entries) => write((file) => entries.map((entry) => setOne(file, entry))),
     delete: async (keys) => void (await write((file) => file.run(sql.drop, [jsonText(keys)]))),
     increment: (counters) =>
-      write((file) => counters.map(({ key, by, ttlMs }) => Number(file.get<{ value: string }>(sql.increment, [key, String(by), ttlMs ?? null])?.value))),
+      write((file) =>
+        counters.map(({ key, by, ttlMs }) =>
+          Number(file.get<{ value: string }>(sql.increment, [key, String(by), ttlMs ?? null])?.value),
+        ),
+      ),
   } satisfies Partial<Store>;
 }
 
@@ -112,8 +116,15 @@ function setOne(file: SqliteFile, { key, value, ttlMs: ttl, if: condition }: Set
   return file.run(sql.put, [key, value, ttlMs]) === 1;
 }
 
-function reserve(file: SqliteFile, key: string, { perMs, count, slackMs }: { readonly perMs: number; readonly count: number; readonly slackMs: number }) {
-  const { now, next } = file.get<{ now: number; next: number | null }>(sql.nextStart, [key]) as { now: number; next: number | null };
+function reserve(
+  file: SqliteFile,
+  key: string,
+  { perMs, count, slackMs }: { readonly perMs: number; readonly count: number; readonly slackMs: number },
+) {
+  const { now, next } = file.get<{ now: number; next: number | null }>(sql.nextStart, [key]) as {
+    now: number;
+    next: number | null;
+  };
   const afresh = perMs > slackMs ? now : now - slackMs; // starts close to each other: late timers are the rule, catch up by the slack
   const first = next === null || next + slackMs < now ? afresh : next;
   const after = first + count * perMs;
@@ -143,13 +154,21 @@ function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: 
 function timersOf(read: Call, write: Call): Timers {
   return {
     add: async (queue, entries) =>
-      void (await write((file) => file.run(sql.addTimers, [queue, jsonText(entries.map(({ id, dueInMs, payload }) => [id, Math.ceil(dueInMs), payload]))]))),
+      void (await write((file) =>
+        file.run(sql.addTimers, [
+          queue,
+          jsonText(entries.map(({ id, dueInMs, payload }) => [id, Math.ceil(dueInMs), payload])),
+        ]),
+      )),
     lease: (queue, limit, ttlMs) =>
       write((file) => {
         const due = file.json<[string, string][]>(sql.dueTimers, [queue, limit]);
         if (due.length > 0) file.run(sql.leaseTimers, [ttlMs, queue, jsonText(due.map(([id]) => id))]);
         const nextDueMs = file.get<{ n: number | null }>(sql.nextTimer, [queue])?.n ?? undefined;
-        return { entries: due.map(([id, payload]) => ({ id, payload })), ...(nextDueMs === undefined ? {} : { nextDueMs }) };
+        return {
+          entries: due.map(([id, payload]) => ({ id, payload })),
+          ...(nextDueMs === undefined ? {} : { nextDueMs }),
+        };
       }),
     ack: async (queue, ids) => void (await write((file) => file.run(sql.ackTimers, [queue, jsonText(ids)]))),
     remove: (queue, ids) =>
@@ -172,7 +191,8 @@ function listOf(read: Call, write: Call): Store["list"] {
         file.run(sql.addItems, [key, next ?? 0, jsonText(items)]);
         file.run(sql.putList, [key, (next ?? 0) + items.length, ttlMs ?? null]);
       }),
-    read: (key, from, limit) => read((file) => (file.get(sql.list, [key]) ? file.json<string[]>(sql.items, [key, from, limit]) : [])),
+    read: (key, from, limit) =>
+      read((file) => (file.get(sql.list, [key]) ? file.json<string[]>(sql.items, [key, from, limit]) : [])),
   };
 }
 

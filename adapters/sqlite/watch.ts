@@ -76,7 +76,9 @@ function watching(path: string, version: () => number | undefined, changed: () =
 function watchWal(path: string, onEvent: () => void, onFailure: () => void): FSWatcher | undefined {
   const wal = `${basename(path)}-wal`;
   try {
-    const watcher = watch(dirname(path), { persistent: false }, (_event, name) => (name === wal || name === null ? onEvent() : undefined));
+    const watcher = watch(dirname(path), { persistent: false }, (_event, name) =>
+      name === wal || name === null ? onEvent() : undefined,
+    );
     watcher.on("error", () => {
       watcher.close();
       onFailure();

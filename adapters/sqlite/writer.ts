@@ -79,13 +79,16 @@ export function createWriter(transactions: Transactions, path: string) {
   };
   const postpone = (left: readonly Job[]) => {
     const pauseMs = patience.pauseMs();
-    if (pauseMs === undefined) rejectAll(left, path, new Error(`another process has held its write lock for ${patienceMs / 1000} s`));
+    if (pauseMs === undefined)
+      rejectAll(left, path, new Error(`another process has held its write lock for ${patienceMs / 1000} s`));
     else waiting.unshift(...left);
     clock.after(pauseMs ?? 0, flush, { unref: true });
   };
   const write = <T>(work: () => T, weight = 1) => {
     if (!scheduled) schedule();
-    return new Promise<T>((resolve, reject) => void waiting.push({ weight, work, resolve: resolve as (value: unknown) => void, reject }));
+    return new Promise<T>(
+      (resolve, reject) => void waiting.push({ weight, work, resolve: resolve as (value: unknown) => void, reject }),
+    );
   };
   const idle = () => {
     const promise = new Promise<void>((resolve) => (emptied = resolve));
@@ -129,7 +132,9 @@ function runGroup(transactions: Transactions, path: string, group: readonly Job[
 
 function runSingly(transactions: Transactions, path: string, group: readonly Job[], error: unknown): readonly Job[] {
   if (group.length === 1) rejectAll(group, path, error);
-  else for (const [index, job] of group.entries()) if (runGroup(transactions, path, [job]).length > 0) return group.slice(index);
+  else
+    for (const [index, job] of group.entries())
+      if (runGroup(transactions, path, [job]).length > 0) return group.slice(index);
   return [];
 }
 

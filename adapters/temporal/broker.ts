@@ -6,7 +6,13 @@ import { missingPeer } from "../shared/missing-peer.ts";
 import { connect, type Peer, type TemporalClient } from "./connect/client.ts";
 import { consumeQueue } from "./consume/consume.ts";
 import { makeRecent, type TemporalQueue } from "./opened.ts";
-import { checkOptions, checkSpec, type TemporalMessageOptions, type TemporalOptions, type TemporalQueueOptions } from "./options.ts";
+import {
+  checkOptions,
+  checkSpec,
+  type TemporalMessageOptions,
+  type TemporalOptions,
+  type TemporalQueueOptions,
+} from "./options.ts";
 import { makePublisher } from "./publish.ts";
 import { administration } from "./queue.ts";
 import { makeResults, type ResultPolls } from "./results.ts";
@@ -55,7 +61,14 @@ export function temporal(options: TemporalOptions = {}): Broker {
     features,
     async open(spec) {
       const own = checkSpec(spec, orchestrator);
-      const parts = { client: await client(), queue: spec.queue, leaseMs: spec.leaseMs, mode: own.mode ?? mode, orchestrator, recent: makeRecent() };
+      const parts = {
+        client: await client(),
+        queue: spec.queue,
+        leaseMs: spec.leaseMs,
+        mode: own.mode ?? mode,
+        orchestrator,
+        recent: makeRecent(),
+      };
       const queue = openQueue(parts, own, bundle, polls, () => queues.delete(queue));
       queues.add(queue);
       return queue;
@@ -70,21 +83,40 @@ export function temporal(options: TemporalOptions = {}): Broker {
   };
 }
 
-function openQueue(parts: TemporalQueue, own: TemporalQueueOptions, bundle: BundleOption | undefined, polls: ResultPolls, onClose: () => void): BrokerQueue {
+function openQueue(
+  parts: TemporalQueue,
+  own: TemporalQueueOptions,
+  bundle: BundleOption | undefined,
+  polls: ResultPolls,
+  onClose: () => void,
+): BrokerQueue {
   const { server, target } = parts.client;
   if (parts.mode === "activity" && !server.standalone) {
     const advice = 'Set "activity.enableStandalone" on the server (1.31 or later), or use mode "auto" or "workflow".';
-    throw new FunboostError("BROKER_REFUSED", `mode "activity": Temporal at ${target.address} has no standalone activities. ${advice}`, { where: "temporal" });
+    throw new FunboostError(
+      "BROKER_REFUSED",
+      `mode "activity": Temporal at ${target.address} has no standalone activities. ${advice}`,
+      { where: "temporal" },
+    );
   }
   const consumers = new Set<Consumer>();
   const results = makeResults(parts, polls);
   return {
-    features: { ...features, priority: server.priority, ahead: server.priority, delay: parts.mode !== "activity" || server.standaloneDelay },
+    features: {
+      ...features,
+      priority: server.priority,
+      ahead: server.priority,
+      delay: parts.mode !== "activity" || server.standaloneDelay,
+    },
     lookahead: 0,
     ...(target.namespace === "default" ? {} : { scope: `${target.namespace}:${parts.queue}` }),
     publish: makePublisher(parts),
     async consume(handler, options) {
-      const consumer = await consumeQueue({ queue: parts, perSecond: own.maxTaskQueueActivitiesPerSecond, bundle }, handler, options);
+      const consumer = await consumeQueue(
+        { queue: parts, perSecond: own.maxTaskQueueActivitiesPerSecond, bundle },
+        handler,
+        options,
+      );
       consumers.add(consumer);
       return { ...consumer, close: (closing) => consumer.close(closing).finally(() => consumers.delete(consumer)) };
     },

@@ -44,7 +44,9 @@ export async function find(queue: TemporalQueue, id: string): Promise<Found | un
     if (found) return found;
   }
   const kinds: Kind[] = queue.client.server.standalone ? ["activity", "workflow"] : ["workflow"];
-  const found = (await Promise.all(kinds.map((kind) => look(queue, kind, fullId)))).filter((each) => each !== undefined);
+  const found = (await Promise.all(kinds.map((kind) => look(queue, kind, fullId)))).filter(
+    (each) => each !== undefined,
+  );
   return found.sort((one, other) => Number(isOpen(other)) - Number(isOpen(one)) || other.startedAt - one.startedAt)[0];
 }
 
@@ -52,9 +54,20 @@ export async function look({ client }: TemporalQueue, kind: Kind, fullId: string
   const { namespace } = client.target;
   try {
     if (kind === "activity") {
-      return ofActivity(fullId, await client.service.describeActivityExecution({ namespace, activityId: fullId, includeOutcome: true, includeInput: true }));
+      return ofActivity(
+        fullId,
+        await client.service.describeActivityExecution({
+          namespace,
+          activityId: fullId,
+          includeOutcome: true,
+          includeInput: true,
+        }),
+      );
     }
-    return ofWorkflow(fullId, await client.service.describeWorkflowExecution({ namespace, execution: { workflowId: fullId } }));
+    return ofWorkflow(
+      fullId,
+      await client.service.describeWorkflowExecution({ namespace, execution: { workflowId: fullId } }),
+    );
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
@@ -63,7 +76,10 @@ export async function look({ client }: TemporalQueue, kind: Kind, fullId: string
 
 function ofActivity(fullId: string, activity: Activity): Found {
   const { info, runId } = activity;
-  const waits = info?.runState === 1 && isLater(epochMs(info.nextAttemptScheduleTime), epochMs(info.lastAttemptCompleteTime)) ? "delayed" : "waiting";
+  const waits =
+    info?.runState === 1 && isLater(epochMs(info.nextAttemptScheduleTime), epochMs(info.lastAttemptCompleteTime))
+      ? "delayed"
+      : "waiting";
   const state = (info?.runState ?? 0) >= started ? "running" : waits;
   return {
     kind: "activity",
@@ -86,9 +102,21 @@ function ofWorkflow(fullId: string, workflow: Workflow): Found {
   const pending = workflow.pendingActivities?.[0];
   const startedAt = epochMs(info?.startTime) ?? 0;
   const due = epochMs(info?.executionTime) ?? startedAt;
-  const waits = (!pending && due > Date.now()) || isLater(epochMs(pending?.scheduledTime), epochMs(pending?.lastAttemptCompleteTime)) ? "delayed" : "waiting";
+  const waits =
+    (!pending && due > Date.now()) ||
+    isLater(epochMs(pending?.scheduledTime), epochMs(pending?.lastAttemptCompleteTime))
+      ? "delayed"
+      : "waiting";
   const state = (pending?.state ?? 0) >= started ? "running" : waits;
-  return { kind: "workflow", fullId, runId: info?.execution?.runId ?? "", status: info?.status ?? 0, state, startedAt, workflow };
+  return {
+    kind: "workflow",
+    fullId,
+    runId: info?.execution?.runId ?? "",
+    status: info?.status ?? 0,
+    state,
+    startedAt,
+    workflow,
+  };
 }
 
 export function stateOf(found: Found | undefined): MessageState {

@@ -63,12 +63,22 @@ export interface Checked {
 export function checkOptions(options: TemporalOptions): Checked {
   if (!isObject(options)) throw badOption(`temporal() takes an object of options, got ${describe(options)}.`);
   checkNames(options, optionNames, "temporal()");
-  const { namespace = "default", mode = "auto", orchestrator = "funboost.orchestrator", bundle, tls, apiKey, metadata } = options;
+  const {
+    namespace = "default",
+    mode = "auto",
+    orchestrator = "funboost.orchestrator",
+    bundle,
+    tls,
+    apiKey,
+    metadata,
+  } = options;
   checkMode(mode, "");
-  if (!isText(namespace)) throw badOption(`namespace must be the name of one that is there, got ${describe(namespace)}.`);
+  if (!isText(namespace))
+    throw badOption(`namespace must be the name of one that is there, got ${describe(namespace)}.`);
   const why = isText(orchestrator) ? whyNoQueue(orchestrator, [pauseName]) : "Allowed is text";
   if (why) throw badOption(`orchestrator must be the name of a task queue, got ${describe(orchestrator)}. ${why}.`);
-  if (bundle !== undefined && !isText(bundle?.codePath)) throw badOption(`bundle must be { codePath: "file.js" }, got ${describe(bundle)}.`);
+  if (bundle !== undefined && !isText(bundle?.codePath))
+    throw badOption(`bundle must be { codePath: "file.js" }, got ${describe(bundle)}.`);
   checkAccess(options);
   const { address, secure } = addressOf(options.address ?? options.url ?? "127.0.0.1:7233");
   const useTls = tls ?? (secure || undefined);
@@ -86,18 +96,27 @@ export function checkOptions(options: TemporalOptions): Checked {
 function checkAccess({ tls, apiKey, metadata }: Pick<TemporalOptions, "tls" | "apiKey" | "metadata">): void {
   if (tls !== undefined && tls !== null && typeof tls !== "boolean" && !isObject(tls))
     throw badOption(`tls must be true or an object of certificates, got a ${typeof tls}.`);
-  if (apiKey !== undefined && !isText(apiKey)) throw badOption(`apiKey must be text, got ${apiKey === "" ? "none" : `a ${typeof apiKey}`}.`);
-  if (metadata !== undefined && !(isObject(metadata) && Object.values(metadata).every((value) => typeof value === "string")))
+  if (apiKey !== undefined && !isText(apiKey))
+    throw badOption(`apiKey must be text, got ${apiKey === "" ? "none" : `a ${typeof apiKey}`}.`);
+  if (
+    metadata !== undefined &&
+    !(isObject(metadata) && Object.values(metadata).every((value) => typeof value === "string"))
+  )
     throw badOption("metadata must be an object of headers whose values are text.");
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function addressOf(text: unknown): { address: string; secure: boolean } {
   const [, scheme, rest = ""] = /^(?:(\w+):\/\/)?(.*?)\/?$/.exec(typeof text === "string" ? text : "") ?? [];
-  if (rest.includes("@")) throw badOption('the address must not hold a secret. Set "apiKey", or certificates in "tls".');
-  if (!/^(\[[\da-fA-F:.]+\]|[^\s:/?#]+)(:\d{1,5})?$/.test(rest) || (scheme && !["temporal", "http", "https", "grpc"].includes(scheme))) {
+  if (rest.includes("@"))
+    throw badOption('the address must not hold a secret. Set "apiKey", or certificates in "tls".');
+  if (
+    !/^(\[[\da-fA-F:.]+\]|[^\s:/?#]+)(:\d{1,5})?$/.test(rest) ||
+    (scheme && !["temporal", "http", "https", "grpc"].includes(scheme))
+  ) {
     throw badOption(`address must be host and port, such as "127.0.0.1:7233", got ${describe(text)}.`);
   }
   const port = Number(/:(\d+)$/.exec(rest)?.[1] ?? 7233);
@@ -112,24 +131,31 @@ export function checkSpec({ queue, options }: QueueSpec, orchestrator: string): 
   const { mode, maxTaskQueueActivitiesPerSecond: most } = options as TemporalQueueOptions;
   if (mode !== undefined) checkMode(mode, `${of}: `);
   if (most !== undefined && !(typeof most === "number" && most > 0 && most < Number.POSITIVE_INFINITY))
-    throw badOption(`${of}: maxTaskQueueActivitiesPerSecond must be a number above 0, got ${describe(most)}. To stop the queue use pause().`);
+    throw badOption(
+      `${of}: maxTaskQueueActivitiesPerSecond must be a number above 0, got ${describe(most)}. To stop the queue use pause().`,
+    );
   return options as TemporalQueueOptions;
 }
 
-export function checkMessage({ queue, client: { server, target } }: TemporalQueue, { native, delayMs = 0 }: Message): void {
+export function checkMessage(
+  { queue, client: { server, target } }: TemporalQueue,
+  { native, delayMs = 0 }: Message,
+): void {
   if (!native) return;
   const of = `brokerOptions of a message of "${queue}"`;
   checkNames(native, messageOptionNames, of);
   const { mode } = native as TemporalMessageOptions;
   if (mode === undefined) return;
-  if (mode !== "activity" && mode !== "workflow") throw badOption(`${of}: mode must be "activity" or "workflow", got ${describe(mode)}.`);
+  if (mode !== "activity" && mode !== "workflow")
+    throw badOption(`${of}: mode must be "activity" or "workflow", got ${describe(mode)}.`);
   if (mode === "workflow" || takesActivity(server, delayMs)) return;
   const lacks = server.standalone ? "ignores the delay of a standalone activity" : "has no standalone activities";
   throw badOption(`${of}: mode "activity" cannot be had, Temporal at ${target.address} ${lacks}. Leave "mode" out.`);
 }
 
 function checkMode(mode: Mode, of: string): void {
-  if (!modes.includes(mode)) throw badOption(`${of}mode must be ${modes.map((each) => `"${each}"`).join(", ")}, got ${describe(mode)}.`);
+  if (!modes.includes(mode))
+    throw badOption(`${of}mode must be ${modes.map((each) => `"${each}"`).join(", ")}, got ${describe(mode)}.`);
 }
 
 function checkNames(options: object, allowed: readonly string[], of: string): void {

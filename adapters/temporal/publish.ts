@@ -56,7 +56,9 @@ export function makePublisher(queue: TemporalQueue) {
         item,
         slot(() => start(queue, item)),
       );
-    const outcomes = await Promise.allSettled(items.map((item) => started.get(first.get(item.id) as Item) as Promise<Published>));
+    const outcomes = await Promise.allSettled(
+      items.map((item) => started.get(first.get(item.id) as Item) as Promise<Published>),
+    );
     const failed = outcomes.find((each) => each.status === "rejected");
     if (failed) throw publishError(queue.client, failed.reason, outcomes);
     return outcomes.map((each, i) => {
@@ -71,7 +73,11 @@ function itemOf(queue: TemporalQueue, message: Message, now: number): Item {
   const { attempt = 1, publishedAt } = message;
   const id = message.id ?? orderedId();
   const kind = kindOf(queue, message);
-  const envelope: Envelope = { leaseMs: queue.leaseMs, publishedAt: publishedAt ?? now, ...(attempt > 1 && { attempt }) };
+  const envelope: Envelope = {
+    leaseMs: queue.leaseMs,
+    publishedAt: publishedAt ?? now,
+    ...(attempt > 1 && { attempt }),
+  };
   // A standalone activity's own record has the time and the lease.
   const plain = kind === "activity" && attempt === 1 && publishedAt === undefined;
   const input = [toPayload(message.body), ...(plain ? [] : [toPayload(toEnvelope(envelope))])];
@@ -89,7 +95,9 @@ function checkSize(input: readonly Payload[], limit: number, id: string): void {
   const bytes = input.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
   if (bytes <= limit) return;
   const advice = `Temporal takes at most ${limit}: keep large values elsewhere and send where they are.`;
-  throw new FunboostError("BAD_ARGS", `the arguments of task ${id} are ${bytes} bytes of JSON. ${advice}`, { where: "temporal" });
+  throw new FunboostError("BAD_ARGS", `the arguments of task ${id} are ${bytes} bytes of JSON. ${advice}`, {
+    where: "temporal",
+  });
 }
 
 async function start(queue: TemporalQueue, item: Item): Promise<Published> {
@@ -100,7 +108,10 @@ async function start(queue: TemporalQueue, item: Item): Promise<Published> {
 }
 
 /** Answers false where one with this id is open. */
-async function startActivity({ client, queue, leaseMs }: TemporalQueue, { fullId, message, input }: Item): Promise<boolean> {
+async function startActivity(
+  { client, queue, leaseMs }: TemporalQueue,
+  { fullId, message, input }: Item,
+): Promise<boolean> {
   const { delayMs = 0 } = message;
   const { started } = await client.service.startActivityExecution({
     ...common(client, message),
@@ -118,7 +129,10 @@ async function startActivity({ client, queue, leaseMs }: TemporalQueue, { fullId
   return started !== false;
 }
 
-async function startWorkflow({ client, queue, orchestrator, leaseMs }: TemporalQueue, { fullId, message, input }: Item): Promise<boolean> {
+async function startWorkflow(
+  { client, queue, orchestrator, leaseMs }: TemporalQueue,
+  { fullId, message, input }: Item,
+): Promise<boolean> {
   const { delayMs = 0 } = message;
   const { started } = await client.service.startWorkflowExecution({
     ...common(client, message),
@@ -138,7 +152,10 @@ async function startWorkflow({ client, queue, orchestrator, leaseMs }: TemporalQ
 function common({ target, identity, server }: TemporalClient, message: Message) {
   const { summary, fairnessKey, fairnessWeight } = (message.native ?? {}) as TemporalMessageOptions;
   const key = server.priority ? priorityKey(message) : 3;
-  const fair = { ...(fairnessKey !== undefined && { fairnessKey }), ...(fairnessWeight !== undefined && { fairnessWeight }) };
+  const fair = {
+    ...(fairnessKey !== undefined && { fairnessKey }),
+    ...(fairnessWeight !== undefined && { fairnessWeight }),
+  };
   return {
     namespace: target.namespace,
     identity,
@@ -155,7 +172,10 @@ async function isOpenAsOther({ client, mode }: TemporalQueue, { fullId, kind }: 
   const { namespace } = client.target;
   try {
     if (kind === "activity") {
-      const { workflowExecutionInfo } = await client.service.describeWorkflowExecution({ namespace, execution: { workflowId: fullId } });
+      const { workflowExecutionInfo } = await client.service.describeWorkflowExecution({
+        namespace,
+        execution: { workflowId: fullId },
+      });
       return workflowExecutionInfo?.status === running;
     }
     return (await client.service.describeActivityExecution({ namespace, activityId: fullId })).info?.status === running;
@@ -173,10 +193,17 @@ function remember(recent: Recent, { id, fullId, kind }: Item): void {
   if (recent.kinds.size > mostKinds && oldest !== undefined) recent.kinds.delete(oldest);
 }
 
-function publishError(client: TemporalClient, reason: unknown, outcomes: readonly PromiseSettledResult<Published>[]): Error {
+function publishError(
+  client: TemporalClient,
+  reason: unknown,
+  outcomes: readonly PromiseSettledResult<Published>[],
+): Error {
   const accepted = [...new Set(outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value.id] : [])))];
   const cause = toError(client.explain(reason));
   if (accepted.length === 0 && isFunboostError(cause)) return cause;
   const refused = outcomes.length - accepted.length;
-  return new PublishError(`${refused} of ${outcomes.length} messages were not accepted: ${cause.message}`, accepted, { where: "temporal", cause });
+  return new PublishError(`${refused} of ${outcomes.length} messages were not accepted: ${cause.message}`, accepted, {
+    where: "temporal",
+    cause,
+  });
 }

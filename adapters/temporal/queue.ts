@@ -13,12 +13,16 @@ const atOnce = 50;
 const lagMs = { recent: 5_000, longest: 2_000, clear: 10_000, pause: 25 };
 const page = 1_000;
 
-export interface Admin extends Required<Pick<BrokerQueue, "count" | "clear" | "peek" | "cancel" | "askToEnd" | "state" | "setPaused" | "paused">> {}
+export interface Admin
+  extends Required<
+    Pick<BrokerQueue, "count" | "clear" | "peek" | "cancel" | "askToEnd" | "state" | "setPaused" | "paused">
+  > {}
 
 /** `held`: what this process runs. */
 export function administration(queue: TemporalQueue, held: () => number): Admin {
   const { client } = queue;
-  const call = <T>(ms: number, run: () => Promise<T>): Promise<T> => client.bounded(ms, run).catch((error: unknown) => Promise.reject(client.explain(error)));
+  const call = <T>(ms: number, run: () => Promise<T>): Promise<T> =>
+    client.bounded(ms, run).catch((error: unknown) => Promise.reject(client.explain(error)));
   return {
     count: () => call(callMs, () => count(queue, held())),
     clear: () => call(callMs * 3, () => clear(queue)),
@@ -39,12 +43,17 @@ function kindsOf({ client, mode }: TemporalQueue): Kind[] {
 
 function queryOf({ queue, orchestrator }: TemporalQueue, kind: Kind): string {
   const name = quoted(queue);
-  const own = kind === "workflow" ? `WorkflowType=${name} AND TaskQueue=${quoted(orchestrator)}` : `ActivityType=${name} AND TaskQueue=${name}`;
+  const own =
+    kind === "workflow"
+      ? `WorkflowType=${name} AND TaskQueue=${quoted(orchestrator)}`
+      : `ActivityType=${name} AND TaskQueue=${name}`;
   return `${own} AND ExecutionStatus='Running'`;
 }
 
 async function counted({ service, target: { namespace } }: TemporalClient, kind: Kind, query: string): Promise<number> {
-  const { count } = await (kind === "workflow" ? service.countWorkflowExecutions({ namespace, query }) : service.countActivityExecutions({ namespace, query }));
+  const { count } = await (kind === "workflow"
+    ? service.countWorkflowExecutions({ namespace, query })
+    : service.countActivityExecutions({ namespace, query }));
   return Number(count ?? 0);
 }
 
@@ -67,7 +76,11 @@ async function sum(numbers: readonly Promise<number>[]): Promise<number> {
 async function untilVisible({ client, recent }: TemporalQueue): Promise<void> {
   const { published, ended } = recent;
   const shown = (trace: Trace, more = "") =>
-    counted(client, trace.kind, `${trace.kind === "workflow" ? "WorkflowId" : "ActivityId"}=${quoted(trace.fullId)}${more}`);
+    counted(
+      client,
+      trace.kind,
+      `${trace.kind === "workflow" ? "WorkflowId" : "ActivityId"}=${quoted(trace.fullId)}${more}`,
+    );
   await Promise.all([
     published && insistOn(published, async () => (await shown(published)) > 0),
     ended && insistOn(ended, async () => (await shown(ended, " AND ExecutionStatus='Running'")) === 0),
@@ -124,7 +137,8 @@ async function removeOne({ client }: TemporalQueue, found: Found | undefined): P
   const { fullId, runId } = found;
   const common = { namespace: target.namespace, identity, reason: "removed by funboost before it started" };
   try {
-    if (found.kind === "activity") await service.terminateActivityExecution({ ...common, activityId: fullId, runId, requestId: `${runId}-removed` });
+    if (found.kind === "activity")
+      await service.terminateActivityExecution({ ...common, activityId: fullId, runId, requestId: `${runId}-removed` });
     else await service.terminateWorkflowExecution({ ...common, workflowExecution: { workflowId: fullId, runId } });
     return "removed";
   } catch (error) {
@@ -150,9 +164,15 @@ async function askOne({ client }: TemporalQueue, found: Found | undefined): Prom
   if (!found || !isOpen(found)) return false;
   const { service, identity, target } = client;
   const { fullId, runId } = found;
-  const common = { namespace: target.namespace, identity, requestId: `${runId}-cancel`, reason: "cancelled by funboost" };
+  const common = {
+    namespace: target.namespace,
+    identity,
+    requestId: `${runId}-cancel`,
+    reason: "cancelled by funboost",
+  };
   try {
-    if (found.kind === "activity") await service.requestCancelActivityExecution({ ...common, activityId: fullId, runId });
+    if (found.kind === "activity")
+      await service.requestCancelActivityExecution({ ...common, activityId: fullId, runId });
     else await service.requestCancelWorkflowExecution({ ...common, workflowExecution: { workflowId: fullId, runId } });
     return true;
   } catch (error) {
@@ -170,16 +190,26 @@ async function peek(queue: TemporalQueue, n: number): Promise<readonly Peeked[]>
       if (result.length >= n) return result;
       const found = await look(queue, kind, fullId);
       if (!found || !isOpen(found) || found.state === "running") continue;
-      result.push({ id: fullId.startsWith(prefix) ? fullId.slice(prefix.length) : fullId, body: await bodyOf(queue, found) });
+      result.push({
+        id: fullId.startsWith(prefix) ? fullId.slice(prefix.length) : fullId,
+        body: await bodyOf(queue, found),
+      });
     }
   }
   return result;
 }
 
-async function bodyOf({ client: { service, target } }: TemporalQueue, { activity, fullId, runId }: Found): Promise<unknown> {
+async function bodyOf(
+  { client: { service, target } }: TemporalQueue,
+  { activity, fullId, runId }: Found,
+): Promise<unknown> {
   if (activity) return fromPayload(activity.input?.payloads?.[0]);
   const execution = { workflowId: fullId, runId };
-  const { history } = await service.getWorkflowExecutionHistory({ namespace: target.namespace, execution, maximumPageSize: 1 });
+  const { history } = await service.getWorkflowExecutionHistory({
+    namespace: target.namespace,
+    execution,
+    maximumPageSize: 1,
+  });
   return fromPayload(history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]);
 }
 
@@ -190,19 +220,34 @@ async function setPaused({ client, queue }: TemporalQueue, paused: boolean): Pro
   const { service, identity, target } = client;
   const workflowId = flagOf(queue);
   if (paused) {
-    const request = { namespace: target.namespace, identity, workflowId, workflowType: { name: pauseName }, taskQueue: { name: pauseName } };
-    await service.startWorkflowExecution({ ...request, requestId: `${workflowId}-${Math.random()}`, workflowIdConflictPolicy: useExisting });
+    const request = {
+      namespace: target.namespace,
+      identity,
+      workflowId,
+      workflowType: { name: pauseName },
+      taskQueue: { name: pauseName },
+    };
+    await service.startWorkflowExecution({
+      ...request,
+      requestId: `${workflowId}-${Math.random()}`,
+      workflowIdConflictPolicy: useExisting,
+    });
     return;
   }
   const request = { namespace: target.namespace, identity, workflowExecution: { workflowId }, reason: "resumed" };
-  await service.terminateWorkflowExecution(request).catch((error: unknown) => (isGone(error) ? undefined : Promise.reject(error)));
+  await service
+    .terminateWorkflowExecution(request)
+    .catch((error: unknown) => (isGone(error) ? undefined : Promise.reject(error)));
 }
 
 async function isPaused({ client, queue }: TemporalQueue): Promise<boolean> {
   const { service, target } = client;
   try {
     const execution = { workflowId: flagOf(queue) };
-    return (await service.describeWorkflowExecution({ namespace: target.namespace, execution })).workflowExecutionInfo?.status === running;
+    return (
+      (await service.describeWorkflowExecution({ namespace: target.namespace, execution })).workflowExecutionInfo
+        ?.status === running
+    );
   } catch (error) {
     if (isGone(error)) return false;
     throw error;

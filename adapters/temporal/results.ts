@@ -58,7 +58,9 @@ export function makeResults(queue: TemporalQueue, polls: ResultPolls) {
     return wait;
   }
   const call = (id: string, options: ResultOptions) =>
-    result(id, options).catch((error: unknown) => Promise.reject(options.signal?.aborted ? options.signal.reason : queue.client.explain(error)));
+    result(id, options).catch((error: unknown) =>
+      Promise.reject(options.signal?.aborted ? options.signal.reason : queue.client.explain(error)),
+    );
   return { result: call, close: () => Array.from(waits.values(), ({ stop }) => stop.abort()) };
 }
 
@@ -67,7 +69,12 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 /** Just published: its poll is the first call. Undefined: it is not known. */
-async function untilEnded(queue: TemporalQueue, id: string, polls: ResultPolls, stop: AbortSignal): Promise<Ended | undefined> {
+async function untilEnded(
+  queue: TemporalQueue,
+  id: string,
+  polls: ResultPolls,
+  stop: AbortSignal,
+): Promise<Ended | undefined> {
   const hint = queue.recent.kinds.get(id);
   let target: Target | undefined = hint && { kind: hint, fullId: engineId(prefixOf(queue.queue), id), runId: "" };
   for (let tries = 0; ; ) {
@@ -89,7 +96,12 @@ async function untilEnded(queue: TemporalQueue, id: string, polls: ResultPolls, 
 }
 
 /** A long poll where one more is allowed, else a pause. */
-async function pollOnce(client: TemporalClient, target: Target, polls: ResultPolls, stop: AbortSignal): Promise<Ended | undefined> {
+async function pollOnce(
+  client: TemporalClient,
+  target: Target,
+  polls: ResultPolls,
+  stop: AbortSignal,
+): Promise<Ended | undefined> {
   if (polls.open < mostPolls) return poll(client, target, polls, stop);
   await sleep(lookMs * (1 + Math.random()), { signal: stop });
   return undefined;
@@ -98,7 +110,12 @@ async function pollOnce(client: TemporalClient, target: Target, polls: ResultPol
 type Target = Pick<Found, "kind" | "fullId" | "runId">;
 
 /** One long poll. Undefined: it has not ended, or only a look can tell how. */
-async function poll(client: TemporalClient, target: Target, polls: ResultPolls, stop: AbortSignal): Promise<Ended | undefined> {
+async function poll(
+  client: TemporalClient,
+  target: Target,
+  polls: ResultPolls,
+  stop: AbortSignal,
+): Promise<Ended | undefined> {
   polls.open++;
   try {
     return await client.bounded(pollMs, () => ask(client, target), stop);
@@ -110,13 +127,25 @@ async function poll(client: TemporalClient, target: Target, polls: ResultPolls, 
   }
 }
 
-async function ask({ service, target: { namespace } }: TemporalClient, { kind, fullId, runId }: Target): Promise<Ended | undefined> {
+async function ask(
+  { service, target: { namespace } }: TemporalClient,
+  { kind, fullId, runId }: Target,
+): Promise<Ended | undefined> {
   if (kind === "activity") {
     const { outcome } = await service.pollActivityExecution({ namespace, activityId: fullId, runId });
-    return outcome?.result ? doneWith(outcome.result.payloads?.[0]) : outcome?.failure ? failedWith(outcome.failure) : undefined;
+    return outcome?.result
+      ? doneWith(outcome.result.payloads?.[0])
+      : outcome?.failure
+        ? failedWith(outcome.failure)
+        : undefined;
   }
   const execution = { workflowId: fullId, runId };
-  const { history } = await service.getWorkflowExecutionHistory({ namespace, execution, waitNewEvent: true, historyEventFilterType: closeEvent });
+  const { history } = await service.getWorkflowExecutionHistory({
+    namespace,
+    execution,
+    waitNewEvent: true,
+    historyEventFilterType: closeEvent,
+  });
   const last = history?.events?.at(-1);
   return last && closedWith(last);
 }
@@ -135,9 +164,17 @@ async function endedOf(client: TemporalClient, found: Found, facts: boolean): Pr
 }
 
 /** The last event says how it ended; what a run told beside its result is in the activity's. */
-async function workflowEnd({ service, target: { namespace } }: TemporalClient, { fullId, runId }: Found, facts: boolean): Promise<Ended> {
+async function workflowEnd(
+  { service, target: { namespace } }: TemporalClient,
+  { fullId, runId }: Found,
+  facts: boolean,
+): Promise<Ended> {
   const execution = { workflowId: fullId, runId };
-  const { history } = await service.getWorkflowExecutionHistory({ namespace, execution, ...(facts ? {} : { historyEventFilterType: closeEvent }) });
+  const { history } = await service.getWorkflowExecutionHistory({
+    namespace,
+    execution,
+    ...(facts ? {} : { historyEventFilterType: closeEvent }),
+  });
   const events = history?.events ?? [];
   const last = events.at(-1);
   const known: Partial<Ended> = facts ? factsIn(events) : {};
@@ -148,7 +185,8 @@ async function workflowEnd({ service, target: { namespace } }: TemporalClient, {
 function closedWith(event: Event): Ended | undefined {
   const completed = event.workflowExecutionCompletedEventAttributes;
   if (completed) return doneWith(completed.result?.payloads?.[0]);
-  if (event.workflowExecutionFailedEventAttributes) return failedWith(event.workflowExecutionFailedEventAttributes.failure);
+  if (event.workflowExecutionFailedEventAttributes)
+    return failedWith(event.workflowExecutionFailedEventAttributes.failure);
   const cancelled = event.workflowExecutionCanceledEventAttributes ?? event.workflowExecutionTerminatedEventAttributes;
   return cancelled ? cancelledAt(epochMs(event.eventTime)) : undefined;
 }
@@ -159,5 +197,9 @@ function factsIn(events: readonly Event[]): Partial<Ended> {
   const begun = events.find((each) => each.activityTaskStartedEventAttributes);
   if (!begun) return {};
   const startedAt = epochMs(begun.eventTime);
-  return { attempts: begun.activityTaskStartedEventAttributes?.attempt ?? 1, ...(startedAt !== undefined && { startedAt }), ...recordOf(payload) };
+  return {
+    attempts: begun.activityTaskStartedEventAttributes?.attempt ?? 1,
+    ...(startedAt !== undefined && { startedAt }),
+    ...recordOf(payload),
+  };
 }

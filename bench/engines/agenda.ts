@@ -45,7 +45,12 @@ const good = { processEvery: 100, lockLimit: 200, disableNotifications: false };
 /** Twenty looks a second and deaf to other processes: nobody would run it so, but it drains fastest. */
 const tuned = { processEvery: 50, lockLimit: 200, disableNotifications: true };
 
-function bareSide(producer: Agenda, url: string, name: string, { processEvery, lockLimit, disableNotifications }: typeof good): Omit<Side, "left"> {
+function bareSide(
+  producer: Agenda,
+  url: string,
+  name: string,
+  { processEvery, lockLimit, disableNotifications }: typeof good,
+): Omit<Side, "left"> {
   return {
     async add(index) {
       await producer.ready;

@@ -24,7 +24,9 @@ export const beeQueueBench: EngineBench = {
   async open(side, url, name) {
     const queue = new BeeQueue(name, { ...lean, redis: { url }, isWorker: false });
     await queue.ready();
-    return side === "bare" || side === "again" ? bareSide(queue, url) : boostSide(queue, url, side === "rpc" ? { rpc: { ttl: "10s" } } : {});
+    return side === "bare" || side === "again"
+      ? bareSide(queue, url)
+      : boostSide(queue, url, side === "rpc" ? { rpc: { ttl: "10s" } } : {});
   },
 };
 

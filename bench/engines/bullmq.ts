@@ -35,7 +35,11 @@ export const bullmqBench: EngineBench = {
 
 /** The same retention as the bare worker's; "kept" has funboost's own, which leaves done jobs for BullMQ's tools. */
 const dropDone = { worker: { removeOnComplete: { count: 0 } } };
-const ourParams = { ours: { brokerOptions: dropDone }, rpc: { brokerOptions: dropDone, rpc: { ttl: "10s" } }, kept: {} };
+const ourParams = {
+  ours: { brokerOptions: dropDone },
+  rpc: { brokerOptions: dropDone, rpc: { ttl: "10s" } },
+  kept: {},
+};
 const isOurs = (side: string): side is keyof typeof ourParams => side in ourParams;
 
 function bareSide(queue: Queue, url: string): Side {
@@ -43,7 +47,11 @@ function bareSide(queue: Queue, url: string): Side {
     add: (index) => queue.add("job", bodyOf(index)),
     addMany: (indexes) => queue.addBulk(indexes.map((index) => ({ name: "job", data: bodyOf(index) }))),
     async work({ hit }) {
-      const worker = new Worker(queue.name, async () => hit(), { connection: { url }, concurrency, removeOnComplete: { count: 0 } });
+      const worker = new Worker(queue.name, async () => hit(), {
+        connection: { url },
+        concurrency,
+        removeOnComplete: { count: 0 },
+      });
       return () => worker.close();
     },
     ...looking(queue),

@@ -13,7 +13,13 @@ import { ourSide } from "./ours.ts";
 /** The highest there is: it costs what a rate costs, and holds back only what is faster. */
 const qps = 100_000;
 const brief = "10s";
-const isList = { "~standard": { version: 1, vendor: "bench", validate: (value: unknown) => (Array.isArray(value) ? { value } : { issues: [] }) } } as const;
+const isList = {
+  "~standard": {
+    version: 1,
+    vendor: "bench",
+    validate: (value: unknown) => (Array.isArray(value) ? { value } : { issues: [] }),
+  },
+} as const;
 const passOn: Middleware = (_, next) => next();
 
 const four: Partial<TaskParams> = { qps, filter: { ttl: brief }, rpc: { ttl: brief }, record: { ttl: brief } };
@@ -34,7 +40,15 @@ const controls = {
   pool: { pool: concurrencyPool(1_000) },
   "fct.signal": {},
   "qps, filter, rpc, record": four,
-  all: { ...four, onRecord: () => {}, timeout: "1m", expireAfter: "1d", use: [passOn], input: isList, pool: concurrencyPool(1_000) },
+  all: {
+    ...four,
+    onRecord: () => {},
+    timeout: "1m",
+    expireAfter: "1d",
+    use: [passOn],
+    input: isList,
+    pool: concurrencyPool(1_000),
+  },
 } satisfies Record<string, Partial<TaskParams>>;
 
 export const plain = "without";
@@ -62,7 +76,12 @@ function controlsBench({ broker, jobs, concurrency, goal, open, forget }: Place)
     consumeFrom: "first",
     comparisons: controlNames.map((side) => ({ label: side, side, against: [plain], ...goalsOf(side) })),
     open(side, address, queue) {
-      const ours = ourSide(queue, open(address, queue), { concurrency, ...paramsOf[side] }, side === "fct.signal" ? () => fct.signal : undefined);
+      const ours = ourSide(
+        queue,
+        open(address, queue),
+        { concurrency, ...paramsOf[side] },
+        side === "fct.signal" ? () => fct.signal : undefined,
+      );
       return neverTheSame(ours, async () => forget?.(address, queue));
     },
   };
@@ -82,7 +101,13 @@ function neverTheSame(side: Side, forget: () => Promise<void>): Side {
   };
 }
 
-export const memoryControls = controlsBench({ broker: "memory", jobs: 50_000, concurrency: 500, goal: goals.atLeast(50_000), open: () => memory() });
+export const memoryControls = controlsBench({
+  broker: "memory",
+  jobs: 50_000,
+  concurrency: 500,
+  goal: goals.atLeast(50_000),
+  open: () => memory(),
+});
 
 export const sqliteControls = controlsBench({
   broker: "sqlite",
@@ -99,7 +124,8 @@ export const bullmqControls = controlsBench({
   /** Rows stay for an hour, and the server is not ours alone. */
   async forget(url, name) {
     const client = new Redis(url);
-    for await (const keys of client.scanStream({ match: `*${name}*`, count: 1_000 })) if (keys.length > 0) await client.unlink(...(keys as string[]));
+    for await (const keys of client.scanStream({ match: `*${name}*`, count: 1_000 }))
+      if (keys.length > 0) await client.unlink(...(keys as string[]));
     await client.quit();
   },
 });

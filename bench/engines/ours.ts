@@ -8,7 +8,12 @@ import { type Args, argsOf, names } from "../work.ts";
 export const concurrency = 50;
 
 /** An engine that can be asked past funboost overrides `left` and `clear`: what it says weighs more. `look`: what each run does. */
-export function ourSide(queue: string, broker: Broker, params: Partial<TaskParams> = {}, look: () => unknown = () => {}): Side {
+export function ourSide(
+  queue: string,
+  broker: Broker,
+  params: Partial<TaskParams> = {},
+  look: () => unknown = () => {},
+): Side {
   let current: Meter;
   const task = boost({ queue, broker, params: names, concurrency, ...params }, async (..._: Args) => {
     look();

@@ -2,7 +2,9 @@
 import { proxyActivities } from "@temporalio/workflow";
 import type { bodyOf } from "../work.ts";
 
-const { job } = proxyActivities<{ job(body: ReturnType<typeof bodyOf>): Promise<void> }>({ startToCloseTimeout: "1 minute" });
+const { job } = proxyActivities<{ job(body: ReturnType<typeof bodyOf>): Promise<void> }>({
+  startToCloseTimeout: "1 minute",
+});
 
 // The default export serves every type: the bench names it after its queue.
 // biome-ignore lint/style/noDefaultExport: Temporal's way to say so

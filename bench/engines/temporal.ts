@@ -1,7 +1,14 @@
 /** Temporal, both ways to run a task: a workflow with one activity, and a standalone activity. */
 import { fileURLToPath } from "node:url";
 import { Client, Connection } from "@temporalio/client";
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from "@temporalio/worker";
 import { temporal } from "funboost/adapters/temporal";
 import type { EngineBench, Side } from "../engine.ts";
 import { goals } from "../report.ts";
@@ -32,7 +39,10 @@ export const temporalBench: EngineBench = {
     const connection = await Connection.connect({ address });
     const client = new Client({ connection });
     const task = mode === "workflow" ? workflows(client, name) : activities(client, name);
-    const own = whose === "ours" ? ourSide(name, temporal({ address, mode, orchestrator: `${name}-workflows` })) : await bareSide(mode, task, address, name);
+    const own =
+      whose === "ours"
+        ? ourSide(name, temporal({ address, mode, orchestrator: `${name}-workflows` }))
+        : await bareSide(mode, task, address, name);
     return {
       ...own,
       left: task.left,
@@ -62,10 +72,17 @@ function workflows({ workflow }: Client, name: string): Way {
 function activities({ activity }: Client, name: string): Way {
   const query = `ActivityType = "${name}" AND ExecutionStatus = "Running"`;
   return {
-    add: (index) => activity.start(name, { taskQueue: name, id: nextId(name), args: [bodyOf(index)], startToCloseTimeout: "1 minute" }),
+    add: (index) =>
+      activity.start(name, {
+        taskQueue: name,
+        id: nextId(name),
+        args: [bodyOf(index)],
+        startToCloseTimeout: "1 minute",
+      }),
     left: async () => (await activity.count(query)).count,
     async clear() {
-      for await (const { activityId } of activity.list(query)) await activity.getHandle(activityId).terminate("the round is over");
+      for await (const { activityId } of activity.list(query))
+        await activity.getHandle(activityId).terminate("the round is over");
     },
   };
 }
@@ -73,17 +90,29 @@ function activities({ activity }: Client, name: string): Way {
 let ids = 0;
 const nextId = (name: string) => `${name}-${ids++}`;
 
-async function bareSide(mode: string, { add }: Way, address: string, taskQueue: string): Promise<Pick<Side, "add" | "work" | "close">> {
+async function bareSide(
+  mode: string,
+  { add }: Way,
+  address: string,
+  taskQueue: string,
+): Promise<Pick<Side, "add" | "work" | "close">> {
   const logger = new DefaultLogger("ERROR");
   Runtime.install({ logger, shutdownSignals: [] });
   const connection = await NativeConnection.connect({ address });
   const workflowsPath = fileURLToPath(new URL("temporal-workflows.js", import.meta.url));
-  const way: Partial<WorkerOptions> = mode === "workflow" ? { workflowBundle: await bundleWorkflowCode({ workflowsPath, logger }) } : {};
+  const way: Partial<WorkerOptions> =
+    mode === "workflow" ? { workflowBundle: await bundleWorkflowCode({ workflowsPath, logger }) } : {};
   return {
     add,
     async work({ hit }) {
       const activities = { [mode === "workflow" ? "job" : taskQueue]: async () => hit() };
-      const worker = await Worker.create({ connection, taskQueue, activities, maxConcurrentActivityTaskExecutions: concurrency, ...way });
+      const worker = await Worker.create({
+        connection,
+        taskQueue,
+        activities,
+        maxConcurrentActivityTaskExecutions: concurrency,
+        ...way,
+      });
       const running = worker.run();
       return async () => {
         worker.shutdown();

@@ -15,10 +15,20 @@ export function agendash(url: string, name: string): Dashboard {
     page: (base) => `${base}${path}/`,
     async read(base) {
       const answer = await fetch(`${base}${path}/api?job=${name}&limit=50`);
-      const { jobs } = (await answer.json()) as { jobs: ({ job: { data: object; failReason?: string } } & Record<string, boolean>)[] };
+      const { jobs } = (await answer.json()) as {
+        jobs: ({ job: { data: object; failReason?: string } } & Record<string, boolean>)[];
+      };
       const count = (state: string) => jobs.filter((job) => job[state]).length;
-      const counts = { done: count("completed"), failed: count("failed"), delayed: count("scheduled"), waiting: count("queued") };
-      return { counts, failures: jobs.flatMap(({ failed, job }) => (failed ? `${JSON.stringify(job.data)}: ${job.failReason}` : [])) };
+      const counts = {
+        done: count("completed"),
+        failed: count("failed"),
+        delayed: count("scheduled"),
+        waiting: count("queued"),
+      };
+      return {
+        counts,
+        failures: jobs.flatMap(({ failed, job }) => (failed ? `${JSON.stringify(job.data)}: ${job.failReason}` : [])),
+      };
     },
     async close() {
       await agenda.cancel({ name });

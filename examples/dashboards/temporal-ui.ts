@@ -20,9 +20,13 @@ export function temporalUi(ui: string, name: string): Dashboard {
     const answer = await fetch(`${ui}/api/v1/namespaces/default/${path}?${new URLSearchParams(query)}`);
     return (await answer.json()) as T;
   };
-  const list = async (path: string, query: string) => (await get<{ executions?: Execution[] }>(path, { query })).executions ?? [];
+  const list = async (path: string, query: string) =>
+    (await get<{ executions?: Execution[] }>(path, { query })).executions ?? [];
   const failureOf = async ({ activityId = "" }: Execution) => {
-    const { input, outcome } = await get<Details>(`activities/${encodeURIComponent(activityId)}`, { includeInput: "true", includeOutcome: "true" });
+    const { input, outcome } = await get<Details>(`activities/${encodeURIComponent(activityId)}`, {
+      includeInput: "true",
+      includeOutcome: "true",
+    });
     return `${Buffer.from(input.payloads[0]?.data ?? "", "base64")}: ${outcome.failure?.message}`;
   };
   return {
@@ -33,9 +37,19 @@ export function temporalUi(ui: string, name: string): Dashboard {
       const all = [...activities, ...(await list("workflows", `WorkflowType="${name}"`))];
       const withStatus = (status: string) => all.filter((each) => each.status.endsWith(`_${status}`));
       const running = withStatus("RUNNING");
-      const delayed = running.filter(({ startTime, scheduleTime, executionTime: due }) => due && due !== (startTime ?? scheduleTime)).length;
-      const counts = { done: withStatus("COMPLETED").length, failed: withStatus("FAILED").length, delayed, waiting: running.length - delayed };
-      return { counts, failures: await Promise.all(activities.filter(({ status }) => status.endsWith("_FAILED")).map(failureOf)) };
+      const delayed = running.filter(
+        ({ startTime, scheduleTime, executionTime: due }) => due && due !== (startTime ?? scheduleTime),
+      ).length;
+      const counts = {
+        done: withStatus("COMPLETED").length,
+        failed: withStatus("FAILED").length,
+        delayed,
+        waiting: running.length - delayed,
+      };
+      return {
+        counts,
+        failures: await Promise.all(activities.filter(({ status }) => status.endsWith("_FAILED")).map(failureOf)),
+      };
     },
     close: async () => {}, // what has ended goes with the namespace's retention
   };

@@ -27,7 +27,9 @@ async function main(): Promise<void> {
 
   const packages = markdownByPackage(root, limit);
   const files = [...packages.values()].flat().length;
-  console.log(`${files} Markdown files of ${packages.size} packages on ${broker}, two workers, 25 starts a second each.`);
+  console.log(
+    `${files} Markdown files of ${packages.size} packages on ${broker}, two workers, 25 starts a second each.`,
+  );
   const started = performance.now();
   const workers = await Promise.all([startWorker(), startWorker()]);
   try {
@@ -42,10 +44,14 @@ async function main(): Promise<void> {
 }
 
 function readOptions(): { broker: string; limit: number } {
-  const { values } = parseArgs({ options: { broker: { type: "string", default: "sqlite" }, limit: { type: "string", default: "1000" } } });
+  const { values } = parseArgs({
+    options: { broker: { type: "string", default: "sqlite" }, limit: { type: "string", default: "1000" } },
+  });
   const limit = Number(values.limit);
-  if (!Number.isInteger(limit) || limit < 1) throw new Error(`--limit takes a whole number from 1, got "${values.limit}".`);
-  if (values.broker === "memory") throw new Error("--broker memory stays in one process and the demo has two workers: take sqlite or bullmq.");
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new Error(`--limit takes a whole number from 1, got "${values.limit}".`);
+  if (values.broker === "memory")
+    throw new Error("--broker memory stays in one process and the demo has two workers: take sqlite or bullmq.");
   return { broker: values.broker, limit };
 }
 

@@ -25,15 +25,31 @@ export function progress(total: number): { step(files: number, retried: number):
 export function printTable(reports: readonly PackageReport[], rows: number): void {
   const largest = [...reports].sort((a, b) => b.words - a.words);
   const others = largest.slice(rows);
-  const shown = [...largest.slice(0, rows), ...(others.length > 0 ? [sum(`${others.length} more`, others)] : []), sum("total", reports)];
+  const shown = [
+    ...largest.slice(0, rows),
+    ...(others.length > 0 ? [sum(`${others.length} more`, others)] : []),
+    sum("total", reports),
+  ];
   console.log(row(["package", "files", "words", "headings", "links", "broken"]));
-  for (const each of shown) console.log(row([each.name, each.files, each.words, each.headings, each.links, each.broken]));
+  for (const each of shown)
+    console.log(row([each.name, each.files, each.words, each.headings, each.links, each.broken]));
 }
 
 export function sum(name: string, reports: readonly PackageReport[]): PackageReport {
-  const total: PackageReport = { name, files: 0, words: 0, headings: 0, links: 0, broken: 0, retried: 0, failed: [], pids: [] };
+  const total: PackageReport = {
+    name,
+    files: 0,
+    words: 0,
+    headings: 0,
+    links: 0,
+    broken: 0,
+    retried: 0,
+    failed: [],
+    pids: [],
+  };
   for (const report of reports) {
-    for (const field of ["files", "words", "headings", "links", "broken", "retried"] as const) total[field] += report[field];
+    for (const field of ["files", "words", "headings", "links", "broken", "retried"] as const)
+      total[field] += report[field];
     total.failed.push(...report.failed);
     total.pids.push(...report.pids);
   }

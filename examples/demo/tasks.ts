@@ -38,7 +38,17 @@ export const analyse = boost(
 export const summarise = boost(
   { ...shared, queue: `${run}-packages`, concurrency: 4, maxRetries: 0, params: ["name", "files"] },
   async function summarise(name: string, files: string[]): Promise<PackageReport> {
-    const report: PackageReport = { name, files: files.length, words: 0, headings: 0, links: 0, broken: 0, retried: 0, failed: [], pids: [] };
+    const report: PackageReport = {
+      name,
+      files: files.length,
+      words: 0,
+      headings: 0,
+      links: 0,
+      broken: 0,
+      retried: 0,
+      failed: [],
+      pids: [],
+    };
     const runs = await analyse.pushMany(files.map((file) => [file]));
     for (const [index, r] of runs.entries()) {
       try {

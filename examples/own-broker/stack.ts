@@ -3,14 +3,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Broker, BrokerQueue, Delivery, Features } from "funboost/contract";
 import { memoryStore } from "funboost/stores/memory";
 
-const lacks = { ids: false, delay: false, priority: false, retry: false, ahead: false, pause: false, broadcast: false, results: false };
+const lacks = {
+  ids: false,
+  delay: false,
+  priority: false,
+  retry: false,
+  ahead: false,
+  pause: false,
+  broadcast: false,
+  results: false,
+};
 const features: Features = { ...lacks, durable: false, redelivers: false, ordered: false, exactCount: true };
 
 export function stack(): Broker {
   const stacks = new Map<string, BrokerQueue>();
   const store = memoryStore();
   const open = (name: string) => stacks.get(name) ?? stacks.set(name, openStack([])).get(name);
-  return { name: "stack", features, open: async ({ queue }) => open(queue) as BrokerQueue, store: async () => store, close: () => store.close() };
+  return {
+    name: "stack",
+    features,
+    open: async ({ queue }) => open(queue) as BrokerQueue,
+    store: async () => store,
+    close: () => store.close(),
+  };
 }
 
 function openStack(waiting: unknown[]): BrokerQueue {
@@ -25,7 +40,8 @@ function openStack(waiting: unknown[]): BrokerQueue {
       onSettled(delivery, "applied");
     };
     const timer = setInterval(() => {
-      while (held.size < window && waiting.length > 0) void run({ id: "", body: waiting.pop(), attempt: 1, native: undefined });
+      while (held.size < window && waiting.length > 0)
+        void run({ id: "", body: waiting.pop(), attempt: 1, native: undefined });
     }, 5);
     const close = async () => {
       for (clearInterval(timer); held.size > 0; ) await sleep(5);
@@ -33,6 +49,7 @@ function openStack(waiting: unknown[]): BrokerQueue {
     return { setWindow: (n) => void (window = n), status: () => ({ held: [...held].map(({ id }) => id) }), close };
   };
   const count = async () => ({ ready: waiting.length, delayed: 0 });
-  const publish: BrokerQueue["publish"] = async (messages) => messages.map(({ body }) => ({ id: String(waiting.push(body)) }));
+  const publish: BrokerQueue["publish"] = async (messages) =>
+    messages.map(({ body }) => ({ id: String(waiting.push(body)) }));
   return { features, lookahead: 0, publish, consume, count, close: async () => {} };
 }

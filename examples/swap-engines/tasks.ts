@@ -7,11 +7,14 @@ export function tasksOn(broker: string) {
   const add = boost({ ...shared, queue: "swap-add" }, async function add(a: number, b: number) {
     return a + b;
   });
-  const fetchPage = boost({ ...shared, queue: "swap-fetch", maxRetries: 3, backoff: 200 }, async function fetchPage(page: string) {
-    const { attempt = 1 } = fct;
-    if (attempt < 3) throw new Error("503");
-    return `${page} at attempt ${attempt}`;
-  });
+  const fetchPage = boost(
+    { ...shared, queue: "swap-fetch", maxRetries: 3, backoff: 200 },
+    async function fetchPage(page: string) {
+      const { attempt = 1 } = fct;
+      if (attempt < 3) throw new Error("503");
+      return `${page} at attempt ${attempt}`;
+    },
+  );
   const remind = boost({ ...shared, queue: "swap-remind" }, async function remind(who: string) {
     return `called ${who}`;
   });

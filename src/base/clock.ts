@@ -16,7 +16,10 @@ const systemClock: Clock = {
   monotonic: () => performance.now(),
   after(ms, run, options) {
     // A longer time would fire at once: wait in steps.
-    const timer = ms > longest ? setTimeout(() => (cancel = systemClock.after(ms - longest, run, options)), longest) : setTimeout(run, Math.max(0, ms));
+    const timer =
+      ms > longest
+        ? setTimeout(() => (cancel = systemClock.after(ms - longest, run, options)), longest)
+        : setTimeout(run, Math.max(0, ms));
     let cancel = () => clearTimeout(timer);
     if (options?.unref) timer.unref();
     return () => cancel();
@@ -101,7 +104,11 @@ export function createAlarm(run: () => void): (ms: number) => void {
 }
 
 /** True when `work` has ended in time. Keeps the process alive meanwhile unless `unref` is true. */
-export async function within(work: Promise<unknown>, ms: number, { unref = false }: { readonly unref?: boolean } = {}): Promise<boolean> {
+export async function within(
+  work: Promise<unknown>,
+  ms: number,
+  { unref = false }: { readonly unref?: boolean } = {},
+): Promise<boolean> {
   const stop = new AbortController();
   try {
     return await Promise.race([work.then(() => true), sleep(ms, { signal: stop.signal, unref }).then(() => false)]);

@@ -74,7 +74,10 @@ export class TaskError extends FunboostError {
   readonly taskId: string;
   readonly queue: string;
   readonly attempts: number;
-  constructor(message: string, facts: { code?: ErrorCode; status: FinalStatus; taskId: string; queue: string; attempts: number; cause?: unknown }) {
+  constructor(
+    message: string,
+    facts: { code?: ErrorCode; status: FinalStatus; taskId: string; queue: string; attempts: number; cause?: unknown },
+  ) {
     super(facts.code ?? "TASK", message, { cause: facts.cause, where: facts.queue });
     this.status = facts.status;
     this.taskId = facts.taskId;
@@ -110,11 +113,18 @@ export class TimeoutError extends FunboostError {
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
   if (isErrorLike(thrown)) return reviveError(thrown) as Error; // an Error of another realm
-  return new Error(typeof thrown === "string" ? thrown : `A task threw ${describe(thrown)}, which is no Error.`, { cause: thrown });
+  return new Error(typeof thrown === "string" ? thrown : `A task threw ${describe(thrown)}, which is no Error.`, {
+    cause: thrown,
+  });
 }
 
 function isErrorLike(value: unknown): value is SerializedError {
-  return typeof value === "object" && value !== null && typeof (value as Error).message === "string" && typeof (value as Error).name === "string";
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as Error).message === "string" &&
+    typeof (value as Error).name === "string"
+  );
 }
 
 /** A short text for a value in an error message; never its whole content. */
@@ -149,18 +159,24 @@ export function serializeError(error: unknown, depth = 1): SerializedError {
     message: source.message,
     ...(source.stack ? { stack: source.stack } : {}),
     ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
-    ...(cause !== undefined && depth < maxDepth ? { cause: cause instanceof Error ? serializeError(cause, depth + 1) : { value: describe(cause) } } : {}),
+    ...(cause !== undefined && depth < maxDepth
+      ? { cause: cause instanceof Error ? serializeError(cause, depth + 1) : { value: describe(cause) } }
+      : {}),
   };
 }
 
 export type ErrorClass = new (...args: never[]) => Error;
 
 /** The error back from its text; a class only if it is listed. */
-export function reviveError(data: SerializedError | { readonly value: string }, classes: readonly ErrorClass[] = []): unknown {
+export function reviveError(
+  data: SerializedError | { readonly value: string },
+  classes: readonly ErrorClass[] = [],
+): unknown {
   if (!("message" in data)) return data.value;
   const known = classes.find((each) => each.name === data.name);
   const error: Error & { code?: string | number } = known ? Object.create(known.prototype) : new Error(data.message);
-  const hidden = (key: string | symbol, value: unknown) => Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
+  const hidden = (key: string | symbol, value: unknown) =>
+    Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
   hidden("message", data.message);
   hidden("name", data.name);
   if (data.stack) hidden("stack", data.stack);

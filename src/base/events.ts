@@ -78,7 +78,13 @@ export function tell(point: Channel, fields: () => Fields): void {
 }
 
 /** The same object from start to end: what is learnt on the way is added to it. `took`: the name of its time. */
-export async function inSpan<T>(names: Span, fields: Fields, work: () => Promise<T> | T, learn?: (value: T) => Fields, took = "elapsedMs"): Promise<T> {
+export async function inSpan<T>(
+  names: Span,
+  fields: Fields,
+  work: () => Promise<T> | T,
+  learn?: (value: T) => Fields,
+  took = "elapsedMs",
+): Promise<T> {
   const from = clock.monotonic();
   names.start.publish(fields);
   try {

@@ -33,7 +33,11 @@ const advices: Readonly<Record<string, string>> = {
 export function checkJson(value: unknown, path: string, where?: string): void {
   const problem = visit(value, 0, value);
   if (problem)
-    throw new FunboostError("BAD_ARGS", `${path}${problem.path} is ${problem.what}, which JSON cannot carry. ${problem.advice}.`, where ? { where } : {});
+    throw new FunboostError(
+      "BAD_ARGS",
+      `${path}${problem.path} is ${problem.what}, which JSON cannot carry. ${problem.advice}.`,
+      where ? { where } : {},
+    );
 }
 
 /** The first part of `value` that JSON would change; undefined when there is none. `undefined` itself and undefined members are carried by leaving them out. */
@@ -50,7 +54,9 @@ function visit(value: unknown, depth: number, root: unknown): Problem | undefine
     case "undefined":
       return undefined;
     case "number":
-      return Number.isFinite(value) ? undefined : { path: "", what: String(value), advice: "Send null or a text, or leave it out" };
+      return Number.isFinite(value)
+        ? undefined
+        : { path: "", what: String(value), advice: "Send null or a text, or leave it out" };
     case "object":
       if (value === null) return undefined;
       if (depth > maxDepth) return tooDeep(root);
@@ -66,7 +72,9 @@ function visitArray(value: readonly unknown[], depth: number, root: unknown): Pr
   for (let i = 0; i < value.length; i++) {
     const item = value[i];
     const problem =
-      item === undefined ? { path: "", what: i in value ? "undefined" : "a hole", advice: "Send null in its place" } : visit(item, depth + 1, root);
+      item === undefined
+        ? { path: "", what: i in value ? "undefined" : "a hole", advice: "Send null in its place" }
+        : visit(item, depth + 1, root);
     if (problem) return within(problem, `[${i}]`);
   }
   return undefined;
@@ -74,7 +82,8 @@ function visitArray(value: readonly unknown[], depth: number, root: unknown): Pr
 
 function visitObject(value: object, depth: number, root: unknown): Problem | undefined {
   const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null && !isForeignObjectPrototype(prototype)) return instance(value);
+  if (prototype !== Object.prototype && prototype !== null && !isForeignObjectPrototype(prototype))
+    return instance(value);
   for (const key of Object.keys(value)) {
     const problem = visit((value as Record<string, unknown>)[key], depth + 1, root);
     if (problem) return within(problem, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
@@ -90,13 +99,23 @@ function within(problem: Problem, step: string): Problem {
 
 /** Plain objects of another realm (node:vm, jest) are plain too. */
 function isForeignObjectPrototype(prototype: object): boolean {
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "hasOwnProperty") && Object.hasOwn(prototype, "isPrototypeOf");
+  return (
+    Object.getPrototypeOf(prototype) === null &&
+    Object.hasOwn(prototype, "hasOwnProperty") &&
+    Object.hasOwn(prototype, "isPrototypeOf")
+  );
 }
 
 function instance(value: object): Problem {
   const name: string = value instanceof Error ? "Error" : (Object.getPrototypeOf(value)?.constructor?.name ?? "");
-  const what = name && name !== "Object" ? `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}` : "an object with a prototype of its own";
-  const fallback = ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? bytesAdvice : "Send a plain object with what the task needs";
+  const what =
+    name && name !== "Object"
+      ? `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`
+      : "an object with a prototype of its own";
+  const fallback =
+    ArrayBuffer.isView(value) || value instanceof ArrayBuffer
+      ? bytesAdvice
+      : "Send a plain object with what the task needs";
   return { path: "", what, advice: advices[name] ?? fallback };
 }
 
@@ -127,7 +146,9 @@ function hasCycle(root: unknown): boolean {
 
 /** `JSON.parse`, but integers above 2^53 become bigint: snowflake ids are common in messages of other languages. */
 export function parseJson(text: string): unknown {
-  return /\d{16}/.test(text) ? parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue }) : JSON.parse(text);
+  return /\d{16}/.test(text)
+    ? parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue })
+    : JSON.parse(text);
 }
 
 function parseNumber(text: string): number | bigint {

@@ -1,5 +1,14 @@
 /** What funboost says: one line an event, silent about message bodies unless asked. No logger can break the work. */
-import { describe, type ErrorClass, isFunboostError, maskSecrets, reviveError, type SerializedError, serializeError, toError } from "./errors.ts";
+import {
+  describe,
+  type ErrorClass,
+  isFunboostError,
+  maskSecrets,
+  reviveError,
+  type SerializedError,
+  serializeError,
+  toError,
+} from "./errors.ts";
 import { stringifyJson } from "./json.ts";
 
 const levels = ["debug", "info", "warn", "error", "silent"] as const;
@@ -45,11 +54,13 @@ const silent = () => {};
 export function createLogger(options: LogOptions = {}): Logger {
   const { level = "info", logger = stderrLogger, stacks = true, filter } = options;
   const least = levels.indexOf(level);
-  const write = (name: keyof Logger, fields: object, text: string) => guard(logger, () => logger[name](plainFields(fields, stacks), maskSecrets(text)));
+  const write = (name: keyof Logger, fields: object, text: string) =>
+    guard(logger, () => logger[name](plainFields(fields, stacks), maskSecrets(text)));
   const method = (name: keyof Logger) => {
     if (levels.indexOf(name) < least) return silent;
     if (!filter) return (fields: object, text: string) => write(name, fields, text);
-    return (fields: object, text: string) => (passes(filter, name, fields, text) ? write(name, fields, text) : undefined);
+    return (fields: object, text: string) =>
+      passes(filter, name, fields, text) ? write(name, fields, text) : undefined;
   };
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
@@ -107,7 +118,10 @@ function sayFailed(logger: Logger, error: unknown): void {
   if (failed.has(logger)) return;
   failed.add(logger);
   try {
-    stderrLogger.warn({ error: plainError(toError(error)) }, "the logger failed: some lines are lost, the work goes on");
+    stderrLogger.warn(
+      { error: plainError(toError(error)) },
+      "the logger failed: some lines are lost, the work goes on",
+    );
   } catch {
     // Nobody is left to tell.
   }
@@ -118,7 +132,12 @@ function plainFields(given: object, stacks: boolean): object {
   const fields = named(given);
   const errors = Object.entries(fields).filter((entry): entry is [string, Error] => entry[1] instanceof Error);
   if (errors.length === 0) return fields;
-  return { ...fields, ...Object.fromEntries(errors.map(([key, error]) => [key, stacks ? plainError(error) : errorText(plainError(error))])) };
+  return {
+    ...fields,
+    ...Object.fromEntries(
+      errors.map(([key, error]) => [key, stacks ? plainError(error) : errorText(plainError(error))]),
+    ),
+  };
 }
 
 function errorText(error: Error): string {

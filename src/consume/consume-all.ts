@@ -8,7 +8,10 @@ import { type ConsumerStatus, consume, type TaskConsumer } from "./consume.ts";
 
 export interface AllConsuming {
   /** Unhealthy: messages wait, and nothing was fetched for 30 s although it could have been. */
-  health(): Promise<{ readonly healthy: boolean; readonly queues: readonly (ConsumerStatus & { readonly healthy: boolean })[] }>;
+  health(): Promise<{
+    readonly healthy: boolean;
+    readonly queues: readonly (ConsumerStatus & { readonly healthy: boolean })[];
+  }>;
   close(): Promise<void>;
 }
 
@@ -21,10 +24,14 @@ const stuckMs = 30_000;
  * const worker = await consumeAll();
  * http.createServer(async (_, res) => res.writeHead((await worker.health()).healthy ? 200 : 503).end()).listen(8080);
  */
-export async function consumeAll(tasks?: readonly object[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<AllConsuming> {
+export async function consumeAll(
+  tasks?: readonly object[],
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<AllConsuming> {
   signal?.throwIfAborted();
   const definitions = tasks ? tasks.map(definitionOf) : allDefinitions().filter((each) => each.fn);
-  if (definitions.length === 0) throw new FunboostError("BAD_OPTION", "consumeAll() found no task. Import the modules that define them first.");
+  if (definitions.length === 0)
+    throw new FunboostError("BAD_OPTION", "consumeAll() found no task. Import the modules that define them first.");
   const outcomes = await Promise.allSettled(definitions.map((each) => consume(each, {}, signal)));
   const consumers = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   const close = async () => void (await Promise.all(consumers.map((each) => each.close())));
@@ -49,7 +56,10 @@ function isIdle({ paused, running, sinceFetchMs = Number.POSITIVE_INFINITY }: Co
   return !paused && running === 0 && sinceFetchMs > stuckMs;
 }
 
-async function healthOf(consumer: TaskConsumer, definition: Definition): Promise<ConsumerStatus & { healthy: boolean }> {
+async function healthOf(
+  consumer: TaskConsumer,
+  definition: Definition,
+): Promise<ConsumerStatus & { healthy: boolean }> {
   const status = consumer.status();
   const stuck = isIdle(status) && (await callQueue(definition, "count")).ready > 0 && isIdle(consumer.status()); // again: it may have been fetched while we counted
   return { ...status, healthy: !stuck };
@@ -58,7 +68,10 @@ async function healthOf(consumer: TaskConsumer, definition: Definition): Promise
 function definitionOf(task: object): Definition {
   const found = allDefinitions().find((each) => each.task === task);
   if (!found)
-    throw new FunboostError("BAD_OPTION", `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`);
+    throw new FunboostError(
+      "BAD_OPTION",
+      `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`,
+    );
   return found;
 }
 

@@ -49,16 +49,23 @@ export interface Consuming {
 const defaultGraceMs = 30_000;
 const alone: Stopping["others"] = { running: () => 0, suspended: () => 0 };
 
-export async function consume(definition: Definition, options: ConsumeOptions = {}, signal?: AbortSignal): Promise<TaskConsumer> {
+export async function consume(
+  definition: Definition,
+  options: ConsumeOptions = {},
+  signal?: AbortSignal,
+): Promise<TaskConsumer> {
   checkMembers({ ...options }, { concurrency: checkConcurrency });
   const { concurrency } = options;
   const older = checkOthers(definition);
   const stop = new AbortController();
   const entry = makeEntry(definition, stop);
   shared().consumers.add(entry); // before the first await, so that two calls at once are seen
-  entry.opening = connect(entry, older, concurrency, signal ? AbortSignal.any([signal, stop.signal]) : stop.signal).finally(
-    () => entry.consumer ?? entry.forget(),
-  );
+  entry.opening = connect(
+    entry,
+    older,
+    concurrency,
+    signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+  ).finally(() => entry.consumer ?? entry.forget());
   return entry.opening;
 }
 
@@ -90,7 +97,12 @@ function makeEntry(definition: Definition, stop: AbortController): Entry {
   return entry;
 }
 
-async function connect(entry: Entry, older: Consuming | undefined, concurrency: number | undefined, signal: AbortSignal): Promise<TaskConsumer> {
+async function connect(
+  entry: Entry,
+  older: Consuming | undefined,
+  concurrency: number | undefined,
+  signal: AbortSignal,
+): Promise<TaskConsumer> {
   await older?.stop({ graceMs: defaultGraceMs, others: alone });
   const consumer = await insistOnStarting(entry.definition, concurrency, signal);
   entry.consumer = consumer;
@@ -100,14 +112,17 @@ async function connect(entry: Entry, older: Consuming | undefined, concurrency: 
   }
   if (shared().config.signals !== false) installSignalHandlers();
   const { pause, resume, setConcurrency, status } = consumer;
-  const close: TaskConsumer["close"] = async ({ grace = defaultGraceMs } = {}) => entry.stop({ graceMs: durationMs(grace, "grace"), others: alone });
+  const close: TaskConsumer["close"] = async ({ grace = defaultGraceMs } = {}) =>
+    entry.stop({ graceMs: durationMs(grace, "grace"), others: alone });
   return { pause, resume, setConcurrency, status, close };
 }
 
 /** Two functions that consume one queue are a mistake; the same function defined again (hot reload) replaces the older. */
 function checkOthers(definition: Definition): Consuming | undefined {
   const { queue } = definition.params;
-  const other = [...shared().consumers].find((each) => each.definition.params.queue === queue && sameBroker(each.definition, definition));
+  const other = [...shared().consumers].find(
+    (each) => each.definition.params.queue === queue && sameBroker(each.definition, definition),
+  );
   if (!other) return undefined;
   const { fn } = other.definition;
   if (other.definition !== definition && fn?.name && fn.name === definition.fn?.name) {
@@ -115,11 +130,18 @@ function checkOthers(definition: Definition): Consuming | undefined {
     return other;
   }
   const who = other.definition === definition ? "this task" : `another function, ${fn?.name || "(anonymous)"}`;
-  throw new FunboostError("TWO_CONSUMERS", `Queue "${queue}" is consumed already, by ${who}. Close that consumer first, or give each function its own queue.`);
+  throw new FunboostError(
+    "TWO_CONSUMERS",
+    `Queue "${queue}" is consumed already, by ${who}. Close that consumer first, or give each function its own queue.`,
+  );
 }
 
 /** A server that is down now may be up soon: say so once, and keep trying. What will never work rejects. */
-async function insistOnStarting(definition: Definition, concurrency: number | undefined, signal: AbortSignal): Promise<RunningConsumer> {
+async function insistOnStarting(
+  definition: Definition,
+  concurrency: number | undefined,
+  signal: AbortSignal,
+): Promise<RunningConsumer> {
   const trouble = createTrouble(definition);
   for (let pauseMs = 200; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {

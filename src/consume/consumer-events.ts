@@ -53,7 +53,9 @@ function createFetches(where: Fields) {
     if (!open) return;
     const { fields, from } = open;
     open = undefined;
-    (learnt.error ? fetching.error : fetching.end).publish(Object.assign(fields, { ...learnt, elapsedMs: clock.monotonic() - from }));
+    (learnt.error ? fetching.error : fetching.end).publish(
+      Object.assign(fields, { ...learnt, elapsedMs: clock.monotonic() - from }),
+    );
     begin();
   };
   const flush = () => {
@@ -102,8 +104,12 @@ function createSettlements(where: Fields) {
       settling.end.publish(Object.assign(fields, { outcome, settleMs: clock.monotonic() - from }));
     },
     closed() {
-      const error = new FunboostError("SHUT_DOWN", "the consumer closed before the engine had carried it out: the task may run again.");
-      for (const { fields, from } of pending.values()) settling.error.publish(Object.assign(fields, { settleMs: clock.monotonic() - from, error }));
+      const error = new FunboostError(
+        "SHUT_DOWN",
+        "the consumer closed before the engine had carried it out: the task may run again.",
+      );
+      for (const { fields, from } of pending.values())
+        settling.error.publish(Object.assign(fields, { settleMs: clock.monotonic() - from, error }));
       pending.clear();
     },
   };

@@ -25,8 +25,10 @@ import { type Ending, finish, type Stopping } from "./stop.ts";
 import { createTrouble, type Trouble } from "./trouble.ts";
 import { type Keeping, startDuties } from "./upkeep.ts";
 
-const tooLate = "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
-const full = "maxSuspended runs wait for other tasks: until one goes on only tasks pushed by these may start. Raise maxSuspended if they wait for others";
+const tooLate =
+  "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
+const full =
+  "maxSuspended runs wait for other tasks: until one goes on only tasks pushed by these may start. Raise maxSuspended if they wait for others";
 /** For a store that hangs. */
 const tellMs = 1_000;
 
@@ -45,7 +47,13 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
   const { options, queue } = runtime;
   const trouble = createTrouble(runtime.definition, runtime.log);
   const tally = newTally();
-  const place: Place = { signalled: new Set(), cancelled: () => false, filter: undefined, tally, slowDown: async () => {} };
+  const place: Place = {
+    signalled: new Set(),
+    cancelled: () => false,
+    filter: undefined,
+    tally,
+    slowDown: async () => {},
+  };
   const told = watched(whereOf(runtime));
   let engine: Consumer | undefined;
   const setWindow = (n: number) => {
@@ -66,8 +74,21 @@ export async function startConsumer(runtime: Runtime, concurrency: number): Prom
   place.filter = filterOf(runtime, trouble.report); // nothing is fetched before the next line
   slots.refreshWindow();
   tell(points.ready, () => whereOf(runtime));
-  switches.holding = createHeld(whereOf(runtime), { ...slots, flags, ...options, tally, pace: live.pace, held: () => engine?.status().held.length ?? 0 });
-  const endDuties = startDuties(runtime, engine, trouble.report, onPaused(runtime, flags, set), heldBy(engine, slots, pulse));
+  switches.holding = createHeld(whereOf(runtime), {
+    ...slots,
+    flags,
+    ...options,
+    tally,
+    pace: live.pace,
+    held: () => engine?.status().held.length ?? 0,
+  });
+  const endDuties = startDuties(
+    runtime,
+    engine,
+    trouble.report,
+    onPaused(runtime, flags, set),
+    heldBy(engine, slots, pulse),
+  );
   const endSeconds = startSeconds(runtime, tally, slots.running, switches.holding, trouble.report);
   const unwatch = watchStore(runtime, (store) => set({ store }));
   const stopDuties = async () => {
@@ -115,7 +136,16 @@ function slotsOptions(runtime: Runtime, limit: number, place: Place, setWindow: 
   const { maxSuspended, prefetch, pool, queue } = runtime.options;
   const lookahead = Math.min(prefetch ?? limit * 2, runtime.queue.lookahead);
   const onFull = once(() => runtime.log.warn({ queue, maxSuspended }, full));
-  return { limit, maxSuspended, lookahead, rate: undefined, pool, run: createRunner(runtime, place), setWindow, onFull };
+  return {
+    limit,
+    maxSuspended,
+    lookahead,
+    rate: undefined,
+    pool,
+    run: createRunner(runtime, place),
+    setWindow,
+    onFull,
+  };
 }
 
 /** While the store is away nothing is fetched whose start it counts or whose end it keeps; the rest goes on. */
@@ -131,7 +161,9 @@ function watchStore({ options, queue, store }: Runtime, onDown: (down: boolean) 
 
 function filterOf(runtime: Runtime, onError: (error: Error) => void): Filter | undefined {
   const { options, store } = runtime;
-  return options.filter?.when === "done" && store ? createFilter(runtime, options.filter, store, (error) => onError(toError(error))) : undefined;
+  return options.filter?.when === "done" && store
+    ? createFilter(runtime, options.filter, store, (error) => onError(toError(error)))
+    : undefined;
 }
 
 interface Live {
@@ -185,7 +217,12 @@ function once(work: () => void): () => void {
   };
 }
 
-function listeners({ options, log, store, queue }: Runtime, slots: Slots, trouble: Trouble, told: Watched): Parameters<BrokerQueue["consume"]> {
+function listeners(
+  { options, log, store, queue }: Runtime,
+  slots: Slots,
+  trouble: Trouble,
+  told: Watched,
+): Parameters<BrokerQueue["consume"]> {
   const handler = (delivery: Delivery) => {
     trouble.over();
     return told.handle(delivery, slots.handle);
@@ -233,7 +270,11 @@ async function closeTold(runtime: Runtime, parts: Parts, stopping: Stopping): Pr
     await finish(parts, stopping);
   } finally {
     parts.told.closed();
-    tell(points.closed, () => ({ ...whereOf(runtime), orphanedIds: parts.engine.status().held, elapsedMs: clock.monotonic() - from }));
+    tell(points.closed, () => ({
+      ...whereOf(runtime),
+      orphanedIds: parts.engine.status().held,
+      elapsedMs: clock.monotonic() - from,
+    }));
   }
 }
 

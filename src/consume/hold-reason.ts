@@ -46,7 +46,8 @@ export function createHeld(where: Fields, view: HoldView): () => Holding | undef
     const now = clock.monotonic();
     const found = look();
     const ms = now - since;
-    if (control !== undefined && found === undefined) tell(points.held, () => ({ ...where, control: undefined, heldMs: ms }));
+    if (control !== undefined && found === undefined)
+      tell(points.held, () => ({ ...where, control: undefined, heldMs: ms }));
     if (found !== control) [control, since, toldAt] = [found, now, Number.NEGATIVE_INFINITY];
     if (control === undefined) return undefined;
     if (now - toldAt >= againMs) {
@@ -58,7 +59,16 @@ export function createHeld(where: Fields, view: HoldView): () => Holding | undef
 }
 
 /** A limit holds only while it lets nothing start at all: with something that waits, nothing that runs, and nothing that has run for a second. */
-function createLook({ flags, pool, maxSuspended, tally, running, suspended, held, pace }: HoldView): () => Control | undefined {
+function createLook({
+  flags,
+  pool,
+  maxSuspended,
+  tally,
+  running,
+  suspended,
+  held,
+  pace,
+}: HoldView): () => Control | undefined {
   let ran = 0;
   let ranAt = clock.monotonic();
   return () => {

@@ -26,7 +26,9 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
     forgetRuntimes();
     const brokers = [...state.brokers.values()];
     state.brokers.clear();
-    const failed = [...outcomes, ...(await Promise.allSettled(brokers.map(closeOpened)))].find((each) => each.status === "rejected");
+    const failed = [...outcomes, ...(await Promise.allSettled(brokers.map(closeOpened)))].find(
+      (each) => each.status === "rejected",
+    );
     if (failed) throw failed.reason;
   } finally {
     state.shuttingDown = false;

@@ -40,7 +40,12 @@ export function createPace(runtime: Runtime, slots: Slots, onError: (error: unkn
   };
 }
 
-function rateOf({ options, store, scope }: Runtime, limits: readonly Limit[], wake: () => void, onError: (error: unknown) => void): Rate {
+function rateOf(
+  { options, store, scope }: Runtime,
+  limits: readonly Limit[],
+  wake: () => void,
+  onError: (error: unknown) => void,
+): Rate {
   if (options.qpsScope === "process" || !store) return createRate(limits);
   return createGlobalRate({ store, key: `qps:${encodeURIComponent(scope)}`, limits, wake, onError });
 }

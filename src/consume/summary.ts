@@ -12,7 +12,11 @@ const everyMs = 60_000;
 const notably = 1.2;
 
 /** Called once a second. */
-export function createSummary(runtime: Runtime, tally: Tally, running: () => number): (held: Holding | undefined) => Promise<void> {
+export function createSummary(
+  runtime: Runtime,
+  tally: Tally,
+  running: () => number,
+): (held: Holding | undefined) => Promise<void> {
   if (!summaryWanted({ ...shared().config.log, ...runtime.options.log })) return async () => {};
   let last = { ...tally };
   let lastAt = clock.monotonic();
@@ -30,7 +34,10 @@ export function createSummary(runtime: Runtime, tally: Tally, running: () => num
     saidHeld = isHeld;
     const { ran, failed, retried } = news;
     const waiting = left && { waiting: left.waiting, delayed: left.delayed };
-    runtime.log.info({ queue: runtime.options.queue, ran, failed, retried, running: running(), ...waiting }, textOf(news, held, left));
+    runtime.log.info(
+      { queue: runtime.options.queue, ran, failed, retried, running: running(), ...waiting },
+      textOf(news, held, left),
+    );
   };
 }
 
@@ -54,14 +61,22 @@ async function whatIsLeft(runtime: Runtime, tally: Tally, { ran, retried, spanMs
     return { waiting: ready, delayed, etaMs, perSecond: ranPerMinute / 60 };
   }
   const counts = await runtime.queue.count?.();
-  const etaMs = counts && timeLeft(counts, { total: tally, recent: { ran, retried }, spanMs, paused: undefined, limits: undefined });
+  const etaMs =
+    counts &&
+    timeLeft(counts, { total: tally, recent: { ran, retried }, spanMs, paused: undefined, limits: undefined });
   return { waiting: counts?.ready, delayed: counts?.delayed, etaMs, perSecond: undefined };
 }
 
 function textOf({ ran, spanMs }: News, held: Holding | undefined, left: Left | undefined): string {
-  if (ran === 0) return held ? `nothing starts: ${held.control}, for ${durationText(held.ms)}` : "no run has ended in the last minute";
+  if (ran === 0)
+    return held
+      ? `nothing starts: ${held.control}, for ${durationText(held.ms)}`
+      : "no run has ended in the last minute";
   const here = (ran * 1000) / spanMs;
-  const inAll = left?.perSecond !== undefined && left.perSecond > here * notably ? ` here, ${rateText(left.perSecond)} in all processes` : "";
+  const inAll =
+    left?.perSecond !== undefined && left.perSecond > here * notably
+      ? ` here, ${rateText(left.perSecond)} in all processes`
+      : "";
   const leftText = left?.etaMs ? `, ${durationText(left.etaMs)} left` : "";
   return `${rateText(here)} runs/s${inAll}${leftText}${held ? `; nothing starts: ${held.control}` : ""}`;
 }

@@ -41,7 +41,10 @@ export function startDuties(
 }
 
 function toldOf({ options, brokerName }: Runtime, maintain: Maintain): Maintain {
-  return (signal) => (isWatched(maintaining) ? inSpan(maintaining, { queue: options.queue, broker: brokerName }, () => maintain(signal)) : maintain(signal));
+  return (signal) =>
+    isWatched(maintaining)
+      ? inSpan(maintaining, { queue: options.queue, broker: brokerName }, () => maintain(signal))
+      : maintain(signal);
 }
 
 /** Where the client renews this tells only that the process was awake. */
@@ -57,7 +60,11 @@ async function renew(engine: Consumer, held: Keeping, where: string): Promise<vo
  * By one process at a time where there is a store, the same one for as long as it lives and its turns work: what fails here may work elsewhere.
  * Only those that consume the queue stand for it.
  */
-function startMaintaining({ store, scope, leaseMs, brokerName }: Runtime, maintain: Maintain, onError: (error: unknown) => void) {
+function startMaintaining(
+  { store, scope, leaseMs, brokerName }: Runtime,
+  maintain: Maintain,
+  onError: (error: unknown) => void,
+) {
   const longestMs = Math.max(leastTurnMs, 4 * leaseMs);
   let lead: Lead | undefined;
   let stopped = false;
@@ -92,7 +99,11 @@ interface Lead {
 }
 
 async function standFor(store: Store, scope: string, ttlMs: number): Promise<Lead | undefined> {
-  const lease = await takeLease(store, { name: `maintain:${scope}`, ttlMs, what: `the maintenance of queue "${scope}"` });
+  const lease = await takeLease(store, {
+    name: `maintain:${scope}`,
+    ttlMs,
+    what: `the maintenance of queue "${scope}"`,
+  });
   if (!lease) return undefined;
   const over = new AbortController();
   lease.lost.addEventListener("abort", () => over.abort(lease.lost.reason));

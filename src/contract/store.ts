@@ -14,13 +14,18 @@ export interface Store {
   set(entries: readonly SetEntry[]): Promise<readonly boolean[]>;
   delete(keys: readonly string[]): Promise<void>;
   /** Answers the new values; a missing key counts from 0. `ttlMs` is set when the key is made. */
-  increment(counters: readonly { readonly key: string; readonly by: number; readonly ttlMs?: number }[]): Promise<readonly number[]>;
+  increment(
+    counters: readonly { readonly key: string; readonly by: number; readonly ttlMs?: number }[],
+  ): Promise<readonly number[]>;
   /**
    * Reserves `count` evenly spaced starts, `perMs` apart, by the store's own clock (GCRA).
    * Answers for each how many milliseconds from now it is due. A start up to `slackMs` late does not move the later ones.
    * After an idle time it counts from now; where starts are closer than the slack, from the slack ago.
    */
-  reserve(key: string, options: { readonly perMs: number; readonly count: number; readonly slackMs: number }): Promise<readonly number[]>;
+  reserve(
+    key: string,
+    options: { readonly perMs: number; readonly count: number; readonly slackMs: number },
+  ): Promise<readonly number[]>;
   /**
    * Takes or renews a named lease; null while another owner has it. `fence` is its term: it grows each time that the lease is taken.
    * With `fence` it renews that term and nothing else: null when that is over, also where nobody else has it.
@@ -37,7 +42,11 @@ export interface Store {
   /** To every subscriber that is there now; lost otherwise: whoever listens polls too. */
   notify(channel: string, text: string): Promise<void>;
   /** `onSwitch`: notices are lost from now on, or are back; absent calls where they cannot be lost. */
-  subscribe(channel: string, listener: (text: string) => void, onSwitch?: (to: "poll" | "notices") => void): Promise<() => void>;
+  subscribe(
+    channel: string,
+    listener: (text: string) => void,
+    onSwitch?: (to: "poll" | "notices") => void,
+  ): Promise<() => void>;
   readonly results: Results;
   close(): Promise<void>;
 }
@@ -58,7 +67,10 @@ export interface Timers {
     queue: string,
     limit: number,
     ttlMs: number,
-  ): Promise<{ readonly entries: readonly { readonly id: string; readonly payload: string }[]; readonly nextDueMs?: number }>;
+  ): Promise<{
+    readonly entries: readonly { readonly id: string; readonly payload: string }[];
+    readonly nextDueMs?: number;
+  }>;
   /** Removes those that are leased: one that was added again meanwhile stays. */
   ack(queue: string, ids: readonly string[]): Promise<void>;
   /** Removes those that are not leased; answers the ids that it removed. */
@@ -76,7 +88,10 @@ export interface TimerEntry {
 /** Final outcomes as text, by queue and task id. */
 export interface Results {
   /** One that is there stays: whoever ended first is believed, not a run that lost its lease and ends late. */
-  put(queue: string, results: readonly { readonly id: string; readonly outcome: string; readonly ttlMs: number }[]): Promise<void>;
+  put(
+    queue: string,
+    results: readonly { readonly id: string; readonly outcome: string; readonly ttlMs: number }[],
+  ): Promise<void>;
   get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Drops what is kept; who waits goes on waiting. */
   delete(queue: string, ids: readonly string[]): Promise<void>;

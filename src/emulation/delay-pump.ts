@@ -29,7 +29,12 @@ interface Pump {
 }
 
 /** Answers a function that stops it, and resolves when it is idle. */
-export function startPump(queue: BrokerQueue, store: Store, name: string, onError: (error: Error) => void): () => Promise<void> {
+export function startPump(
+  queue: BrokerQueue,
+  store: Store,
+  name: string,
+  onError: (error: Error) => void,
+): () => Promise<void> {
   const pump: Pump = { queue, store, name, onError, published: [] };
   const stop = new AbortController();
   let nap = new AbortController();

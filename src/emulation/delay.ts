@@ -2,7 +2,19 @@
 import { v7 as uuidv7 } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Settlement, Store, TimerEntry } from "../contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Handler,
+  Message,
+  Published,
+  Settlement,
+  Store,
+  TimerEntry,
+} from "../contract/index.ts";
 import { scopeOf } from "../store/scope.ts";
 import { addAccepted } from "./accepted.ts";
 import { startPump, wakePumps } from "./delay-pump.ts";
@@ -74,7 +86,8 @@ function consumeOnce(queue: BrokerQueue, store: Store, handler: Handler, options
     const fired = firingOf(delivery.body);
     return fired === undefined ? handler(delivery) : claimThenRun(delivery, fired);
   };
-  const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => collapsed.delete(delivery) || options.onSettled(delivery, how);
+  const onSettled: ConsumeOptions["onSettled"] = (delivery, how) =>
+    collapsed.delete(delivery) || options.onSettled(delivery, how);
   return queue.consume(once, { ...options, onSettled });
 }
 
@@ -103,7 +116,12 @@ function calls(queue: BrokerQueue, { timers }: Store, name: string): Partial<Bro
   };
 }
 
-async function publish(queue: BrokerQueue, store: Store, name: string, messages: readonly Message[]): Promise<readonly Published[]> {
+async function publish(
+  queue: BrokerQueue,
+  store: Store,
+  name: string,
+  messages: readonly Message[],
+): Promise<readonly Published[]> {
   if (messages.every(({ delayMs }) => delayMs === undefined)) return queue.publish(messages);
   const now = clock.now();
   const later: TimerEntry[] = [];
@@ -112,7 +130,11 @@ async function publish(queue: BrokerQueue, store: Store, name: string, messages:
     const { delayMs = 0, ...direct } = message;
     if (delayMs <= 0) return rest.push(direct) - 1;
     const id = direct.id ?? uuidv7();
-    later.push({ id, dueInMs: delayMs, payload: timerPayload({ ...direct, id, publishedAt: direct.publishedAt ?? now }) });
+    later.push({
+      id,
+      dueInMs: delayMs,
+      payload: timerPayload({ ...direct, id, publishedAt: direct.publishedAt ?? now }),
+    });
     return { id };
   });
   if (later.length > 0) {

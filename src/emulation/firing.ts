@@ -18,7 +18,9 @@ export function timerPayload(message: Message): string {
 /** The message, marked as one firing. What an older version has stored has no mark. */
 export function fire(payload: string): Message {
   const { timer, ...message } = parseJson(payload) as Message & { readonly timer?: string };
-  return timer === undefined ? message : { ...message, body: stampExtra(message.body, { fired: `${timer} ${randomUUID()}` }) };
+  return timer === undefined
+    ? message
+    : { ...message, body: stampExtra(message.body, { fired: `${timer} ${randomUUID()}` }) };
 }
 
 /** Undefined for what no timer has published; costs what text needs to be searched. */

@@ -3,7 +3,16 @@ import { v7 as uuidv7 } from "uuid";
 import { clock } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
 import { asBody } from "../base/json.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published } from "../contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Handler,
+  Message,
+  Published,
+} from "../contract/index.ts";
 import { type ExtraFacts, readExtra, stampExtra } from "../wire/call.ts";
 
 /**
@@ -11,17 +20,31 @@ import { type ExtraFacts, readExtra, stampExtra } from "../wire/call.ts";
  * A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at a redelivery.
  */
 export function withIds(broker: Broker): Broker {
-  return { ...broker, features: { ...broker.features, ids: true }, open: async (spec) => idsOn(await broker.open(spec)) };
+  return {
+    ...broker,
+    features: { ...broker.features, ids: true },
+    open: async (spec) => idsOn(await broker.open(spec)),
+  };
 }
 
 function idsOn(queue: BrokerQueue): BrokerQueue {
-  const { cancel: _cancel, askToEnd: _askToEnd, state: _state, reschedule: _reschedule, result: _result, peek, ...rest } = queue;
+  const {
+    cancel: _cancel,
+    askToEnd: _askToEnd,
+    state: _state,
+    reschedule: _reschedule,
+    result: _result,
+    peek,
+    ...rest
+  } = queue;
   return {
     ...rest,
     features: { ...queue.features, ids: true },
     publish: (messages) => publish(queue, messages),
     consume: (handler, options) => consume(queue, handler, options),
-    ...(peek ? { peek: async (n: number) => (await peek(n)).map(({ id, body }) => ({ id: readExtra(body)?.id ?? id, body })) } : {}),
+    ...(peek
+      ? { peek: async (n: number) => (await peek(n)).map(({ id, body }) => ({ id: readExtra(body)?.id ?? id, body })) }
+      : {}),
   };
 }
 
@@ -67,7 +90,12 @@ async function consume(queue: BrokerQueue, handler: Handler, options: ConsumeOpt
 }
 
 function identified(delivery: Delivery): Delivery {
-  const { id, publishedAt = delivery.publishedAt, attempt = 1, ahead = delivery.ahead } = readExtra(delivery.body) ?? {};
+  const {
+    id,
+    publishedAt = delivery.publishedAt,
+    attempt = 1,
+    ahead = delivery.ahead,
+  } = readExtra(delivery.body) ?? {};
   return {
     ...delivery,
     id: id ?? (delivery.id || uuidv7()),

@@ -2,7 +2,18 @@
 import { v7 as uuidv7, validate, version } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, SetEntry, Store } from "../contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Handler,
+  Message,
+  Published,
+  SetEntry,
+  Store,
+} from "../contract/index.ts";
 import { scopeOf } from "../store/scope.ts";
 import { isOpen } from "../task/outcome.ts";
 
@@ -47,7 +58,8 @@ function claimsOf(store: Store, name: string) {
       write(messages, (i) => ({ value: token, if: over[i] === undefined ? "absent" : { equals: over[i] } })),
     holders: async (messages: readonly Named[]) => store.get(await keysOf(messages.map(({ id }) => id))),
     /** The engine has them: from now on nobody asks whether their publisher is dead. */
-    confirm: (messages: readonly Named[], token: string) => write(messages, () => ({ value: sent, if: { equals: token } })),
+    confirm: (messages: readonly Named[], token: string) =>
+      write(messages, () => ({ value: sent, if: { equals: token } })),
     release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
     async releaseAll() {
       await store.increment([{ key: generationKey, by: 1 }]);
@@ -77,7 +89,11 @@ function knownOn(queue: BrokerQueue, claims: Claims): BrokerQueue {
   };
 }
 
-async function publish(queue: BrokerQueue, claims: Claims, messages: readonly Message[]): Promise<readonly Published[]> {
+async function publish(
+  queue: BrokerQueue,
+  claims: Claims,
+  messages: readonly Message[],
+): Promise<readonly Published[]> {
   const named = messages.filter((message): message is Named => message.id !== undefined);
   if (named.length === 0) return queue.publish(messages);
   const token = uuidv7();
@@ -92,11 +108,18 @@ async function publish(queue: BrokerQueue, claims: Claims, messages: readonly Me
   });
   await claims.confirm(named.filter(isFresh), token).catch(() => {}); // whoever finds it unconfirmed asks the engine
   let next = 0;
-  return messages.map((message) => (isFresh(message) ? (published[next++] as Published) : { id: message.id as string, existing: true }));
+  return messages.map((message) =>
+    isFresh(message) ? (published[next++] as Published) : { id: message.id as string, existing: true },
+  );
 }
 
 /** Those that nobody else has published, or is publishing. */
-async function claim(queue: BrokerQueue, claims: Claims, named: readonly Named[], token: string): Promise<ReadonlySet<Message>> {
+async function claim(
+  queue: BrokerQueue,
+  claims: Claims,
+  named: readonly Named[],
+  token: string,
+): Promise<ReadonlySet<Message>> {
   const mine = new Set<Message>();
   const firstSeen = new Map<string, number>(); // of a claim: each has its own time
   const isDead = (holder: string) => clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
@@ -105,16 +128,23 @@ async function claim(queue: BrokerQueue, claims: Claims, named: readonly Named[]
     const taken = await claims.take(left, token, over);
     for (const [i, message] of left.entries()) if (taken[i]) mine.add(message);
     const others = left.filter((_, i) => !taken[i]);
-    const unsent = others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<Named, string | undefined>();
+    const unsent =
+      others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<Named, string | undefined>();
     if (unsent.size === 0) return mine;
     left = [...unsent.keys()];
     over = Array.from(unsent.values(), (holder) => (holder !== undefined && isDead(holder) ? holder : undefined));
-    for (const holder of unsent.values()) if (holder !== undefined && !firstSeen.has(holder)) firstSeen.set(holder, clock.monotonic());
+    for (const holder of unsent.values())
+      if (holder !== undefined && !firstSeen.has(holder)) firstSeen.set(holder, clock.monotonic());
   }
 }
 
 /** Claimed by others and, as far as can be told, not in the engine; with whose claim it is, if it is still there. */
-async function unsentOf(queue: BrokerQueue, claims: Claims, messages: readonly Named[], token: string): Promise<ReadonlyMap<Named, string | undefined>> {
+async function unsentOf(
+  queue: BrokerQueue,
+  claims: Claims,
+  messages: readonly Named[],
+  token: string,
+): Promise<ReadonlyMap<Named, string | undefined>> {
   const holders = await claims.holders(messages);
   const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sent && holders[i] !== token);
   const states = await Promise.all(unconfirmed.map(([, { id }]) => queue.state?.(id)));
@@ -126,7 +156,12 @@ function isOurs(id: string): boolean {
   return id.length === 36 && validate(id) && version(id) === 7;
 }
 
-async function consume(queue: BrokerQueue, claims: Claims, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+async function consume(
+  queue: BrokerQueue,
+  claims: Claims,
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<Consumer> {
   const final = new Set<Delivery>();
   const take: Handler = async (delivery) => {
     const settlement = await handler(delivery);
@@ -134,8 +169,12 @@ async function consume(queue: BrokerQueue, claims: Claims, handler: Handler, opt
     return settlement;
   };
   const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => {
-    if (final.delete(delivery) && how === "applied") claims.release([delivery.id]).catch((error) => options.onError(toError(error)));
+    if (final.delete(delivery) && how === "applied")
+      claims.release([delivery.id]).catch((error) => options.onError(toError(error)));
     options.onSettled(delivery, how);
   };
-  return queue.consume((delivery) => (isOurs(delivery.id) ? handler(delivery) : take(delivery)), { ...options, onSettled });
+  return queue.consume((delivery) => (isOurs(delivery.id) ? handler(delivery) : take(delivery)), {
+    ...options,
+    onSettled,
+  });
 }

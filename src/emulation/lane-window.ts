@@ -65,7 +65,11 @@ interface State {
 }
 
 /** `lanes`: foremost first. */
-export async function consumeLanes(lanes: readonly OpenLane[], handler: Handler, options: ConsumeOptions): Promise<LaneConsumer> {
+export async function consumeLanes(
+  lanes: readonly OpenLane[],
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<LaneConsumer> {
   const state: State = {
     lanes: [],
     handler,
@@ -117,10 +121,15 @@ function consumerOf(state: State): LaneConsumer {
       if (n === 0) giveBack(state);
       wake(state);
     },
-    ...(renewing.length > 0 ? { renew: async () => void (await Promise.all(renewing.map((consumer) => consumer.renew?.()))) } : {}),
+    ...(renewing.length > 0
+      ? { renew: async () => void (await Promise.all(renewing.map((consumer) => consumer.renew?.()))) }
+      : {}),
     status() {
       const fetches = consumers.flatMap((consumer) => consumer.status().lastFetchAt ?? []);
-      return { held: Array.from(state.handed.keys(), ({ id }) => id), ...(fetches.length > 0 ? { lastFetchAt: Math.max(...fetches) } : {}) };
+      return {
+        held: Array.from(state.handed.keys(), ({ id }) => id),
+        ...(fetches.length > 0 ? { lastFetchAt: Math.max(...fetches) } : {}),
+      };
     },
     waiting: () => lanes.flatMap(({ fetched }) => fetched.map(({ delivery }) => delivery.id)),
     expect: (index) => expect(state, index),
@@ -200,7 +209,11 @@ function handOn(state: State): void {
     for (let next = nextOf(state, lane); next; next = nextOf(state, lane)) start(state, lane, next, now);
     if (state.handed.size >= state.window) break;
     const isKnown = hasFetched(state, lane, now);
-    if ((isKnown && lane.warmUntil <= now) || !state.lanes.some(({ fetched }, behind) => behind > index && fetched.length > 0)) continue;
+    if (
+      (isKnown && lane.warmUntil <= now) ||
+      !state.lanes.some(({ fetched }, behind) => behind > index && fetched.length > 0)
+    )
+      continue;
     if (!isKnown) return wakeIn(state, graceMs);
     state.blockedSince ??= now;
     const waitMs = Math.min(lane.warmUntil, state.blockedSince + graceMs) - now;

@@ -1,7 +1,19 @@
 /** Lanes: ordinary queues `<queue><suffix>` beside the main one, published to by kind and consumed as one. */
 import { v7 as uuidv7 } from "uuid";
 import { FunboostError } from "../base/errors.ts";
-import type { Broker, BrokerQueue, Counts, Ended, Features, Message, MessageState, Peeked, Published, QueueSpec, ResultOptions } from "../contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  Counts,
+  Ended,
+  Features,
+  Message,
+  MessageState,
+  Peeked,
+  Published,
+  QueueSpec,
+  ResultOptions,
+} from "../contract/index.ts";
 import { addAccepted } from "./accepted.ts";
 import { consumeLanes, type LaneConsumer } from "./lane-window.ts";
 
@@ -25,10 +37,18 @@ const laned = new WeakMap<Broker, { readonly base: Broker; readonly lanes: reado
  * Cannot promise: last in first out within a lane, strict order where a fetch takes longer than the lanes behind wait,
  * and that one id is known in all lanes. Each lane holds one message unstarted in each process that consumes.
  */
-export function withLanes(broker: Broker, feature: "ahead" | "priority", added: readonly Omit<Lane, "feature">[]): Broker {
+export function withLanes(
+  broker: Broker,
+  feature: "ahead" | "priority",
+  added: readonly Omit<Lane, "feature">[],
+): Broker {
   const { base, lanes: before } = laned.get(broker) ?? { base: broker, lanes: [main] };
   const lanes = [...before, ...added.map((lane) => ({ ...lane, feature }))].sort((one, other) => other.rank - one.rank);
-  const result: Broker = { ...base, features: { ...broker.features, [feature]: true }, open: (spec) => openLanes(base, spec, lanes) };
+  const result: Broker = {
+    ...base,
+    features: { ...broker.features, [feature]: true },
+    open: (spec) => openLanes(base, spec, lanes),
+  };
   laned.set(result, { base, lanes });
   return result;
 }
@@ -62,7 +82,10 @@ async function openLanes(base: Broker, spec: QueueSpec, lanes: readonly Lane[]):
 
 function laneQueue(row: Row): BrokerQueue {
   const added = new Set(row.lanes.flatMap(({ feature }) => feature ?? []));
-  const features: Features = { ...row.main.features, ...Object.fromEntries(Array.from(added, (feature) => [feature, true])) };
+  const features: Features = {
+    ...row.main.features,
+    ...Object.fromEntries(Array.from(added, (feature) => [feature, true])),
+  };
   return {
     ...row.main,
     ...spanning(row),
@@ -70,7 +93,9 @@ function laneQueue(row: Row): BrokerQueue {
     features,
     publish: (messages) => publish(row, added, messages),
     async consume(handler, options) {
-      const lanes = await Promise.all(row.lanes.map(async (lane) => ({ ahead: lane.feature === "ahead", queue: await row.open(lane) })));
+      const lanes = await Promise.all(
+        row.lanes.map(async (lane) => ({ ahead: lane.feature === "ahead", queue: await row.open(lane) })),
+      );
       const consumer = await consumeLanes(lanes, handler, options);
       row.consumers.add(consumer);
       const forget = () => row.consumers.delete(consumer);
@@ -83,7 +108,11 @@ function laneQueue(row: Row): BrokerQueue {
   };
 }
 
-async function publish(row: Row, added: ReadonlySet<string>, messages: readonly Message[]): Promise<readonly Published[]> {
+async function publish(
+  row: Row,
+  added: ReadonlySet<string>,
+  messages: readonly Message[],
+): Promise<readonly Published[]> {
   const groups = new Map<Lane, { readonly places: number[]; readonly messages: Message[] }>();
   messages.forEach((message, place) => {
     const lane = row.lanes.find((each) => each.takes(message)) ?? main;
@@ -143,9 +172,15 @@ function spanning(row: Row): Partial<BrokerQueue> {
   return {
     ...(count && { count: async () => sum(await each((queue) => queue.count?.()), row) }),
     ...(clear && { clear: () => still(row, async () => void (await each((queue) => queue.clear?.()))) }),
-    ...(peek && { peek: async (n: number) => (await each<readonly Peeked[]>((queue) => queue.peek?.(n))).flat().slice(0, n) }),
-    ...(setPaused && { setPaused: (paused: boolean) => still(row, async () => void (await each((queue) => queue.setPaused?.(paused)))) }),
-    ...(maintain && { maintain: async (signal: AbortSignal) => void (await each((queue) => queue.maintain?.(signal))) }),
+    ...(peek && {
+      peek: async (n: number) => (await each<readonly Peeked[]>((queue) => queue.peek?.(n))).flat().slice(0, n),
+    }),
+    ...(setPaused && {
+      setPaused: (paused: boolean) => still(row, async () => void (await each((queue) => queue.setPaused?.(paused)))),
+    }),
+    ...(maintain && {
+      maintain: async (signal: AbortSignal) => void (await each((queue) => queue.maintain?.(signal))),
+    }),
   };
 }
 
@@ -153,7 +188,11 @@ function sum(counts: readonly Counts[], { consumers }: Row): Counts {
   const unstarted = Array.from(consumers).reduce((all, consumer) => all + consumer.waiting().length, 0);
   const total = (name: keyof Counts) => counts.reduce((all, each) => all + (each[name] ?? 0), 0);
   const known = counts.every(({ running }) => running !== undefined);
-  return { ready: total("ready") + unstarted, delayed: total("delayed"), ...(known ? { running: Math.max(0, total("running") - unstarted) } : {}) };
+  return {
+    ready: total("ready") + unstarted,
+    delayed: total("delayed"),
+    ...(known ? { running: Math.max(0, total("running") - unstarted) } : {}),
+  };
 }
 
 /** The calls for single messages: whichever lane has it answers. */
@@ -162,10 +201,12 @@ function byId(row: Row): Partial<BrokerQueue> {
   const queues = () => Promise.all(row.lanes.map(row.open));
   return {
     ...(cancel && {
-      cancel: (ids: readonly string[]) => still(row, async () => (await Promise.all((await queues()).map((queue) => queue.cancel?.(ids) ?? []))).flat()),
+      cancel: (ids: readonly string[]) =>
+        still(row, async () => (await Promise.all((await queues()).map((queue) => queue.cancel?.(ids) ?? []))).flat()),
     }),
     ...(askToEnd && {
-      askToEnd: async (ids: readonly string[]) => (await Promise.all((await queues()).map((queue) => queue.askToEnd?.(ids) ?? []))).flat(),
+      askToEnd: async (ids: readonly string[]) =>
+        (await Promise.all((await queues()).map((queue) => queue.askToEnd?.(ids) ?? []))).flat(),
     }),
     ...(state && {
       async state(id: string): Promise<MessageState> {
@@ -176,20 +217,29 @@ function byId(row: Row): Partial<BrokerQueue> {
     }),
     ...(reschedule && {
       reschedule: (id: string, change: { readonly delayMs: number }) =>
-        still(row, async () => (await Promise.all((await queues()).map((queue) => queue.reschedule?.(id, change)))).includes(true)),
+        still(row, async () =>
+          (await Promise.all((await queues()).map((queue) => queue.reschedule?.(id, change)))).includes(true),
+        ),
     }),
     ...(result && {
       async result(id: string, options: ResultOptions) {
-        const each = (await queues()).map((queue) => (signal?: AbortSignal) => queue.result?.(id, { ...options, ...(signal && { signal }) }));
+        const each = (await queues()).map(
+          (queue) => (signal?: AbortSignal) => queue.result?.(id, { ...options, ...(signal && { signal }) }),
+        );
         const { signal } = options;
-        return signal ? firstOf(each, signal) : (await Promise.all(each.map((ask) => ask()))).find((ended) => ended !== undefined);
+        return signal
+          ? firstOf(each, signal)
+          : (await Promise.all(each.map((ask) => ask()))).find((ended) => ended !== undefined);
       },
     }),
   };
 }
 
 /** One lane has the message; those that do not know it answer undefined, or wait until it comes. */
-async function firstOf(waits: readonly ((signal: AbortSignal) => Promise<Ended | undefined> | undefined)[], signal: AbortSignal): Promise<Ended | undefined> {
+async function firstOf(
+  waits: readonly ((signal: AbortSignal) => Promise<Ended | undefined> | undefined)[],
+  signal: AbortSignal,
+): Promise<Ended | undefined> {
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const known = waits.map(async (wait) => (await wait(both)) ?? Promise.reject(undefined));

@@ -37,7 +37,13 @@ async function isPaused(store: Store, key: string): Promise<boolean> {
   return flag !== undefined;
 }
 
-async function consume(queue: BrokerQueue, store: Store, key: string, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+async function consume(
+  queue: BrokerQueue,
+  store: Store,
+  key: string,
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<Consumer> {
   let paused = await isPaused(store, key); // known before the first fetch
   const consumer = await queue.consume(handler, options);
   let window = 0;

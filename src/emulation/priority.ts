@@ -13,6 +13,10 @@ const levels = [
 export function withPriority(broker: Broker): Broker {
   return withLanes(broker, "priority", [
     { suffix: ".p1", rank: -1, takes: ({ priority = 0 }) => priority < 0 },
-    ...levels.map(({ suffix, from }) => ({ suffix, rank: from, takes: ({ priority = 0 }: { readonly priority?: number }) => priority >= from })),
+    ...levels.map(({ suffix, from }) => ({
+      suffix,
+      rank: from,
+      takes: ({ priority = 0 }: { readonly priority?: number }) => priority >= from,
+    })),
   ]);
 }

@@ -1,7 +1,16 @@
 /** Retries for brokers that cannot requeue one delivery: a copy is published, then the original ends as done. */
 import { sleep } from "../base/clock.ts";
 import { FunboostError, toError } from "../base/errors.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Settlement } from "../contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Handler,
+  Message,
+  Settlement,
+} from "../contract/index.ts";
 import { readExtra, stampExtra } from "../wire/call.ts";
 
 const firstPauseMs = 100;
@@ -14,7 +23,11 @@ type Again = Extract<Settlement, { outcome: "retry" | "postponed" }>;
  * both run then), and that crashes before a retry are still counted after it.
  */
 export function withRetry(broker: Broker): Broker {
-  return { ...broker, features: { ...broker.features, retry: true }, open: async (spec) => retriesOn(await broker.open(spec), spec.queue) };
+  return {
+    ...broker,
+    features: { ...broker.features, retry: true },
+    open: async (spec) => retriesOn(await broker.open(spec), spec.queue),
+  };
 }
 
 function retriesOn(queue: BrokerQueue, name: string): BrokerQueue {
@@ -36,7 +49,13 @@ async function consume(queue: BrokerQueue, name: string, handler: Handler, optio
   const consumer = await queue.consume(async (delivery) => {
     const settlement = await handler(delivery);
     if (settlement.outcome !== "retry" && settlement.outcome !== "postponed") return settlement;
-    return republish(queue, copyOf(delivery, settlement), name, options, delivery.signal ? AbortSignal.any([stop.signal, delivery.signal]) : stop.signal);
+    return republish(
+      queue,
+      copyOf(delivery, settlement),
+      name,
+      options,
+      delivery.signal ? AbortSignal.any([stop.signal, delivery.signal]) : stop.signal,
+    );
   }, options);
   return {
     ...consumer,
@@ -61,7 +80,13 @@ function copyOf({ id, body, attempt, ahead, publishedAt }: Delivery, { outcome, 
 }
 
 /** The original stays held until the copy is accepted, however long that takes. */
-async function republish(queue: BrokerQueue, copy: Message, name: string, { onError }: ConsumeOptions, signal: AbortSignal): Promise<Settlement> {
+async function republish(
+  queue: BrokerQueue,
+  copy: Message,
+  name: string,
+  { onError }: ConsumeOptions,
+  signal: AbortSignal,
+): Promise<Settlement> {
   for (let pauseMs = firstPauseMs; !signal.aborted; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       const [published] = await queue.publish([copy]);

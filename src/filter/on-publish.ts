@@ -38,24 +38,31 @@ export async function publishUnseen(
 ): Promise<readonly Published[]> {
   const claims = await claimAll(runtime, store, filter, messages);
   const fresh = claims.filter(({ message, owner }) => message.id === owner);
-  const published = await publish(fresh.map(({ message }) => message)).catch(async (error: { readonly accepted?: readonly string[] }) => {
-    const accepted = new Set(error.accepted);
-    const lost = fresh.filter(({ owner }) => !accepted.has(owner));
-    await store.set(lost.map((each) => freed(each.key, claimOf(each)))).catch(() => {}); // the publish's own error says more
-    await keepClaims(
-      runtime,
-      store,
-      fresh.filter(({ owner }) => accepted.has(owner)),
-    );
-    throw error;
-  });
+  const published = await publish(fresh.map(({ message }) => message)).catch(
+    async (error: { readonly accepted?: readonly string[] }) => {
+      const accepted = new Set(error.accepted);
+      const lost = fresh.filter(({ owner }) => !accepted.has(owner));
+      await store.set(lost.map((each) => freed(each.key, claimOf(each)))).catch(() => {}); // the publish's own error says more
+      await keepClaims(
+        runtime,
+        store,
+        fresh.filter(({ owner }) => accepted.has(owner)),
+      );
+      throw error;
+    },
+  );
   await keepClaims(runtime, store, fresh);
   const own = new Map(fresh.map(({ message }, i) => [message, published[i] as Published]));
   return claims.map(({ message, owner }) => own.get(message) ?? { id: owner, existing: true });
 }
 
 /** A key that another publisher has claimed is decided when it has published, or when its claim has ended: it may have died. */
-async function claimAll(runtime: Runtime, store: Store, filter: FilterOptions, messages: readonly Message[]): Promise<readonly Claimed[]> {
+async function claimAll(
+  runtime: Runtime,
+  store: Store,
+  filter: FilterOptions,
+  messages: readonly Message[],
+): Promise<readonly Claimed[]> {
   const { publishTimeoutMs, queue } = runtime.options;
   const entries = messages.map((message) => ({
     message: { ...message, id: message.id ?? uuidv7() },
@@ -67,13 +74,22 @@ async function claimAll(runtime: Runtime, store: Store, filter: FilterOptions, m
   for (let open: readonly Entry[] = entries; open.length > 0; open = entries.filter((entry) => !owners.has(entry))) {
     if (open !== entries) await sleep(lookAgainMs);
     if (clock.monotonic() >= endsAt)
-      throw new FunboostError("BROKER_DOWN", "filter: another process has begun to publish an equal message, and has not ended.", { where: queue });
+      throw new FunboostError(
+        "BROKER_DOWN",
+        "filter: another process has begun to publish an equal message, and has not ended.",
+        { where: queue },
+      );
     await claimSome(runtime, store, open, owners);
   }
   return entries.map((entry) => ({ ...entry, owner: owners.get(entry) as string }));
 }
 
-async function claimSome(runtime: Runtime, store: Store, open: readonly Entry[], owners: Map<Entry, string>): Promise<void> {
+async function claimSome(
+  runtime: Runtime,
+  store: Store,
+  open: readonly Entry[],
+  owners: Map<Entry, string>,
+): Promise<void> {
   const { publishTimeoutMs } = runtime.options;
   // As long as a publish may take and a bit, so that none goes on behind its claim.
   const claims = open.map((entry) => ({
@@ -97,7 +113,12 @@ async function claimSome(runtime: Runtime, store: Store, open: readonly Entry[],
 }
 
 /** A task that was cancelled keeps nobody from being published. */
-async function freeIfCancelled(runtime: Runtime, store: Store, { key, message }: Entry, value: string): Promise<boolean> {
+async function freeIfCancelled(
+  runtime: Runtime,
+  store: Store,
+  { key, message }: Entry,
+  value: string,
+): Promise<boolean> {
   const owner = value.startsWith(publishedPrefix) ? value.slice(publishedPrefix.length) : message.id;
   if (owner === message.id || !(await isCancelled(runtime, owner))) return false;
   await store.set([freed(key, value)]);
@@ -115,7 +136,12 @@ async function keepClaims({ log, options }: Runtime, store: Store, fresh: readon
     ];
   });
   const kept = store.set(marks);
-  await kept.catch((error: unknown) => log.warn({ queue: options.queue, error: toError(error) }, "filter: published, but an equal message may soon be, too"));
+  await kept.catch((error: unknown) =>
+    log.warn(
+      { queue: options.queue, error: toError(error) },
+      "filter: published, but an equal message may soon be, too",
+    ),
+  );
 }
 
 function keyOf({ definition, options, scope }: Runtime, filter: FilterOptions, { body }: Message): string {

@@ -36,9 +36,15 @@ export interface Filter {
 }
 
 /** The key in the store; `given` is the message's own `filterKey`. */
-export function filterKey(scope: string, { key }: FilterOptions, args: readonly unknown[], given: string | undefined): string {
+export function filterKey(
+  scope: string,
+  { key }: FilterOptions,
+  args: readonly unknown[],
+  given: string | undefined,
+): string {
   const text: unknown = given ?? key?.(...args) ?? textOf(args);
-  if (typeof text !== "string") throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
+  if (typeof text !== "string")
+    throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
   return `filter:${encodeURIComponent(scope)}:${hash("sha256", text, "base64url")}`;
 }
 
@@ -65,7 +71,12 @@ export async function isCancelled(runtime: Runtime, id: string): Promise<boolean
 /** Gives a key back, if it still holds this. */
 export const freed = (key: string, held: string): SetEntry => ({ key, value: "", ttlMs: 1, if: { equals: held } });
 
-export function createFilter(runtime: Runtime, options: FilterOptions, store: Store, onError: (error: unknown) => void): Filter {
+export function createFilter(
+  runtime: Runtime,
+  options: FilterOptions,
+  store: Store,
+  onError: (error: unknown) => void,
+): Filter {
   const { leaseMs, scope } = runtime;
   const held = new Map<string, string>();
   const claims: Claims = { runtime, store, held, claimMs: 2 * leaseMs };
@@ -81,7 +92,9 @@ export function createFilter(runtime: Runtime, options: FilterOptions, store: St
     done(key, id, outcome) {
       held.delete(key);
       const mark: SetEntry = { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: running(id) } };
-      return insisting(runtime, () => store.set([mark])).then(([isOurs]) => (isOurs ? undefined : markAnyway(claims, mark)));
+      return insisting(runtime, () => store.set([mark])).then(([isOurs]) =>
+        isOurs ? undefined : markAnyway(claims, mark),
+      );
     },
     async settle(key, id, settlement) {
       held.delete(key);
@@ -126,7 +139,8 @@ async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
     held.set(key, id);
     return { may: "run", key };
   }
-  if (found?.startsWith(donePrefix)) return { may: "end", owner: JSON.parse(found.slice(donePrefix.length)) as Outcome };
+  if (found?.startsWith(donePrefix))
+    return { may: "end", owner: JSON.parse(found.slice(donePrefix.length)) as Outcome };
   if (found?.startsWith(runPrefix) && (await takesOver(claims, found, key, id))) return { may: "run", key };
   return { may: "wait", settlement: { outcome: "postponed", delayMs: meanwhileMs } };
 }
@@ -137,9 +151,16 @@ async function markAnyway({ runtime, store }: Claims, mark: SetEntry): Promise<v
 }
 
 /** A retry that was cancelled while it waited cannot give its key back. */
-async function takesOver({ runtime, store, held, claimMs }: Claims, found: string, key: string, id: string): Promise<boolean> {
+async function takesOver(
+  { runtime, store, held, claimMs }: Claims,
+  found: string,
+  key: string,
+  id: string,
+): Promise<boolean> {
   if (!(await insisting(runtime, () => isCancelled(runtime, found.slice(runPrefix.length))))) return false;
-  const [won = false] = await insisting(runtime, () => store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]));
+  const [won = false] = await insisting(runtime, () =>
+    store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]),
+  );
   if (won) held.set(key, id);
   return won;
 }

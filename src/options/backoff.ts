@@ -47,22 +47,32 @@ export function parseBackoff(value: Backoff | number | undefined): BackoffPlan {
   const baseMs = options.base === undefined ? defaultBaseMs : durationMs(options.base, "backoff.base");
   const capMs = options.cap === undefined ? Math.max(defaultCapMs, baseMs) : durationMs(options.cap, "backoff.cap");
   if (capMs < baseMs) refuse("backoff.cap", options.cap, `at least "base", which is ${baseMs} ms`);
-  return { type, baseMs, factor: type === "fixed" ? 1 : (options.factor ?? defaultFactor), capMs, jitter: wantsJitter(options.jitter, type) };
+  return {
+    type,
+    baseMs,
+    factor: type === "fixed" ? 1 : (options.factor ?? defaultFactor),
+    capMs,
+    jitter: wantsJitter(options.jitter, type),
+  };
 }
 
 /** The wait after run number `attempt` (1 is the first run). Never overflows. */
 export function backoffMs(plan: BackoffPlan, attempt: number, random: () => number = Math.random): number {
   if (plan.baseMs === 0) return 0; // 0 times an infinite power would be NaN
-  const wait = plan.type === "fixed" ? plan.baseMs : Math.min(plan.capMs, plan.baseMs * plan.factor ** Math.max(0, attempt - 1));
+  const wait =
+    plan.type === "fixed" ? plan.baseMs : Math.min(plan.capMs, plan.baseMs * plan.factor ** Math.max(0, attempt - 1));
   return Math.round(plan.jitter ? wait * random() : wait);
 }
 
 function checkShape(options: Backoff): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) refuse("backoff", options, shape);
-  for (const key of Object.keys(options)) if (!members.includes(key)) refuse("backoff", key, shape, "has the unknown member");
+  for (const key of Object.keys(options))
+    if (!members.includes(key)) refuse("backoff", key, shape, "has the unknown member");
   const { type, factor, jitter } = options;
-  if (type !== undefined && type !== "fixed" && type !== "exponential") refuse("backoff.type", type, '"fixed" or "exponential"');
-  if (factor !== undefined && !(typeof factor === "number" && factor >= 1 && factor <= 1000)) refuse("backoff.factor", factor, "a number from 1 to 1000");
+  if (type !== undefined && type !== "fixed" && type !== "exponential")
+    refuse("backoff.type", type, '"fixed" or "exponential"');
+  if (factor !== undefined && !(typeof factor === "number" && factor >= 1 && factor <= 1000))
+    refuse("backoff.factor", factor, "a number from 1 to 1000");
   if (jitter !== undefined && typeof jitter !== "boolean" && jitter !== "full" && jitter !== "none")
     refuse("backoff.jitter", jitter, '"full", "none", true or false');
 }

@@ -17,19 +17,22 @@ export const boolean: Check = (value, name) => {
 
 export function whole(least: number, most: number): Check {
   return (value, name) => {
-    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) refuseOption(name, value, `a whole number from ${least} to ${most}`);
+    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
+      refuseOption(name, value, `a whole number from ${least} to ${most}`);
   };
 }
 
 export function numberIn(least: number, most: number): Check {
   return (value, name) => {
-    if (typeof value !== "number" || !(value >= least && value <= most)) refuseOption(name, value, `a number from ${least} to ${most}`);
+    if (typeof value !== "number" || !(value >= least && value <= most))
+      refuseOption(name, value, `a number from ${least} to ${most}`);
   };
 }
 
 export function text(longest: number): Check {
   return (value, name) => {
-    if (typeof value !== "string" || value.trim() === "" || value.length > longest) refuseOption(name, value, `a text of 1 to ${longest} characters`);
+    if (typeof value !== "string" || value.trim() === "" || value.length > longest)
+      refuseOption(name, value, `a text of 1 to ${longest} characters`);
   };
 }
 
@@ -38,7 +41,8 @@ export const duration: Check = (value, name) => {
 };
 
 export const durationAboveZero: Check = (value, name) => {
-  if (durationMs(value as Duration, name) === 0) refuseOption(name, value, 'a time above 0, such as 500 (milliseconds), "30s" or "5m"');
+  if (durationMs(value as Duration, name) === 0)
+    refuseOption(name, value, 'a time above 0, such as 500 (milliseconds), "30s" or "5m"');
 };
 
 export const record: Check = (value, name) => {
@@ -47,7 +51,8 @@ export const record: Check = (value, name) => {
 
 /** By what it can do: one of another realm is no instance of ours. */
 export const abortSignal: Check = (value, name) => {
-  if (!isRecord(value) || typeof value.aborted !== "boolean" || typeof value.addEventListener !== "function") refuseOption(name, value, "an AbortSignal");
+  if (!isRecord(value) || typeof value.aborted !== "boolean" || typeof value.addEventListener !== "function")
+    refuseOption(name, value, "an AbortSignal");
 };
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -62,20 +67,23 @@ const logChecks: Checks = {
     if (!levels.includes(value)) refuseOption(name, value, levelsText);
   },
   logger(value, name) {
-    const complete = isRecord(value) && ["debug", "info", "warn", "error"].every((method) => typeof value[method] === "function");
+    const complete =
+      isRecord(value) && ["debug", "info", "warn", "error"].every((method) => typeof value[method] === "function");
     if (!complete) refuseOption(name, value, "an object with the methods debug, info, warn and error");
   },
   bodies: boolean,
   stacks: boolean,
   summary: boolean,
   filter(value, name) {
-    if (typeof value !== "function") refuseOption(name, value, 'a function such as ({ queue, level }) => queue !== "mail" || level === "error"');
+    if (typeof value !== "function")
+      refuseOption(name, value, 'a function such as ({ queue, level }) => queue !== "mail" || level === "error"');
   },
 };
 
 export const log: Check = (value, name) => {
   if (isRecord(value)) checkMembers(value, logChecks, name);
-  else if (value !== false && !levels.includes(value)) refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks, summary, filter }`);
+  else if (value !== false && !levels.includes(value))
+    refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks, summary, filter }`);
 };
 
 /** Every member of `options` is known and passes; `undefined` counts as left out. `inside`: the option that these are members of. */
@@ -125,7 +133,9 @@ function nearest(key: string, allowed: readonly string[]): string | undefined {
   const wanted = plain(key);
   const [best] = allowed.map((name) => ({ name, edits: edits(wanted, plain(name)) })).sort((a, b) => a.edits - b.edits);
   if (best && best.edits <= Math.max(1, Math.floor(Math.max(wanted.length, best.name.length) / 3))) return best.name;
-  return wanted.length >= 4 ? allowed.find((name) => plain(name).includes(wanted) || (name.length >= 4 && wanted.includes(plain(name)))) : undefined;
+  return wanted.length >= 4
+    ? allowed.find((name) => plain(name).includes(wanted) || (name.length >= 4 && wanted.includes(plain(name))))
+    : undefined;
 }
 
 /** Insertions, removals and replacements that turn one text into the other. */
@@ -134,7 +144,9 @@ function edits(from: string, to: string): number {
   for (let i = 1; i <= from.length; i++) {
     const next = [i];
     for (let j = 1; j <= to.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)));
+      next.push(
+        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)),
+      );
     }
     row = next;
   }

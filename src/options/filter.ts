@@ -21,7 +21,8 @@ export interface FilterOptions {
 
 export const checkFilter: Check = (value, name) => {
   if (!isRecord(value)) {
-    if (typeof value !== "boolean") refuseOption(name, value, 'true, false, or { ttl: "7d", key, when: "done" | "published" }');
+    if (typeof value !== "boolean")
+      refuseOption(name, value, 'true, false, or { ttl: "7d", key, when: "done" | "published" }');
     return;
   }
   checkMembers(

@@ -19,7 +19,10 @@ export interface Outgoing {
 }
 
 /** Around each publish: `next()` publishes, as it is or changed. Throwing refuses it. */
-export type PublishMiddleware = (outgoing: Outgoing, next: (changed?: Partial<Outgoing>) => Promise<Handle>) => Promise<Handle>;
+export type PublishMiddleware = (
+  outgoing: Outgoing,
+  next: (changed?: Partial<Outgoing>) => Promise<Handle>,
+) => Promise<Handle>;
 
 /** What zod, valibot, arktype and others implement: https://standardschema.dev, version 1. */
 export interface Schema {
@@ -40,17 +43,27 @@ interface Issue {
 export const checkMiddleware: Check = (value, name) => {
   const isOne = (each: unknown) => typeof each === "function";
   if (!Array.isArray(value) || !value.every(isOne))
-    refuseOption(name, Array.isArray(value) ? value.find((each) => !isOne(each)) : value, "a list of functions (task, next) => next()");
+    refuseOption(
+      name,
+      Array.isArray(value) ? value.find((each) => !isOne(each)) : value,
+      "a list of functions (task, next) => next()",
+    );
 };
 
 export const checkSchema: Check = (value, name) => {
-  const standard = (typeof value === "function" || isRecord(value)) && (value as unknown as Partial<Schema>)["~standard"];
+  const standard =
+    (typeof value === "function" || isRecord(value)) && (value as unknown as Partial<Schema>)["~standard"];
   if (!standard || typeof standard.validate !== "function" || standard.version !== 1)
     refuseOption(name, value, "a schema of zod, valibot, arktype or another that follows Standard Schema, version 1");
 };
 
 /** What is called for a run: the function, in its schemas and middleware. */
-export function composeRun(fn: AnyFunction, use: readonly Middleware[], input: Schema | undefined, output: Schema | undefined): AnyFunction {
+export function composeRun(
+  fn: AnyFunction,
+  use: readonly Middleware[],
+  input: Schema | undefined,
+  output: Schema | undefined,
+): AnyFunction {
   if (use.length === 0 && !input && !output) return fn;
   return async (...args: unknown[]) => {
     const valid = input ? await validate(input, args, (text) => new DeadLetterError(`bad input: ${text}`)) : args;
@@ -79,7 +92,11 @@ async function around(middleware: Middleware, index: number, next: () => Promise
 }
 
 /** Before anything is sent: the arguments as they are, or BAD_ARGS. A schema that asks a server gets as long as the publish has. */
-export async function checkInput(input: Schema, args: readonly unknown[], { queue, publishTimeoutMs }: CheckedAt): Promise<void> {
+export async function checkInput(
+  input: Schema,
+  args: readonly unknown[],
+  { queue, publishTimeoutMs }: CheckedAt,
+): Promise<void> {
   const refusal = (text: string) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue });
   const checked = validate(input, args, refusal);
   if (!(await within(checked, publishTimeoutMs))) {
@@ -94,15 +111,21 @@ interface CheckedAt {
 }
 
 /** One argument is checked as it is, several as a list. A schema that throws refuses too. */
-async function validate(schema: Schema, args: readonly unknown[], refusal: (text: string) => Error): Promise<readonly unknown[]> {
+async function validate(
+  schema: Schema,
+  args: readonly unknown[],
+  refusal: (text: string) => Error,
+): Promise<readonly unknown[]> {
   const one = args.length <= 1;
   const result = await Promise.resolve()
     .then(() => schema["~standard"].validate(one ? args[0] : args))
     .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${toError(error).message}` }] }));
-  if (!isRecord(result)) throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
+  if (!isRecord(result))
+    throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
   if (result.issues) throw refusal(result.issues.map(issueText).join("; "));
   if (one) return [result.value];
-  if (!Array.isArray(result.value)) throw refusal(`the schema answered ${describe(result.value)} for a list of arguments`);
+  if (!Array.isArray(result.value))
+    throw refusal(`the schema answered ${describe(result.value)} for a list of arguments`);
   return result.value;
 }
 
@@ -111,12 +134,23 @@ function issueText({ message, path }: Issue): string {
   return place ? `${place}: ${message}` : message;
 }
 
-export function composePublish(use: readonly PublishMiddleware[], publish: (outgoing: Outgoing) => Promise<Handle>): (outgoing: Outgoing) => Promise<Handle> {
-  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>((next, each, i) => (outgoing) => aroundPublish(each, i, outgoing, next), publish);
+export function composePublish(
+  use: readonly PublishMiddleware[],
+  publish: (outgoing: Outgoing) => Promise<Handle>,
+): (outgoing: Outgoing) => Promise<Handle> {
+  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>(
+    (next, each, i) => (outgoing) => aroundPublish(each, i, outgoing, next),
+    publish,
+  );
 }
 
 /** Answers what the middleware does; one that answers nothing must have called `next()`. */
-async function aroundPublish(middleware: PublishMiddleware, index: number, outgoing: Outgoing, next: (outgoing: Outgoing) => Promise<Handle>): Promise<Handle> {
+async function aroundPublish(
+  middleware: PublishMiddleware,
+  index: number,
+  outgoing: Outgoing,
+  next: (outgoing: Outgoing) => Promise<Handle>,
+): Promise<Handle> {
   let called: Promise<Handle> | undefined;
   const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
     called = next(merged(outgoing, changed, index));
@@ -133,6 +167,9 @@ async function aroundPublish(middleware: PublishMiddleware, index: number, outgo
 function merged(outgoing: Outgoing, changed: Partial<Outgoing> = {}, index: number): Outgoing {
   const { args, options } = changed;
   if (args !== undefined && !Array.isArray(args))
-    throw new FunboostError("BAD_ARGS", `usePublish[${index}] called next() with args ${describe(args)}. Allowed: a list of arguments.`);
+    throw new FunboostError(
+      "BAD_ARGS",
+      `usePublish[${index}] called next() with args ${describe(args)}. Allowed: a list of arguments.`,
+    );
   return { args: args ?? outgoing.args, options: options ?? outgoing.options };
 }

@@ -28,7 +28,10 @@ const most = 100_000;
  */
 export function concurrencyPool(size: number): ConcurrencyPool {
   if (!Number.isInteger(size) || size < 1 || size > most)
-    throw new FunboostError("BAD_OPTION", `concurrencyPool() takes a whole number from 1 to ${most}, got ${describe(size)}.`);
+    throw new FunboostError(
+      "BAD_OPTION",
+      `concurrencyPool() takes a whole number from 1 to ${most}, got ${describe(size)}.`,
+    );
   const waiting = new Set<() => void>();
   let used = 0;
   const pool: Places = {

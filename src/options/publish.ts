@@ -50,7 +50,8 @@ const checks: Readonly<Record<keyof PublishOptions, Check>> = {
   taskId(value, name) {
     text(200)(value, name);
     // Half a character would become another one on its way through UTF-8.
-    if (!(value as string & { isWellFormed(): boolean }).isWellFormed()) refuseOption(name, value, "a text of whole characters: it has half a surrogate pair");
+    if (!(value as string & { isWellFormed(): boolean }).isWellFormed())
+      refuseOption(name, value, "a text of whole characters: it has half a surrogate pair");
   },
   delay: duration,
   eta: (value, name) => etaMsOf(value, name),
@@ -63,7 +64,8 @@ const checks: Readonly<Record<keyof PublishOptions, Check>> = {
   filterKey: text(1000),
   headers(value, name) {
     if (!isRecord(value)) return refuseOption(name, value, "an object of texts");
-    for (const [key, header] of Object.entries(value)) if (typeof header !== "string") refuseOption(`${name}.${key}`, header, "a text");
+    for (const [key, header] of Object.entries(value))
+      if (typeof header !== "string") refuseOption(`${name}.${key}`, header, "a text");
   },
 };
 
@@ -72,14 +74,16 @@ export function resolvePublish(options: PublishOptions | undefined, nowMs: numbe
   if (options === undefined) return nothing;
   checkOptions(options);
   const { taskId, delay, eta, misfireGrace, priority } = options;
-  if (delay !== undefined && eta !== undefined) throw new FunboostError("BAD_OPTION", '"delay" and "eta" both say when to run. Give one of them.');
+  if (delay !== undefined && eta !== undefined)
+    throw new FunboostError("BAD_OPTION", '"delay" and "eta" both say when to run. Give one of them.');
   if (misfireGrace !== undefined && delay === undefined && eta === undefined) {
     throw new FunboostError(
       "BAD_OPTION",
       '"misfireGrace" says how late a run may start, and neither "delay" nor "eta" says when. Give one of them, or use "expireAfter".',
     );
   }
-  const dueMs = eta !== undefined ? etaMsOf(eta, "eta") : delay !== undefined ? nowMs + durationMs(delay, "delay") : nowMs;
+  const dueMs =
+    eta !== undefined ? etaMsOf(eta, "eta") : delay !== undefined ? nowMs + durationMs(delay, "delay") : nowMs;
   const limits = limitsOf(options, dueMs > nowMs || misfireGrace !== undefined ? dueMs : undefined);
   return {
     ...(taskId !== undefined ? { id: taskId } : {}),
@@ -90,7 +94,11 @@ export function resolvePublish(options: PublishOptions | undefined, nowMs: numbe
 }
 
 function checkOptions(options: unknown): void {
-  if (!isRecord(options)) throw new FunboostError("BAD_OPTION", `the publish options are ${describe(options)}. Allowed: an object such as { delay: "5m" }.`);
+  if (!isRecord(options))
+    throw new FunboostError(
+      "BAD_OPTION",
+      `the publish options are ${describe(options)}. Allowed: an object such as { delay: "5m" }.`,
+    );
   checkMembers(options, checks);
 }
 

@@ -35,6 +35,8 @@ export function limitsOf(qps: Qps | undefined): readonly Limit[] | undefined {
   if (qps === undefined) return undefined;
   const limits = typeof qps === "number" || !Array.isArray(qps) ? [qps as QpsLimit] : (qps as readonly QpsLimit[]);
   return limits.map((limit) =>
-    typeof limit === "number" ? { count: limit, perMs: 1000, spaced: true } : { count: limit.count, perMs: durationMs(limit.per, "qps.per"), spaced: false },
+    typeof limit === "number"
+      ? { count: limit, perMs: 1000, spaced: true }
+      : { count: limit.count, perMs: durationMs(limit.per, "qps.per"), spaced: false },
   );
 }

@@ -4,7 +4,19 @@ import { describe, FunboostError } from "../base/errors.ts";
 import { checkRecord } from "../results/records.ts";
 import { isBroker } from "../setup/catalog.ts";
 import { type Backoff, parseBackoff } from "./backoff.ts";
-import { type Check, type Checks, checkMembers, duration, durationAboveZero, isRecord, log, record, refuseOption, text, whole } from "./checks.ts";
+import {
+  type Check,
+  type Checks,
+  checkMembers,
+  duration,
+  durationAboveZero,
+  isRecord,
+  log,
+  record,
+  refuseOption,
+  text,
+  whole,
+} from "./checks.ts";
 import { checkFilter } from "./filter.ts";
 import { checkMiddleware, checkSchema } from "./middleware.ts";
 import { isPool } from "./pool.ts";
@@ -23,7 +35,11 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   queue: text(longestName),
   broker(value, name) {
     if (!isBroker(value) && (typeof value !== "string" || value === ""))
-      refuseOption(name, value, 'a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url })');
+      refuseOption(
+        name,
+        value,
+        'a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url })',
+      );
   },
   brokerOptions: record,
   concurrency: checkConcurrency,
@@ -40,7 +56,8 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   backoff: (value) => parseBackoff(value as Backoff),
   deadLetter(value, name) {
     const isName = typeof value === "string" && value.trim() !== "" && value.length <= longestName;
-    if (typeof value !== "boolean" && !isName) refuseOption(name, value, `true (<queue>_dlx), a queue's name of 1 to ${longestName} characters, or false`);
+    if (typeof value !== "boolean" && !isName)
+      refuseOption(name, value, `true (<queue>_dlx), a queue's name of 1 to ${longestName} characters, or false`);
   },
   timeout: duration,
   expireAfter: duration,
@@ -60,11 +77,13 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   errors(value, name) {
     const isClass = (each: unknown) => typeof each === "function" && each.prototype instanceof Error;
     const wrong = Array.isArray(value) ? value.find((each) => !isClass(each)) : value;
-    if (!Array.isArray(value) || !value.every(isClass)) refuseOption(name, wrong, "a list of classes that extend Error");
+    if (!Array.isArray(value) || !value.every(isClass))
+      refuseOption(name, wrong, "a list of classes that extend Error");
   },
   params(value, name) {
     const isNames = Array.isArray(value) && value.every((each) => typeof each === "string");
-    if (!isNames && value !== "object") refuseOption(name, value, 'a list of names such as ["file", "height"], or "object"');
+    if (!isNames && value !== "object")
+      refuseOption(name, value, 'a list of names such as ["file", "height"], or "object"');
   },
   convert(value, name) {
     if (typeof value !== "function") refuseOption(name, value, "a function from a raw body to the list of arguments");
@@ -82,18 +101,32 @@ const { queue: _queue, ...defaultChecks } = checks;
 
 /** Throws BAD_OPTION for all that is wrong in itself; what depends on configuration and engine is resolved later. */
 export function checkParams(params: unknown): asserts params is TaskParams {
-  if (!isRecord(params)) throw new FunboostError("BAD_OPTION", `the params are ${describe(params)}. Allowed: an object such as { queue: "emails" }.`);
+  if (!isRecord(params))
+    throw new FunboostError(
+      "BAD_OPTION",
+      `the params are ${describe(params)}. Allowed: an object such as { queue: "emails" }.`,
+    );
   const { queue } = params;
-  if (queue === undefined) throw new FunboostError("BAD_OPTION", '"queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).');
+  if (queue === undefined)
+    throw new FunboostError(
+      "BAD_OPTION",
+      '"queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).',
+    );
   checks.queue(queue, "queue");
   within(queue as string, () => checkMembers(params, checks));
-  if (params.deadLetter === queue) within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
+  if (params.deadLetter === queue)
+    within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
 }
 
 /** The same for options of all tasks. */
 export function checkDefaults(defaults: unknown): asserts defaults is Partial<TaskParams> {
-  if (!isRecord(defaults)) throw new FunboostError("BAD_OPTION", `"defaults" is ${describe(defaults)}. Allowed: an object such as { maxRetries: 5 }.`);
-  if ("queue" in defaults) throw new FunboostError("BAD_OPTION", '"queue" cannot be a default: each task has its own. Give it to boost().');
+  if (!isRecord(defaults))
+    throw new FunboostError(
+      "BAD_OPTION",
+      `"defaults" is ${describe(defaults)}. Allowed: an object such as { maxRetries: 5 }.`,
+    );
+  if ("queue" in defaults)
+    throw new FunboostError("BAD_OPTION", '"queue" cannot be a default: each task has its own. Give it to boost().');
   checkMembers(defaults, defaultChecks);
 }
 

@@ -141,7 +141,8 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     queue: given.queue,
     broker: given.broker ?? paramDefaults.broker,
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
-    concurrency: given.concurrency ?? (given.qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
+    concurrency:
+      given.concurrency ?? (given.qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
     pool: given.pool as Places | undefined,
     prefetch: given.prefetch,
     limits: limitsOf(given.qps),
@@ -192,6 +193,7 @@ function resolveRpc(rpc: TaskParams["rpc"]): Options["rpc"] {
 
 /** A task's own members win over those of the defaults. */
 export function resolveLog(own: TaskParams["log"], shared?: TaskParams["log"]): LogOptions | undefined {
-  const options = (log: TaskParams["log"]): LogOptions | undefined => (log === false ? { level: "silent" } : typeof log === "string" ? { level: log } : log);
+  const options = (log: TaskParams["log"]): LogOptions | undefined =>
+    log === false ? { level: "silent" } : typeof log === "string" ? { level: log } : log;
   return own === undefined ? options(shared) : { ...options(shared), ...options(own) };
 }

@@ -23,7 +23,11 @@ export interface PublishItem<Args extends readonly unknown[] = readonly unknown[
   readonly args: Args;
 }
 
-export async function publishOne<R>(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Promise<TaskHandle<R>> {
+export async function publishOne<R>(
+  definition: Definition,
+  args: readonly unknown[],
+  options: PublishOptions | undefined,
+): Promise<TaskHandle<R>> {
   if (hasMiddleware(definition)) return publishThrough(definition, args, options);
   return publishPlain(definition, args, options);
 }
@@ -45,28 +49,43 @@ function optionsOf({ runtime, params }: Definition): Options {
 }
 
 /** Through the task's own middleware and the schema of its arguments. */
-async function publishThrough<R>(definition: Definition, args: readonly unknown[], options: PublishOptions = {}): Promise<TaskHandle<R>> {
+async function publishThrough<R>(
+  definition: Definition,
+  args: readonly unknown[],
+  options: PublishOptions = {},
+): Promise<TaskHandle<R>> {
   const resolved = optionsOf(definition);
   const { usePublish, input } = resolved;
   const publish = composePublish(usePublish, async (outgoing) => {
     if (input) await checkInput(input, outgoing.args, resolved);
-    return publishPlain(definition, outgoing.args, Object.keys(outgoing.options).length > 0 ? outgoing.options : undefined);
+    return publishPlain(
+      definition,
+      outgoing.args,
+      Object.keys(outgoing.options).length > 0 ? outgoing.options : undefined,
+    );
   });
   return (await publish({ args, options })) as TaskHandle<R>;
 }
 
-async function publishPlain<R>(definition: Definition, args: readonly unknown[], options: PublishOptions | undefined): Promise<TaskHandle<R>> {
+async function publishPlain<R>(
+  definition: Definition,
+  args: readonly unknown[],
+  options: PublishOptions | undefined,
+): Promise<TaskHandle<R>> {
   const message = toMessage(definition, args, options);
   const runtime = definition.runtime ?? (await connected(definition));
   checkMessage(runtime, message, options);
   // An id may be refused or known: such a message goes by itself.
-  const published = message.id === undefined ? await outboxOf(runtime)(message) : ((await send(runtime, [message]))[0] as Published);
+  const published =
+    message.id === undefined ? await outboxOf(runtime)(message) : ((await send(runtime, [message]))[0] as Published);
   return new TaskHandle<R>(definition, published, options?.rpc);
 }
 
 /** Each by itself: some may be refused, or fail, when others have been sent. */
 async function eachThrough<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
-  const outcomes = await Promise.allSettled(items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)));
+  const outcomes = await Promise.allSettled(
+    items.map(({ args, ...options }) => publishThrough<R>(definition, args, options)),
+  );
   const handles = outcomes.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
   const failures = outcomes.flatMap((each) => (each.status === "rejected" ? [toError(each.reason)] : []));
   const [first] = failures;
@@ -82,7 +101,8 @@ function outboxOf(runtime: Runtime): Outbox {
 }
 
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
-  if (!Array.isArray(items)) throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
+  if (!Array.isArray(items))
+    throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
   const messages = items.map((item, i) => listed(definition, item, i));
   const { input, usePublish } = hasMiddleware(definition) ? optionsOf(definition) : plain;
   if (usePublish.length > 0) {
@@ -109,16 +129,22 @@ const chunk = 1_000;
 function listed(definition: Definition, item: PublishItem, index: number): Message {
   const { args, ...options } = item ?? {};
   if (!Array.isArray(args)) {
-    throw new FunboostError("BAD_ARGS", `item ${index} of the list needs "args": a list of arguments; got ${describe(args)}.`, {
-      where: definition.params.queue,
-    });
+    throw new FunboostError(
+      "BAD_ARGS",
+      `item ${index} of the list needs "args": a list of arguments; got ${describe(args)}.`,
+      {
+        where: definition.params.queue,
+      },
+    );
   }
   return toMessage(definition, args, Object.keys(options).length > 0 ? options : undefined);
 }
 
 export async function publishRaw<R>(definition: Definition, body: unknown): Promise<TaskHandle<R>> {
   if (body === undefined || typeof body === "function" || typeof body === "symbol") {
-    throw new FunboostError("BAD_ARGS", `publishRaw() takes text or a JSON value, got ${describe(body)}.`, { where: definition.params.queue });
+    throw new FunboostError("BAD_ARGS", `publishRaw() takes text or a JSON value, got ${describe(body)}.`, {
+      where: definition.params.queue,
+    });
   }
   const runtime = definition.runtime ?? (await connected(definition));
   const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
@@ -130,7 +156,9 @@ function toMessage(definition: Definition, args: readonly unknown[], options: Pu
   const { id, delayMs, priority, limits: own } = resolvePublish(options, clock.now());
   const trace = traceHeaders();
   const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
-  const message: { -readonly [K in keyof Message]: Message[K] } = { body: encodeBody(definition.signature, args, limits, definition.params.queue) };
+  const message: { -readonly [K in keyof Message]: Message[K] } = {
+    body: encodeBody(definition.signature, args, limits, definition.params.queue),
+  };
   if (id !== undefined) message.id = id;
   if (delayMs !== undefined) message.delayMs = delayMs;
   // A child goes before all that waits, or the parents that wait for their children would fill every slot.
@@ -143,12 +171,17 @@ function toMessage(definition: Definition, args: readonly unknown[], options: Pu
 }
 
 /** What only the opened queue can tell: which features it has. */
-function checkMessage({ queue, store, brokerName, definition, options: own }: Runtime, message: Message, options: PublishOptions | undefined): void {
+function checkMessage(
+  { queue, store, brokerName, definition, options: own }: Runtime,
+  message: Message,
+  options: PublishOptions | undefined,
+): void {
   if (options?.filterKey !== undefined && !own.filter && definition.fn) {
     const text = `"filterKey" is given, and the task has no filter that would look at it. Set "filter: true" on the task, or leave the key out.`;
     throw new FunboostError("BAD_OPTION", text, { where: own.queue });
   }
-  if (message.delayMs !== undefined && !queue.features.delay) throw needsStore(brokerName, options?.eta === undefined ? "delay" : "eta");
+  if (message.delayMs !== undefined && !queue.features.delay)
+    throw needsStore(brokerName, options?.eta === undefined ? "delay" : "eta");
   if (options?.rpc && !store && !queue.result) throw needsStore(brokerName, "rpc");
 }
 
@@ -162,17 +195,32 @@ async function connected(definition: Definition): Promise<Runtime> {
     return await deadline(resolve(definition), ms, "connecting", where, address);
   } catch (cause) {
     if (!isFunboostError(cause) || cause.code !== "BROKER_DOWN") throw cause;
-    throw new PublishError(`queue "${definition.params.queue}": nothing was accepted. ${cause.message}`, [], { cause, where });
+    throw new PublishError(`queue "${definition.params.queue}": nothing was accepted. ${cause.message}`, [], {
+      cause,
+      where,
+    });
   }
 }
 
-async function send(runtime: Runtime, messages: readonly Message[], before: readonly { readonly id: string }[] = []): Promise<readonly Published[]> {
+async function send(
+  runtime: Runtime,
+  messages: readonly Message[],
+  before: readonly { readonly id: string }[] = [],
+): Promise<readonly Published[]> {
   const { options, brokerName } = runtime;
   const publish = () =>
-    deadline(publishNew(runtime, messages), options.publishTimeoutMs, `publishing to queue "${options.queue}"`, brokerName, runtime.address);
+    deadline(
+      publishNew(runtime, messages),
+      options.publishTimeoutMs,
+      `publishing to queue "${options.queue}"`,
+      brokerName,
+      runtime.address,
+    );
   const fields = () => ({ queue: options.queue, broker: brokerName, count: messages.length });
   try {
-    const published = await (isWatched(publishing) ? inSpan(publishing, fields(), publish, (all) => ({ ids: all.map(({ id }) => id) })) : publish());
+    const published = await (isWatched(publishing)
+      ? inSpan(publishing, fields(), publish, (all) => ({ ids: all.map(({ id }) => id) }))
+      : publish());
     if (points.duplicate.hasSubscribers) tellDuplicates(runtime, published);
     return published;
   } catch (error) {
@@ -186,33 +234,48 @@ async function send(runtime: Runtime, messages: readonly Message[], before: read
 }
 
 function tellDuplicates({ options, brokerName }: Runtime, published: readonly Published[]): void {
-  for (const { id, existing } of published) if (existing) tell(points.duplicate, () => ({ queue: options.queue, broker: brokerName, taskId: id }));
+  for (const { id, existing } of published)
+    if (existing) tell(points.duplicate, () => ({ queue: options.queue, broker: brokerName, taskId: id }));
 }
 
 async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
   const { options, store } = runtime;
   const endsAt = clock.monotonic() + options.publishTimeoutMs;
   if (!store) return publishUnended(runtime, messages, endsAt);
-  const publish = (fresh: readonly Message[]) => publishUnknown(runtime, store, fresh, (unknown) => publishUnended(runtime, unknown, endsAt));
-  return options.filter?.when === "published" ? publishUnseen(runtime, store, options.filter, messages, publish) : publish(messages);
+  const publish = (fresh: readonly Message[]) =>
+    publishUnknown(runtime, store, fresh, (unknown) => publishUnended(runtime, unknown, endsAt));
+  return options.filter?.when === "published"
+    ? publishUnseen(runtime, store, options.filter, messages, publish)
+    : publish(messages);
 }
 
-async function publishUnended(runtime: Runtime, messages: readonly Message[], endsAt: number): Promise<readonly Published[]> {
+async function publishUnended(
+  runtime: Runtime,
+  messages: readonly Message[],
+  endsAt: number,
+): Promise<readonly Published[]> {
   const { queue, options, brokerName } = runtime;
-  const ended = options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(runtime, messages) : undefined;
+  const ended =
+    options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(runtime, messages) : undefined;
   // The caller has been told that nothing was accepted: what a store held up must not be sent behind their back.
-  if (clock.monotonic() >= endsAt) throw new FunboostError("BROKER_DOWN", "the store answered too late, nothing was sent.", { where: brokerName });
+  if (clock.monotonic() >= endsAt)
+    throw new FunboostError("BROKER_DOWN", "the store answered too late, nothing was sent.", { where: brokerName });
   if (!ended) return queue.publish(messages);
   const published = [...(await queue.publish(messages.filter(({ id }) => !ended.has(id as string))))];
   return messages.map(({ id }) => ended.get(id as string) ?? (published.shift() as Published));
 }
 
 /** Ids whose result is still kept are known: they are not published again. One that was cancelled may be. */
-async function endedBefore({ queue, store, scope }: Runtime, messages: readonly Message[]): Promise<Map<string, Published> | undefined> {
+async function endedBefore(
+  { queue, store, scope }: Runtime,
+  messages: readonly Message[],
+): Promise<Map<string, Published> | undefined> {
   const ids = messages.flatMap(({ id }) => id ?? []);
   const ends = queue.result
     ? await Promise.all(ids.map((id) => queue.result?.(id, { facts: false })))
-    : (await store?.results.get(scope, ids))?.map((text) => (text === undefined ? undefined : (JSON.parse(text) as Outcome)));
+    : (await store?.results.get(scope, ids))?.map((text) =>
+        text === undefined ? undefined : (JSON.parse(text) as Outcome),
+      );
   const found = ids.flatMap((id, i) => (ends?.[i] ? [{ id, cancelled: ends[i].status === "cancelled" }] : []));
   const cancelled = found.filter((each) => each.cancelled).map(({ id }) => id);
   if (cancelled.length > 0 && !queue.result) await store?.results.delete(scope, cancelled);
@@ -220,7 +283,13 @@ async function endedBefore({ queue, store, scope }: Runtime, messages: readonly 
   return ended.length > 0 ? new Map(ended.map(({ id }) => [id, { id, existing: true }])) : undefined;
 }
 
-function publishError(cause: Error, { options, brokerName }: Runtime, before: readonly string[], unsure: number, sent = false): Error {
+function publishError(
+  cause: Error,
+  { options, brokerName }: Runtime,
+  before: readonly string[],
+  unsure: number,
+  sent = false,
+): Error {
   if (!sent && isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // refused before anything was sent
   const accepted = [...before, ...((cause as Partial<PublishError>).accepted ?? [])];
   const known =

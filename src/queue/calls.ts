@@ -7,9 +7,14 @@ import { resolve } from "../setup/open.ts";
 
 type Calls = Required<Pick<BrokerQueue, "count" | "clear" | "setPaused" | "paused">>;
 
-export async function callQueue<K extends keyof Calls>(definition: Definition, name: K, ...args: Parameters<Calls[K]>): Promise<Awaited<ReturnType<Calls[K]>>> {
+export async function callQueue<K extends keyof Calls>(
+  definition: Definition,
+  name: K,
+  ...args: Parameters<Calls[K]>
+): Promise<Awaited<ReturnType<Calls[K]>>> {
   const { queue, brokerName } = definition.runtime ?? (await resolve(definition));
   const call = queue[name] as ((...args: unknown[]) => Promise<Awaited<ReturnType<Calls[K]>>>) | undefined;
-  if (!call) throw new FunboostError("UNSUPPORTED", `has no ${name}(), and it cannot be emulated.`, { where: brokerName });
+  if (!call)
+    throw new FunboostError("UNSUPPORTED", `has no ${name}(), and it cannot be emulated.`, { where: brokerName });
   return call(...args);
 }

@@ -50,7 +50,8 @@ export function createCancels(store: Store, scope: string, onCancel: (id: string
   return {
     has(id, publishedAt = 0, { givenId, deadLetter }) {
       const since = givenId || deadLetter !== undefined ? publishedAt : publishedAt - clocksMs;
-      for (const { at } of days.values()) if (at.size > 0 && (at.get(id) ?? Number.NEGATIVE_INFINITY) >= since) return true;
+      for (const { at } of days.values())
+        if (at.size > 0 && (at.get(id) ?? Number.NEGATIVE_INFINITY) >= since) return true;
       return false;
     },
     async refresh() {

@@ -17,18 +17,38 @@ export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error:
   try {
     const dead = await runtime.deadLetters();
     const copy = asBody(copyOf(delivery, options.queue, error));
-    await deadline(dead.publish([{ body: copy }]), options.publishTimeoutMs, "publishing to the dead-letter queue", runtime.brokerName);
-    tell(points.deadletter, () => ({ queue: options.queue, broker: runtime.brokerName, taskId: delivery.id, attempt: delivery.attempt, error }));
+    await deadline(
+      dead.publish([{ body: copy }]),
+      options.publishTimeoutMs,
+      "publishing to the dead-letter queue",
+      runtime.brokerName,
+    );
+    tell(points.deadletter, () => ({
+      queue: options.queue,
+      broker: runtime.brokerName,
+      taskId: delivery.id,
+      attempt: delivery.attempt,
+      error,
+    }));
     return true;
   } catch (cause) {
-    log.error({ queue: options.queue, taskId: delivery.id, error: cause }, "cannot publish to the dead-letter queue; the message stays");
+    log.error(
+      { queue: options.queue, taskId: delivery.id, error: cause },
+      "cannot publish to the dead-letter queue; the message stays",
+    );
     return false;
   }
 }
 
 /** The old id travels in the body: engines that number their own jobs refuse one of their own kind. */
 function copyOf({ id, body, attempt, publishedAt }: Delivery, queue: string, error: Error): JsonObject {
-  const copy = deadLetterBody(body, { reason: `${error.name}: ${error.message}`, letter: uuidv7(), attempts: attempt, queue, error: serializeError(error) });
+  const copy = deadLetterBody(body, {
+    reason: `${error.name}: ${error.message}`,
+    letter: uuidv7(),
+    attempts: attempt,
+    queue,
+    error: serializeError(error),
+  });
   return stampExtra(copy, { id: readExtra(copy)?.id ?? id, ...(publishedAt === undefined ? {} : { publishedAt }) });
 }
 
@@ -61,7 +81,10 @@ export function deadLettersOf(definition: Definition): DeadLetters {
     },
     list: async (limit = 100) => {
       whole(1, mostListed)(limit, "limit");
-      return (await (await open("peek"))(limit)).map(({ id, body }) => ({ id, body: typeof body === "string" ? parseJson(body) : body }));
+      return (await (await open("peek"))(limit)).map(({ id, body }) => ({
+        id,
+        body: typeof body === "string" ? parseJson(body) : body,
+      }));
     },
   };
 }

@@ -40,7 +40,12 @@ export interface QueueInfo {
 export async function queueInfo(runtime: Runtime): Promise<QueueInfo> {
   const { store, scope, queue, options, brokerName } = runtime;
   if (!store) throw needsStore(brokerName, "info()");
-  const [counts, paused, live, done] = await Promise.all([queue.count?.(), queue.paused?.(), readLive(store, scope), readDone(store, scope)]);
+  const [counts, paused, live, done] = await Promise.all([
+    queue.count?.(),
+    queue.paused?.(),
+    readLive(store, scope),
+    readDone(store, scope),
+  ]);
   const { total, recent, spanMs } = done;
   const perMinute = (n: number) => (n * minuteMs) / spanMs;
   return {
@@ -74,9 +79,15 @@ async function readDone(store: Store, scope: string): Promise<Done> {
   const now = clock.now();
   const minute = minuteOf(now);
   const bucket = (each: number) => [...counted, "consumers"].map((field) => bucketKey(scope, each, field));
-  const keys = [...counted.map((field) => totalKey(scope, field)), totalKey(scope, "since"), ...bucket(minute - 1), ...bucket(minute)];
+  const keys = [
+    ...counted.map((field) => totalKey(scope, field)),
+    totalKey(scope, "since"),
+    ...bucket(minute - 1),
+    ...bucket(minute),
+  ];
   const numbers = (await store.get(keys)).map((text) => Number(text ?? 0));
-  const sums = (...from: number[]) => tallyOf((_, i) => from.reduce((sum, first) => sum + (numbers[first + i] ?? 0), 0));
+  const sums = (...from: number[]) =>
+    tallyOf((_, i) => from.reduce((sum, first) => sum + (numbers[first + i] ?? 0), 0));
   const [before, current] = [counted.length + 1, 2 * (counted.length + 1)];
   return {
     total: sums(0),
@@ -102,7 +113,10 @@ interface Pace {
 }
 
 /** Attempts that are retried bring no task nearer to its end. */
-export function timeLeft({ ready, running = 0 }: Counts, { total, recent, spanMs, paused, limits }: Pace): number | undefined {
+export function timeLeft(
+  { ready, running = 0 }: Counts,
+  { total, recent, spanMs, paused, limits }: Pace,
+): number | undefined {
   const left = ready + running;
   if (left === 0) return 0;
   if (paused) return undefined;

@@ -66,7 +66,10 @@ export interface LiveLimits {
 export async function readLive(store: Store, scope: string): Promise<LiveLimits> {
   const keys = keysOf(scope);
   const [qps, concurrency] = await store.get([keys.qps, keys.concurrency]);
-  return { ...(qps === undefined ? {} : { qps: JSON.parse(qps) as Qps }), ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }) };
+  return {
+    ...(qps === undefined ? {} : { qps: JSON.parse(qps) as Qps }),
+    ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }),
+  };
 }
 
 export interface LiveTarget {
@@ -84,7 +87,11 @@ export interface Live {
 }
 
 /** Resolves when all that is kept has been applied: before the first fetch. */
-export async function watchLive({ store, scope }: Runtime, target: LiveTarget, onError: (error: unknown) => void): Promise<Live> {
+export async function watchLive(
+  { store, scope }: Runtime,
+  target: LiveTarget,
+  onError: (error: unknown) => void,
+): Promise<Live> {
   if (!store) return { cancelled: () => false, stop: async () => {} };
   const keys = keysOf(scope);
   const cancels = createCancels(store, scope, target.cancel);
@@ -95,7 +102,10 @@ export async function watchLive({ store, scope }: Runtime, target: LiveTarget, o
     use(text);
   };
   const refresh = async () => {
-    const [[qps, concurrency, hold]] = await Promise.all([store.get([keys.qps, keys.concurrency, keys.hold]), cancels.refresh()]);
+    const [[qps, concurrency, hold]] = await Promise.all([
+      store.get([keys.qps, keys.concurrency, keys.hold]),
+      cancels.refresh(),
+    ]);
     apply("qps", qps, (text) => target.setQps(text === undefined ? undefined : (JSON.parse(text) as Qps)));
     apply("concurrency", concurrency, (text) => target.setConcurrency(text === undefined ? undefined : Number(text)));
     if (hold !== undefined) target.hold(Math.min(2 * pollMs, Number(hold) - clock.now())); // clocks may differ: no longer than until the next look
@@ -105,7 +115,10 @@ export async function watchLive({ store, scope }: Runtime, target: LiveTarget, o
     .then(listen)
     .catch((cause: unknown) => {
       if (isFunboostError(cause)) throw cause;
-      throw new FunboostError("BROKER_DOWN", `the store does not answer: ${toError(cause).message}`, { where: store.name, cause });
+      throw new FunboostError("BROKER_DOWN", `the store does not answer: ${toError(cause).message}`, {
+        where: store.name,
+        cause,
+      });
     });
   const stopPolling = repeat(pollMs, refresh, onError);
   return {
@@ -131,6 +144,7 @@ function hear(store: Store, scope: string, target: LiveTarget, refresh: () => Pr
 /** The argument of `fct.slowDown()`. */
 export function holdMs(value: unknown): number {
   const ms = durationMs(value as number, "slowDown()");
-  if (ms === 0) throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');
+  if (ms === 0)
+    throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');
   return ms;
 }

@@ -35,9 +35,19 @@ const moved = "moved";
 export async function redrive(runtime: Runtime, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
   checkMembers({ ...options }, checks);
   const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
-  const rate = ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
+  const rate =
+    ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
   const { queue } = runtime.options;
-  const state: State = { runtime, limit, taken: 0, moved: 0, aside: [], over: false, lastAt: clock.monotonic(), failure: undefined };
+  const state: State = {
+    runtime,
+    limit,
+    taken: 0,
+    moved: 0,
+    aside: [],
+    over: false,
+    lastAt: clock.monotonic(),
+    failure: undefined,
+  };
   const stopped = () => state.failure !== undefined || signal?.aborted === true;
   const handler = async (delivery: Delivery): Promise<Settlement> => {
     state.lastAt = clock.monotonic();
@@ -45,7 +55,8 @@ export async function redrive(runtime: Runtime, dead: BrokerQueue, options: Redr
     const redriven = redrivenMessage(delivery.id, delivery.body);
     if ((redriven.from ?? queue) !== queue) return putAside(state);
     state.taken++;
-    for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0) await sleep(waitMs, { signal });
+    for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0)
+      await sleep(waitMs, { signal });
     return stopped() ? { outcome: "returned" } : move(state, redriven);
   };
   const consumer = await dead.consume(handler, { signal: false, onSettled() {}, onError: () => {} });
@@ -111,7 +122,12 @@ export function movedMark({ scope }: Runtime, letter: string): SetEntry {
 }
 
 /** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. `again`: it may be there already. */
-async function publishAgain(runtime: Runtime, message: Message & { readonly id: string }, letter: string | undefined, again: boolean): Promise<boolean> {
+async function publishAgain(
+  runtime: Runtime,
+  message: Message & { readonly id: string },
+  letter: string | undefined,
+  again: boolean,
+): Promise<boolean> {
   const { queue, store, scope, options } = runtime;
   const { id, ...anew } = message;
   if (again && isOpen(await queue.state?.(id))) return false;
@@ -146,8 +162,17 @@ async function taken({ queue }: Runtime, message: Message & { readonly id: strin
   return false;
 }
 
-async function untilOver(state: State, consumer: Consumer, dead: BrokerQueue, ratePerSecond: number | undefined, stopped: () => boolean): Promise<void> {
-  const held = Math.max(1, Math.min(mostHeld, state.limit, ratePerSecond === undefined ? mostHeld : Math.ceil(ratePerSecond / 4)));
+async function untilOver(
+  state: State,
+  consumer: Consumer,
+  dead: BrokerQueue,
+  ratePerSecond: number | undefined,
+  stopped: () => boolean,
+): Promise<void> {
+  const held = Math.max(
+    1,
+    Math.min(mostHeld, state.limit, ratePerSecond === undefined ? mostHeld : Math.ceil(ratePerSecond / 4)),
+  );
   consumer.setWindow(held);
   let renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
   const rescue = async () => dead.maintain?.(new AbortController().signal); // what a redrive held that was killed: nobody else may consume here

@@ -53,7 +53,8 @@ const shown = [...counted, "ready", "delayed"] as const;
 
 export const minuteOf = (ms: number) => Math.floor(ms / minuteMs);
 export const totalKey = (scope: string, field: string) => `stats:${encodeURIComponent(scope)}:${field}`;
-export const bucketKey = (scope: string, minute: number, field: string) => `stats:${encodeURIComponent(scope)}:${minute}:${field}`;
+export const bucketKey = (scope: string, minute: number, field: string) =>
+  `stats:${encodeURIComponent(scope)}:${minute}:${field}`;
 
 export function tallyOf(count: (field: keyof Tally, index: number) => number): Tally {
   return Object.fromEntries(counted.map((field, i) => [field, count(field, i)])) as unknown as Tally;
@@ -117,10 +118,20 @@ async function keepBeginning(store: Store, scope: string, beganAt: number): Prom
 
 /** By whoever is first in this minute. Counters, so that a second sample would show. */
 async function sample(store: Store, scope: string, queue: Runtime["queue"], minute: number): Promise<void> {
-  if (!queue.count || !(await store.lease(`sample:${scope}:${minute}`, `${process.pid}-${Math.random()}`, 2 * minuteMs))) return;
+  if (
+    !queue.count ||
+    !(await store.lease(`sample:${scope}:${minute}`, `${process.pid}-${Math.random()}`, 2 * minuteMs))
+  )
+    return;
   const { ready, delayed } = await queue.count();
   if (minuteOf(clock.now()) !== minute) return; // it stood still meanwhile: no sample rather than a wrong one
-  await store.increment(Object.entries({ ready, delayed }).map(([field, by]) => ({ key: bucketKey(scope, minute, field), by, ttlMs: keptMs })));
+  await store.increment(
+    Object.entries({ ready, delayed }).map(([field, by]) => ({
+      key: bucketKey(scope, minute, field),
+      by,
+      ttlMs: keptMs,
+    })),
+  );
 }
 
 export async function queueStats({ store, scope, brokerName }: Runtime, query: StatsQuery = {}): Promise<StatsPoint[]> {
@@ -130,7 +141,8 @@ export async function queueStats({ store, scope, brokerName }: Runtime, query: S
   const texts = await store.get(minutes.flatMap((minute) => shown.map((field) => bucketKey(scope, minute, field))));
   const buckets = minutes.map((_, i) => shown.map((_, field) => texts[i * shown.length + field]));
   const points: StatsPoint[] = [];
-  for (let start = 0; start < minutes.length; start += stepMinutes) points.push(pointOf(from + start, buckets.slice(start, start + stepMinutes)));
+  for (let start = 0; start < minutes.length; start += stepMinutes)
+    points.push(pointOf(from + start, buckets.slice(start, start + stepMinutes)));
   return points;
 }
 
@@ -141,7 +153,15 @@ function pointOf(minute: number, buckets: readonly (readonly (string | undefined
     .findLast((bucket) => bucket[counted.length] !== undefined)
     ?.slice(counted.length)
     .map(Number);
-  return { at: new Date(minute * minuteMs), ran, failed, retried, meanMs: ran > 0 ? ms / ran : undefined, ready: sampled?.[0], delayed: sampled?.[1] };
+  return {
+    at: new Date(minute * minuteMs),
+    ran,
+    failed,
+    retried,
+    meanMs: ran > 0 ? ms / ran : undefined,
+    ready: sampled?.[0],
+    delayed: sampled?.[1],
+  };
 }
 
 function rangeOf(query: StatsQuery): { from: number; to: number; stepMinutes: number } {

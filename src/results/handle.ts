@@ -98,7 +98,12 @@ export class TaskHandle<R> implements Handle<R> {
     checkMembers({ ...options }, { signal: abortSignal });
     const { signal } = options;
     const runtime = await this.#resolved();
-    yield* followProgress(runtime, this.id, async () => isOver(await stateOf(runtime, this.id)), signal) as AsyncGenerator<T, void, undefined>;
+    yield* followProgress(
+      runtime,
+      this.id,
+      async () => isOver(await stateOf(runtime, this.id)),
+      signal,
+    ) as AsyncGenerator<T, void, undefined>;
   }
 
   async cancel(): Promise<boolean> {
@@ -113,9 +118,14 @@ export class TaskHandle<R> implements Handle<R> {
     const { rpc, queue } = runtime.options;
     checkWait(options);
     if (!(this.#rpc ?? rpc)) {
-      throw new FunboostError("NO_RESULT", `keeps no results. Set "rpc: true" on the task, or { rpc: true } at this publish.`, { where: queue });
+      throw new FunboostError(
+        "NO_RESULT",
+        `keeps no results. Set "rpc: true" on the task, or { rpc: true } at this publish.`,
+        { where: queue },
+      );
     }
-    const timeoutMs = options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
+    const timeoutMs =
+      options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
     return suspended(awaitOutcome(runtime, this.id, facts, timeoutMs, waitSignal(options)));
   }
 }
@@ -127,14 +137,21 @@ export function waitSignal({ signal }: WaitOptions): AbortSignal | undefined {
 }
 
 /** How it will have ended. */
-async function ending({ queue, store, scope, options, brokerName }: Runtime, id: string, facts: boolean, signal: AbortSignal): Promise<Outcome> {
+async function ending(
+  { queue, store, scope, options, brokerName }: Runtime,
+  id: string,
+  facts: boolean,
+  signal: AbortSignal,
+): Promise<Outcome> {
   if (!queue.result) {
     if (!store) throw needsStore(brokerName, "rpc"); // a publisher's: a task is refused earlier
     return JSON.parse(await waitThroughTrouble(store, scope, id, signal)) as Outcome;
   }
   const ended = await queue.result(id, { signal, facts });
   if (ended) return toOutcome(id, options.queue, ended);
-  throw new FunboostError("NO_RESULT", `task ${id} is not known, or its result is no longer kept.`, { where: options.queue });
+  throw new FunboostError("NO_RESULT", `task ${id} is not known, or its result is no longer kept.`, {
+    where: options.queue,
+  });
 }
 
 const waitAgainMs = 500;
@@ -152,7 +169,13 @@ async function waitThroughTrouble(store: Store, scope: string, id: string, signa
   }
 }
 
-async function awaitOutcome(runtime: Runtime, id: string, facts: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<Outcome> {
+async function awaitOutcome(
+  runtime: Runtime,
+  id: string,
+  facts: boolean,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
   const { queue } = runtime.options;
   signal?.throwIfAborted();
   const late = new AbortController();
@@ -160,7 +183,12 @@ async function awaitOutcome(runtime: Runtime, id: string, facts: boolean, timeou
   const stop = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
   // Not unref'd: the process stays for as long as somebody waits.
   const cancel = clock.after(timeoutMs, () =>
-    late.abort(new WaitTimeoutError(`Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`, queue)),
+    late.abort(
+      new WaitTimeoutError(
+        `Task ${id} has not ended within ${timeoutMs} ms; it goes on. Is a worker consuming "${queue}"?`,
+        queue,
+      ),
+    ),
   );
   try {
     return await ending(runtime, id, facts, stop);

@@ -28,8 +28,14 @@ export async function keepProgress(runtime: Runtime, delivery: Delivery, value: 
   if (!store) throw needsStore(brokerName, "fct.progress()");
   checkJson(value, "progress", options.queue);
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
-  const keep = keepUnlessStale(runtime, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then((kept) =>
-    kept ? undefined : log.warn({ queue: options.queue, taskId, attempt }, "progress of a run that another one has followed: its lease was lost; not kept"),
+  const keep = keepUnlessStale(runtime, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then(
+    (kept) =>
+      kept
+        ? undefined
+        : log.warn(
+            { queue: options.queue, taskId, attempt },
+            "progress of a run that another one has followed: its lease was lost; not kept",
+          ),
   );
   await within(
     keep.catch((error: unknown) => healthOf(store).say(log, { queue: options.queue }, error)),
@@ -64,7 +70,12 @@ export async function readProgress(runtime: Runtime, id: string): Promise<unknow
 }
 
 /** Each value that is seen, from the latest on, until the task has ended; values that follow each other faster than they are read are skipped. */
-export async function* followProgress(runtime: Runtime, id: string, ended: () => Promise<boolean>, signal?: AbortSignal): AsyncGenerator<unknown> {
+export async function* followProgress(
+  runtime: Runtime,
+  id: string,
+  ended: () => Promise<boolean>,
+  signal?: AbortSignal,
+): AsyncGenerator<unknown> {
   const { store, brokerName } = runtime;
   if (!store) throw needsStore(brokerName, "progress()");
   let wake = () => {};

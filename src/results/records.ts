@@ -4,7 +4,15 @@ import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import type { FinalStatus } from "../base/errors.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
-import { boolean, type Check, checkMembers, durationAboveZero, isRecord, refuseOption, whole } from "../options/checks.ts";
+import {
+  boolean,
+  type Check,
+  checkMembers,
+  durationAboveZero,
+  isRecord,
+  refuseOption,
+  whole,
+} from "../options/checks.ts";
 import { needsStore } from "../setup/features.ts";
 import type { Runtime } from "../setup/open.ts";
 import { insisting } from "../store/insist.ts";
@@ -53,7 +61,8 @@ const statuses: readonly unknown[] = ["done", "failed", "dead", "cancelled", "ex
 
 export const checkRecord: Check = (value, name) => {
   if (isRecord(value)) checkMembers(value, { ttl: durationAboveZero, results: boolean, running: boolean }, name);
-  else if (typeof value !== "boolean") refuseOption(name, value, 'true, false, or { ttl: "7d", results: true, running: false }');
+  else if (typeof value !== "boolean")
+    refuseOption(name, value, 'true, false, or { ttl: "7d", results: true, running: false }');
 };
 
 export function resolveRecord(record: boolean | RecordParams | undefined): RecordOptions | undefined {
@@ -96,7 +105,10 @@ export function createRecorder(runtime: Runtime, store: Store, { ttlMs, results 
     new Promise((kept) => {
       const text = results ? (json ?? JSON.stringify(outcome)) : JSON.stringify(withoutResult(outcome));
       const { id, publishedAt, startedAt, endedAt } = outcome;
-      waiting.push({ line: { id, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},"args":${JSON.stringify(args)}}` }, kept });
+      waiting.push({
+        line: { id, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},"args":${JSON.stringify(args)}}` },
+        kept,
+      });
       if (!writing) setImmediate(flush);
       writing = true;
     });
@@ -108,12 +120,20 @@ function withoutResult<T extends { readonly result?: unknown }>({ result: _, ...
 
 /** Without what ended before, elsewhere: a run that took long may have lost its lease. The end of a message that was published again is another. */
 async function inTime({ leaseMs, scope }: Runtime, store: Store, lines: readonly Line[]): Promise<readonly Line[]> {
-  const doubtful = lines.filter(({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2);
+  const doubtful = lines.filter(
+    ({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2,
+  );
   if (doubtful.length === 0) return lines;
   const known = await store.get(doubtful.map(({ id }) => rowKey(scope, id)));
   const late = doubtful.filter((line, i) => {
     const { status, publishedAt, startedAt } = JSON.parse(known[i] ?? "{}") as Partial<TaskRow>;
-    return status !== undefined && status !== "running" && publishedAt !== undefined && publishedAt === line.publishedAt && startedAt !== line.startedAt;
+    return (
+      status !== undefined &&
+      status !== "running" &&
+      publishedAt !== undefined &&
+      publishedAt === line.publishedAt &&
+      startedAt !== line.startedAt
+    );
   });
   return lines.filter((line) => !late.includes(line));
 }
@@ -129,7 +149,10 @@ async function write(store: Store, scope: string, lines: readonly Line[], ttlMs:
     else hours.set(hour, [text]);
     entries.push({ key: prefix + id, value: text, ttlMs });
   }
-  await Promise.all([store.set(entries), ...[...hours].map(([hour, texts]) => store.list.append(listKey(scope, hour), texts, ttlMs + hourMs))]);
+  await Promise.all([
+    store.set(entries),
+    ...[...hours].map(([hour, texts]) => store.list.append(listKey(scope, hour), texts, ttlMs + hourMs)),
+  ]);
 }
 
 /** As text, for a person to read and to search in. */
@@ -173,7 +196,8 @@ export async function queryRecords<R>(runtime: Runtime, query: RecordsQuery = {}
       if (found.length >= limit) break;
       if (seen.has(row.id)) continue; // its newer row has been met
       seen.add(row.id);
-      if (row.endedAt >= oldest && matches(row, query)) found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
+      if (row.endedAt >= oldest && matches(row, query))
+        found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
     }
   }
   return found;
@@ -222,5 +246,9 @@ async function readHour(store: Store, key: string): Promise<Row[]> {
 function matches(row: Row, { status, text }: RecordsQuery): boolean {
   if (status !== undefined && row.status !== status) return false;
   if (text === undefined) return true;
-  return row.args.includes(text) || (row.error?.message.includes(text) ?? false) || (row.result !== undefined && JSON.stringify(row.result).includes(text));
+  return (
+    row.args.includes(text) ||
+    (row.error?.message.includes(text) ?? false) ||
+    (row.result !== undefined && JSON.stringify(row.result).includes(text))
+  );
 }

@@ -9,7 +9,10 @@ import { checkWait, type Handle, suspended, type WaitOptions, waitSignal } from 
  * @example
  * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
  */
-export async function waitAll<R>(handles: readonly Handle<R>[], options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {}): Promise<R[]> {
+export async function waitAll<R>(
+  handles: readonly Handle<R>[],
+  options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {},
+): Promise<R[]> {
   const { onFailure = "leave", ...wait } = options;
   if (onFailure !== "leave" && onFailure !== "cancel")
     throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
@@ -26,7 +29,9 @@ export async function waitAll<R>(handles: readonly Handle<R>[], options: WaitOpt
   }
 }
 
-export type Completed<R> = { readonly handle: Handle<R>; readonly value: R } | { readonly handle: Handle<R>; readonly error: Error };
+export type Completed<R> =
+  | { readonly handle: Handle<R>; readonly value: R }
+  | { readonly handle: Handle<R>; readonly error: Error };
 
 /**
  * Each handle as it ends, well or not.
@@ -34,7 +39,10 @@ export type Completed<R> = { readonly handle: Handle<R>; readonly value: R } | {
  * @example
  * for await (const done of asCompleted(handles)) console.log(done.handle.id, "error" in done ? done.error.message : done.value);
  */
-export async function* asCompleted<R>(handles: readonly Handle<R>[], options: WaitOptions = {}): AsyncGenerator<Completed<R>> {
+export async function* asCompleted<R>(
+  handles: readonly Handle<R>[],
+  options: WaitOptions = {},
+): AsyncGenerator<Completed<R>> {
   checkWait(options);
   const ended: Completed<R>[] = [];
   const stop = new AbortController();

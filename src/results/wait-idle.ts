@@ -27,13 +27,21 @@ export async function waitIdle(definition: Definition, options: WaitIdleOptions 
   const { queue, brokerName } = await resolve(definition);
   const name = definition.params.queue;
   if (!queue.features.exactCount)
-    throw new FunboostError("UNSUPPORTED", "cannot count exactly, so waitIdle() could not tell when a queue is idle.", { where: brokerName });
+    throw new FunboostError("UNSUPPORTED", "cannot count exactly, so waitIdle() could not tell when a queue is idle.", {
+      where: brokerName,
+    });
   if (currentRun()?.queue === name)
-    throw new FunboostError("UNSUPPORTED", "waitIdle() inside a task of the same queue would wait for itself.", { where: name });
+    throw new FunboostError("UNSUPPORTED", "waitIdle() inside a task of the same queue would wait for itself.", {
+      where: name,
+    });
   await suspended(untilIdle(definition, options, waitSignal(options)));
 }
 
-async function untilIdle(definition: Definition, { quietFor = 100, timeout }: WaitIdleOptions, signal: AbortSignal | undefined): Promise<void> {
+async function untilIdle(
+  definition: Definition,
+  { quietFor = 100, timeout }: WaitIdleOptions,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const quietMs = durationMs(quietFor, "quietFor");
   const endsAt = timeout === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() + durationMs(timeout, "timeout");
   for (let quiet = 0; ; ) {
@@ -45,6 +53,7 @@ async function untilIdle(definition: Definition, { quietFor = 100, timeout }: Wa
     const leftMs = endsAt - clock.monotonic();
     await sleep(Math.min(pauseMs, leftMs), { signal });
     signal?.throwIfAborted();
-    if (pauseMs >= leftMs) throw new WaitTimeoutError(`the queue was not idle within ${timeout}.`, definition.params.queue);
+    if (pauseMs >= leftMs)
+      throw new WaitTimeoutError(`the queue was not idle within ${timeout}.`, definition.params.queue);
   }
 }

@@ -71,7 +71,10 @@ export async function decide(runtime: Runtime, attempt: Attempt, error: Error, l
     return { outcome: "retry", error, delayMs };
   }
   const dead = code === "DEAD_LETTER" || (code !== "FATAL" && options.deadLetter !== undefined);
-  logger.warn({ attempt: delivery.attempt, ...body, error }, dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good");
+  logger.warn(
+    { attempt: delivery.attempt, ...body, error },
+    dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good",
+  );
   return dead ? buried(runtime, attempt, error) : finish(runtime, attempt, "failed", error);
 }
 
@@ -85,7 +88,11 @@ async function requeue(runtime: Runtime, attempt: Attempt, error: RequeueError):
   const { id, publishedAt } = attempt.delivery;
   const times = await count(runtime, `requeues:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`);
   if (times > options.maxRequeues) {
-    return buried(runtime, attempt, new FunboostError("DEAD_LETTER", `requeued ${options.maxRequeues} times (maxRequeues)`, { cause: error }));
+    return buried(
+      runtime,
+      attempt,
+      new FunboostError("DEAD_LETTER", `requeued ${options.maxRequeues} times (maxRequeues)`, { cause: error }),
+    );
   }
   return { outcome: "postponed", delayMs: error.after ?? requeueMs };
 }
@@ -96,7 +103,12 @@ export async function buried(runtime: Runtime, attempt: Attempt, error: Error): 
   return published ? finish(runtime, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
 }
 
-export async function finish(runtime: Runtime, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
+export async function finish(
+  runtime: Runtime,
+  attempt: Attempt,
+  status: FinalStatus,
+  error: Error,
+): Promise<Settlement> {
   const outcome = outcomeOf(runtime, attempt, status);
   outcome.error = serializeError(error);
   return conclude(runtime, attempt, { outcome: "failed", error }, outcome);
@@ -105,7 +117,12 @@ export async function finish(runtime: Runtime, attempt: Attempt, status: FinalSt
 type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
 
 /** Keeps what is to be known of the end, each where it is asked for: with the engine, as a result, as a row, with the task's own hook. */
-function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome): Promise<Settlement> | Settlement {
+function conclude(
+  runtime: Runtime,
+  attempt: Attempt,
+  settlement: Final,
+  outcome: Outcome,
+): Promise<Settlement> | Settlement {
   const { keepDone, limits } = attempt;
   if (isMarked(limits)) return concludeMarked(runtime, attempt, settlement, outcome);
   if (!keepDone || outcome.status !== "done") return tell(runtime, attempt, settlement, outcome);
@@ -113,18 +130,30 @@ function conclude(runtime: Runtime, attempt: Attempt, settlement: Final, outcome
   return keepDone(text).then(() => tell(runtime, attempt, settlement, outcome, text));
 }
 
-function tell(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome, text?: string): Promise<Settlement> | Settlement {
+function tell(
+  runtime: Runtime,
+  attempt: Attempt,
+  settlement: Final,
+  outcome: Outcome,
+  text?: string,
+): Promise<Settlement> | Settlement {
   const { queue } = runtime;
   const settled = queue.result ? { ...settlement, record: endedOf(outcome) } : settlement;
   const keeps = wantsResult(runtime, attempt.limits) && !queue.result;
   const keep = () => keepOutcome(runtime, outcome, text).then(() => settled);
   // The row first: a waiter finds it. No `async`: each promise of a run counts.
-  if (isRecorded(runtime)) return recordRow(runtime, outcome, argsText(attempt.args)).then(() => (keeps ? keep() : settled));
+  if (isRecorded(runtime))
+    return recordRow(runtime, outcome, argsText(attempt.args)).then(() => (keeps ? keep() : settled));
   return keeps ? keep() : settled;
 }
 
 /** What must be known of a message that is over, whoever is killed. */
-async function concludeMarked(runtime: Runtime, attempt: Attempt, settlement: Final, outcome: Outcome): Promise<Settlement> {
+async function concludeMarked(
+  runtime: Runtime,
+  attempt: Attempt,
+  settlement: Final,
+  outcome: Outcome,
+): Promise<Settlement> {
   const { deadLetter, givenId, ...limits } = attempt.limits;
   const marks = [
     ...(deadLetter === undefined ? [] : [movedMark(runtime, deadLetter)]),
@@ -147,7 +176,9 @@ function endedOf({ id: _id, queue: _queue, result: _result, ...ended }: Outcome)
 function recordRow({ record, options, log }: Runtime, outcome: Outcome, args: string): Promise<void> {
   const { onRecord } = options;
   const kept = record?.(outcome, args) ?? Promise.resolve();
-  return onRecord ? kept.then(() => callHook(onRecord, { ...toRecord(outcome, options.errors), args } as TaskRow, log)) : kept;
+  return onRecord
+    ? kept.then(() => callHook(onRecord, { ...toRecord(outcome, options.errors), args } as TaskRow, log))
+    : kept;
 }
 
 /** The user's own table: an error of theirs is said and does not touch the task. */
@@ -161,7 +192,10 @@ async function callHook(hook: OnRecord, row: TaskRow, log: Logger): Promise<void
 
 /** Nothing waits for it: the row of the end replaces it. */
 export async function recordStart(runtime: Runtime, attempt: Attempt): Promise<void> {
-  await runtime.record?.({ ...outcomeOf(runtime, attempt, "done"), status: "running", endedAt: attempt.startedAt }, argsText(attempt.args));
+  await runtime.record?.(
+    { ...outcomeOf(runtime, attempt, "done"), status: "running", endedAt: attempt.startedAt },
+    argsText(attempt.args),
+  );
 }
 
 function isRecorded({ options }: Runtime): boolean {
@@ -212,7 +246,10 @@ function cancelledNow({ options }: Runtime, id: string): Outcome {
 /** Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
 function keepOutcome(runtime: Runtime, outcome: Outcome, text = JSON.stringify(outcome)): Promise<void> {
   const { options, store, scope } = runtime;
-  const ttlMs = Math.max(options.rpc?.ttlMs ?? 1_800_000, options.filter?.when === "published" ? options.filter.ttlMs : 0);
+  const ttlMs = Math.max(
+    options.rpc?.ttlMs ?? 1_800_000,
+    options.filter?.when === "published" ? options.filter.ttlMs : 0,
+  );
   const entry = { id: outcome.id, outcome: text, ttlMs };
   return insisting(runtime, () => store?.results.put(scope, [entry]) ?? Promise.resolve());
 }

@@ -41,7 +41,10 @@ export function createRunner(runtime: Runtime, place: Place): Runner {
 }
 
 function broken({ log, options }: Runtime, delivery: Delivery, error: unknown): Ended {
-  log.error({ queue: options.queue, taskId: delivery.id, error: toError(error) }, "a delivery could not be settled; it is tried again");
+  log.error(
+    { queue: options.queue, taskId: delivery.id, error: toError(error) },
+    "a delivery could not be settled; it is tried again",
+  );
   return { settlement: { outcome: "postponed", delayMs: brokenMs } };
 }
 
@@ -52,7 +55,12 @@ function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Pr
   try {
     call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
   } catch (error) {
-    return bad(runtime, { delivery, limits: noLimits, startedAt, args: [], keepDone: undefined }, place.tally, toError(error));
+    return bad(
+      runtime,
+      { delivery, limits: noLimits, startedAt, args: [], keepDone: undefined },
+      place.tally,
+      toError(error),
+    );
   }
   const attempt: Attempt = { delivery, limits: call.limits, startedAt, args: call.args, keepDone: undefined };
   if (place.cancelled(delivery.id, delivery.publishedAt, call.limits)) return cancelled(runtime, attempt);
@@ -76,7 +84,8 @@ function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun, place: 
 async function dangerously(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> {
   const early = beforeStart(runtime, attempt);
   if (early) return early;
-  if (await crashedTooOften(runtime, attempt.delivery)) return { settlement: countEnd(place.tally, await crashed(runtime, attempt)) };
+  if (await crashedTooOften(runtime, attempt.delivery))
+    return { settlement: countEnd(place.tally, await crashed(runtime, attempt)) };
   try {
     return await start(runtime, attempt, current, place);
   } finally {
@@ -88,7 +97,13 @@ function start(runtime: Runtime, attempt: Attempt, current: TaskRun, { filter, t
   return filter ? filteredRun(filter, runtime, attempt, current, tally) : execute(runtime, attempt, current);
 }
 
-function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, current: TaskRun, tally: Tally): Promise<Ended> {
+function filteredRun(
+  filter: Filter,
+  runtime: Runtime,
+  attempt: Attempt,
+  current: TaskRun,
+  tally: Tally,
+): Promise<Ended> {
   let claiming: Promise<Claim>;
   try {
     claiming = filter.claim(attempt.delivery, current.args, attempt.limits.filterKey);
@@ -102,10 +117,17 @@ function filteredRun(filter: Filter, runtime: Runtime, attempt: Attempt, current
   });
 }
 
-function claimedRun(filter: Filter, key: string, runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+function claimedRun(
+  filter: Filter,
+  key: string,
+  runtime: Runtime,
+  attempt: Attempt,
+  current: TaskRun,
+): Promise<Ended> | Ended {
   const { id } = attempt.delivery;
   attempt.keepDone = (text) => filter.done(key, id, text);
-  const settled = (ended: Ended) => (ended.settlement.outcome === "done" ? ended : filter.settle(key, id, ended.settlement).then(() => ended));
+  const settled = (ended: Ended) =>
+    ended.settlement.outcome === "done" ? ended : filter.settle(key, id, ended.settlement).then(() => ended);
   const ended = execute(runtime, attempt, current);
   return ended instanceof Promise ? ended.then(settled) : settled(ended);
 }
@@ -118,12 +140,21 @@ function executeWatched(runtime: Runtime, attempt: Attempt, current: TaskRun): P
   const { options, brokerName } = runtime;
   const { delivery, startedAt } = attempt;
   const { id: taskId, attempt: number, publishedAt } = delivery;
-  const fields = { queue: options.queue, broker: brokerName, taskId, attempt: number, waitMs: publishedAt === undefined ? undefined : startedAt - publishedAt };
+  const fields = {
+    queue: options.queue,
+    broker: brokerName,
+    taskId,
+    attempt: number,
+    waitMs: publishedAt === undefined ? undefined : startedAt - publishedAt,
+  };
   return inSpan(
     running,
     fields,
     () => executePlain(runtime, attempt, current),
-    ({ settlement }) => ({ outcome: settlement.outcome, ...("error" in settlement ? { error: settlement.error } : {}) }),
+    ({ settlement }) => ({
+      outcome: settlement.outcome,
+      ...("error" in settlement ? { error: settlement.error } : {}),
+    }),
     "runMs",
   );
 }
@@ -148,7 +179,9 @@ function executePlain(runtime: Runtime, attempt: Attempt, current: TaskRun): Pro
 
 function invoke(fn: AnyFunction, current: TaskRun): unknown {
   const { runs, config } = shared();
-  return runs.run(current, () => (config.trace ? inTrace(current.headers, () => fn(...current.args)) : fn(...current.args)));
+  return runs.run(current, () =>
+    config.trace ? inTrace(current.headers, () => fn(...current.args)) : fn(...current.args),
+  );
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -163,7 +196,13 @@ function end(runtime: Runtime, attempt: Attempt, current: TaskRun, value: unknow
   return settlement instanceof Promise ? settlement.then(settled) : { settlement };
 }
 
-async function fail(runtime: Runtime, attempt: Attempt, current: TaskRun, error: unknown, work?: Promise<unknown>): Promise<Ended> {
+async function fail(
+  runtime: Runtime,
+  attempt: Attempt,
+  current: TaskRun,
+  error: unknown,
+  work?: Promise<unknown>,
+): Promise<Ended> {
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
   const returned = late ? lingering(work, current).then(() => current.end(attempt.startedAt)) : undefined;
   if (!late) current.end(attempt.startedAt);
@@ -189,14 +228,20 @@ function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Ended> | Ended
   const { delivery, limits, startedAt } = attempt;
   const { etaMs } = limits;
   // Published elsewhere with a delay that its engine does not carry.
-  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1) return { settlement: { outcome: "postponed", delayMs: etaMs - startedAt } };
+  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1)
+    return { settlement: { outcome: "postponed", delayMs: etaMs - startedAt } };
   const reason = expiredReason(delivery, limits, options.expireAfterMs, startedAt);
   if (!reason) return undefined;
-  return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue })).then((settlement) => ({ settlement }));
+  return finish(runtime, attempt, "expired", new FunboostError("EXPIRED", reason, { where: options.queue })).then(
+    (settlement) => ({ settlement }),
+  );
 }
 
 async function bad(runtime: Runtime, attempt: Attempt, tally: Tally, error: Error): Promise<Ended> {
-  runtime.log.warn({ queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message }, "bad message, moved to the dead-letter queue");
+  runtime.log.warn(
+    { queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message },
+    "bad message, moved to the dead-letter queue",
+  );
   return { settlement: countEnd(tally, await buried(runtime, attempt, error)) };
 }
 

@@ -124,8 +124,17 @@ export class TaskRun implements Run {
   /** Its function goes on, long after it was told to end. */
   stuck(reason: "timeout" | "cancel"): void {
     const { options, brokerName } = this.#runtime;
-    tell(points.stuck, () => ({ queue: options.queue, broker: brokerName, taskId: this.taskId, attempt: this.attempt, reason }));
-    this.logger.warn({ attempt: this.attempt }, `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`);
+    tell(points.stuck, () => ({
+      queue: options.queue,
+      broker: brokerName,
+      taskId: this.taskId,
+      attempt: this.attempt,
+      reason,
+    }));
+    this.logger.warn(
+      { attempt: this.attempt },
+      `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`,
+    );
   }
   /** Whatever it left behind is no part of a task any more. */
   end(startedAt: number): void {

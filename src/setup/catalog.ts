@@ -15,20 +15,39 @@ import { isRecord } from "../options/checks.ts";
 export function registerBroker(name: string, factory: BrokerFactory): void {
   const { catalog } = shared();
   if (typeof name !== "string" || !/^[a-z][a-z0-9-]*$/.test(name))
-    throw new FunboostError("BAD_OPTION", `a broker's name is ${describe(name)}. Allowed: lower-case letters, digits and "-", such as "my-stack".`);
-  if (Object.hasOwn(catalog, name)) throw new FunboostError("BAD_OPTION", `there is a broker "${name}" already. Choose another name.`);
+    throw new FunboostError(
+      "BAD_OPTION",
+      `a broker's name is ${describe(name)}. Allowed: lower-case letters, digits and "-", such as "my-stack".`,
+    );
+  if (Object.hasOwn(catalog, name))
+    throw new FunboostError("BAD_OPTION", `there is a broker "${name}" already. Choose another name.`);
   if (typeof factory !== "function")
-    throw new FunboostError("BAD_OPTION", `registerBroker() takes a function that makes the broker, got ${describe(factory)}.`);
-  shared().catalog = { ...catalog, [name]: async () => (options) => checked(factory(options), `the factory of "${name}" answered`) };
+    throw new FunboostError(
+      "BAD_OPTION",
+      `registerBroker() takes a function that makes the broker, got ${describe(factory)}.`,
+    );
+  shared().catalog = {
+    ...catalog,
+    [name]: async () => (options) => checked(factory(options), `the factory of "${name}" answered`),
+  };
 }
 
 export function isBroker(value: unknown): value is Broker {
-  return isRecord(value) && typeof value.name === "string" && isRecord(value.features) && typeof value.open === "function" && typeof value.close === "function";
+  return (
+    isRecord(value) &&
+    typeof value.name === "string" &&
+    isRecord(value.features) &&
+    typeof value.open === "function" &&
+    typeof value.close === "function"
+  );
 }
 
 function checked(broker: Broker, who: string): Broker {
   if (isBroker(broker)) return broker;
-  throw new FunboostError("BAD_OPTION", `${who} ${describe(broker)}. Needed: a broker, with name, features, open() and close().`);
+  throw new FunboostError(
+    "BAD_OPTION",
+    `${who} ${describe(broker)}. Needed: a broker, with name, features, open() and close().`,
+  );
 }
 
 /**
@@ -42,14 +61,21 @@ function checked(broker: Broker, who: string): Broker {
  */
 export function wrapBroker(broker: Broker, change: (queue: BrokerQueue, name: string) => Partial<BrokerQueue>): Broker {
   checked(broker, "wrapBroker() takes a broker as its first argument, got");
-  if (typeof change !== "function") throw new FunboostError("BAD_OPTION", `wrapBroker() takes a function (queue, name) => changes, got ${describe(change)}.`);
+  if (typeof change !== "function")
+    throw new FunboostError(
+      "BAD_OPTION",
+      `wrapBroker() takes a function (queue, name) => changes, got ${describe(change)}.`,
+    );
   return {
     ...broker,
     async open(spec) {
       const queue = await broker.open(spec);
       const changes: unknown = change(queue, spec.queue);
       if (isRecord(changes)) return { ...queue, ...changes };
-      throw new FunboostError("BAD_OPTION", `wrapBroker()'s function answered ${describe(changes)}. Needed: an object of calls to replace, or {}.`);
+      throw new FunboostError(
+        "BAD_OPTION",
+        `wrapBroker()'s function answered ${describe(changes)}. Needed: an object of calls to replace, or {}.`,
+      );
     },
   };
 }

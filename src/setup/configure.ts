@@ -51,7 +51,8 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   store(value, name) {
     const missing = storeFunctions.split(" ").filter((path) => typeof member(value, path) !== "function");
     const lacks = isRecord(value) ? `; it lacks ${missing.join(", ")}` : "";
-    if (missing.length > 0) refuse(name, value, `a store such as redisStore({ url }) of "funboost/stores/redis"${lacks}`);
+    if (missing.length > 0)
+      refuse(name, value, `a store such as redisStore({ url }) of "funboost/stores/redis"${lacks}`);
   },
   defaults: checkDefaults,
   log,
@@ -59,10 +60,12 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   signals: boolean,
   trace(value, name) {
     const isHook = (each: unknown) => each === undefined || typeof each === "function";
-    if (!isRecord(value) || !isHook(value.inject) || !isHook(value.run)) refuse(name, value, "an object with the functions inject() and run(headers, work)");
+    if (!isRecord(value) || !isHook(value.inject) || !isHook(value.run))
+      refuse(name, value, "an object with the functions inject() and run(headers, work)");
   },
   lease(value, name) {
-    if (durationMs(value as Duration, name) < 200) throw new FunboostError("BAD_OPTION", `lease must be 200 ms or more, got ${describe(value)}.`);
+    if (durationMs(value as Duration, name) < 200)
+      throw new FunboostError("BAD_OPTION", `lease must be 200 ms or more, got ${describe(value)}.`);
   },
 };
 
@@ -88,9 +91,13 @@ function member(value: unknown, path: string): unknown {
 export function configure(configuration: ConfigureOptions): void {
   const state = shared();
   if (state.used) {
-    throw new FunboostError("CONFIGURED_LATE", "configure() came after the first use of a task. Call it first, before any push or consume.");
+    throw new FunboostError(
+      "CONFIGURED_LATE",
+      "configure() came after the first use of a task. Call it first, before any push or consume.",
+    );
   }
-  if (!isRecord(configuration as unknown)) throw new FunboostError("BAD_OPTION", `configure() takes an object, got ${describe(configuration)}.`);
+  if (!isRecord(configuration as unknown))
+    throw new FunboostError("BAD_OPTION", `configure() takes an object, got ${describe(configuration)}.`);
   checkMembers({ ...configuration }, checks);
   setTimezone(configuration.timezone);
   const { log: given, ...rest } = configuration;

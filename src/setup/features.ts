@@ -32,7 +32,11 @@ export async function openQueue(
   spec: QueueSpec,
 ): Promise<{ readonly queue: BrokerQueue; readonly native: Features }> {
   const first = await broker.open(spec);
-  const actual: Broker = { ...broker, features: first.features, open: (inner) => (inner.queue === spec.queue ? Promise.resolve(first) : broker.open(inner)) };
+  const actual: Broker = {
+    ...broker,
+    features: first.features,
+    open: (inner) => (inner.queue === spec.queue ? Promise.resolve(first) : broker.open(inner)),
+  };
   return { queue: await emulate(actual, store).open(spec), native: first.features };
 }
 
@@ -42,7 +46,9 @@ export type Support = Readonly<Record<keyof Features, "native" | "emulated" | "n
 export function supportOf(native: Features, emulated: Features, store: Store | undefined): Support {
   const all = { ...emulated, results: emulated.results || store !== undefined };
   const names = Object.keys(all) as (keyof Features)[];
-  return Object.fromEntries(names.map((name) => [name, native[name] ? "native" : all[name] ? "emulated" : "no"])) as Support;
+  return Object.fromEntries(
+    names.map((name) => [name, native[name] ? "native" : all[name] ? "emulated" : "no"]),
+  ) as Support;
 }
 
 /** Refuses the options that this broker and store cannot serve. */

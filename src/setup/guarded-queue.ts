@@ -28,13 +28,19 @@ function whenLate(ms: number, run: () => void): () => void {
 }
 
 function unanswered(what: string, ms: number, server: string, where: string): FunboostError {
-  return new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, { where });
+  return new FunboostError("BROKER_DOWN", `${what} was not answered within ${ms} ms. Is ${server} up and reachable?`, {
+    where,
+  });
 }
 
 type Call = (...args: never[]) => Promise<unknown>;
 
 /** The same object, with each of the named calls that it has wrapped. */
-function wrapped<T extends object>(target: T, names: readonly (keyof T & string)[], wrap: (work: () => Promise<unknown>, name: string) => Promise<unknown>): T {
+function wrapped<T extends object>(
+  target: T,
+  names: readonly (keyof T & string)[],
+  wrap: (work: () => Promise<unknown>, name: string) => Promise<unknown>,
+): T {
   const copy: Record<string, unknown> = { ...(target as Record<string, unknown>) };
   for (const name of names) {
     const call = target[name] as Call | undefined;
@@ -46,11 +52,19 @@ function wrapped<T extends object>(target: T, names: readonly (keyof T & string)
 /** `publish` has its own deadline, from `publishTimeout`; a result that is waited for that of its caller. */
 export function observedQueue(queue: BrokerQueue, where: string): BrokerQueue {
   const wrap = <T>(work: () => Promise<T>, name: string) => deadline(work(), callMs, `${name}()`, where);
-  const calls = wrapped(queue, ["count", "clear", "peek", "setPaused", "paused", "cancel", "askToEnd", "state", "reschedule"], wrap);
+  const calls = wrapped(
+    queue,
+    ["count", "clear", "peek", "setPaused", "paused", "cancel", "askToEnd", "state", "reschedule"],
+    wrap,
+  );
   const consume: BrokerQueue["consume"] = (handler, options) => inTime(queue.consume(handler, options), where);
   const ask = queue.result?.bind(queue);
   if (!ask) return { ...calls, consume };
-  return { ...calls, consume, result: (id, options) => (options.signal ? ask(id, options) : wrap(() => ask(id, options), "result")) };
+  return {
+    ...calls,
+    consume,
+    result: (id, options) => (options.signal ? ask(id, options) : wrap(() => ask(id, options), "result")),
+  };
 }
 
 /** A consumer that is there too late is closed: another has taken its place. */
@@ -81,7 +95,9 @@ function observe(store: Store): Store {
   const wrap =
     (part = "") =>
     (work: () => Promise<unknown>, name: string) => {
-      const told = isWatched(storing) ? () => inSpan(storing, { store: store.name, call: `${part}${name}` }, work) : work;
+      const told = isWatched(storing)
+        ? () => inSpan(storing, { store: store.name, call: `${part}${name}` }, work)
+        : work;
       return answered(told, health, `${part}${name}()`, where);
     };
   const subscribe: Store["subscribe"] = (...how) => {

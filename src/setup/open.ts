@@ -62,7 +62,10 @@ async function openOnce(definition: Definition): Promise<Runtime> {
 }
 
 function shutDown({ params }: Definition): FunboostError {
-  return new FunboostError("SHUT_DOWN", `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`);
+  return new FunboostError(
+    "SHUT_DOWN",
+    `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`,
+  );
 }
 
 async function open(definition: Definition): Promise<Runtime> {
@@ -74,7 +77,13 @@ async function open(definition: Definition): Promise<Runtime> {
   const { broker, store } = await openBroker(brokerOf(definition));
   const openNamed = (queue: string) => {
     const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(openQueue(broker, store, spec), openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
+    return deadline(
+      openQueue(broker, store, spec),
+      openMs,
+      `opening queue "${queue}"`,
+      broker.name,
+      broker.address?.(),
+    );
   };
   const opened = await openNamed(options.queue);
   const queue = observedQueue(opened.queue, broker.name);
@@ -93,9 +102,15 @@ async function open(definition: Definition): Promise<Runtime> {
     log: createLogger({ ...config.log, ...options.log }),
     record: undefined,
     outbox: undefined,
-    deadLetters: once(async () => observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name)),
+    deadLetters: once(async () =>
+      observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name),
+    ),
   };
-  tell(points.opened, () => ({ broker: broker.name, queue: options.queue, features: supportOf(opened.native, queue.features, store) }));
+  tell(points.opened, () => ({
+    broker: broker.name,
+    queue: options.queue,
+    features: supportOf(opened.native, queue.features, store),
+  }));
   if (options.record && store) runtime.record = createRecorder(runtime, store, options.record);
   return runtime;
 }
@@ -146,7 +161,8 @@ async function loadBroker(name: string): Promise<Broker> {
   const factory = await load();
   const options = config.brokers?.[name] ?? fromEnvironment(name);
   const broker = factory(options);
-  if (!options && broker.address) createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);
+  if (!options && broker.address)
+    createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);
   return broker;
 }
 
@@ -159,10 +175,15 @@ function fromEnvironment(name: string): { url: string } | undefined {
 /** Opens every defined task's queue, so that what is wrong shows at start. */
 export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
   const outcomes = await Promise.allSettled(definitions.map(resolve));
-  const errors = outcomes.flatMap((outcome, i) => (outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : []));
+  const errors = outcomes.flatMap((outcome, i) =>
+    outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : [],
+  );
   if (errors.length === 1) throw errors[0]?.error;
   if (errors.length > 1) {
-    const lines = errors.map(({ definition, error }) => `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`);
+    const lines = errors.map(
+      ({ definition, error }) =>
+        `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`,
+    );
     throw new AggregateError(
       errors.map(({ error }) => error),
       `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,

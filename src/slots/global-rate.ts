@@ -52,7 +52,12 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
   const { limits, key } = options;
   const order = [...limits].sort((a, b) => Number(b.spaced) - Number(a.spaced) || a.perMs - b.perMs);
   // The limit is part of the key: what another one had reserved before a live change says nothing about this one.
-  const stages = order.map((limit) => ({ limit, key: `${key}:${limit.count}/${limit.perMs}`, moments: createMoments(limit, lateOf(limit)), answerMs: 0 }));
+  const stages = order.map((limit) => ({
+    limit,
+    key: `${key}:${limit.count}/${limit.perMs}`,
+    moments: createMoments(limit, lateOf(limit)),
+    answerMs: 0,
+  }));
   const state: State = { ...options, stages, asking: 0, notBefore: 0 };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
   return {
@@ -131,13 +136,20 @@ function draw(state: State, stage: number, count: number): void {
 }
 
 /** For each start how many milliseconds from now it is due. `moreMs`: that a cap's may be late, as the store is slow. */
-async function reserve(store: Store, { limit, key }: Stage, starts: number, moreMs: number): Promise<readonly number[]> {
+async function reserve(
+  store: Store,
+  { limit, key }: Stage,
+  starts: number,
+  moreMs: number,
+): Promise<readonly number[]> {
   const { perMs, count, spaced } = limit;
   if (spaced) return store.reserve(key, { perMs: perMs / count, count: starts, slackMs: lateMs });
   const [after = starts] = await store.increment([{ key: `${key}:next`, by: starts }]);
   const row = (n: number) => `${key}:${(after - starts + n) % count}`;
   // One start may be late and the next in its row on time: their distance is still `perMs`.
   const apartMs = perMs + lateOf(limit) + moreMs;
-  const each = await Promise.all(Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: apartMs, count: 1, slackMs: 0 })));
+  const each = await Promise.all(
+    Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: apartMs, count: 1, slackMs: 0 })),
+  );
   return each.map(([waitMs = 0]) => waitMs);
 }

@@ -144,7 +144,11 @@ function remember(state: State, now: number): void {
     if (to < from) continue;
     const last = state.late.at(-1);
     if (last && from + windowMs - last.firstEnd < nearMs)
-      state.late[state.late.length - 1] = { owed: Math.max(owed, last.owed), firstEnd: last.firstEnd, lastEnd: Math.max(to + windowMs, last.lastEnd) };
+      state.late[state.late.length - 1] = {
+        owed: Math.max(owed, last.owed),
+        firstEnd: last.firstEnd,
+        lastEnd: Math.max(to + windowMs, last.lastEnd),
+      };
     else state.late.push({ owed, firstEnd: from + windowMs, lastEnd: to + windowMs });
   }
 }

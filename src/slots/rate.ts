@@ -68,7 +68,9 @@ function capped({ count, perMs }: Limit): One {
   /** How many may start until then; the starts are in order from the oldest on. */
   const freeUntil = (then: number) => {
     const oldest = starts.length < count ? 0 : next;
-    return count - starts.length + countWhile(starts.length, (i) => (starts[(oldest + i) % count] as number) + perMs <= then);
+    return (
+      count - starts.length + countWhile(starts.length, (i) => (starts[(oldest + i) % count] as number) + perMs <= then)
+    );
   };
   return {
     dueIn,

@@ -47,7 +47,8 @@ export class TakenSlot implements Slot {
       this.#counts.pool?.free();
       this.#pump(this.#counts as never);
     }
-    return () => (--this.#waits === 0 && this.#has === "nothing" ? new Promise((taken) => this.#resume(taken)) : Promise.resolve());
+    return () =>
+      --this.#waits === 0 && this.#has === "nothing" ? new Promise((taken) => this.#resume(taken)) : Promise.resolve();
   }
 
   #resume(taken: () => void): void {

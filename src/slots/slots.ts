@@ -59,7 +59,8 @@ export function createSlots(options: SlotsOptions): Slots {
 function handle(state: State, delivery: Delivery): Promise<Settlement> {
   const { rate, ahead, waiting, limit } = state;
   if ((delivery.crashes ?? 0) >= 2 && !isChildOfAlone(state, delivery)) return handleAlone(state, delivery);
-  if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take(1) === 0)) return begin(state, delivery);
+  if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take(1) === 0))
+    return begin(state, delivery);
   if (state.mode === "closed") return Promise.resolve(returned);
   if (!delivery.ahead && (state.alone || (onlyChildren(state) && waiting.length >= limit))) {
     if (!state.alone && state.mode === "open") state.onFull?.();
@@ -168,7 +169,8 @@ function pump(state: State): void {
     state.pumping = "once";
     while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
     if (mayBeLost(state)) returnAll(state);
-    else if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery)) startAlone(state, state.alone);
+    else if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery))
+      startAlone(state, state.alone);
     else startWaiting(state);
   }
   state.pumping = undefined;
@@ -177,7 +179,9 @@ function pump(state: State): void {
 
 function startWaiting(state: State): void {
   for (let list = nextWaiting(state); list; list = nextWaiting(state)) {
-    const waitMs = state.rate ? state.rate.take(Math.min(state.limit - state.running, state.ahead.length + state.waiting.length)) : 0;
+    const waitMs = state.rate
+      ? state.rate.take(Math.min(state.limit - state.running, state.ahead.length + state.waiting.length))
+      : 0;
     if (waitMs > 0) return state.goOnIn(waitMs);
     const entry = list.shift();
     entry?.settle(begin(state, entry.delivery));

@@ -21,7 +21,18 @@ export interface WindowState {
 }
 
 /** What the adapter may hold: all that runs or is suspended, and a little that waits here. */
-function wantedWindow({ mode, alone, limit: own, running, suspended, maxSuspended, waiting, lookahead, pool, rate }: WindowState): number {
+function wantedWindow({
+  mode,
+  alone,
+  limit: own,
+  running,
+  suspended,
+  maxSuspended,
+  waiting,
+  lookahead,
+  pool,
+  rate,
+}: WindowState): number {
   const limit = pool ? Math.min(own, running + Math.max(1, pool.size - pool.used)) : own; // one at least, to wait in the pool's line
   if (mode === "closed") return 0;
   if (alone) return suspended + 1 + (suspended > 0 ? limit : 0);

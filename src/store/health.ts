@@ -56,7 +56,14 @@ interface State {
 
 function createHealth(name: string): HealthRecord {
   const long = Number.NEGATIVE_INFINITY;
-  const state: State = { name, listeners: new Set(), outage: undefined, upSince: long, saidAt: long, sayOver: undefined };
+  const state: State = {
+    name,
+    listeners: new Set(),
+    outage: undefined,
+    upSince: long,
+    saidAt: long,
+    sayOver: undefined,
+  };
   const health: HealthRecord = {
     get down() {
       return state.outage !== undefined;

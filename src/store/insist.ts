@@ -13,7 +13,12 @@ export function insisting<T>(runtime: Runtime, work: () => Promise<T>): Promise<
   return work().catch((error: unknown) => insistAfter(error, runtime, work, generation));
 }
 
-async function insistAfter<T>(first: unknown, { log, options, store }: Runtime, work: () => Promise<T>, generation: number): Promise<T> {
+async function insistAfter<T>(
+  first: unknown,
+  { log, options, store }: Runtime,
+  work: () => Promise<T>,
+  generation: number,
+): Promise<T> {
   const health = store && healthOf(store);
   let error = first;
   for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {

@@ -69,7 +69,11 @@ export class FatalError extends FunboostError {
 
 /** A time that has passed, as of a limit that was reset, is now. A text that is no duration throws where the task made it. */
 function notBeforeNow(after: number | string | undefined): number | undefined {
-  return typeof after === "string" ? durationMs(after, "after") : after === undefined ? undefined : Math.max(0, after || 0);
+  return typeof after === "string"
+    ? durationMs(after, "after")
+    : after === undefined
+      ? undefined
+      : Math.max(0, after || 0);
 }
 
 function causeText(cause: unknown): string {

@@ -1,6 +1,13 @@
 /** How a task ended, as it is kept in the store and read by waiters. */
 import { clock } from "../base/clock.ts";
-import { type ErrorClass, type FinalStatus, ResultError, reviveError, type SerializedError, TaskError } from "../base/errors.ts";
+import {
+  type ErrorClass,
+  type FinalStatus,
+  ResultError,
+  reviveError,
+  type SerializedError,
+  TaskError,
+} from "../base/errors.ts";
 import type { Ended, MessageState } from "../contract/broker.ts";
 import type { Runtime } from "../setup/open.ts";
 
@@ -34,7 +41,11 @@ export function toOutcome(id: string, queue: string, { error, ...ended }: Ended)
 }
 
 /** How it ended, if it has. */
-export async function kept({ queue, store, scope, options }: Runtime, id: string, facts: boolean): Promise<Outcome | undefined> {
+export async function kept(
+  { queue, store, scope, options }: Runtime,
+  id: string,
+  facts: boolean,
+): Promise<Outcome | undefined> {
   if (queue.result) {
     const ended = await queue.result(id, { facts });
     return ended && toOutcome(id, options.queue, ended);
@@ -67,14 +78,17 @@ export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R
   const code = outcome.status === "expired" ? "EXPIRED" : outcome.status === "cancelled" ? "CANCELLED" : "TASK";
   const text = error ? `: ${error.name}: ${error.message}` : "";
   const { status, id: taskId, queue, attempts } = outcome;
-  throw new TaskError(`Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`, {
-    code,
-    status,
-    taskId,
-    queue,
-    attempts,
-    cause,
-  });
+  throw new TaskError(
+    `Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`,
+    {
+      code,
+      status,
+      taskId,
+      queue,
+      attempts,
+      cause,
+    },
+  );
 }
 
 const endings: Record<FinalStatus, string> = {
@@ -87,5 +101,9 @@ const endings: Record<FinalStatus, string> = {
 };
 
 function lostResult(outcome: Outcome, path: string): ResultError {
-  return new ResultError(`Task ${outcome.id} is done, but its result cannot be carried: ${outcome.error?.message ?? path}`, path, outcome.queue);
+  return new ResultError(
+    `Task ${outcome.id} is done, but its result cannot be carried: ${outcome.error?.message ?? path}`,
+    path,
+    outcome.queue,
+  );
 }

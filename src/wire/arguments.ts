@@ -13,7 +13,8 @@ export function toMembers(signature: Signature, args: readonly unknown[], queue:
 function namedBody(signature: Signature, args: readonly unknown[], queue: string): JsonObject {
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
-  if (args.length > names.length && !rest) refuseArgs(queue, `got ${counted(args.length)}, takes ${counted(names.length)}${listed(signature)}.`);
+  if (args.length > names.length && !rest)
+    refuseArgs(queue, `got ${counted(args.length)}, takes ${counted(names.length)}${listed(signature)}.`);
   const body: JsonObject = {};
   for (let i = 0; i < plain; i++) {
     const name = names[i] as string;
@@ -22,7 +23,10 @@ function namedBody(signature: Signature, args: readonly unknown[], queue: string
       if (typeof value !== "string") checkJson(value, `args.${name}`, queue);
       body[name] = value;
     } else if (i < required)
-      refuseArgs(queue, `"${name}" is missing; it takes ${counted(names.length)}${listed(signature)}. Where it may be missing, declare it as "${name}?".`);
+      refuseArgs(
+        queue,
+        `"${name}" is missing; it takes ${counted(names.length)}${listed(signature)}. Where it may be missing, declare it as "${name}?".`,
+      );
   }
   if (rest && args.length > plain) {
     const items = args.slice(plain);
@@ -36,9 +40,11 @@ function objectBody(signature: Signature, args: readonly unknown[], queue: strin
   const [value] = args;
   if (args.length > 1) refuseArgs(queue, `got ${counted(args.length)}, takes one object.`);
   if (value === undefined && signature.required === 0) return {};
-  if (typeof value !== "object" || value === null || Array.isArray(value)) refuseArgs(queue, `got ${describe(value)}, takes one object.`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    refuseArgs(queue, `got ${describe(value)}, takes one object.`);
   checkJson(value, "args", queue);
-  if (Object.hasOwn(value, "extra")) refuseArgs(queue, 'the object has a member "extra", which is funboost\'s own in a message. Rename it.');
+  if (Object.hasOwn(value, "extra"))
+    refuseArgs(queue, 'the object has a member "extra", which is funboost\'s own in a message. Rename it.');
   return { ...value };
 }
 
@@ -54,7 +60,9 @@ export function byOrder(body: JsonObject, order: unknown, signature: Signature):
   trim(args);
   const takes = signature.kind === "object" ? 1 : signature.names.length;
   if (args.length > takes && !signature.rest)
-    return refuseMessage(`it carries ${counted(args.length)} (${order.join(", ")}), and the task takes ${counted(takes)}${listed(signature)}.`);
+    return refuseMessage(
+      `it carries ${counted(args.length)} (${order.join(", ")}), and the task takes ${counted(takes)}${listed(signature)}.`,
+    );
   return args;
 }
 
@@ -67,7 +75,8 @@ export function byName(body: JsonObject, signature: Signature, own: boolean): re
   for (let i = 0; i < plain; i++) {
     const name = names[i] as string;
     const value = memberOf(body, name);
-    if (value === undefined && i < required) return refuseMessage(`the argument "${name}" is missing. Needed${listed(signature)}; got ${keysOf(body)}.`);
+    if (value === undefined && i < required)
+      return refuseMessage(`the argument "${name}" is missing. Needed${listed(signature)}; got ${keysOf(body)}.`);
     if (Object.hasOwn(body, name)) known++;
     args.push(value);
   }
@@ -77,7 +86,9 @@ export function byName(body: JsonObject, signature: Signature, own: boolean): re
   }
   if (Object.keys(body).length > known) {
     const unknown = Object.keys(body).filter((key) => !names.includes(key) && !(own && key === "extra"));
-    return refuseMessage(`the task has no argument ${unknown.map((key) => `"${key}"`).join(", ")}. Allowed${listed(signature)}.`);
+    return refuseMessage(
+      `the task has no argument ${unknown.map((key) => `"${key}"`).join(", ")}. Allowed${listed(signature)}.`,
+    );
   }
   return trim(args);
 }
@@ -98,7 +109,9 @@ function memberOf(body: JsonObject, name: string): unknown {
 
 function restOf(body: JsonObject, name: string): readonly unknown[] {
   const items = memberOf(body, name) ?? [];
-  return Array.isArray(items) ? items : refuseMessage(`"${name}" is ${describe(items)}. Needed: a list, because it is a rest parameter.`);
+  return Array.isArray(items)
+    ? items
+    : refuseMessage(`"${name}" is ${describe(items)}. Needed: a list, because it is a rest parameter.`);
 }
 
 /** Trailing arguments that were not sent: the function sees as many as its caller gave. */

@@ -27,10 +27,21 @@ export type Convert = (raw: unknown) => readonly unknown[];
 const orders = new WeakMap<Signature, readonly string[]>();
 
 /** The body that a task's own push sends. Throws BAD_ARGS. */
-export function encodeBody(signature: Signature, args: readonly unknown[], limits: MessageLimits | undefined, queue: string): JsonObject {
+export function encodeBody(
+  signature: Signature,
+  args: readonly unknown[],
+  limits: MessageLimits | undefined,
+  queue: string,
+): JsonObject {
   const body = toMembers(signature, args, queue);
-  const order = signature.kind === "positional" ? orderOf(signature) : signature.kind === "object" && args.length === 0 ? [] : undefined;
-  if (order && (order.length > 0 || signature.kind === "object")) body.extra = limits ? { order, ...writeLimits(limits) } : { order };
+  const order =
+    signature.kind === "positional"
+      ? orderOf(signature)
+      : signature.kind === "object" && args.length === 0
+        ? []
+        : undefined;
+  if (order && (order.length > 0 || signature.kind === "object"))
+    body.extra = limits ? { order, ...writeLimits(limits) } : { order };
   else if (limits) body.extra = writeLimits(limits);
   return body;
 }
@@ -39,7 +50,9 @@ function orderOf(signature: Signature): readonly string[] {
   const known = orders.get(signature);
   if (known) return known;
   const last = signature.names.length - 1;
-  const order = Object.freeze(signature.names.map((name, index) => (signature.rest && index === last ? `...${name}` : name)));
+  const order = Object.freeze(
+    signature.names.map((name, index) => (signature.rest && index === last ? `...${name}` : name)),
+  );
   orders.set(signature, order);
   return order;
 }
@@ -48,7 +61,12 @@ function orderOf(signature: Signature): readonly string[] {
  * Reads a body for a task. Throws BAD_MESSAGE, saying what is wrong and what is needed.
  * `publishedAtMs`: what the engine knows, for a `countdown` without `publish_time`.
  */
-export function decodeBody(raw: unknown, signature: Signature, convert: Convert | undefined, publishedAtMs?: number): Call {
+export function decodeBody(
+  raw: unknown,
+  signature: Signature,
+  convert: Convert | undefined,
+  publishedAtMs?: number,
+): Call {
   const parsed = parseBody(raw);
   const stamped = extraOf(parsed);
   const marked = stamped !== undefined && (stamped.is_raw === true || stamped.is_auto_fill_extra === true);
@@ -60,11 +78,22 @@ export function decodeBody(raw: unknown, signature: Signature, convert: Convert 
     return { args: converted(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
   }
   const body = marked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
-  if (!isObject(body)) return refuseMessage(`the body is ${describe(body)}. Needed: a JSON object. Set "convert" to take other bodies.`);
+  if (!isObject(body))
+    return refuseMessage(`the body is ${describe(body)}. Needed: a JSON object. Set "convert" to take other bodies.`);
   const { order } = extra;
   const ordered = own && order !== undefined && order !== null;
-  const args = ordered ? byOrder(body, order, signature) : signature.kind === "named" ? byName(body, signature, own) : wholeBody(body, signature, own);
-  return { args, limits, extra, foreign: marked || (!ordered && signature.kind === "positional" && signature.names.length > 0), body };
+  const args = ordered
+    ? byOrder(body, order, signature)
+    : signature.kind === "named"
+      ? byName(body, signature, own)
+      : wholeBody(body, signature, own);
+  return {
+    args,
+    limits,
+    extra,
+    foreign: marked || (!ordered && signature.kind === "positional" && signature.names.length > 0),
+    body,
+  };
 }
 
 function wholeBody(body: JsonObject, signature: Signature, own: boolean): readonly unknown[] {
@@ -87,7 +116,9 @@ function parseBody(raw: unknown): unknown {
 
 function textOf(raw: unknown): string | undefined {
   if (typeof raw === "string") return raw;
-  return raw instanceof Uint8Array ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("utf8") : undefined;
+  return raw instanceof Uint8Array
+    ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("utf8")
+    : undefined;
 }
 
 function extraOf(body: unknown): Extra | undefined {
@@ -106,7 +137,9 @@ function converted(convert: Convert, raw: unknown): readonly unknown[] {
   } catch (cause) {
     return refuseMessage(`"convert" threw: ${cause instanceof Error ? cause.message : describe(cause)}`, cause);
   }
-  return Array.isArray(args) ? args : refuseMessage(`"convert" answered ${describe(args)}. Needed: the list of arguments, such as [file, height].`);
+  return Array.isArray(args)
+    ? args
+    : refuseMessage(`"convert" answered ${describe(args)}. Needed: the list of arguments, such as [file, height].`);
 }
 
 /** What a message says of itself, where its engine keeps no such thing beside it. */
@@ -209,7 +242,14 @@ export function redrivenMessage(id: string, raw: unknown): Redriven {
   const message = { id: facts?.id ?? id, ...priority, ...letter, ...(typeof from === "string" ? { from } : {}) };
   if (isRaw === true) return { ...message, body: body.raw };
   const { dead_letter: name, ...own } = rest;
-  if (name === undefined) return { ...message, body: { ...withoutExtra(body), ...(Object.keys(own).length > 0 ? { extra: own } : {}) } };
+  if (name === undefined)
+    return { ...message, body: { ...withoutExtra(body), ...(Object.keys(own).length > 0 ? { extra: own } : {}) } };
   // What came without an `extra` is still found as it was.
-  return { ...message, body: { ...withoutExtra(body), extra: { ...(Object.keys(own).length > 0 ? own : { is_auto_fill_extra: true }), dead_letter: name } } };
+  return {
+    ...message,
+    body: {
+      ...withoutExtra(body),
+      extra: { ...(Object.keys(own).length > 0 ? own : { is_auto_fill_extra: true }), dead_letter: name },
+    },
+  };
 }

@@ -23,7 +23,11 @@ export interface Extra {
   readonly eta?: string;
   /** Seconds after `publish_time`. */
   readonly countdown?: number;
-  readonly other_extra_params?: { readonly priority?: number; readonly priroty?: number; readonly [key: string]: unknown };
+  readonly other_extra_params?: {
+    readonly priority?: number;
+    readonly priroty?: number;
+    readonly [key: string]: unknown;
+  };
   readonly headers?: Readonly<Record<string, string>>;
   readonly ahead?: boolean;
   readonly priority?: number;
@@ -75,11 +79,27 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["function_timeout", (limits, value, key) => (limits.timeoutMs = secondsToMs(value, key))],
   ["msg_expire_seconds", (limits, value, key) => (limits.expireAfterMs = secondsToMs(value, key))],
   ["misfire_grace_time", (limits, value, key) => (limits.misfireGraceMs = secondsToMs(value, key))],
-  ["is_using_rpc_mode", (limits, value, key) => (limits.rpc = typeof value === "boolean" ? value : refuse(key, value, "true or false"))],
-  ["filter_str", (limits, value, key) => (limits.filterKey = typeof value === "string" ? value : refuse(key, value, "a text"))],
-  ["eta", (limits, value, key) => (limits.etaMs = parseTime(value) ?? refuse(key, value, '"YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds'))],
-  ["dead_letter", (limits, value, key) => (limits.deadLetter = typeof value === "string" ? value : refuse(key, value, "a text"))],
-  ["given_id", (limits, value, key) => (limits.givenId = typeof value === "boolean" ? value : refuse(key, value, "true or false"))],
+  [
+    "is_using_rpc_mode",
+    (limits, value, key) => (limits.rpc = typeof value === "boolean" ? value : refuse(key, value, "true or false")),
+  ],
+  [
+    "filter_str",
+    (limits, value, key) => (limits.filterKey = typeof value === "string" ? value : refuse(key, value, "a text")),
+  ],
+  [
+    "eta",
+    (limits, value, key) =>
+      (limits.etaMs = parseTime(value) ?? refuse(key, value, '"YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds')),
+  ],
+  [
+    "dead_letter",
+    (limits, value, key) => (limits.deadLetter = typeof value === "string" ? value : refuse(key, value, "a text")),
+  ],
+  [
+    "given_id",
+    (limits, value, key) => (limits.givenId = typeof value === "boolean" ? value : refuse(key, value, "true or false")),
+  ],
   ["headers", (limits, value, key) => (limits.headers = headersOf(value, key))],
 ]);
 
@@ -101,7 +121,9 @@ export function readLimits(extra: Extra | undefined, publishedAtMs: number | und
 }
 
 function wholeNumber(value: unknown, key: string): number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : refuse(key, value, "a whole number from 0");
+  return typeof value === "number" && Number.isInteger(value) && value >= 0
+    ? value
+    : refuse(key, value, "a whole number from 0");
 }
 
 function secondsToMs(value: unknown, key: string): number {
@@ -109,7 +131,8 @@ function secondsToMs(value: unknown, key: string): number {
 }
 
 function headersOf(value: unknown, key: string): Readonly<Record<string, string>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return refuse(key, value, "an object of texts");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return refuse(key, value, "an object of texts");
   return value as Readonly<Record<string, string>>;
 }
 

@@ -1,5 +1,11 @@
 /** How the arguments of a function travel: by name, by position, or as one object. Names are read from the source. */
-import { type Options as AcornOptions, type AnyNode, type Function as ParsedFunction, type Pattern, parseExpressionAt } from "acorn";
+import {
+  type Options as AcornOptions,
+  type AnyNode,
+  type Function as ParsedFunction,
+  type Pattern,
+  parseExpressionAt,
+} from "acorn";
 import { describe, FunboostError } from "../base/errors.ts";
 
 export interface Signature {
@@ -14,21 +20,31 @@ export interface Signature {
 
 type AnyFunction = (...args: never[]) => unknown;
 /** A parameter as the source has it. */
-type Parameter = { readonly name: string | undefined; readonly pattern: Pattern; readonly optional: boolean; readonly rest: boolean };
+type Parameter = {
+  readonly name: string | undefined;
+  readonly pattern: Pattern;
+  readonly optional: boolean;
+  readonly rest: boolean;
+};
 type Source = { readonly parameters: readonly Parameter[]; readonly usesArguments: boolean };
 
 const namePattern = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
 const reserved = ["extra", "__proto__"];
-const declareParams = 'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
+const declareParams =
+  'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
 
 /** Throws BAD_OPTION, naming queue and function, for functions whose arguments cannot be carried. */
 export function readSignature(fn: AnyFunction, params?: readonly string[] | "object", queue?: string): Signature {
   const refuse = refuser(fn, queue);
   if (typeof fn !== "function") return refuse(`the task is ${describe(fn)}, not a function.`);
   const kind = Object.prototype.toString.call(fn);
-  if (kind.endsWith("GeneratorFunction]")) return refuse("it is a generator: calling it would run nothing. Use a plain or an async function.");
+  if (kind.endsWith("GeneratorFunction]"))
+    return refuse("it is a generator: calling it would run nothing. Use a plain or an async function.");
   if (/^class\b/.test(sourceOf(fn))) return refuse("it is a class. Use a function that makes and uses an instance.");
-  if (params === "object") return fn.length > 1 ? refuse(`it takes ${fn.length} parameters, and params: "object" gives it one.`) : objectSignature(fn.length);
+  if (params === "object")
+    return fn.length > 1
+      ? refuse(`it takes ${fn.length} parameters, and params: "object" gives it one.`)
+      : objectSignature(fn.length);
   if (params !== undefined) return namedSignature(fn, params, refuse);
   return sourceSignature(fn, refuse);
 }
@@ -45,17 +61,22 @@ function refuser(fn: unknown, queue: string | undefined): Refuse {
 function sourceSignature(fn: AnyFunction, refuse: Refuse): Signature {
   const source = sourceOf(fn);
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source))
-    return refuse(`it is native or bound, so its parameters cannot be read. ${declareParams}, or wrap it: (file) => fn(file).`);
+    return refuse(
+      `it is native or bound, so its parameters cannot be read. ${declareParams}, or wrap it: (file) => fn(file).`,
+    );
   const parsed = parseFunction(source);
   if (!parsed) return refuse(`its source cannot be read. ${declareParams}.`);
   const { parameters, usesArguments } = parsed;
   const [first] = parameters;
   if (parameters.length === 1 && first?.pattern.type === "ObjectPattern") return destructured(first, refuse);
-  if (parameters.length === 0 && usesArguments) return refuse("it reads `arguments`, which have no names. Use a rest parameter: (...items).");
+  if (parameters.length === 0 && usesArguments)
+    return refuse("it reads `arguments`, which have no names. Use a rest parameter: (...items).");
   const names = parameters.map(
     (each, index) =>
       each.name ??
-      refuse(`parameter ${index + 1} is destructured. Give it a name and take it apart inside, or declare params: ["${each.rest ? "...items" : "options"}"].`),
+      refuse(
+        `parameter ${index + 1} is destructured. Give it a name and take it apart inside, or declare params: ["${each.rest ? "...items" : "options"}"].`,
+      ),
   );
   checkNames(names, refuse);
   return { kind: "positional", names, rest: parameters.at(-1)?.rest ?? false, required: 0 };
@@ -63,7 +84,9 @@ function sourceSignature(fn: AnyFunction, refuse: Refuse): Signature {
 
 function destructured({ pattern, optional }: Parameter, refuse: Refuse): Signature {
   const members = pattern.type === "ObjectPattern" ? pattern.properties : [];
-  const takesExtra = members.some((each) => each.type === "Property" && !each.computed && each.key.type === "Identifier" && each.key.name === "extra");
+  const takesExtra = members.some(
+    (each) => each.type === "Property" && !each.computed && each.key.type === "Identifier" && each.key.name === "extra",
+  );
   if (takesExtra) refuse('its parameter has a member "extra", which is funboost\'s own in a message. Rename it.');
   return objectSignature(optional ? 0 : 1);
 }
@@ -81,8 +104,10 @@ function namedSignature(fn: AnyFunction, params: readonly string[], refuse: Refu
   if (early !== undefined) refuse(`"params" has "${early}" before its end. Only the last name can collect the rest.`);
   checkNames(names, refuse);
   const marked = params.findIndex((each) => each.endsWith("?"));
-  const late = marked < 0 ? undefined : params.slice(marked).find((each) => !each.endsWith("?") && !each.startsWith("..."));
-  if (late !== undefined) refuse(`"params" has "${late}" after the optional "${params[marked]}". Mark it "${late}?" or put it first.`);
+  const late =
+    marked < 0 ? undefined : params.slice(marked).find((each) => !each.endsWith("?") && !each.startsWith("..."));
+  if (late !== undefined)
+    refuse(`"params" has "${late}" after the optional "${params[marked]}". Mark it "${late}?" or put it first.`);
   const plain = rest ? names.length - 1 : names.length;
   const parsed = parseFunction(sourceOf(fn));
   checkCount(fn, plain, rest, parsed, refuse);
@@ -97,7 +122,8 @@ function requiredBySource(fn: AnyFunction, parsed: Source | undefined): number {
 }
 
 function checkCount(fn: AnyFunction, plain: number, rest: boolean, parsed: Source | undefined, refuse: Refuse): void {
-  if (plain < fn.length && !rest) refuse(`"params" has ${count(plain)}, and the function takes ${fn.length}. Name each of its parameters.`);
+  if (plain < fn.length && !rest)
+    refuse(`"params" has ${count(plain)}, and the function takes ${fn.length}. Name each of its parameters.`);
   if (!parsed || parsed.usesArguments || parsed.parameters.at(-1)?.rest) return;
   const takes = parsed.parameters.length;
   if (plain > takes) refuse(`"params" has ${count(plain)}, and the function takes ${takes}. Name only its parameters.`);
@@ -111,8 +137,13 @@ function count(names: number): string {
 function checkNames(names: readonly string[], refuse: Refuse): void {
   names.forEach((name, index) => {
     if (reserved.includes(name))
-      refuse(`a parameter is called "${name}", which is ${name === "extra" ? "funboost's own member of a message" : "not safe in a message"}. Rename it.`);
-    if (!namePattern.test(name)) refuse(`"params" has ${describe(name)}. Allowed: names such as "file", "file?" (may be missing) and, last, "...files".`);
+      refuse(
+        `a parameter is called "${name}", which is ${name === "extra" ? "funboost's own member of a message" : "not safe in a message"}. Rename it.`,
+      );
+    if (!namePattern.test(name))
+      refuse(
+        `"params" has ${describe(name)}. Allowed: names such as "file", "file?" (may be missing) and, last, "...files".`,
+      );
     if (names.indexOf(name) !== index) refuse(`two parameters are called "${name}". Rename one.`);
   });
 }
@@ -129,13 +160,19 @@ function parseFunction(source: string): Source | undefined {
     ["({ ", " })"],
   ];
   for (const sourceType of ["module", "script"] as const) {
-    const options: AcornOptions = { ecmaVersion: "latest", sourceType, checkPrivateFields: false, allowSuperOutsideMethod: true };
+    const options: AcornOptions = {
+      ecmaVersion: "latest",
+      sourceType,
+      checkPrivateFields: false,
+      allowSuperOutsideMethod: true,
+    };
     for (const [before, after] of shapes) {
       const found = tryParse(before + source + after, options);
       if (found)
         return {
           parameters: found.params.map(toParameter),
-          usesArguments: found.type !== "ArrowFunctionExpression" && found.params.concat(found.body as never).some(readsArguments),
+          usesArguments:
+            found.type !== "ArrowFunctionExpression" && found.params.concat(found.body as never).some(readsArguments),
         };
     }
   }
@@ -146,7 +183,8 @@ function tryParse(source: string, options: AcornOptions): ParsedFunction | undef
   try {
     const node: AnyNode = parseExpressionAt(source, 0, options);
     if (node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression") return node;
-    const [member] = node.type === "ClassExpression" ? node.body.body : node.type === "ObjectExpression" ? node.properties : [];
+    const [member] =
+      node.type === "ClassExpression" ? node.body.body : node.type === "ObjectExpression" ? node.properties : [];
     if (member?.type !== "MethodDefinition" && member?.type !== "Property") return undefined;
     const isMethod = member.type === "MethodDefinition" ? member.kind === "method" : member.method;
     return isMethod && member.value.type === "FunctionExpression" ? member.value : undefined;
@@ -170,6 +208,10 @@ function readsArguments(node: unknown): boolean {
   if (each.type === "FunctionExpression" || each.type === "FunctionDeclaration") return false;
   if (each.type === "Identifier") return each.name === "arguments";
   if (each.type === "MemberExpression" && !each.computed) return readsArguments(each.object);
-  if ((each.type === "Property" || each.type === "MethodDefinition" || each.type === "PropertyDefinition") && !each.computed) return readsArguments(each.value);
+  if (
+    (each.type === "Property" || each.type === "MethodDefinition" || each.type === "PropertyDefinition") &&
+    !each.computed
+  )
+    return readsArguments(each.value);
   return Object.values(each).some(readsArguments);
 }

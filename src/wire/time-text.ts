@@ -40,7 +40,11 @@ function formatOf(name: string): Intl.DateTimeFormat {
       second: "numeric",
     });
   } catch (cause) {
-    throw new FunboostError("BAD_OPTION", `"timezone" is ${describe(name)}. Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".`, { cause });
+    throw new FunboostError(
+      "BAD_OPTION",
+      `"timezone" is ${describe(name)}. Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".`,
+      { cause },
+    );
   }
 }
 
@@ -61,13 +65,22 @@ function two(value: number): string {
 
 function fieldsOf(ms: number): Fields {
   const date = new Date(ms);
-  if (!zoneFormat) return [date.getFullYear(), date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
+  if (!zoneFormat)
+    return [
+      date.getFullYear(),
+      date.getMonth() + 1,
+      date.getDate(),
+      date.getHours(),
+      date.getMinutes(),
+      date.getSeconds(),
+    ];
   const parts: Partial<Record<Intl.DateTimeFormatPartTypes, number>> = {};
   for (const { type, value } of zoneFormat.formatToParts(date)) parts[type] = Number(value);
   return [parts.year ?? 0, parts.month ?? 0, parts.day ?? 0, parts.hour ?? 0, parts.minute ?? 0, parts.second ?? 0];
 }
 
-const timePattern = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i;
+const timePattern =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i;
 /** Numbers below it are seconds, as Python writes them: in milliseconds it is the year 1973. */
 export const firstMs = 1e11;
 
@@ -79,7 +92,9 @@ export function parseTime(value: unknown): number | undefined {
   if (/^\d{9,}(\.\d+)?$/.test(text)) return epochMs(Number(text));
   const match = timePattern.exec(text);
   if (!match) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((each) => Number(each ?? 0)) as unknown as Fields;
+  const [year, month, day, hour, minute, second] = match
+    .slice(1, 7)
+    .map((each) => Number(each ?? 0)) as unknown as Fields;
   const fraction = Math.floor(Number(`0.${match[7] ?? 0}`) * 1000);
   const asUtc = Date.UTC(year, month - 1, day, hour, minute, second, fraction);
   // Date.UTC rolls over: the 31st of April would be the 1st of May.

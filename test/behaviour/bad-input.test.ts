@@ -1,5 +1,18 @@
 /** What users may get wrong: each refusal names the value, what is allowed, and the next step. */
-import { boost, checkTasks, concurrencyPool, configure, consumeAll, fct, getTask, publisher, shutdown, type TaskParams, waitAll, withLock } from "funboost";
+import {
+  boost,
+  checkTasks,
+  concurrencyPool,
+  configure,
+  consumeAll,
+  fct,
+  getTask,
+  publisher,
+  shutdown,
+  type TaskParams,
+  waitAll,
+  withLock,
+} from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
@@ -23,7 +36,11 @@ describe("boost() refuses", () => {
     ["something that is no function", [{ queue: "q" }, 5], /function.*5/],
     ["a bound function", [{ queue: "q" }, function f() {}.bind(null)], /params/],
     ["a native function", [{ queue: "q" }, Math.max], /params/],
-    ["a destructured parameter among several", [{ queue: "q" }, (_a: number, { b }: { b: number }) => b], /destructured/],
+    [
+      "a destructured parameter among several",
+      [{ queue: "q" }, (_a: number, { b }: { b: number }) => b],
+      /destructured/,
+    ],
     ["a parameter called extra", [{ queue: "q" }, (extra: number) => extra], /extra/],
   ])("%s", (_, args, text) => {
     expect(() => loose(...args)).toThrow(text);
@@ -31,7 +48,10 @@ describe("boost() refuses", () => {
 });
 
 describe("a task refuses", () => {
-  const task = boost({ queue: queue(), broker, params: ["file", "height?"] }, (file: string, height?: number) => `${file}${height}`);
+  const task = boost(
+    { queue: queue(), broker, params: ["file", "height?"] },
+    (file: string, height?: number) => `${file}${height}`,
+  );
   // biome-ignore lint/suspicious/noExplicitAny: these tests pass what the types forbid
   const wrong = task as any;
 
@@ -120,7 +140,9 @@ describe("a process refuses", () => {
   });
 
   it("run options on a publisher", () => {
-    expect(() => publisher({ queue: "q", concurrency: 5 } as { queue: string })).toThrow(/publisher\(\) takes no "concurrency"/);
+    expect(() => publisher({ queue: "q", concurrency: 5 } as { queue: string })).toThrow(
+      /publisher\(\) takes no "concurrency"/,
+    );
   });
 
   it("things that are no tasks in consumeAll, and a wrong onFailure", async () => {
@@ -157,7 +179,12 @@ describe("times of 0, limits of 0 and options that contradict each other are ref
   });
 
   it("where 0 means none it is taken", () => {
-    expect(() => boost({ queue: queue(), broker, timeout: 0, expireAfter: 0, maxRetries: 0, maxRequeues: 0, prefetch: 0, backoff: 0 }, () => 1)).not.toThrow();
+    expect(() =>
+      boost(
+        { queue: queue(), broker, timeout: 0, expireAfter: 0, maxRetries: 0, maxRequeues: 0, prefetch: 0, backoff: 0 },
+        () => 1,
+      ),
+    ).not.toThrow();
     expect(() => concurrencyPool(0)).toThrow(/whole number from 1 to 100000, got 0/);
   });
 
@@ -171,7 +198,10 @@ describe("times of 0, limits of 0 and options that contradict each other are ref
       [() => task.stats({ step: 0 }), `"step" is 0. Allowed: ${aboveZero}.`],
       [() => task.deadLetters.list(0), '"limit" is 0. Allowed: a whole number from 1 to 100000.'],
       [() => task.deadLetters.redrive({ limit: 0 }), '"limit" is 0. Allowed: a whole number from 1 to'],
-      [() => task.deadLetters.redrive({ ratePerSecond: 0 }), '"ratePerSecond" is 0. Allowed: a number from 0.01 to 100000.'],
+      [
+        () => task.deadLetters.redrive({ ratePerSecond: 0 }),
+        '"ratePerSecond" is 0. Allowed: a number from 0.01 to 100000.',
+      ],
       [() => task.waitIdle({ quiet: 5 } as object), 'unknown option "quiet". Did you mean "quietFor"?'],
       [() => withLock("a", { ttl: 0, broker }, () => 1), '"ttl" is 0. Allowed: 200 ms or more.'],
     ];
@@ -180,7 +210,9 @@ describe("times of 0, limits of 0 and options that contradict each other are ref
 
   it("a filterKey for a task that has no filter", async () => {
     const task = boost({ queue: queue(), broker }, (n: number) => n);
-    await expect(task.publish([1], { filterKey: "x" })).rejects.toThrow(/"filterKey" is given.*no filter.*"filter: true"/);
+    await expect(task.publish([1], { filterKey: "x" })).rejects.toThrow(
+      /"filterKey" is given.*no filter.*"filter: true"/,
+    );
     expect(await task.count()).toBe(0);
   });
 
@@ -210,8 +242,15 @@ describe("a store that cannot do what is asked", () => {
 
   it("belongs to one process, while the messages do not: no limit for all", async () => {
     const features = { ...memory().features, durable: true };
-    const lasting = { ...memory(), features, open: async (spec: Parameters<typeof broker.open>[0]) => ({ ...(await broker.open(spec)), features }) };
-    const task = boost({ queue: queue(), broker: { ...lasting, store: async () => memoryStore() }, qps: 5, qpsScope: "global" }, () => 1);
+    const lasting = {
+      ...memory(),
+      features,
+      open: async (spec: Parameters<typeof broker.open>[0]) => ({ ...(await broker.open(spec)), features }),
+    };
+    const task = boost(
+      { queue: queue(), broker: { ...lasting, store: async () => memoryStore() }, qps: 5, qpsScope: "global" },
+      () => 1,
+    );
     await expect(task.push()).rejects.toMatchObject({
       code: "NEEDS_STORE",
       message: expect.stringMatching(/"memory" belongs to this process.*configure\(\{ store/),
@@ -219,6 +258,8 @@ describe("a store that cannot do what is asked", () => {
   });
 
   it("is no store at all", () => {
-    expect(() => configure({ store: { get: () => 1 } as never })).toThrow(/"store" is an object. Allowed: a store such as redisStore.*lacks set, delete/);
+    expect(() => configure({ store: { get: () => 1 } as never })).toThrow(
+      /"store" is an object. Allowed: a store such as redisStore.*lacks set, delete/,
+    );
   });
 });

@@ -35,7 +35,12 @@ async function server({ server: name }: Engine): Promise<PrivateService> {
 }
 
 /** A broker of this engine at the server's address, or at another. */
-function brokerAt(name: EngineName, { variable }: Engine, service: PrivateService, change: (url: string) => string = (url) => url) {
+function brokerAt(
+  name: EngineName,
+  { variable }: Engine,
+  service: PrivateService,
+  change: (url: string) => string = (url) => url,
+) {
   const url = change(service.settings?.[variable] ?? "");
   return create({ engine: name, [variable]: url, storeFile: join(folder, `${count++}.db`) });
 }
@@ -74,14 +79,17 @@ const locks: Partial<Record<ServerName, (url: string, password: string) => Promi
   },
 };
 
-const accepts = (push: () => Promise<unknown>) => expect.poll(() => failure(push()), { timeout: 20_000, interval: 200 }).toBeUndefined();
+const accepts = (push: () => Promise<unknown>) =>
+  expect.poll(() => failure(push()), { timeout: 20_000, interval: 200 }).toBeUndefined();
 
 for (const [name, engine] of chosenEngines()) {
   const probe = await startPrivate(engine.server);
   await probe.stop();
   if (probe.unavailable !== undefined) {
     const required = process.env.REQUIRED_SERVICES?.split(",").includes(engine.server) ?? false;
-    it.skipIf(!required)(`${name}: no ${engine.server} here: ${probe.unavailable}`, () => expect.fail(probe.unavailable));
+    it.skipIf(!required)(`${name}: no ${engine.server} here: ${probe.unavailable}`, () =>
+      expect.fail(probe.unavailable),
+    );
     continue;
   }
 
@@ -98,7 +106,9 @@ for (const [name, engine] of chosenEngines()) {
       expect(ranMs()).toBeLessThan(4_500);
       expect(error).toBeInstanceOf(PublishError);
       expect(error).toMatchObject({ code: "PUBLISH_FAILED", accepted: [] });
-      expect(error?.message).toContain(`[${broker.name}] queue "down.publish": 2 messages were not confirmed. None is known to be accepted`);
+      expect(error?.message).toContain(
+        `[${broker.name}] queue "down.publish": 2 messages were not confirmed. None is known to be accepted`,
+      );
       expect(error?.message).toContain(`:${service.port}`);
       await service.restart();
       await accepts(() => task.publish([4], { taskId: "four" })); // under an id: one that is confirmed too late is tried again
@@ -145,7 +155,10 @@ for (const [name, engine] of chosenEngines()) {
       const service = await server(engine);
       const ran: number[] = [];
       const broker = brokerAt(name, engine, service);
-      const task = boost({ queue: "down.midway", broker, params: ["n"], concurrency: 1 }, (n: number) => void ran.push(n));
+      const task = boost(
+        { queue: "down.midway", broker, params: ["n"], concurrency: 1 },
+        (n: number) => void ran.push(n),
+      );
       await task.consume();
       await task.push(1);
       await expect.poll(() => ran, { timeout: 10_000 }).toEqual([1]);
@@ -159,24 +172,31 @@ for (const [name, engine] of chosenEngines()) {
   });
 
   const lock = locks[engine.server];
-  it.skipIf(!lock)(`${name} refuses a wrong password: said at once, without the password`, { timeout: 30_000 }, async () => {
-    configure({ log: { logger } });
-    const service = await server(engine);
-    const right = await lock?.(service.settings?.[engine.variable] ?? "", "correct-horse");
-    const wrong = (url: string) => (right ?? url).replace("correct-horse", "battery-staple");
-    for (const work of ["push", "consume"] as const) {
-      const broker = brokerAt(name, engine, service, wrong);
-      const task = boost({ queue: `refused.${work}`, broker, params: ["n"] }, (n: number) => n);
-      const ranMs = stopwatch();
-      const error = await failure(work === "push" ? task.push(1) : task.consume());
-      expect(ranMs()).toBeLessThan(5_000);
-      expect(error).toMatchObject({ code: "BROKER_REFUSED" });
-      saysAll(error?.message, broker.name, service.port);
-      expect(everything(error)).not.toMatch(/battery-staple|correct-horse/);
-    }
-    const task = boost({ queue: "taken", broker: brokerAt(name, engine, service, () => right ?? ""), params: ["n"] }, (n: number) => n);
-    await task.push(1);
-  });
+  it.skipIf(!lock)(
+    `${name} refuses a wrong password: said at once, without the password`,
+    { timeout: 30_000 },
+    async () => {
+      configure({ log: { logger } });
+      const service = await server(engine);
+      const right = await lock?.(service.settings?.[engine.variable] ?? "", "correct-horse");
+      const wrong = (url: string) => (right ?? url).replace("correct-horse", "battery-staple");
+      for (const work of ["push", "consume"] as const) {
+        const broker = brokerAt(name, engine, service, wrong);
+        const task = boost({ queue: `refused.${work}`, broker, params: ["n"] }, (n: number) => n);
+        const ranMs = stopwatch();
+        const error = await failure(work === "push" ? task.push(1) : task.consume());
+        expect(ranMs()).toBeLessThan(5_000);
+        expect(error).toMatchObject({ code: "BROKER_REFUSED" });
+        saysAll(error?.message, broker.name, service.port);
+        expect(everything(error)).not.toMatch(/battery-staple|correct-horse/);
+      }
+      const task = boost(
+        { queue: "taken", broker: brokerAt(name, engine, service, () => right ?? ""), params: ["n"] },
+        (n: number) => n,
+      );
+      await task.push(1);
+    },
+  );
 }
 
 /** Message, stack and fields, down through the causes. */

@@ -44,7 +44,12 @@ const setups: readonly Setup[] = [
 
 /** `leaseMs` is that of the process that runs the task. */
 function subjectOf({ leaseMs = "15000", ...settings }: Readonly<Record<string, string>>): Subject {
-  const subject = createSubject({ name: "cancel", create: new URL("../support/cancel-engines.ts", import.meta.url), settings, leaseMs: 15_000 });
+  const subject = createSubject({
+    name: "cancel",
+    create: new URL("../support/cancel-engines.ts", import.meta.url),
+    settings,
+    leaseMs: 15_000,
+  });
   return { ...subject, leaseMs: Number(leaseMs) };
 }
 
@@ -55,7 +60,10 @@ async function patient(settings: Readonly<Record<string, string>>) {
   const subject = subjectOf(settings);
   const keptAt = new Map<string, number>();
   const broker = noting(await subject.make(), keptAt);
-  const task = boost({ queue, broker, rpc: true, params: ["value", "ms?"] } as TaskParams, (_value: number, _ms?: number) => {});
+  const task = boost(
+    { queue, broker, rpc: true, params: ["value", "ms?"] } as TaskParams,
+    (_value: number, _ms?: number) => {},
+  );
   const child = await startChild({ ...subject, settings: { ...subject.settings, stallFile } }, queue, {
     behaviour: "patient",
     params: { rpc: true, concurrency: 20 },
@@ -65,7 +73,8 @@ async function patient(settings: Readonly<Record<string, string>>) {
 
 type Patient = Awaited<ReturnType<typeof patient>>;
 
-const has = (child: Child, kind: "start" | "end", value: number) => child.seen(kind).some((each) => each.value === value);
+const has = (child: Child, kind: "start" | "end", value: number) =>
+  child.seen(kind).some((each) => each.value === value);
 
 interface Seen {
   /** From the call to when the signal aborted. */
@@ -79,7 +88,10 @@ async function cancelled({ child, keptAt, stalls }: Patient, handle: Handle, val
   const called = machineMs();
   expect(await handle.cancel()).toBe(true);
   await until(`${value} sees its cancel`, () => has(child, "end", value), patienceMs);
-  await expect(handle.waitResult({ timeout: patienceMs })).rejects.toMatchObject({ code: "CANCELLED", status: "cancelled" });
+  await expect(handle.waitResult({ timeout: patienceMs })).rejects.toMatchObject({
+    code: "CANCELLED",
+    status: "cancelled",
+  });
   const at = child.seen("end").find((each) => each.value === value)?.atMs as number;
   const kept = keptAt.get(handle.id) as number;
   return { calledMs: at - called, keptMs: Math.max(0, at - kept) - stalledIn(stalls(), kept, at) };
@@ -97,11 +109,18 @@ function inMs(values: readonly number[]): string {
 function judge(name: string, seen: readonly Seen[], withinMs: number): void {
   const kept = seen.map(({ keptMs }) => keptMs);
   const called = seen.map(({ calledMs }) => calledMs);
-  console.log(`cancel seen on ${name}, ${seen.length} times: from the call ${inMs(called)}; from when it was kept, but for stalls, ${inMs(kept)}`);
+  console.log(
+    `cancel seen on ${name}, ${seen.length} times: from the call ${inMs(called)}; from when it was kept, but for stalls, ${inMs(kept)}`,
+  );
   expect(percentile(kept, 0.99)).toBeLessThan(withinMs);
 }
 
-async function measure(name: string, settings: Readonly<Record<string, string>>, n: number, withinMs = seenMs): Promise<void> {
+async function measure(
+  name: string,
+  settings: Readonly<Record<string, string>>,
+  n: number,
+  withinMs = seenMs,
+): Promise<void> {
   const patience = await patient(settings);
   const { task, child, broker } = patience;
   try {
@@ -119,7 +138,12 @@ describe("a running task sees its cancel", { timeout: 120_000 }, () => {
   for (const { engine, n, deaf } of setups) {
     const name = `${engine}${deaf ? ", by polling alone" : ""}`;
     it(`within ${seenMs} ms in 99 of 100, on ${name}`, async ({ skip }) => {
-      const common = { engine, ...(deaf ? { deaf: "yes" } : {}), file: join(folder, "queue.db"), storeFile: join(folder, `${engine}.db`) };
+      const common = {
+        engine,
+        ...(deaf ? { deaf: "yes" } : {}),
+        file: join(folder, "queue.db"),
+        storeFile: join(folder, `${engine}.db`),
+      };
       if (engine === "sqlite") return measure(name, common, n);
       const service = await serviceFor(engines[engine].server);
       if (service.unavailable !== undefined) return skip(service.unavailable);
@@ -138,7 +162,12 @@ describe("Temporal without a store", { timeout: 120_000 }, () => {
     if (service.unavailable !== undefined) return skip(service.unavailable);
     const leaseMs = 2_000;
     try {
-      await measure("temporal, by its own cancellation", { engine: "temporal", leaseMs: String(leaseMs), ...service.settings }, 20, leaseMs / 2);
+      await measure(
+        "temporal, by its own cancellation",
+        { engine: "temporal", leaseMs: String(leaseMs), ...service.settings },
+        20,
+        leaseMs / 2,
+      );
     } finally {
       await service.stop();
     }
@@ -164,7 +193,10 @@ describe("a cancel that is sent while connections are lost", { timeout: 120_000 
       for (const i of range(20)) {
         const handle = await task.push(i);
         await until(`${i} runs`, () => has(child, "start", i), patienceMs);
-        await Promise.all([admin.call("CLIENT", "KILL", "TYPE", "pubsub"), admin.call("CLIENT", "KILL", "TYPE", "normal")]);
+        await Promise.all([
+          admin.call("CLIENT", "KILL", "TYPE", "pubsub"),
+          admin.call("CLIENT", "KILL", "TYPE", "normal"),
+        ]);
         seen.push(await cancelled(patience, handle, i));
       }
       expect(child.seen("start")).toHaveLength(20);
@@ -191,7 +223,9 @@ describe("a cancel that is sent while connections are lost", { timeout: 120_000 
       const from = performance.now();
       expect(await asked).toBe(true);
       await until("it sees its cancel", () => has(child, "end", 0), patienceMs);
-      console.log(`cancel asked of a killed server: seen ${(performance.now() - from).toFixed(0)} ms after it was back`);
+      console.log(
+        `cancel asked of a killed server: seen ${(performance.now() - from).toFixed(0)} ms after it was back`,
+      );
       await expect(handle.waitResult({ timeout: patienceMs })).rejects.toMatchObject({ status: "cancelled" });
       expect(child.seen("start")).toHaveLength(1);
     } finally {

@@ -113,7 +113,9 @@ describe("cancel", () => {
 
   it("gives up when the engine stays away, and says so", async () => {
     const params = on();
-    const broker = wrapBroker(params.broker, () => ({ cancel: () => Promise.reject(new FunboostError("BROKER_DOWN", "the connection was lost")) }));
+    const broker = wrapBroker(params.broker, () => ({
+      cancel: () => Promise.reject(new FunboostError("BROKER_DOWN", "the connection was lost")),
+    }));
     const task = boost({ ...params, broker, publishTimeout: 300 }, () => {});
     await expect((await task.push()).cancel()).rejects.toMatchObject({ code: "BROKER_DOWN" });
   });
@@ -144,7 +146,10 @@ describe("filter", () => {
       for (const { key, ttlMs } of entries) if (key.startsWith("filter:")) kept.push(ttlMs);
       return store.set(entries);
     };
-    const task = boost({ ...on({ ...store, set }), publishTimeout: 500, filter: { when: "published", ttl: "7d" } }, () => {});
+    const task = boost(
+      { ...on({ ...store, set }), publishTimeout: 500, filter: { when: "published", ttl: "7d" } },
+      () => {},
+    );
     await task.push();
     expect(kept[0]).toBeLessThan(5_000);
     expect(kept.at(-1)).toBe(7 * 86_400_000);
@@ -176,14 +181,17 @@ describe("filter", () => {
     const store = memoryStore();
     const writes: string[] = [];
     const set: Store["set"] = (entries) => {
-      for (const { key, value } of entries) if (key.startsWith("filter:") && value.startsWith("done ")) writes.push(value);
+      for (const { key, value } of entries)
+        if (key.startsWith("filter:") && value.startsWith("done ")) writes.push(value);
       return store.set(entries);
     };
     const put: Store["results"]["put"] = (queue, results) => {
       writes.push("result");
       return store.results.put(queue, results);
     };
-    const task = boost({ ...on({ ...store, set, results: { ...store.results, put } }), filter: true }, (n: number) => ({ twice: n * 2 }));
+    const task = boost({ ...on({ ...store, set, results: { ...store.results, put } }), filter: true }, (n: number) => ({
+      twice: n * 2,
+    }));
     await task.consume();
     await (await task.push(2)).waitResult();
     expect(writes.map((each) => (each.includes('"result":{"twice":4}') ? "mark" : each))).toEqual(["mark", "result"]);
@@ -257,9 +265,16 @@ describe("stats", () => {
 describe("middleware", () => {
   it("of a publish may put right what the schema would refuse, one or many at once", async () => {
     const input: Schema = {
-      "~standard": { version: 1, vendor: "test", validate: (value) => (Number(value) > 0 ? { value } : { issues: [{ message: "no" }] }) },
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: (value) => (Number(value) > 0 ? { value } : { issues: [{ message: "no" }] }),
+      },
     };
-    const task = boost({ ...on(), input, usePublish: [({ args }, next) => next({ args: [Math.abs(Number(args[0]))] })] }, (_n: number) => {});
+    const task = boost(
+      { ...on(), input, usePublish: [({ args }, next) => next({ args: [Math.abs(Number(args[0]))] })] },
+      (_n: number) => {},
+    );
     await task.push(-1);
     await task.pushMany([[-1], [-2]]);
     expect(await task.count()).toBe(3);

@@ -1,7 +1,17 @@
 /** Events on diagnostics_channel: every channel that is documented is told, with its fields; without a listener nothing is made for one. */
 import { Channel, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
-import { boost, concurrencyPool, configure, fct, RetryError, shutdown, type TaskParams, withLock, wrapBroker } from "funboost";
+import {
+  boost,
+  concurrencyPool,
+  configure,
+  fct,
+  RetryError,
+  shutdown,
+  type TaskParams,
+  withLock,
+  wrapBroker,
+} from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -19,7 +29,9 @@ const text = (file: string) => readFileSync(new URL(`../../${file}`, import.meta
 
 /** Name and fields, as the header of src/events.ts lists them. */
 const listed = new Map(
-  [...(text("src/events.ts").split("*/")[0] as string).matchAll(/^ \* - ([\w:]+) \{ ([\w ]+) \}/gm)].map(([, name, fields]) => [name, fields?.split(" ")]),
+  [...(text("src/events.ts").split("*/")[0] as string).matchAll(/^ \* - ([\w:]+) \{ ([\w ]+) \}/gm)].map(
+    ([, name, fields]) => [name, fields?.split(" ")],
+  ),
 );
 const spans = ["publish", "fetch", "run", "settle", "store", "maintain"];
 const channels = [...listed.keys()].flatMap((name) =>
@@ -58,7 +70,10 @@ function task(params: Omit<TaskParams, "queue" | "broker">, broker: Broker, fn: 
 /** With a store some of whose calls are replaced. */
 function withCalls(change: (store: Store) => Partial<Store>): Broker {
   const broker = memory();
-  return { ...broker, store: async () => ((store) => ({ ...store, ...change(store) }))(await (broker.store as () => Promise<Store>)()) };
+  return {
+    ...broker,
+    store: async () => ((store) => ({ ...store, ...change(store) }))(await (broker.store as () => Promise<Store>)()),
+  };
 }
 
 const fail = async () => {
@@ -66,7 +81,9 @@ const fail = async () => {
 };
 
 /** What each part tells: the channel, and the fields of one of its messages. */
-const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, string>>; run(heard: Heard): Promise<unknown> }>> = {
+const parts: Readonly<
+  Record<string, { readonly tells: Readonly<Record<string, string>>; run(heard: Heard): Promise<unknown> }>
+> = {
   "a task from publish to settlement": {
     tells: {
       "broker:opened": "queue broker features",
@@ -106,7 +123,10 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
     },
   },
   "a publish and a fetch that fail": {
-    tells: { "publish:error": "queue broker count elapsedMs error", "fetch:error": "queue broker window elapsedMs error" },
+    tells: {
+      "publish:error": "queue broker count elapsedMs error",
+      "fetch:error": "queue broker window elapsedMs error",
+    },
     async run(heard) {
       const broker = wrapBroker(memory(), (inner) => ({
         publish: fail,
@@ -143,7 +163,9 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
   "a settlement that is never carried out": {
     tells: { "settle:error": "queue broker taskId attempt settleMs error" },
     async run(heard) {
-      const broker = wrapBroker(memory(), (inner) => ({ consume: (handler, options) => inner.consume(handler, { ...options, onSettled() {} }) }));
+      const broker = wrapBroker(memory(), (inner) => ({
+        consume: (handler, options) => inner.consume(handler, { ...options, onSettled() {} }),
+      }));
       const job = task({}, broker, () => {});
       const consumer = await job.consume();
       await job.push(1);
@@ -164,7 +186,11 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
     },
   },
   maintenance: {
-    tells: { "maintain:start": "queue broker", "maintain:end": "queue broker elapsedMs", "maintain:error": "queue broker elapsedMs error" },
+    tells: {
+      "maintain:start": "queue broker",
+      "maintain:end": "queue broker elapsedMs",
+      "maintain:error": "queue broker elapsedMs error",
+    },
     async run(heard) {
       let times = 0;
       const broker = wrapBroker(memory(), () => ({ maintain: async () => (++times === 2 ? fail() : undefined) }));
@@ -184,10 +210,15 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
       await job.consume();
       await job.pause();
       await expect.poll(has(heard, "queue:paused"), long).toBe(true);
-      expect(heard.filter(({ name }) => name === "control:held").map(({ message }) => message.control)).toEqual(["paused"]);
+      expect(heard.filter(({ name }) => name === "control:held").map(({ message }) => message.control)).toEqual([
+        "paused",
+      ]);
       await job.resume();
       await expect.poll(has(heard, "queue:resumed"), long).toBe(true);
-      expect(heard.filter(({ name }) => name === "control:held").map(({ message }) => message.control)).toEqual(["paused", undefined]);
+      expect(heard.filter(({ name }) => name === "control:held").map(({ message }) => message.control)).toEqual([
+        "paused",
+        undefined,
+      ]);
       await job.setQps(7);
       await expect.poll(has(heard, "queue:limits"), long).toBe(true);
     },
@@ -217,7 +248,9 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
     tells: { "run:crashed": "queue broker taskId attempt crashes" },
     async run(heard) {
       const lost = (delivery: Delivery) => ({ ...delivery, crashes: 1 });
-      const broker = wrapBroker(memory(), (inner) => ({ consume: (handler, options) => inner.consume((delivery) => handler(lost(delivery)), options) }));
+      const broker = wrapBroker(memory(), (inner) => ({
+        consume: (handler, options) => inner.consume((delivery) => handler(lost(delivery)), options),
+      }));
       const job = task({ maxRetries: 1, backoff: 0 }, broker, () => {
         if (fct.attempt === 1) throw new Error("no");
       });
@@ -231,7 +264,10 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
     tells: { "lease:acquired": "name owner fence", "lease:lost": "name owner fence" },
     async run(heard) {
       const store = memoryStore();
-      const lease = await takeLease({ ...store, lease: async (...asked) => (asked[3] === undefined ? store.lease(...asked) : null) }, options);
+      const lease = await takeLease(
+        { ...store, lease: async (...asked) => (asked[3] === undefined ? store.lease(...asked) : null) },
+        options,
+      );
       await expect.poll(has(heard, "lease:lost"), long).toBe(true);
       await lease?.release();
     },
@@ -247,7 +283,9 @@ const parts: Readonly<Record<string, { readonly tells: Readonly<Record<string, s
         },
       }));
       await task({}, broker, () => {}).consume();
-      await expect.poll(() => heard.filter(({ name }) => name === "notice:switch").map(({ message }) => message.to)).toEqual(["poll", "notices"]);
+      await expect
+        .poll(() => heard.filter(({ name }) => name === "notice:switch").map(({ message }) => message.to))
+        .toEqual(["poll", "notices"]);
     },
   },
 };
@@ -267,7 +305,9 @@ describe("events", () => {
     const heard = listen();
     await run(heard);
     for (const [channel, fields] of Object.entries(tells)) {
-      const found = heard.filter((each) => each.name === channel).map(({ message }) => fieldsOf(message).sort().join(" "));
+      const found = heard
+        .filter((each) => each.name === channel)
+        .map(({ message }) => fieldsOf(message).sort().join(" "));
       expect(found, channel).toContain(fields.split(" ").sort().join(" "));
     }
     for (const { name: channel, message } of heard) {
@@ -284,10 +324,14 @@ describe("events", () => {
       const own = tried.filter(([channel]) => ours.includes(channel));
       expect([...new Set(own.flatMap(([, told]) => told.split(" ")))].sort(), name).toEqual([...(fields ?? [])].sort());
     }
-    const named = [...Object.values(points), ...Object.values(publishing), ...Object.values(maintaining)].map(({ name }) => String(name).slice(9));
+    const named = [...Object.values(points), ...Object.values(publishing), ...Object.values(maintaining)].map(
+      ({ name }) => String(name).slice(9),
+    );
     expect(channels).toEqual(expect.arrayContaining(named));
     const section = text("docs/controls.md").split("\n## Events")[1]?.split("\n## ")[0] ?? "";
-    const rows = new Map([...section.matchAll(/^\| `funboost:([\w:]+)`[^|]*\| `([\w ]+)`/gm)].map(([, name, fields]) => [name, fields]));
+    const rows = new Map(
+      [...section.matchAll(/^\| `funboost:([\w:]+)`[^|]*\| `([\w ]+)`/gm)].map(([, name, fields]) => [name, fields]),
+    );
     expect(rows).toEqual(new Map([...listed].map(([name, fields]) => [name, fields?.join(" ")])));
   });
 
@@ -318,7 +362,11 @@ describe("events", () => {
     const door = gate();
     const settled = gate();
     const broker = wrapBroker(memory(), (inner) => ({
-      consume: (handler, options) => inner.consume(handler, { ...options, onSettled: (...how) => void settled.opened.then(() => options.onSettled(...how)) }),
+      consume: (handler, options) =>
+        inner.consume(handler, {
+          ...options,
+          onSettled: (...how) => void settled.opened.then(() => options.onSettled(...how)),
+        }),
     }));
     const job = task({}, broker, () => door.opened);
     const heard = listen(["settle:start", "settle:error"]);
@@ -346,7 +394,8 @@ describe("events", () => {
 
   it("say which control holds: the pool, the limit, slowDown", { timeout: 20_000 }, async () => {
     const heard = listen(["control:held"]);
-    const controls = (name: string) => heard.filter(({ message }) => message.queue === name).map(({ message }) => message.control);
+    const controls = (name: string) =>
+      heard.filter(({ message }) => message.queue === name).map(({ message }) => message.control);
     const door = gate();
     const pool = concurrencyPool(1);
     const broker = memory();
@@ -359,7 +408,9 @@ describe("events", () => {
     await second.push(1);
     await limited.pushMany([[1], [2]]);
     await slowed.push(1);
-    await expect.poll(() => [second, limited, slowed].map((each) => controls(each.queue)), long).toEqual([["pool"], ["qps"], ["slowDown"]]);
+    await expect
+      .poll(() => [second, limited, slowed].map((each) => controls(each.queue)), long)
+      .toEqual([["pool"], ["qps"], ["slowDown"]]);
     expect(controls(first.queue)).toEqual([]);
     door.open();
     await expect.poll(() => controls(second.queue), long).toEqual(["pool", undefined]);

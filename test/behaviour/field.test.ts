@@ -64,6 +64,10 @@ it("an engine that never answers does not hang consume(): it is tried again, and
   await task.consume();
   expect(tries).toBe(2);
   expect(await (await task.push(1)).waitResult()).toBe(2);
-  answer({ setWindow() {}, status: () => ({ held: [] }), close: async ({ force } = {}) => void (closed += force ? 1 : 0) });
+  answer({
+    setWindow() {},
+    status: () => ({ held: [] }),
+    close: async ({ force } = {}) => void (closed += force ? 1 : 0),
+  });
   await expect.poll(() => closed).toBe(1);
 });

@@ -47,7 +47,8 @@ function turnsIn(log: string): Turn[] {
   for (const line of readFileSync(log, "utf8").trim().split("\n")) {
     const [pid, what, ms] = line.split(" ");
     const last = turns.findLast((turn) => turn.pid === Number(pid));
-    if (what === "begin") turns.push({ pid: Number(pid), from: Number(ms), to: Number.POSITIVE_INFINITY, how: "under way" });
+    if (what === "begin")
+      turns.push({ pid: Number(pid), from: Number(ms), to: Number.POSITIVE_INFINITY, how: "under way" });
     else if (last) Object.assign(last, { to: Number(ms), how: what });
   }
   return turns;
@@ -56,17 +57,28 @@ function turnsIn(log: string): Turn[] {
 /** Turns of two processes at once; one that its lease's end has cut short is no turn any more. */
 function overlaps(turns: readonly Turn[]): [Turn, Turn][] {
   const whole = turns.filter(({ how }) => how !== "conceded");
-  return whole.flatMap((a, i) => whole.slice(i + 1).flatMap((b): [Turn, Turn][] => (a.pid !== b.pid && a.from < b.to && b.from < a.to ? [[a, b]] : [])));
+  return whole.flatMap((a, i) =>
+    whole
+      .slice(i + 1)
+      .flatMap((b): [Turn, Turn][] => (a.pid !== b.pid && a.from < b.to && b.from < a.to ? [[a, b]] : [])),
+  );
 }
 
 /** The process that has begun the newest turn, in the middle of that turn or between two. */
-async function leaderOf(children: readonly Child[], log: string, moment: "in a turn" | "between turns"): Promise<Child> {
+async function leaderOf(
+  children: readonly Child[],
+  log: string,
+  moment: "in a turn" | "between turns",
+): Promise<Child> {
   let leader: Child | undefined;
   await until(
     `one of them leads, ${moment}`,
     () => {
       const newest = turnsIn(log).findLast(({ pid }) => children.some((child) => child.pid === pid));
-      const fits = moment === "in a turn" ? newest?.how === "under way" && machineMs() - newest.from < turnMs / 3 : newest?.how === "end";
+      const fits =
+        moment === "in a turn"
+          ? newest?.how === "under way" && machineMs() - newest.from < turnMs / 3
+          : newest?.how === "end";
       leader = fits ? children.find(({ pid }) => pid === newest?.pid) : undefined;
       return leader;
     },
@@ -76,7 +88,11 @@ async function leaderOf(children: readonly Child[], log: string, moment: "in a t
 }
 
 /** Stops the leader between two of its turns, for some leases; answers when it went on. */
-async function stopBetweenTurns(context: Context, children: readonly Child[], log: string): Promise<{ readonly pid: number; readonly wokeAt: number }> {
+async function stopBetweenTurns(
+  context: Context,
+  children: readonly Child[],
+  log: string,
+): Promise<{ readonly pid: number; readonly wokeAt: number }> {
   let leader = await leaderOf(children, log, "between turns");
   while (!(await stop(context, leader))) leader = await leaderOf(children, log, "between turns");
   const since = machineMs();
@@ -89,7 +105,13 @@ async function stopBetweenTurns(context: Context, children: readonly Child[], lo
 async function threeProcesses(kind: string): Promise<void> {
   const log = join(folder, `${kind}.log`);
   const settings = { kind, log, turnMs: String(turnMs), file: join(folder, `${kind}.db`), REDIS_URL: url };
-  const subject = createSubject({ name: kind, create: new URL("../support/visible-broker.ts", import.meta.url), settings, leaseMs, patienceMs: soonMs });
+  const subject = createSubject({
+    name: kind,
+    create: new URL("../support/visible-broker.ts", import.meta.url),
+    settings,
+    leaseMs,
+    patienceMs: soonMs,
+  });
   const { context, clean } = await createContext(subject);
   try {
     const times = { stopped: 0, waking: 0, awake: 0 };
@@ -106,9 +128,15 @@ async function threeProcesses(kind: string): Promise<void> {
     });
     const cut = turnsIn(log).filter(({ pid, from, to }) => pid === slept && from < times.stopped && to > times.waking);
     expect(cut.map(({ how }) => how)).toEqual(["conceded"]);
-    expect(turnsIn(log).some(({ pid, from }) => pid !== slept && from > times.stopped && from < times.waking)).toBe(true);
+    expect(turnsIn(log).some(({ pid, from }) => pid !== slept && from > times.stopped && from < times.waking)).toBe(
+      true,
+    );
     const { wokeAt } = await stopBetweenTurns(context, crowd, log);
-    await until("maintenance goes on", () => turnsIn(log).filter(({ from, how }) => from > wokeAt && how === "end").length >= 2, soonMs);
+    await until(
+      "maintenance goes on",
+      () => turnsIn(log).filter(({ from, how }) => from > wokeAt && how === "end").length >= 2,
+      soonMs,
+    );
     expect(overlaps(turnsIn(log))).toEqual([]);
   } finally {
     await clean();
@@ -117,10 +145,14 @@ async function threeProcesses(kind: string): Promise<void> {
 
 const needsRedis = redis.unavailable === undefined;
 
-describe.concurrent("three processes, the leader stopped and let go again: one maintains at a time, nothing is done twice", { timeout: 150_000 }, () => {
+describe.concurrent("three processes, the leader stopped and let go again: one maintains at a time, nothing is done twice", {
+  timeout: 150_000,
+}, () => {
   it("sqlite", () => threeProcesses("sqlite"));
   it.skipIf(!needsRedis)("bullmq, its leases on redis", () => threeProcesses("bullmq"));
-  it.skipIf(!needsRedis)("all emulated, on sqlite, its leases on redis", () => threeProcesses("bare on sqlite over redis"));
+  it.skipIf(!needsRedis)("all emulated, on sqlite, its leases on redis", () =>
+    threeProcesses("bare on sqlite over redis"),
+  );
 });
 
 interface Holder {
@@ -142,7 +174,11 @@ async function holder(job: LockJob): Promise<Holder> {
 const ttl = 2_000;
 
 /** `placeOf`: each case has a file of its own, since a process that stands still may do so in the middle of a write. */
-function lockCases(name: string, placeOf: (key: string) => LockJob["store"], open: (place: LockJob["store"]) => Store): void {
+function lockCases(
+  name: string,
+  placeOf: (key: string) => LockJob["store"],
+  open: (place: LockJob["store"]) => Store,
+): void {
   const take = (store: Store, key: string) => takeLease(store, { name: `lock:${key}`, ttlMs: ttl, what: key });
   const opened = (key: string) => {
     const store = open(placeOf(key));
@@ -163,7 +199,8 @@ function lockCases(name: string, placeOf: (key: string) => LockJob["store"], ope
   it(`${name}: a holder that was stopped has lost it, is told so, and takes nothing from the next one`, async () => {
     const store = opened("stopped");
     const { process, news } = await holder({ store: placeOf("stopped"), key: "stopped", ttl });
-    const canWrite = (n: number) => within("others can write", take(store, `probe ${n}`), 1_000).then(Boolean, () => false);
+    const canWrite = (n: number) =>
+      within("others can write", take(store, `probe ${n}`), 1_000).then(Boolean, () => false);
     for (let n = 0; process.kill("SIGSTOP") && !(await canWrite(n)); n++) process.kill("SIGCONT");
     let next: Awaited<ReturnType<typeof take>>;
     await until("it is free", async () => (next ??= await take(store, "stopped")), soonMs);

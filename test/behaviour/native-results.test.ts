@@ -14,7 +14,14 @@ class Declined extends Error {
 }
 
 let queues = 0;
-const on = () => ({ queue: `native.${queues++}`, broker: nativeResults(), rpc: true, backoff: 0, maxRetries: 1, errors: [Declined] });
+const on = () => ({
+  queue: `native.${queues++}`,
+  broker: nativeResults(),
+  rpc: true,
+  backoff: 0,
+  maxRetries: 1,
+  errors: [Declined],
+});
 
 describe("results that an engine keeps", () => {
   it("answer waiters, also late ones, and many at once", async () => {
@@ -34,7 +41,11 @@ describe("results that an engine keeps", () => {
     const handle = await task.push();
     const error = (await handle.waitResult().catch((each: unknown) => each)) as TaskError;
     expect(error).toBeInstanceOf(TaskError);
-    expect(error).toMatchObject({ status: "failed", attempts: 2, cause: { message: "no money", cause: { name: "RangeError", message: "inner" } } });
+    expect(error).toMatchObject({
+      status: "failed",
+      attempts: 2,
+      cause: { message: "no money", cause: { name: "RangeError", message: "inner" } },
+    });
     expect(error.cause).toBeInstanceOf(Declined);
     expect(await handle.state()).toBe("failed");
   });
@@ -51,7 +62,13 @@ describe("results that an engine keeps", () => {
     await task.consume();
     const waiting = handle.waitRecord();
     open();
-    expect(await waiting).toMatchObject({ id: handle.id, status: "done", result: "late", attempts: 1, pid: process.pid });
+    expect(await waiting).toMatchObject({
+      id: handle.id,
+      status: "done",
+      result: "late",
+      attempts: 1,
+      pid: process.pid,
+    });
     expect((await handle.record())?.startedAt).toBeGreaterThan(1e12);
   });
 

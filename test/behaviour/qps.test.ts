@@ -10,7 +10,15 @@ import { machineMs, stalledIn } from "../conformance/machine.ts";
 import { until } from "../conformance/until.ts";
 import { chosenEngines, create } from "../support/engines.ts";
 import type { QpsQueue } from "../support/qps-child.ts";
-import { busiest, type QpsProcess, type Start, stallsOf, startQpsProcess, startsOf, timesOf } from "../support/qps-processes.ts";
+import {
+  busiest,
+  type QpsProcess,
+  type Start,
+  stallsOf,
+  startQpsProcess,
+  startsOf,
+  timesOf,
+} from "../support/qps-processes.ts";
 import { serviceFor } from "../support/services.ts";
 
 const qps = 50;
@@ -35,7 +43,10 @@ const leaves = 7;
 const joinsLate = 6;
 const all = [0, 1, 2, 3, 4, 5, joinsLate, leaves];
 
-const engines = [["sqlite", { server: undefined }] as const, ...chosenEngines().filter(([name]) => ["bullmq", "bee-queue", "agenda-postgres"].includes(name))];
+const engines = [
+  ["sqlite", { server: undefined }] as const,
+  ...chosenEngines().filter(([name]) => ["bullmq", "bee-queue", "agenda-postgres"].includes(name)),
+];
 const servers = [...new Set(engines.flatMap(([, { server }]) => server ?? []))];
 const services = await Promise.all(servers.map((server) => serviceFor(server, { direct: true })));
 
@@ -47,16 +58,27 @@ function runsOn(engine: string, settings: Readonly<Record<string, string>>): Run
     members,
   });
   if (engine !== "sqlite" && engine !== "bullmq") return [run("4 processes", all.slice(0, 4))];
-  return [run("1 process", [0]), run("4 processes", all.slice(0, 4)), run("8 processes", all), { ...run("changed while it runs", [0, 4, 5]), live: true }];
+  return [
+    run("1 process", [0]),
+    run("4 processes", all.slice(0, 4)),
+    run("8 processes", all),
+    { ...run("changed while it runs", [0, 4, 5]), live: true },
+  ];
 }
 
 const runs: Run[] = engines.flatMap(([engine, { server }]) => {
-  const settings = server === undefined ? { file: join(folder, "queue.db") } : services[servers.indexOf(server)]?.settings;
+  const settings =
+    server === undefined ? { file: join(folder, "queue.db") } : services[servers.indexOf(server)]?.settings;
   return settings ? runsOn(engine, { engine, storeFile: join(folder, `${engine}.db`), ...settings }) : [];
 });
 
 function queueOf({ queue, settings, live }: Run, member: number): QpsQueue {
-  return { queue, settings, params: { qps: live ? qps / 2 : qps, qpsScope: "global" }, concurrency: member < 2 || live ? 2_000 : 2 + member };
+  return {
+    queue,
+    settings,
+    params: { qps: live ? qps / 2 : qps, qpsScope: "global" },
+    concurrency: member < 2 || live ? 2_000 : 2 + member,
+  };
 }
 
 /** How long the run takes that starts so many seconds after the first. */
@@ -66,7 +88,8 @@ function durationMs(second: number): number {
 
 const processes: QpsProcess[] = [];
 const queuesOf = (member: number) => runs.filter(({ members }) => members.includes(member));
-const call = (member: number, method: "join" | "leave") => Promise.all(queuesOf(member).map(({ queue }) => processes[member]?.call(method, queue)));
+const call = (member: number, method: "join" | "leave") =>
+  Promise.all(queuesOf(member).map(({ queue }) => processes[member]?.call(method, queue)));
 const taskOf = ({ queue, settings }: Run) => {
   const broker = settings.engine === "sqlite" ? sqlite({ file: settings.file as string }) : create(settings);
   return boost({ queue, broker, params: ["n", "ms"] } as TaskParams, (_n: number, _ms: number) => {});
@@ -75,7 +98,9 @@ const taskOf = ({ queue, settings }: Run) => {
 async function fill(): Promise<void> {
   for (const run of runs) {
     const count = (run.live ? liveQps : qps) * (seconds + warmUpSeconds + 8);
-    await taskOf(run).pushMany(Array.from({ length: count }, (_, n): [number, number] => [n, run.live ? 10 : durationMs(n / qps)]));
+    await taskOf(run).pushMany(
+      Array.from({ length: count }, (_, n): [number, number] => [n, run.live ? 10 : durationMs(n / qps)]),
+    );
   }
 }
 
@@ -143,7 +168,9 @@ function expectRate(run: Run, starts: readonly Start[], rate: number, from: numb
 describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
   for (const { name, unavailable } of services.filter(({ unavailable }) => unavailable !== undefined)) {
     const required = (process.env.REQUIRED_SERVICES ?? "").split(",").includes(name);
-    it.skipIf(!required)(`no ${name} here: ${unavailable}`, () => expect.unreachable(`REQUIRED_SERVICES names ${name}: ${unavailable}`));
+    it.skipIf(!required)(`no ${name} here: ${unavailable}`, () =>
+      expect.unreachable(`REQUIRED_SERVICES names ${name}: ${unavailable}`),
+    );
   }
 
   for (const run of runs.filter(({ live }) => !live))
@@ -160,11 +187,17 @@ describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
     it(run.title, async () => {
       await ended;
       const changed = changedAt.get(run) as number;
-      const inForce = run.members.map((member) => (timesOf(processes[member] as QpsProcess, `${run.queue} limits`)[0] ?? Number.POSITIVE_INFINITY) - changed);
+      const inForce = run.members.map(
+        (member) =>
+          (timesOf(processes[member] as QpsProcess, `${run.queue} limits`)[0] ?? Number.POSITIVE_INFINITY) - changed,
+      );
       const late = stalledMs(run, changed, changed + 1_000);
       expect(Math.max(...inForce)).toBeLessThan(1_000 + late);
       const starts = startsOf(processes, run.queue);
-      const [before, after] = [starts.filter(({ at }) => at < changed), starts.filter(({ at }) => at > changed + 1_000 + late)];
+      const [before, after] = [
+        starts.filter(({ at }) => at < changed),
+        starts.filter(({ at }) => at > changed + 1_000 + late),
+      ];
       expect(busiest(before, 1_000)).toBeLessThanOrEqual(qps / 2 + 1);
       expect(busiest(after, 1_000)).toBeLessThanOrEqual(liveQps + 2);
       expectRate(run, starts, liveQps, changed + 2_000 + late, 10_000);

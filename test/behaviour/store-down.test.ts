@@ -31,7 +31,10 @@ describe("a store that fails", () => {
     const store = memoryStore();
     const task = boost(
       {
-        ...on({ ...store, set: (entries) => (entries.some(({ key }) => key.startsWith("live:hold")) ? down() : store.set(entries)) }),
+        ...on({
+          ...store,
+          set: (entries) => (entries.some(({ key }) => key.startsWith("live:hold")) ? down() : store.set(entries)),
+        }),
         qps: 100,
         qpsScope: "global",
       },
@@ -70,7 +73,8 @@ describe("a store that fails", () => {
   it("does not put the row of a start behind that of the end", async () => {
     const store = memoryStore();
     let fails = 1;
-    const set: Store["set"] = (entries) => (entries.some(({ key }) => key.startsWith("record:")) && fails-- > 0 ? down() : store.set(entries));
+    const set: Store["set"] = (entries) =>
+      entries.some(({ key }) => key.startsWith("record:")) && fails-- > 0 ? down() : store.set(entries);
     const task = boost({ ...on({ ...store, set }), record: { running: true } }, () => sleep(20));
     await task.consume();
     const handle = await task.push();
@@ -81,7 +85,8 @@ describe("a store that fails", () => {
 
   it("does not keep the process after shutdown()", async () => {
     const store = memoryStore();
-    const set: Store["set"] = (entries) => (entries.some(({ key }) => key.startsWith("filter:")) ? down() : store.set(entries));
+    const set: Store["set"] = (entries) =>
+      entries.some(({ key }) => key.startsWith("filter:")) ? down() : store.set(entries);
     const task = boost({ ...on({ ...store, set }), filter: true }, () => {});
     await task.consume();
     await task.push();
@@ -104,7 +109,10 @@ describe("a store that fails", () => {
     let hangs = false;
     const broker = {
       ...memory(),
-      store: async () => ({ ...store, lease: (...args: Parameters<Store["lease"]>) => (hangs ? new Promise<never>(() => {}) : store.lease(...args)) }),
+      store: async () => ({
+        ...store,
+        lease: (...args: Parameters<Store["lease"]>) => (hangs ? new Promise<never>(() => {}) : store.lease(...args)),
+      }),
     };
     await withLock("k", { ttl: 200, broker }, async (signal) => {
       hangs = true;
@@ -120,7 +128,11 @@ function listening() {
   const lines: [level: string, text: string][] = [];
   const say = (level: string) => (_: object, text: string) => void lines.push([level, text]);
   const logger = { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
-  return { log: { level: "info", logger } as const, lines, said: (text: string) => lines.filter((line) => line[1].startsWith(text)).length };
+  return {
+    log: { level: "info", logger } as const,
+    lines,
+    said: (text: string) => lines.filter((line) => line[1].startsWith(text)).length,
+  };
 }
 
 /** The store, and a way to have each call go through `how` before it. */
@@ -240,7 +252,8 @@ describe("a store in trouble", () => {
       rate: { qps: 5, qpsScope: "global" as const },
       published: { filter: { when: "published" as const } },
     };
-    for (const [queue, options] of Object.entries(kinds)) await boost({ queue, broker, concurrency: 4, ...options }, (_n: number) => {}).consume();
+    for (const [queue, options] of Object.entries(kinds))
+      await boost({ queue, broker, concurrency: 4, ...options }, (_n: number) => {}).consume();
     await expect.poll(() => Object.values(windows).filter((n) => n > 0).length).toBe(6);
     failing = true;
     await expect.poll(() => windows).toMatchObject({ rpc: 0, record: 0, filter: 0, rate: 0, published: 0 });
@@ -300,6 +313,8 @@ describe("withLock", () => {
     const broker = memory();
     await expect(withLock("k", { tll: 5 } as never, () => {})).rejects.toMatchObject({ code: "BAD_OPTION" });
     await expect(withLock("k", undefined as never, () => {})).rejects.toMatchObject({ code: "BAD_OPTION" });
-    await expect(withLock("k", { broker, signal: AbortSignal.abort(new Error("gone")) }, () => {})).rejects.toThrow("gone");
+    await expect(withLock("k", { broker, signal: AbortSignal.abort(new Error("gone")) }, () => {})).rejects.toThrow(
+      "gone",
+    );
   });
 });

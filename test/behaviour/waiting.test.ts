@@ -1,5 +1,15 @@
 /** Waits in their corners: with the run that they are made in, their own signal, wrong options, without a store; waitIdle(). */
-import { asCompleted, boost, concurrencyPool, configure, fct, publisher, shutdown, waitAll, wrapBroker } from "funboost";
+import {
+  asCompleted,
+  boost,
+  concurrencyPool,
+  configure,
+  fct,
+  publisher,
+  shutdown,
+  waitAll,
+  wrapBroker,
+} from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock } from "../../src/base/clock.ts";
@@ -47,13 +57,18 @@ describe("a wait", () => {
     await expect(waitAll([handle], wrong)).rejects.toThrow(text);
     await expect(asCompleted([handle], wrong).next()).rejects.toThrow(text);
     await expect(handle.waitRecord({ signal: 5 as never })).rejects.toThrow('"signal" is 5. Allowed: an AbortSignal.');
-    await expect(handle.follow({ sginal: 5 } as object).next()).rejects.toThrow('unknown option "sginal". Did you mean "signal"?');
+    await expect(handle.follow({ sginal: 5 } as object).next()).rejects.toThrow(
+      'unknown option "sginal". Did you mean "signal"?',
+    );
   });
 
   it("of a publisher whose broker keeps no results says what is missing", async () => {
     const { store: _, ...storeless } = memory();
     const handle = await publisher<() => number>({ queue: "waiting.storeless", broker: storeless, rpc: true }).push();
-    await expect(handle.waitResult()).rejects.toMatchObject({ code: "NEEDS_STORE", message: expect.stringContaining('"rpc" needs a store') });
+    await expect(handle.waitResult()).rejects.toMatchObject({
+      code: "NEEDS_STORE",
+      message: expect.stringContaining('"rpc" needs a store'),
+    });
   });
 });
 

@@ -10,16 +10,22 @@ const small: EngineBench = { ...memoryControls, jobs: 20, bulk: 8 };
 
 describe("the bench of controls", () => {
   it("compares each control with the task without, and nothing else", () => {
-    expect(small.comparisons.map(({ side, against }) => [side, against])).toEqual(controlNames.map((name) => [name, [plain]]));
-    expect(small.comparisons.filter(({ goals }) => goals).map(({ side }) => side)).toEqual(["qps, filter, rpc, record"]);
+    expect(small.comparisons.map(({ side, against }) => [side, against])).toEqual(
+      controlNames.map((name) => [name, [plain]]),
+    );
+    expect(small.comparisons.filter(({ goals }) => goals).map(({ side }) => side)).toEqual([
+      "qps, filter, rpc, record",
+    ]);
   });
   it.each([plain, ...controlNames])("runs all jobs of each round: %s", async (name) => {
     const side = await small.open(name, "", `controls-test-${name}`);
-    for (let round = 0; round < 2; round++) expect(Object.keys(await roundOf(side, small, ["bulk", "consume"]))).toEqual(["bulk", "consume"]);
+    for (let round = 0; round < 2; round++)
+      expect(Object.keys(await roundOf(side, small, ["bulk", "consume"]))).toEqual(["bulk", "consume"]);
     await side.close();
   });
   it("gives a line to each control that was measured, and a pair of columns to each broker", () => {
-    const row = (broker: string, operation: string, ours: number) => pairRow({ broker, operation, unit: "jobs/s" }, [ours, ours], [100, 100]);
+    const row = (broker: string, operation: string, ours: number) =>
+      pairRow({ broker, operation, unit: "jobs/s" }, [ours, ours], [100, 100]);
     const rows = [
       row("memory", "bulk, rpc", 90),
       row("memory", "consume, rpc", 50),

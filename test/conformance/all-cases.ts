@@ -84,7 +84,9 @@ function named(clause: NamedCase["clause"], list: Readonly<Record<string, Case>>
 }
 
 /** Every case of the kit but those that run by themselves (slow, restarts): its sentence, its clause, what it needs, and how to run it. */
-export const allCases: readonly NamedCase[] = Object.entries(clauses).flatMap(([clause, list]) => named(clause as keyof Clauses, list));
+export const allCases: readonly NamedCase[] = Object.entries(clauses).flatMap(([clause, list]) =>
+  named(clause as keyof Clauses, list),
+);
 
 /** Cases of a minute or more, at the library's own lease; all run side by side. */
 export const slowCases: readonly NamedCase[] = named("slow", { ...slow, ...slowLeases });

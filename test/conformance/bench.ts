@@ -53,7 +53,8 @@ export async function bench(context: Context, queue: BrokerQueue): Promise<Bench
 
 export const done: Settlement = { outcome: "done" };
 export const body = (n: number) => ({ n, extra: {} });
-export const numberOf = ({ body }: Delivery) => (typeof body === "string" ? (JSON.parse(body) as { n: number }) : (body as { n: number })).n;
+export const numberOf = ({ body }: Delivery) =>
+  (typeof body === "string" ? (JSON.parse(body) as { n: number }) : (body as { n: number })).n;
 export const messages = (n: number) => range(n).map((i) => ({ body: body(i) }));
 
 /** Settles one after another until `n` deliveries are done. */

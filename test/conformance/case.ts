@@ -27,12 +27,21 @@ export interface Case {
 }
 
 /** Cases by their sentence. Keeps the sentences as literal types, so that `knownGaps` is checked against them. */
-export function cases<Name extends string>(list: Readonly<Record<Name, Case | Case["run"]>>): Readonly<Record<Name, Case>> {
-  const entries = Object.entries<Case | Case["run"]>(list).map(([name, each]) => [name, typeof each === "function" ? { run: each } : each]);
+export function cases<Name extends string>(
+  list: Readonly<Record<Name, Case | Case["run"]>>,
+): Readonly<Record<Name, Case>> {
+  const entries = Object.entries<Case | Case["run"]>(list).map(([name, each]) => [
+    name,
+    typeof each === "function" ? { run: each } : each,
+  ]);
   return Object.fromEntries(entries) as Record<Name, Case>;
 }
 
 /** Cases of what is kept in a store. */
-export function kept<Name extends string>(list: Readonly<Record<Name, Case | Case["run"]>>): Readonly<Record<Name, Case>> {
-  return Object.fromEntries(Object.entries<Case>(cases(list)).map(([name, each]) => [name, { ...each, store: true }])) as Record<Name, Case>;
+export function kept<Name extends string>(
+  list: Readonly<Record<Name, Case | Case["run"]>>,
+): Readonly<Record<Name, Case>> {
+  return Object.fromEntries(
+    Object.entries<Case>(cases(list)).map(([name, each]) => [name, { ...each, store: true }]),
+  ) as Record<Name, Case>;
 }

@@ -48,9 +48,11 @@ export function childModule(): URL | undefined {
 
 /** Why child processes cannot be started here; undefined when they can. */
 export function whyNoChildren(subject: Subject): string | undefined {
-  if (!childModule() || !built(subject.create)) return "child processes run from dist, which is not built: npm run build";
+  if (!childModule() || !built(subject.create))
+    return "child processes run from dist, which is not built: npm run build";
   // An old build would prove nothing about these sources: the tests' global setup makes a new one and says so.
-  const own = subject.create.href.endsWith(".ts") && !process.env.FUNBOOST_TEST_BUILT && !process.env.FUNBOOST_TEST_DIST;
+  const own =
+    subject.create.href.endsWith(".ts") && !process.env.FUNBOOST_TEST_BUILT && !process.env.FUNBOOST_TEST_DIST;
   return own ? "child processes run from dist, and nobody has just built it: npm test does" : undefined;
 }
 
@@ -58,10 +60,33 @@ export async function startChild(subject: Subject, queue: string, options: Child
   const module = childModule();
   const create = built(subject.create);
   assert.ok(module && create, "child processes run from dist, which is not built: npm run build");
-  const { params = {}, behaviour = "work", consume = true, settlements = false, signals = false, clockMs = 0, dies } = options;
+  const {
+    params = {},
+    behaviour = "work",
+    consume = true,
+    settlements = false,
+    signals = false,
+    clockMs = 0,
+    dies,
+  } = options;
   const { settings, leaseMs } = subject;
-  const job: ChildJob = { create: create.href, settings, leaseMs, queue, params, behaviour, consume, settlements, signals, clockMs, dies };
-  const child = fork(fileURLToPath(module), [JSON.stringify(job)], { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
+  const job: ChildJob = {
+    create: create.href,
+    settings,
+    leaseMs,
+    queue,
+    params,
+    behaviour,
+    consume,
+    settlements,
+    signals,
+    clockMs,
+    dies,
+  };
+  const child = fork(fileURLToPath(module), [JSON.stringify(job)], {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    execArgv: [],
+  });
   const reports: Report[] = [];
   const calls = new Map<number, (report: Report) => void>();
   let stderr = "";
@@ -72,20 +97,36 @@ export async function startChild(subject: Subject, queue: string, options: Child
     else reports.push(report);
   });
   const exited = once(child, "exit").then(([code, signal]) => {
-    for (const settle of calls.values()) settle({ kind: "answer", error: `the child has exited (${code ?? signal}) ${stderr}` });
+    for (const settle of calls.values())
+      settle({ kind: "answer", error: `the child has exited (${code ?? signal}) ${stderr}` });
     return { code: code as number | null, signal: signal as string | null };
   });
   const gone = () => child.exitCode !== null || child.signalCode !== null;
-  await until("the child process is ready", () => gone() || reports.some(({ kind }) => kind === "ready"), startMs).catch((error: unknown) => {
+  await until(
+    "the child process is ready",
+    () => gone() || reports.some(({ kind }) => kind === "ready"),
+    startMs,
+  ).catch((error: unknown) => {
     child.kill("SIGKILL");
     throw error;
   });
   // A child that a message has killed at once did start.
   assert.ok(child.exitCode === null, `the child process could not start: ${stderr}`);
-  return { pid: child.pid ?? 0, reports, exited, seen: (kind) => reports.filter((each) => each.kind === kind), ...controls(child, calls, exited, gone) };
+  return {
+    pid: child.pid ?? 0,
+    reports,
+    exited,
+    seen: (kind) => reports.filter((each) => each.kind === kind),
+    ...controls(child, calls, exited, gone),
+  };
 }
 
-function controls(child: ChildProcess, calls: Map<number, (report: Report) => void>, exited: Promise<unknown>, gone: () => boolean) {
+function controls(
+  child: ChildProcess,
+  calls: Map<number, (report: Report) => void>,
+  exited: Promise<unknown>,
+  gone: () => boolean,
+) {
   let last = 0;
   return {
     async call(method: string, ...args: unknown[]): Promise<unknown> {

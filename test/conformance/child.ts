@@ -1,7 +1,16 @@
 /** A child process of the kit: one task on the engine under test. It is the one that is killed. */
 import { subscribe } from "node:diagnostics_channel";
 import type { Broker } from "../../src/contract/index.ts";
-import { boost, configure, fct, getTask, shutdown, type TaskConsumer, type TaskParams, wrapBroker } from "../../src/index.ts";
+import {
+  boost,
+  configure,
+  fct,
+  getTask,
+  shutdown,
+  type TaskConsumer,
+  type TaskParams,
+  wrapBroker,
+} from "../../src/index.ts";
 import { machineMs } from "./machine.ts";
 import type { CreateModule } from "./subject.ts";
 
@@ -36,8 +45,12 @@ export interface Report {
 }
 
 /** Resolves when the parent has it, or is gone. */
-const report = (message: Report) => new Promise<void>((resolve) => (process.connected ? process.send?.(message, undefined, {}, () => resolve()) : resolve()));
-const started = (value: unknown) => report({ kind: "start", value, taskId: fct.taskId ?? "", attempt: fct.attempt ?? 0, atMs: machineMs() });
+const report = (message: Report) =>
+  new Promise<void>((resolve) =>
+    process.connected ? process.send?.(message, undefined, {}, () => resolve()) : resolve(),
+  );
+const started = (value: unknown) =>
+  report({ kind: "start", value, taskId: fct.taskId ?? "", attempt: fct.attempt ?? 0, atMs: machineMs() });
 const work = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** What the task does with `value`; `ms` is how long. */
@@ -74,7 +87,9 @@ const behaviours = {
   async patient(value: unknown, _ms = 0): Promise<unknown> {
     await started(value);
     const { signal } = fct;
-    await new Promise<void>((aborted) => (signal?.aborted ? aborted() : signal?.addEventListener("abort", () => aborted())));
+    await new Promise<void>((aborted) =>
+      signal?.aborted ? aborted() : signal?.addEventListener("abort", () => aborted()),
+    );
     await report({ kind: "end", value, atMs: machineMs() });
     throw signal?.reason;
   },
@@ -90,7 +105,8 @@ const behaviours = {
   /** Pushes a child to its own queue, once however often it runs. */
   async parent(value: unknown, ms = 0): Promise<unknown> {
     await started(value);
-    if (value === "parent") await (getTask(fct.queue ?? "") as unknown as Task).publish(["child"], { taskId: fct.childId("one") });
+    if (value === "parent")
+      await (getTask(fct.queue ?? "") as unknown as Task).publish(["child"], { taskId: fct.childId("one") });
     await report({ kind: "end", value });
     if (value === "parent") await work(ms);
     return value;
@@ -112,7 +128,8 @@ const realNow = Date.now;
 function stubClock(): void {
   const RealDate = Date;
   globalThis.Date = new Proxy(RealDate, {
-    construct: (target, args: unknown[]) => Reflect.construct(target, args.length === 0 ? [realNow() + clockMs] : args) as Date,
+    construct: (target, args: unknown[]) =>
+      Reflect.construct(target, args.length === 0 ? [realNow() + clockMs] : args) as Date,
     get: (target, key) => (key === "now" ? () => realNow() + clockMs : Reflect.get(target, key)),
   });
 }
@@ -138,7 +155,10 @@ function dyingBeforeAck(broker: Broker): Broker {
 /** Whatever is done before a message is sent is done. */
 const dyingAtPublish = (broker: Broker): Broker => wrapBroker(broker, () => ({ publish: async () => die() as never }));
 
-const deaths: Partial<Record<Dying, (broker: Broker) => Broker>> = { settling: dyingBeforeAck, publishing: dyingAtPublish };
+const deaths: Partial<Record<Dying, (broker: Broker) => Broker>> = {
+  settling: dyingBeforeAck,
+  publishing: dyingAtPublish,
+};
 
 /** Tells how the engine took each end. */
 function reportSettlements(): void {
@@ -156,7 +176,13 @@ async function main(job: ChildJob): Promise<void> {
   const { create } = (await import(job.create)) as CreateModule;
   const made = await create(job.settings);
   const broker = (job.dies && deaths[job.dies]?.(made)) ?? made;
-  const params = { queue: job.queue, params: ["value", "ms?"], ...job.params, broker, ...(job.dies === "recording" ? { onRecord: die } : {}) };
+  const params = {
+    queue: job.queue,
+    params: ["value", "ms?"],
+    ...job.params,
+    broker,
+    ...(job.dies === "recording" ? { onRecord: die } : {}),
+  };
   const task = boost(params as TaskParams, behaviours[job.behaviour]);
   const consumer = job.consume ? await task.consume() : undefined;
   answerCalls({ task: task as unknown as Methods, consumer, broker });
@@ -187,8 +213,11 @@ async function perform(parts: Parts, method: string, args: unknown[]): Promise<u
   if (method === "shutdown") return shutdown(...(args as Parameters<typeof shutdown>));
   if (method === "closeBroker") return parts.broker.close();
   if (method === "cancel") return (parts.task.handle?.(...args) as Methods | undefined)?.cancel?.();
-  if (method === "redrive") return (parts.task as unknown as { readonly deadLetters: Methods }).deadLetters.redrive?.(...args);
-  const [owner, name] = method.startsWith("consumer.") ? [parts.consumer as unknown as Methods, method.slice(9)] : [parts.task, method];
+  if (method === "redrive")
+    return (parts.task as unknown as { readonly deadLetters: Methods }).deadLetters.redrive?.(...args);
+  const [owner, name] = method.startsWith("consumer.")
+    ? [parts.consumer as unknown as Methods, method.slice(9)]
+    : [parts.task, method];
   return owner[name]?.(...args);
 }
 

@@ -62,7 +62,10 @@ const clockGrainMs = 20;
 const busyMachineMs = 2_000;
 
 /** A context and the function that cleans up after it and says what leaked. */
-export async function createContext(subject: Subject, each: Pick<Case, "outage"> = {}): Promise<{ readonly context: Context; clean(): Promise<void> }> {
+export async function createContext(
+  subject: Subject,
+  each: Pick<Case, "outage"> = {},
+): Promise<{ readonly context: Context; clean(): Promise<void> }> {
   const deferred: (() => unknown)[] = [];
   const defer = (clean: () => unknown) => void deferred.push(clean);
   const make = async () => {
@@ -86,7 +89,13 @@ export async function createContext(subject: Subject, each: Pick<Case, "outage">
     task: (params, fn) => boost({ queue, ...params, broker } as TaskParams, fn) as Task<typeof fn>,
     async consume(task, options) {
       const consumer = await task.consume(options);
-      defer(() => within("consumer.close() resolves: a task still runs at the end of the case", consumer.close({ grace: closeMs / 2 }), closeMs));
+      defer(() =>
+        within(
+          "consumer.close() resolves: a task still runs at the end of the case",
+          consumer.close({ grace: closeMs / 2 }),
+          closeMs,
+        ),
+      );
       return consumer;
     },
     async open(name = queue) {
@@ -102,7 +111,8 @@ export async function createContext(subject: Subject, each: Pick<Case, "outage">
     },
     until: (what, condition, ms = patienceMs) => until(what, condition, ms),
     holds,
-    publishForeign: async (data) => ((await import(String(subject.foreign))) as ForeignModule).publishForeign(subject.settings, queue, data),
+    publishForeign: async (data) =>
+      ((await import(String(subject.foreign))) as ForeignModule).publishForeign(subject.settings, queue, data),
     disrupt: async () => subject.disrupt?.(),
     killServer: async () => subject.server?.kill(),
     restartServer: async () => subject.server?.restart(),

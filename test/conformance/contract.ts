@@ -105,7 +105,10 @@ export const contract = cases({
       all.held[0]?.settle({ outcome: "returned" });
       await context.until("it is delivered again", () => all.deliveries.length === 2);
       const [first, second] = all.deliveries;
-      assert.deepEqual(second && [numberOf(second), second.id, second.attempt, second.crashes ?? 0], first && [0, first.id, 1, 0]);
+      assert.deepEqual(
+        second && [numberOf(second), second.id, second.attempt, second.crashes ?? 0],
+        first && [0, first.id, 1, 0],
+      );
       await drain(context, all, 4);
     },
   },
@@ -193,7 +196,11 @@ export const contract = cases({
     const next = await bench(context, queue);
     next.consumer.setWindow(20);
     await drain(context, next, 10 - all.deliveries.length);
-    assert.deepEqual(sorted([...all.deliveries, ...next.deliveries].map(numberOf)), range(10), "what was settled came again");
+    assert.deepEqual(
+      sorted([...all.deliveries, ...next.deliveries].map(numberOf)),
+      range(10),
+      "what was settled came again",
+    );
   },
 
   async "nothing is delivered after close"(context) {
@@ -220,7 +227,11 @@ export const contract = cases({
     await context.until("it is held", () => all.held.length === 1);
     await within("close({ force }) resolves", all.consumer.close({ force: true }), context.patienceMs);
     all.held[0]?.settle(done);
-    await context.holds("no late settlement counts as applied", () => all.settled.every(({ how }) => how === "stale"), 60);
+    await context.holds(
+      "no late settlement counts as applied",
+      () => all.settled.every(({ how }) => how === "stale"),
+      60,
+    );
   },
 
   async "two settlements of one tick are both in force"(context) {
@@ -230,6 +241,7 @@ export const contract = cases({
     all.consumer.setWindow(50);
     await drain(context, all, 100);
     assert.deepEqual(sorted(all.deliveries.map(numberOf)), range(100));
-    if (queue.count && context.features.exactCount) await context.until("the queue is empty", async () => (await queue.count?.())?.ready === 0);
+    if (queue.count && context.features.exactCount)
+      await context.until("the queue is empty", async () => (await queue.count?.())?.ready === 0);
   },
 });

@@ -96,7 +96,10 @@ export const controls = kept({
     if (features.exactCount) assert.deepEqual([info.ready, info.delayed], [1, 0]);
     assert.ok(info.ranPerMinute > 2 && info.failedPerMinute > 0.4 && (info.meanMs ?? -1) >= 0 && (info.etaMs ?? 0) > 0);
     const points = await job.stats({ step: "1m" });
-    assert.deepEqual([points.reduce((all, { ran }) => all + ran, 0), points.reduce((all, { failed }) => all + failed, 0)], [5, 1]);
+    assert.deepEqual(
+      [points.reduce((all, { ran }) => all + ran, 0), points.reduce((all, { failed }) => all + failed, 0)],
+      [5, 1],
+    );
     assert.ok(points.length >= 60 && points.length <= 62);
     await job.clear();
   },

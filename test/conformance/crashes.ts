@@ -49,7 +49,10 @@ export const crashes = cases({
       const handle = await publisherOf(context).push("again");
       const backoff = { type: "fixed", base: 700, jitter: false };
       const first = await context.child({ behaviour: "failing", params: { rpc: true, maxRetries: 3, backoff } });
-      await context.until("it has failed once, and waits", async () => first.seen("start").length === 1 && (await holdsNothing(first)));
+      await context.until(
+        "it has failed once, and waits",
+        async () => first.seen("start").length === 1 && (await holdsNothing(first)),
+      );
       await first.kill();
       const attempts = await attemptsHere(context, "second");
       assert.equal(await handle.waitResult({ timeout: context.patienceMs }), "second");
@@ -83,7 +86,10 @@ export const crashes = cases({
       const queue = await context.open();
       const { consumer, deliveries } = await bench(context, queue);
       consumer.setWindow(1);
-      const rescue = setInterval(() => void queue.maintain?.(new AbortController().signal).catch(() => {}), context.leaseMs / 4);
+      const rescue = setInterval(
+        () => void queue.maintain?.(new AbortController().signal).catch(() => {}),
+        context.leaseMs / 4,
+      );
       context.defer(() => clearInterval(rescue));
       await context.until("it is delivered again", () => deliveries.length === 1);
       assert.deepEqual([deliveries[0]?.attempt, deliveries[0]?.crashes], [2, 1]);
@@ -106,7 +112,11 @@ export const crashes = cases({
     processes: true,
     async run(context) {
       const { handle } = await overslept(context);
-      await context.holds("the result stands", async () => (await handle.record())?.result === "the other's", context.leaseMs / 2);
+      await context.holds(
+        "the result stands",
+        async () => (await handle.record())?.result === "the other's",
+        context.leaseMs / 2,
+      );
     },
   },
 

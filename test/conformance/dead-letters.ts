@@ -6,7 +6,8 @@ import { doubles, each, track } from "./track.ts";
 import { rejection } from "./until.ts";
 
 /** The reason that a dead letter carries. */
-export const reasonOf = (body: unknown): string => String((body as { extra?: { reason?: unknown } } | undefined)?.extra?.reason);
+export const reasonOf = (body: unknown): string =>
+  String((body as { extra?: { reason?: unknown } } | undefined)?.extra?.reason);
 
 export const deadLetters = cases({
   async "more than maxRequeues ends in the dead-letter queue"({ task, consume, patienceMs, until }) {
@@ -81,7 +82,9 @@ export const deadLetters = cases({
       return seen.run(name, () => more.x);
     });
     await consume(job);
-    const handles = await Promise.all(["a", "b", "c"].map((name, x) => job.publish([name, { x }], { taskId: `redrive-${name}` })));
+    const handles = await Promise.all(
+      ["a", "b", "c"].map((name, x) => job.publish([name, { x }], { taskId: `redrive-${name}` })),
+    );
     for (const handle of handles) await rejection(handle.waitResult({ timeout: patienceMs }));
     await until("three dead letters", async () => (await job.deadLetters.count()) === 3);
     broken = false;
@@ -128,13 +131,20 @@ export const deadLetters = cases({
       const n = many(60);
       const seen = track<number>();
       let broken = true;
-      const job = task({ params: ["value", "ms?"], maxRetries: 0, deadLetter: true, concurrency: 10 }, (value: number, _ms?: number) => {
-        if (broken) throw new Error("down");
-        return seen.run(value);
-      });
+      const job = task(
+        { params: ["value", "ms?"], maxRetries: 0, deadLetter: true, concurrency: 10 },
+        (value: number, _ms?: number) => {
+          if (broken) throw new Error("down");
+          return seen.run(value);
+        },
+      );
       await consume(job);
       await job.pushMany(each(n));
-      await until("all are dead", async () => (await job.count()) === 0 && (await job.deadLetters.count()) === n, patienceMs * 2);
+      await until(
+        "all are dead",
+        async () => (await job.count()) === 0 && (await job.deadLetters.count()) === n,
+        patienceMs * 2,
+      );
       broken = false;
       const other = await child({ consume: false, params: { deadLetter: true } });
       const redriving = other.call("redrive", { ratePerSecond: 40 }).catch(() => "killed");

@@ -93,7 +93,12 @@ export const delivery = cases({
     assert.deepEqual(sorted(seen.started), [1, 4]);
   },
 
-  async "a task id of the caller is the id that the task sees, and that its result is found by"({ task, consume, until, patienceMs }) {
+  async "a task id of the caller is the id that the task sees, and that its result is found by"({
+    task,
+    consume,
+    until,
+    patienceMs,
+  }) {
     const ids = ["order-42", "Bestellung ü 🎬", "a.b/c_d", "x".repeat(200)];
     const seen = new Map<string, number>();
     const job = task({ rpc: true }, (n: number) => {
@@ -111,26 +116,53 @@ export const delivery = cases({
       ids.map((id) => seen.get(id)),
       range(ids.length),
     );
-    assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), range(ids.length));
+    assert.deepEqual(
+      await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))),
+      range(ids.length),
+    );
   },
 
   async "fct tells a task about its message"({ task, consume, queue, patienceMs }) {
     const job = task({ rpc: true }, (n: number) => {
       const { taskId, attempt, args, publishedAt, headers } = fct;
-      return { n, taskId, queue: fct.queue, attempt, args, publishedAt: publishedAt?.getTime(), headers, aborted: fct.signal?.aborted };
+      return {
+        n,
+        taskId,
+        queue: fct.queue,
+        attempt,
+        args,
+        publishedAt: publishedAt?.getTime(),
+        headers,
+        aborted: fct.signal?.aborted,
+      };
     });
     await consume(job);
     const before = Date.now();
     const handle = await job.publish([7], { headers: { traceparent: "00-1-2-01" } });
     const { publishedAt, ...seen } = await handle.waitResult({ timeout: patienceMs });
-    assert.deepEqual(seen, { n: 7, taskId: handle.id, queue, attempt: 1, args: [7], headers: { traceparent: "00-1-2-01" }, aborted: false });
+    assert.deepEqual(seen, {
+      n: 7,
+      taskId: handle.id,
+      queue,
+      attempt: 1,
+      args: [7],
+      headers: { traceparent: "00-1-2-01" },
+      aborted: false,
+    });
     assert.ok(Math.abs((publishedAt ?? 0) - before) < 10_000, `published at ${publishedAt}, pushed at ${before}`);
     assert.equal(fct.taskId, undefined);
   },
 
   async "args that JSON would change are refused before anything is published"({ task, queue }) {
     const job = task({ params: ["value"] }, (_value: unknown) => {});
-    const bad: unknown[] = [new Map([[1, 2]]), { at: new Date() }, [undefined], 10n, { deep: { buffer: Buffer.from("x") } }, Number.NaN];
+    const bad: unknown[] = [
+      new Map([[1, 2]]),
+      { at: new Date() },
+      [undefined],
+      10n,
+      { deep: { buffer: Buffer.from("x") } },
+      Number.NaN,
+    ];
     for (const value of bad) assert.equal((await rejection(job.push(value))).code, "BAD_ARGS");
     await rejection(job.pushMany([[1], [new Set()]]));
     assert.equal(await job.count(), 0, queue);

@@ -24,7 +24,10 @@ export const endings = cases({
         seen.push(n);
         if (n === 0) throw new Error("first");
       });
-      const handles = [await job.push(0), ...(await job.publishMany(range(5).map((n) => ({ args: [n + 1] as [number], delay: "1h" }))))];
+      const handles = [
+        await job.push(0),
+        ...(await job.publishMany(range(5).map((n) => ({ args: [n + 1] as [number], delay: "1h" })))),
+      ];
       const waiting = rejection(waitAll(handles, { timeout: patienceMs, onFailure: "cancel" }));
       await consume(job);
       assert.match((await waiting).message, /first/);
@@ -61,7 +64,10 @@ export const endings = cases({
         return "end";
       });
       const [handle, later] = [await job.push(), await job.publish([], { delay: "1h" })];
-      assert.deepEqual([await handle.state(), await later.state(), await handle.record()], ["waiting", "delayed", undefined]);
+      assert.deepEqual(
+        [await handle.state(), await later.state(), await handle.record()],
+        ["waiting", "delayed", undefined],
+      );
       await consume(job);
       await until("it runs", async () => (await handle.state()) === "running");
       door.open();
@@ -84,7 +90,9 @@ export const endings = cases({
       const job = task({ rpc: true, concurrency: 1 }, (n: number) => void seen.push(n));
       const [first, waiting] = await job.pushMany([[1], [2]]);
       const later = await job.publish([3], { delay: "1h" });
-      const heard = [waiting, later].map((handle) => rejection(handle?.waitResult({ timeout: patienceMs }) ?? Promise.resolve()));
+      const heard = [waiting, later].map((handle) =>
+        rejection(handle?.waitResult({ timeout: patienceMs }) ?? Promise.resolve()),
+      );
       assert.deepEqual([await waiting?.cancel(), await later.cancel()], [true, true]);
       assert.deepEqual([await waiting?.cancel(), await later.cancel()], [false, false], "cancelled twice");
       assert.deepEqual(

@@ -67,7 +67,10 @@ export const errors = cases({
     const secret = "Bearer s3cr3t-t0ken";
     const job = task({ rpc: true, maxRetries: 0, deadLetter: true }, () => {
       const inner = Object.assign(new Error("inner"), { request: { headers: { Authorization: secret } } });
-      throw Object.assign(new Error("401", { cause: inner }), { config: { headers: { Authorization: secret } }, response: { token: secret } });
+      throw Object.assign(new Error("401", { cause: inner }), {
+        config: { headers: { Authorization: secret } },
+        response: { token: secret },
+      });
     });
     await consume(job);
     const handle = await job.push();

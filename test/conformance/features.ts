@@ -123,7 +123,12 @@ export const features = cases({
       const seen = track<number>();
       const job = task({}, (n: number) => seen.run(n));
       await consume(job);
-      await job.publishMany([{ args: [1], priority: -1000 }, { args: [2], priority: 1000 }, { args: [3] }, { args: [4], priority: -1, delay: 50 }]);
+      await job.publishMany([
+        { args: [1], priority: -1000 },
+        { args: [2], priority: 1000 },
+        { args: [3] },
+        { args: [4], priority: -1, delay: 50 },
+      ]);
       await until("four are handled", () => seen.ended.length === 4);
     },
   },
@@ -144,7 +149,10 @@ export const features = cases({
       await consume(job);
       await until("two run and six wait", async () => seen.running === 2 && (await job.counts()).ready === 6);
       door.open();
-      await until("only the delayed are left", async () => (await job.counts()).ready === 0 && (await job.count()) === 3);
+      await until(
+        "only the delayed are left",
+        async () => (await job.counts()).ready === 0 && (await job.count()) === 3,
+      );
       await job.clear();
     },
   },

@@ -16,7 +16,10 @@ const attempts = 400;
 function deaf(broker: Broker): Broker {
   const { store } = broker;
   if (!store) return broker;
-  return { ...broker, store: async () => ({ ...(await store()), notify: async () => {}, subscribe: async () => () => {} }) };
+  return {
+    ...broker,
+    store: async () => ({ ...(await store()), notify: async () => {}, subscribe: async () => () => {} }),
+  };
 }
 
 function taken(call: Promise<unknown>): Promise<boolean> {
@@ -27,7 +30,11 @@ function taken(call: Promise<unknown>): Promise<boolean> {
 }
 
 /** Runs that a case opens one by one, and what changes them from outside. */
-async function changesArrive({ queue, consume, until }: Context, on: Broker, after: () => Promise<void>): Promise<void> {
+async function changesArrive(
+  { queue, consume, until }: Context,
+  on: Broker,
+  after: () => Promise<void>,
+): Promise<void> {
   const seen = track<number>();
   const aborted: number[] = [];
   const job = boost({ queue, broker: on, rpc: true, concurrency: 1, prefetch: 0 }, async (n: number) => {
@@ -80,11 +87,20 @@ export const field = cases({
     }
   },
 
-  async "whoever closes several queues at once: none starts anything while another still finishes"({ task, queue, until, holds }) {
+  async "whoever closes several queues at once: none starts anything while another still finishes"({
+    task,
+    queue,
+    until,
+    holds,
+  }) {
     const door = gate();
     const [slow, quick] = [track<number>(), track<number>()];
-    const first = task({ queue: `${queue}a`, concurrency: 1, prefetch: 0 }, (n: number) => slow.run(n, () => door.opened));
-    const second = task({ queue: `${queue}b`, concurrency: 1, prefetch: 0 }, (n: number) => quick.run(n, () => working(50)));
+    const first = task({ queue: `${queue}a`, concurrency: 1, prefetch: 0 }, (n: number) =>
+      slow.run(n, () => door.opened),
+    );
+    const second = task({ queue: `${queue}b`, concurrency: 1, prefetch: 0 }, (n: number) =>
+      quick.run(n, () => working(50)),
+    );
     const all = await consumeAll([first, second]);
     await first.push(1);
     await until("the slow one runs", () => slow.running === 1);
@@ -169,10 +185,13 @@ export const field = cases({
     needs: ["retry"], // handed an attempt
     async run({ task, consume, until, open }) {
       const seen: number[] = [];
-      const job = task({ params: [], maxRetries: 1_000_000, backoff: { base: 100, cap: 200, factor: 1000, jitter: false } }, () => {
-        seen.push(fct.attempt ?? 0);
-        if (seen.length < 3) throw new Error("no");
-      });
+      const job = task(
+        { params: [], maxRetries: 1_000_000, backoff: { base: 100, cap: 200, factor: 1000, jitter: false } },
+        () => {
+          seen.push(fct.attempt ?? 0);
+          if (seen.length < 3) throw new Error("no");
+        },
+      );
       const queue = await open();
       await queue.publish([{ body: {}, attempt: attempts }]);
       await consume(job);
@@ -226,7 +245,9 @@ export const field = cases({
     async run({ task, consume, queue, until, patienceMs }) {
       const seen = track<string>();
       const none = task({ rpc: true, filter: true }, () => seen.run("none", () => 1));
-      const optional = task({ queue: `${queue}o`, rpc: true, filter: true }, (...sizes: number[]) => seen.run("rest", () => sizes.length));
+      const optional = task({ queue: `${queue}o`, rpc: true, filter: true }, (...sizes: number[]) =>
+        seen.run("rest", () => sizes.length),
+      );
       const published = task({ queue: `${queue}p`, filter: { when: "published" } }, () => {});
       await consume(none);
       await consume(optional);

@@ -27,9 +27,15 @@ async function killedBeforeAck(context: Context, dies: Dying): Promise<void> {
 }
 
 export const filters = kept({
-  async "a task that was done is not done again with the same arguments, and its waiter gets the result"({ task, consume, until }) {
+  async "a task that was done is not done again with the same arguments, and its waiter gets the result"({
+    task,
+    consume,
+    until,
+  }) {
     const seen = track<string>();
-    const job = task({ rpc: true, filter: true }, (name: string, more: { a: number; b: number }) => seen.run(name, () => `${name}${more.a}`));
+    const job = task({ rpc: true, filter: true }, (name: string, more: { a: number; b: number }) =>
+      seen.run(name, () => `${name}${more.a}`),
+    );
     await consume(job);
     assert.equal(await (await job.push("x", { a: 1, b: 2 })).waitResult(), "x1");
     const again = await job.push("x", { b: 2, a: 1 });
@@ -42,7 +48,9 @@ export const filters = kept({
 
   async "of equal messages at once one runs"({ task, consume, patienceMs }) {
     const seen = track<number>();
-    const job = task({ rpc: true, filter: true, concurrency: 20 }, (n: number) => seen.run(n, () => working(30).then(() => n * 2)));
+    const job = task({ rpc: true, filter: true, concurrency: 20 }, (n: number) =>
+      seen.run(n, () => working(30).then(() => n * 2)),
+    );
     await consume(job);
     const handles = await job.pushMany(Array.from({ length: 20 }, (_, i) => [i % 2] as [number]));
     const results = await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs })));
@@ -106,7 +114,12 @@ export const filters = kept({
     assert.equal((await job.push(1)).existing, true);
   },
 
-  async "whoever waits for a filtered task gets the result of one that kept none for itself"({ task, consume, patienceMs, until }) {
+  async "whoever waits for a filtered task gets the result of one that kept none for itself"({
+    task,
+    consume,
+    patienceMs,
+    until,
+  }) {
     const seen = track<number>();
     const job = task({ filter: true }, (n: number) => seen.run(n, () => ({ twice: n * 2 })));
     await consume(job);
@@ -116,7 +129,12 @@ export const filters = kept({
     assert.equal(seen.started.length, 1);
   },
 
-  async "whoever publishes what was published may wait for the first, which kept its result for that"({ task, consume, patienceMs, until }) {
+  async "whoever publishes what was published may wait for the first, which kept its result for that"({
+    task,
+    consume,
+    patienceMs,
+    until,
+  }) {
     const seen = track<number>();
     const job = task({ filter: { when: "published" } }, (n: number) => seen.run(n, () => n * 2));
     await consume(job);
@@ -133,18 +151,22 @@ export const filters = kept({
     run: (context) => killedBeforeAck(context, "recording"),
   },
 
-  "a task whose process is killed when all but its acknowledgement is done is not run again, and its caller gets the result": {
-    needs,
-    timeoutMs: 60_000,
-    processes: true,
-    run: (context) => killedBeforeAck(context, "settling"),
-  },
+  "a task whose process is killed when all but its acknowledgement is done is not run again, and its caller gets the result":
+    {
+      needs,
+      timeoutMs: 60_000,
+      processes: true,
+      run: (context) => killedBeforeAck(context, "settling"),
+    },
 
   "of equal messages at once one runs in all processes": {
     needs: ["durable"],
     processes: true,
     async run(context) {
-      const job = context.task({ params, rpc: true, filter: true }, (_value: number, _ms?: number): unknown => undefined);
+      const job = context.task(
+        { params, rpc: true, filter: true },
+        (_value: number, _ms?: number): unknown => undefined,
+      );
       const handles = await job.pushMany(Array.from({ length: 12 }, (_, i) => [i % 2, 100]));
       const options = { params: { rpc: true, filter: true, concurrency: 6 } };
       const children = await Promise.all([context.child(options), context.child(options)]);
@@ -162,7 +184,10 @@ export const filters = kept({
     timeoutMs: 60_000,
     processes: true,
     async run(context) {
-      const job = context.task({ params, rpc: true, filter: true }, (_value: string, _ms?: number): unknown => undefined);
+      const job = context.task(
+        { params, rpc: true, filter: true },
+        (_value: string, _ms?: number): unknown => undefined,
+      );
       const options = { params: { rpc: true, filter: { ttl: "1h" }, concurrency: 5 } };
       const first = await context.child(options);
       const handles = [await job.publish(["a", 60_000], { filterKey: "one" })];
@@ -170,7 +195,9 @@ export const filters = kept({
       await first.kill();
       handles.push(await job.publish(["b"], { filterKey: "one" }));
       const second = await context.child({ ...options, behaviour: "brief" });
-      const results = await Promise.all(handles.map((handle) => handle.waitResult({ timeout: context.patienceMs * 2 })));
+      const results = await Promise.all(
+        handles.map((handle) => handle.waitResult({ timeout: context.patienceMs * 2 })),
+      );
       assert.equal(second.seen("start").length, 1);
       assert.equal(new Set(results).size, 1);
     },

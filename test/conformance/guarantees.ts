@@ -18,7 +18,10 @@ function publisherOf({ task }: Context, more: Record<string, unknown> = {}) {
 const values = (child: Child, kind: "start" | "end") => child.seen(kind).map(({ value }) => value as number);
 
 /** Keeps a child alive: whenever it has died, another takes its place. Answers all of them. */
-function respawning(context: Context, options: Parameters<Context["child"]>[0]): { readonly children: Child[]; stop(): Promise<void> } {
+function respawning(
+  context: Context,
+  options: Parameters<Context["child"]>[0],
+): { readonly children: Child[]; stop(): Promise<void> } {
   const children: Child[] = [];
   let stopped = false;
   const loop = (async () => {
@@ -80,7 +83,10 @@ export const guarantees = cases({
       );
       context.defer(() => consumer.close({ force: true }));
       consumer.setWindow(1);
-      const rescue = setInterval(() => void queue.maintain?.(new AbortController().signal).catch(() => {}), context.leaseMs / 4);
+      const rescue = setInterval(
+        () => void queue.maintain?.(new AbortController().signal).catch(() => {}),
+        context.leaseMs / 4,
+      );
       context.defer(() => clearInterval(rescue));
       await context.until("it is delivered again", () => seen.length === 1);
       assert.deepEqual([seen[0]?.crashes, context.features.retry ? seen[0]?.attempt : 1], [1, 1]);
@@ -115,7 +121,10 @@ export const guarantees = cases({
       await job.pushMany(range(100).map((n) => [n, 20]));
       const { children, stop } = respawning(context, { params: { concurrency: 10 } });
       for (const kills of range(5)) {
-        await context.until(`child ${kills + 1} works`, () => (children[kills]?.seen("end").length ?? 0) >= 5 || ended(children).size === 100);
+        await context.until(
+          `child ${kills + 1} works`,
+          () => (children[kills]?.seen("end").length ?? 0) >= 5 || ended(children).size === 100,
+        );
         await children[kills]?.kill();
       }
       await context.until("all hundred have ended", () => ended(children).size === 100, context.patienceMs * 2);
@@ -132,7 +141,10 @@ export const guarantees = cases({
     async run(context) {
       const job = publisherOf(context, { rpc: true, deadLetter: true });
       const handles = await job.pushMany(range(51).map((n) => (n === 25 ? ["poison", 0] : [n, 20])));
-      const { children, stop } = respawning(context, { behaviour: "poison", params: { concurrency: 50, rpc: true, deadLetter: true } });
+      const { children, stop } = respawning(context, {
+        behaviour: "poison",
+        params: { concurrency: 50, rpc: true, deadLetter: true },
+      });
       await context.until("the neighbours have ended", () => ended(children).size === 50, 90_000);
       const record = await handles[25]?.waitRecord({ timeout: 90_000 });
       await context.until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
@@ -156,7 +168,9 @@ export const guarantees = cases({
     timeoutMs: 60_000,
     async run(context) {
       const seen = track<number>();
-      const job = context.task({ rpc: true, concurrency: 5, backoff: 0 }, (n: number) => seen.run(n, () => working(10)));
+      const job = context.task({ rpc: true, concurrency: 5, backoff: 0 }, (n: number) =>
+        seen.run(n, () => working(10)),
+      );
       const handles = await job.pushMany(each(200));
       const results = Promise.all(handles.map((handle) => handle.waitResult({ timeout: context.patienceMs * 3 })));
       await context.consume(job);

@@ -8,7 +8,14 @@ export { allCases, type CaseName, type NamedCase, restartCases, slowCases, store
 export type { Case } from "./case.ts";
 export type { Context } from "./context.ts";
 export { type Outcome, runCase } from "./run-case.ts";
-export { type CreateModule, createSubject, type ForeignModule, type KillableServer, type Subject, type SubjectOptions } from "./subject.ts";
+export {
+  type CreateModule,
+  createSubject,
+  type ForeignModule,
+  type KillableServer,
+  type Subject,
+  type SubjectOptions,
+} from "./subject.ts";
 
 /** What a broker needs beside its module, such as a server. */
 export interface Service {
@@ -83,7 +90,11 @@ function waitingLine(places: number): Line {
 }
 
 /** Concurrent as a whole: several brokers of one file wait side by side. Slow cases of one broker too; a server is killed for one case at a time. */
-function defineApart(subject: Subject, list: readonly NamedCase[], knownGaps: NonNullable<DescribeOptions["knownGaps"]>): void {
+function defineApart(
+  subject: Subject,
+  list: readonly NamedCase[],
+  knownGaps: NonNullable<DescribeOptions["knownGaps"]>,
+): void {
   const inside = list === slowCases ? describe.concurrent : describe.sequential;
   describe.concurrent(subject.name, () => {
     inside(list === slowCases ? "side by side" : "one after another", () => {
@@ -111,12 +122,22 @@ declare module "vitest" {
 function defineCase(subject: Subject, each: NamedCase, gap: string | undefined, line = noLine): void {
   const define = gap === undefined ? it : it.fails;
   const timeout = timeoutOf(each, subject) + 15_000 + line.longestMs;
-  define(`${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`, { timeout }, async ({ task, skip }) => {
-    const row = (mode: Outcome["mode"], result: Outcome["result"], reason?: string) =>
-      void (task.meta.conformance = { broker: subject.name, case: each.name, mode, result, ...(reason === undefined ? {} : { reason }) });
-    row("native", gap === undefined ? "failed" : "known gap", gap);
-    const { mode, skipped } = await line.turn(() => runCase(subject, each));
-    row(mode, skipped === undefined ? "passed" : "skipped", skipped);
-    if (skipped !== undefined) skip(skipped);
-  });
+  define(
+    `${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`,
+    { timeout },
+    async ({ task, skip }) => {
+      const row = (mode: Outcome["mode"], result: Outcome["result"], reason?: string) =>
+        void (task.meta.conformance = {
+          broker: subject.name,
+          case: each.name,
+          mode,
+          result,
+          ...(reason === undefined ? {} : { reason }),
+        });
+      row("native", gap === undefined ? "failed" : "known gap", gap);
+      const { mode, skipped } = await line.turn(() => runCase(subject, each));
+      row(mode, skipped === undefined ? "passed" : "skipped", skipped);
+      if (skipped !== undefined) skip(skipped);
+    },
+  );
 }

@@ -25,10 +25,14 @@ export interface Sleep {
   on?(what: "stopped" | "waking" | "awake", sleeper: Child): Promise<void> | void;
 }
 
-const values = (children: readonly Child[], kind: "start" | "end") => children.flatMap((child) => child.seen(kind).map(({ value }) => String(value)));
+const values = (children: readonly Child[], kind: "start" | "end") =>
+  children.flatMap((child) => child.seen(kind).map(({ value }) => String(value)));
 
 async function crowd(context: Context): Promise<readonly Child[]> {
-  const options = { settlements: true, params: { concurrency: perChild, prefetch: 0, rpc: true, ...(context.broker.store ? { record: true } : {}) } };
+  const options = {
+    settlements: true,
+    params: { concurrency: perChild, prefetch: 0, rpc: true, ...(context.broker.store ? { record: true } : {}) },
+  };
   return Promise.all([context.child(options), context.child(options), context.child(options)]);
 }
 
@@ -60,7 +64,11 @@ async function stopOne(context: Context, job: Pick<Job, "push">, children: reado
     const more = Array.from({ length: heldBy }, (_, n) => `held ${names.length + n}`);
     names.push(...more);
     held.push(...(await Promise.all(more.map((name) => job.push(name, runMs)))));
-    await context.until("all have started", () => values(children, "start").length >= names.length, context.patienceMs + 2 * runMs);
+    await context.until(
+      "all have started",
+      () => values(children, "start").length >= names.length,
+      context.patienceMs + 2 * runMs,
+    );
     const sleeper = choose ? await choose(children) : children.find((child) => holdsForLonger(child, runMs));
     if (sleeper && holdsForLonger(sleeper, runMs) && (await stop(context, sleeper))) return { sleeper, names, held };
   }
@@ -71,15 +79,24 @@ export async function sleepThroughLeases(context: Context, sleep: Sleep): Promis
   const { until, patienceMs } = context;
   const { sleepMs, runMs, on } = sleep;
   const stored = context.broker.store !== undefined;
-  const job = context.task({ params, rpc: true, ...(stored ? { record: true } : {}) }, (_value: unknown, _ms?: number): unknown => undefined);
+  const job = context.task(
+    { params, rpc: true, ...(stored ? { record: true } : {}) },
+    (_value: unknown, _ms?: number): unknown => undefined,
+  );
   const children = await crowd(context);
   const { sleeper, names, held } = await stopOne(context, job, children, sleep);
   const since = performance.now();
   await on?.("stopped", sleeper);
-  const later = await Promise.all(Array.from({ length: laterCount }, (_, n) => job.publish([`later ${n}`, 0], { delay: Math.min(sleepMs / 4, 2_000) })));
+  const later = await Promise.all(
+    Array.from({ length: laterCount }, (_, n) =>
+      job.publish([`later ${n}`, 0], { delay: Math.min(sleepMs / 4, 2_000) }),
+    ),
+  );
   const handles = [...held, ...later];
   const all = [...names, ...later.map((_, n) => `later ${n}`)];
-  const results = await Promise.all(handles.map((handle) => handle.waitResult({ timeout: sleepMs + 2 * runMs + patienceMs })));
+  const results = await Promise.all(
+    handles.map((handle) => handle.waitResult({ timeout: sleepMs + 2 * runMs + patienceMs })),
+  );
   assert.deepEqual(results, all);
   await until("it has slept long enough", () => performance.now() - since >= sleepMs, sleepMs + patienceMs);
   const mine = holdings(sleeper); // by now all that it said before it stopped has arrived
@@ -87,11 +104,18 @@ export async function sleepThroughLeases(context: Context, sleep: Sleep): Promis
   const ending = endingOf(sleeper);
   await on?.("waking", sleeper);
   sleeper.signal("SIGCONT");
-  await until("the sleeper has ended what it held", () => mine.every((value) => values([sleeper], "end").includes(value)), runMs + patienceMs);
+  await until(
+    "the sleeper has ended what it held",
+    () => mine.every((value) => values([sleeper], "end").includes(value)),
+    runMs + patienceMs,
+  );
   await on?.("awake", sleeper);
   await once(context, { all, mine, ending, children, sleeper });
   await until("the queue is empty", async () => (await job.count()) === 0);
-  await until("the sleeper holds nothing", async () => ((await sleeper.call("consumer.status")) as { held: number }).held === 0);
+  await until(
+    "the sleeper holds nothing",
+    async () => ((await sleeper.call("consumer.status")) as { held: number }).held === 0,
+  );
   assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), all);
   if (stored) await kept(context, job, { all, mine, children, sleeper });
 }
@@ -108,10 +132,20 @@ async function once({ until, holds, leaseMs }: Context, { all, mine, ending, chi
   const elsewhere = () => values(others, "start");
   const again = () => ending.filter((value) => elsewhere().includes(value));
   const started = () => values(children, "start");
-  await holds("nothing runs again", () => started().length <= all.length + mine.length + again().length, 3 * leaseMs).catch(() => {}); // the next line says what
-  assert.deepEqual([...started()].sort(), [...all, ...mine, ...again()].sort(), "each ran once, and what the sleeper held once more, elsewhere");
+  await holds(
+    "nothing runs again",
+    () => started().length <= all.length + mine.length + again().length,
+    3 * leaseMs,
+  ).catch(() => {}); // the next line says what
+  assert.deepEqual(
+    [...started()].sort(),
+    [...all, ...mine, ...again()].sort(),
+    "each ran once, and what the sleeper held once more, elsewhere",
+  );
   assert.deepEqual(doubles(elsewhere()), [], "what it held ran once elsewhere");
-  await until("the engine has answered each end of the sleeper", () => values([sleeper], "end").every((value) => settlements(sleeper).includes(value)));
+  await until("the engine has answered each end of the sleeper", () =>
+    values([sleeper], "end").every((value) => settlements(sleeper).includes(value)),
+  );
   const taken = settlements(sleeper, "applied").filter((value) => elsewhere().includes(value));
   assert.deepEqual(taken, [], "what ran elsewhere too was not the sleeper's to settle");
 }
@@ -141,7 +175,10 @@ async function kept({ until }: Context, job: Job, { all, mine, children, sleeper
   const ends = values(children, "end").length;
   await until("all runs are counted", async () => (await job.info()).ran >= ends);
   const { ran, failed, ready = 0, delayed = 0, running = 0 } = await job.info();
-  assert.deepEqual({ ran, failed, ready, delayed, running }, { ran: ends, failed: 0, ready: 0, delayed: 0, running: 0 });
+  assert.deepEqual(
+    { ran, failed, ready, delayed, running },
+    { ran: ends, failed: 0, ready: 0, delayed: 0, running: 0 },
+  );
 }
 
 const needs = ["redelivers", "durable"] as const;
@@ -161,15 +198,28 @@ export const leases = cases({
       const names = ["runs", "one", "two", "three"];
       const handles = [first, ...(await publisher.pushMany(names.slice(1).map((name): [string, number] => [name, 0])))];
       const ahead = (await context.open()).lookahead > 0 ? names.length : 1;
-      await until("it has fetched what it may", async () => ((await sleeper.call("consumer.status")) as { held: number }).held === ahead);
-      do assert.ok(holdsForLonger(sleeper, runMs), "the machine is too slow for this case: the run may end before its process stops");
+      await until(
+        "it has fetched what it may",
+        async () => ((await sleeper.call("consumer.status")) as { held: number }).held === ahead,
+      );
+      do
+        assert.ok(
+          holdsForLonger(sleeper, runMs),
+          "the machine is too slow for this case: the run may end before its process stops",
+        );
       while (!(await stop(context, sleeper)));
       const here: unknown[] = [];
-      await context.consume(context.task({ params, rpc: true }, (value: unknown, _ms?: number) => void here.push(value)));
+      await context.consume(
+        context.task({ params, rpc: true }, (value: unknown, _ms?: number) => void here.push(value)),
+      );
       await Promise.all(handles.map((handle) => handle.waitResult({ timeout: context.patienceMs + runMs + leaseMs })));
       sleeper.signal("SIGCONT");
       await until("the sleeper has ended its run", () => sleeper.seen("end").length === 1);
-      await holds("nothing runs once more", () => here.length === names.length && sleeper.seen("start").length === 1, 3 * leaseMs).catch(() => {});
+      await holds(
+        "nothing runs once more",
+        () => here.length === names.length && sleeper.seen("start").length === 1,
+        3 * leaseMs,
+      ).catch(() => {});
       assert.deepEqual([values([sleeper], "start"), [...here].sort()], [["runs"], [...names].sort()]);
       const later = await publisher.push("again", 0);
       await later.waitResult({ timeout: context.patienceMs });

@@ -71,7 +71,9 @@ export const lifecycle = cases({
     async run({ task, consume, until, patienceMs }) {
       const door = gate();
       const seen = track<number>();
-      const job = task({ concurrency: 1 }, (n: number) => seen.run(n, () => (seen.started.length === 1 ? door.opened : undefined)));
+      const job = task({ concurrency: 1 }, (n: number) =>
+        seen.run(n, () => (seen.started.length === 1 ? door.opened : undefined)),
+      );
       await job.push(7);
       const consumer = await consume(job);
       await until("it runs", () => seen.running === 1);
@@ -121,7 +123,9 @@ export const lifecycle = cases({
     async run({ task, consume, until, holds }) {
       const door = gate();
       const seen = track<number>();
-      const job = task({ concurrency: 1, prefetch: 10 }, (n: number) => seen.run(n, () => (seen.started.length === 1 ? door.opened : undefined)));
+      const job = task({ concurrency: 1, prefetch: 10 }, (n: number) =>
+        seen.run(n, () => (seen.started.length === 1 ? door.opened : undefined)),
+      );
       await job.pushMany(each(8));
       const consumer = await consume(job);
       await until("the first runs", () => seen.running === 1);

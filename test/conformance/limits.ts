@@ -65,7 +65,10 @@ export const limits = cases({
     await consume(job);
     await until("forty runs", () => starts.length >= 40);
     const took = (starts[39] ?? 0) - (starts[0] ?? 0);
-    assert.ok(took >= 1_560 - 25 && ranMs < 4_000, `39 starts at 25/s took ${took} ms; its process was let run for ${ranMs} of them`);
+    assert.ok(
+      took >= 1_560 - 25 && ranMs < 4_000,
+      `39 starts at 25/s took ${took} ms; its process was let run for ${ranMs} of them`,
+    );
     assert.ok(worstSecond(starts) <= 25 * 1.02 + 1, `${worstSecond(starts)} starts in one second`);
   },
 
@@ -88,7 +91,11 @@ export const limits = cases({
     await job.pushMany(each(200));
     await consume(job);
     await until("the first have run", () => seen.started.length >= 2);
-    await holds("what has not started waits in the queue", async () => (await job.counts()).ready >= 200 - seen.started.length - 6, 1_000);
+    await holds(
+      "what has not started waits in the queue",
+      async () => (await job.counts()).ready >= 200 - seen.started.length - 6,
+      1_000,
+    );
     const allowed = 2 + Math.floor((performance.now() - first) / 200);
     assert.ok(seen.started.length <= allowed, `${seen.started.length} started, ${allowed} were allowed`);
     await job.clear();
@@ -104,7 +111,11 @@ export const limits = cases({
       const [one, two] = await Promise.all([child({ params }), child({ params })]);
       await until("both work", () => one.seen("start").length >= 2 && two.seen("start").length >= 2);
       const started = () => one.seen("start").length + two.seen("start").length;
-      await holds("what has not started waits in the queue", async () => (await job.counts()).ready >= 300 - started() - 14, 1_000);
+      await holds(
+        "what has not started waits in the queue",
+        async () => (await job.counts()).ready >= 300 - started() - 14,
+        1_000,
+      );
       await Promise.all([one.call("consumer.close"), two.call("consumer.close")]);
       await until("all that did not run waits", async () => (await job.counts()).ready === 300 - started());
       await job.clear();

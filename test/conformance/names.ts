@@ -4,14 +4,33 @@ import { fct, isFunboostError } from "../../src/index.ts";
 import { type Case, cases } from "./case.ts";
 import { range } from "./track.ts";
 
-const odd = ["two words", "ü 🎬 世", "e\u0301", "a/b/../c", "a\\b", "100%", "%2F", "?x=1&y#z", "*", "'\"`;--", "{a}", "__proto__", "two\nlines", "nul\u0000"];
+const odd = [
+  "two words",
+  "ü 🎬 世",
+  "e\u0301",
+  "a/b/../c",
+  "a\\b",
+  "100%",
+  "%2F",
+  "?x=1&y#z",
+  "*",
+  "'\"`;--",
+  "{a}",
+  "__proto__",
+  "two\nlines",
+  "nul\u0000",
+];
 const oddIds = [...odd, " edges ", "\ud800", "x".repeat(200)];
 const oddQueues = [...odd.slice(0, -2), "a.b-c_d", "a:b"];
 
 /** Undefined where `work` was refused with this code. */
 async function unlessRefused<T>(code: string, what: string, work: () => Promise<T>): Promise<T | undefined> {
   return work().catch((error: unknown) => {
-    assert.equal(isFunboostError(error) ? error.code : error, code, `${what} is neither taken nor refused with ${code}`);
+    assert.equal(
+      isFunboostError(error) ? error.code : error,
+      code,
+      `${what} is neither taken nor refused with ${code}`,
+    );
     return undefined;
   });
 }
@@ -36,11 +55,18 @@ export const names = cases({
 
   "whole numbers can be task ids": takesIds(["12345", "7"]),
 
-  async "a task id comes back as it was given, or is refused before anything is sent"({ task, consume, patienceMs, features }) {
+  async "a task id comes back as it was given, or is refused before anything is sent"({
+    task,
+    consume,
+    patienceMs,
+    features,
+  }) {
     const job = task({ rpc: true }, (n: number) => [n, fct.taskId]);
     const taken: { readonly n: number; readonly id: string; waitResult(): Promise<unknown> }[] = [];
     for (const [n, taskId] of oddIds.entries()) {
-      const handle = await unlessRefused("BAD_OPTION", `the id ${JSON.stringify(taskId)}`, () => job.publish([n], { taskId }));
+      const handle = await unlessRefused("BAD_OPTION", `the id ${JSON.stringify(taskId)}`, () =>
+        job.publish([n], { taskId }),
+      );
       if (!handle) continue;
       assert.equal(handle.id, taskId);
       taken.push({ n, id: taskId, waitResult: () => handle.waitResult({ timeout: patienceMs }) });
@@ -76,7 +102,10 @@ export const names = cases({
       if (!job || !(await unlessRefused("BAD_QUEUE", `a name of ${length}`, () => job.push(1)))) continue;
       await consume(job);
       await job.publishRaw({ wrong: 1 });
-      return until(`a queue whose name has ${length} characters has its dead letter`, async () => (await job.deadLetters.count()) === 1);
+      return until(
+        `a queue whose name has ${length} characters has its dead letter`,
+        async () => (await job.deadLetters.count()) === 1,
+      );
     }
     assert.fail("a name of 100 characters is refused");
   },
@@ -84,8 +113,14 @@ export const names = cases({
   async "queues whose names are alike do not mix"({ task, consume, queue, until, holds }) {
     const alike = [queue, queue.toUpperCase(), ...[".sub", ":sub", "_dlx", ".", " "].map((end) => `${queue}${end}`)];
     const seen: string[] = [];
-    const jobs = alike.map((name) => task({ queue: name }, (text: string) => void seen.push(`${text} in ${fct.queue}`)));
-    const taken = await Promise.all(jobs.map((job, i) => unlessRefused("BAD_QUEUE", `the queue "${alike[i]}"`, () => job.pushMany([[`${alike[i]}`]]))));
+    const jobs = alike.map((name) =>
+      task({ queue: name }, (text: string) => void seen.push(`${text} in ${fct.queue}`)),
+    );
+    const taken = await Promise.all(
+      jobs.map((job, i) =>
+        unlessRefused("BAD_QUEUE", `the queue "${alike[i]}"`, () => job.pushMany([[`${alike[i]}`]])),
+      ),
+    );
     await consume(jobs[0] as (typeof jobs)[0]);
     await until("the first queue's message is handled", () => seen.length > 0);
     await holds("no other queue's message is handled", () => seen.length === 1, 200);

@@ -64,11 +64,19 @@ export const own = cases({
     await assert.rejects(async () => job.push("no"), RangeError);
     await consume(job);
     const handles = [await job.push("a"), ...(await job.pushMany([["b"]]))];
-    assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), ["a! by kit", "b! by kit"]);
+    assert.deepEqual(await Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }))), [
+      "a! by kit",
+      "b! by kit",
+    ]);
     await until("nothing waits", async () => (await job.count()) === 0);
   },
 
-  async "input refuses before anything is sent, and what others sent goes to the dead letters"({ task, consume, until, patienceMs }) {
+  async "input refuses before anything is sent, and what others sent goes to the dead letters"({
+    task,
+    consume,
+    until,
+    patienceMs,
+  }) {
     const seen: unknown[] = [];
     const job = task({ params: ["n"], rpc: true, maxRetries: 3, input: positive, output: positive }, (n: number) => {
       seen.push(n);
@@ -82,7 +90,10 @@ export const own = cases({
     assert.equal((await job.handle(bad.id).waitRecord({ timeout: patienceMs })).status, "dead");
     await until("it is among the dead letters", async () => (await job.deadLetters.count()) === 1);
     const wrong = await (await job.push(1)).waitRecord({ timeout: patienceMs }); // 0 does not fit the output
-    assert.deepEqual([wrong.status, wrong.attempts, wrong.error?.message], ["failed", 1, "bad output: must be positive"]);
+    assert.deepEqual(
+      [wrong.status, wrong.attempts, wrong.error?.message],
+      ["failed", 1, "bad output: must be positive"],
+    );
     assert.deepEqual(seen, [2, 1]);
   },
 
@@ -92,9 +103,17 @@ export const own = cases({
       const pool = concurrencyPool(1);
       const seen = track<number>();
       const wait = { timeout: 3 * patienceMs };
-      const leaf = task({ queue: `${queue}c`, pool, rpc: true }, (n: number) => seen.run(n, () => working(5).then(() => n)));
-      const middle = task({ queue: `${queue}b`, pool, rpc: true }, async (n: number) => (await (await leaf.push(n)).waitResult(wait)) + 1);
-      const top = task({ queue: `${queue}a`, pool, rpc: true }, async (n: number) => (await (await middle.push(n)).waitResult(wait)) + 1);
+      const leaf = task({ queue: `${queue}c`, pool, rpc: true }, (n: number) =>
+        seen.run(n, () => working(5).then(() => n)),
+      );
+      const middle = task(
+        { queue: `${queue}b`, pool, rpc: true },
+        async (n: number) => (await (await leaf.push(n)).waitResult(wait)) + 1,
+      );
+      const top = task(
+        { queue: `${queue}a`, pool, rpc: true },
+        async (n: number) => (await (await middle.push(n)).waitResult(wait)) + 1,
+      );
       for (const job of [leaf, middle, top]) await consume(job);
       const handles = await top.pushMany(each(4));
       assert.deepEqual(
@@ -112,7 +131,9 @@ export const own = cases({
     const all = track<string>();
     const door = gate();
     const [first, second] = ["a", "b"].map((name) =>
-      task({ queue: `${queue}${name}`, pool, concurrency: 10 }, () => all.run(name, () => door.opened.then(() => working(5)))),
+      task({ queue: `${queue}${name}`, pool, concurrency: 10 }, () =>
+        all.run(name, () => door.opened.then(() => working(5))),
+      ),
     );
     if (!first || !second) throw new Error("two tasks");
     for (const job of [first, second]) await job.pushMany(Array.from({ length: n }, () => [] as []));
@@ -139,7 +160,14 @@ export const own = cases({
     assert.ok(sent.length === 1 && sent[0]?.startsWith(queue), `${sent}`);
   },
 
-  async "getOrCreate makes one task for each queue name of the moment"({ broker, queue, consume, until, many, patienceMs }) {
+  async "getOrCreate makes one task for each queue name of the moment"({
+    broker,
+    queue,
+    consume,
+    until,
+    many,
+    patienceMs,
+  }) {
     const seen: string[] = [];
     const greet = (name: string) => {
       seen.push(`${fct.queue} ${name}`);
@@ -153,7 +181,10 @@ export const own = cases({
     if (!first || !second) throw new Error("two tasks");
     await consume(first);
     await consume(second);
-    assert.deepEqual(await Promise.all(handles.slice(0, 2).map((handle) => handle.waitResult({ timeout: patienceMs }))), ["n0", "n1"]);
+    assert.deepEqual(
+      await Promise.all(handles.slice(0, 2).map((handle) => handle.waitResult({ timeout: patienceMs }))),
+      ["n0", "n1"],
+    );
     assert.deepEqual(seen.sort(), [`${queue}-0 n0`, `${queue}-1 n1`]);
     await until("the others wait", async () => ((await tasks[2]?.count()) ?? 1) === 1);
     for (const each of tasks) await each.clear();

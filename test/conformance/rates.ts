@@ -14,12 +14,26 @@ function busiest(times: readonly number[], wholeMs: number): number {
   return Math.max(...times.map((from) => times.filter((time) => time >= from && time < from + ms).length));
 }
 
-const refused: readonly unknown[] = [0, -1, Number.NaN, "5", [], [3, 5], { count: 0, per: "1m" }, { count: 5, per: 0 }, { count: 5 }, [3, { per: "1m" }]];
+const refused: readonly unknown[] = [
+  0,
+  -1,
+  Number.NaN,
+  "5",
+  [],
+  [3, 5],
+  { count: 0, per: "1m" },
+  { count: 5, per: 0 },
+  { count: 5 },
+  [3, { per: "1m" }],
+];
 
 export const rates = cases({
   async "several limits hold at once"({ task, consume, until }) {
     const starts: number[] = [];
-    const job = task({ qps: [40, { count: 5, per: "1s" }, { count: 8, per: "3s" }] }, (_n: number) => void starts.push(performance.now()));
+    const job = task(
+      { qps: [40, { count: 5, per: "1s" }, { count: 8, per: "3s" }] },
+      (_n: number) => void starts.push(performance.now()),
+    );
     await job.pushMany(each(18));
     await consume(job);
     await until("all have started", () => starts.length === 18);
@@ -34,7 +48,10 @@ export const rates = cases({
     async run(context) {
       const qps = [40, { count: 5, per: "1s" }, { count: 8, per: "3s" }] as const;
       const starts: number[] = [];
-      const job = context.task({ params, qps, qpsScope: "global" }, (_value: unknown, _ms?: number) => void starts.push(performance.now()));
+      const job = context.task(
+        { params, qps, qpsScope: "global" },
+        (_value: unknown, _ms?: number) => void starts.push(performance.now()),
+      );
       const other = await context.child({ behaviour: "brief", params: { qps, qpsScope: "global" } });
       await context.consume(job);
       const from = performance.now();
@@ -69,7 +86,10 @@ export const rates = cases({
       const before = here + other.seen("start").length;
       await context.until("a second before its end", () => {
         const now = here + other.seen("start").length;
-        assert.ok(now === before || performance.now() >= heldAt + 3_900, `${now - before} started while all should hold`);
+        assert.ok(
+          now === before || performance.now() >= heldAt + 3_900,
+          `${now - before} started while all should hold`,
+        );
         return performance.now() >= heldAt + 3_000;
       });
       await context.until("they go on", () => here + other.seen("start").length > before + 10);
@@ -111,7 +131,8 @@ export const rates = cases({
       assert.match(error.message, /qps/);
     }
     const job = task({ maxRetries: 0 }, () => {});
-    for (const qps of refused) assert.match((await rejection(job.setQps(qps as number))).message, /qps/, JSON.stringify(qps));
+    for (const qps of refused)
+      assert.match((await rejection(job.setQps(qps as number))).message, /qps/, JSON.stringify(qps));
     const all = task({ qps: 5, qpsScope: "global", maxRetries: 0 }, () => {});
     if (broker.store) return void (await all.features());
     const error = await rejection(all.features());

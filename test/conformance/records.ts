@@ -10,7 +10,12 @@ const params = ["value", "ms?"];
 const needs = ["redelivers", "durable"] as const;
 
 export const records = kept({
-  async "records tell how each task ended, newest first, by status, time and text"({ task, consume, until, patienceMs }) {
+  async "records tell how each task ended, newest first, by status, time and text"({
+    task,
+    consume,
+    until,
+    patienceMs,
+  }) {
     const job = task({ record: { running: true }, rpc: true, maxRetries: 1, backoff: 0 }, (name: string) => {
       if (name === "bad") throw new RangeError("no luck");
       return { hello: name };
@@ -20,7 +25,10 @@ export const records = kept({
     await first.waitResult({ timeout: patienceMs });
     await rejection((await job.push("bad")).waitResult({ timeout: patienceMs }));
     await (await job.push("berta")).waitResult({ timeout: patienceMs });
-    await until("three rows", async () => (await job.records()).filter(({ status }) => status !== "running").length === 3);
+    await until(
+      "three rows",
+      async () => (await job.records()).filter(({ status }) => status !== "running").length === 3,
+    );
     const rows = await job.records();
     assert.deepEqual(
       rows.map(({ args, status, attempts }) => [args, status, attempts]),
@@ -38,14 +46,25 @@ export const records = kept({
     assert.equal((await job.records({ limit: 2 })).length, 2);
   },
 
-  async "a row is read by its task's id, with what onRecord got, until its ttl is over"({ task, consume, until, features }) {
+  async "a row is read by its task's id, with what onRecord got, until its ttl is over"({
+    task,
+    consume,
+    until,
+    features,
+  }) {
     const rows: TaskRecord[] = [];
-    const job = task({ record: { ttl: 6_000, results: false }, onRecord: (row) => rows.push(row as TaskRecord) }, (n: number) => n * 2);
+    const job = task(
+      { record: { ttl: 6_000, results: false }, onRecord: (row) => rows.push(row as TaskRecord) },
+      (n: number) => n * 2,
+    );
     await consume(job);
     const { id } = await job.push(4);
     await until("it has ended", () => rows.length === 1);
     const [row] = await job.records();
-    assert.deepEqual([row?.id, row?.status, row?.attempts, row?.pid, row && "result" in row], [id, "done", 1, process.pid, false]);
+    assert.deepEqual(
+      [row?.id, row?.status, row?.attempts, row?.pid, row && "result" in row],
+      [id, "done", 1, process.pid, false],
+    );
     assert.equal((await job.handle(id).record())?.status, "done");
     assert.deepEqual([rows[0]?.id, rows[0]?.status, rows[0]?.result], [id, "done", 8]);
     await until("it is forgotten", async () => (await job.records()).length === 0);
@@ -68,7 +87,11 @@ export const records = kept({
       await dying.exited;
       await context.child(options);
       await context.until("the queue is empty", async () => (await job.count()) === 0, context.patienceMs * 2);
-      await context.until("each has its row", async () => (await job.records({ limit: 1_000 })).length >= n, context.patienceMs * 2);
+      await context.until(
+        "each has its row",
+        async () => (await job.records({ limit: 1_000 })).length >= n,
+        context.patienceMs * 2,
+      );
       const rows = await job.records({ limit: 1_000 });
       assert.deepEqual(
         rows.map(({ args }) => args).sort(),
@@ -135,7 +158,10 @@ export const records = kept({
         return "here";
       });
       await context.consume(here);
-      await context.until("it runs here", async () => (await handle.progress<{ from: number }>())?.from === process.pid);
+      await context.until(
+        "it runs here",
+        async () => (await handle.progress<{ from: number }>())?.from === process.pid,
+      );
       sleeper.signal("SIGCONT");
       await context.until("the sleeper has told and ended", () => endsOf(sleeper, n) === 1);
       assert.deepEqual(await handle.progress(), { from: process.pid });
@@ -161,7 +187,9 @@ export const records = kept({
 
   async "a retried parent does not double its children"({ task, consume, until, patienceMs }) {
     const seen = track<string>();
-    const child = task({ queue: `kit-child-${Math.random().toString(36).slice(2)}`, rpc: true }, (name: string) => seen.run(name));
+    const child = task({ queue: `kit-child-${Math.random().toString(36).slice(2)}`, rpc: true }, (name: string) =>
+      seen.run(name),
+    );
     let runs = 0;
     const parent = task({ rpc: true, backoff: 0 }, async () => {
       const handle = await child.publish(["one"], { taskId: fct.childId("one") });
@@ -201,7 +229,10 @@ export const records = kept({
       const first = await context.child(options);
       const handle = await job.push("parent", 60_000);
       await context.until("its child has ended", () => first.seen("end").some(({ value }) => value === "child"));
-      await context.until("its child is acknowledged", async () => ((await first.call("consumer.status")) as { held: number }).held === 1);
+      await context.until(
+        "its child is acknowledged",
+        async () => ((await first.call("consumer.status")) as { held: number }).held === 1,
+      );
       await first.kill();
       const second = await context.child(options);
       await context.until("the parent has pushed again", () => second.seen("end").length === 1);

@@ -65,7 +65,9 @@ export const restarts = cases({
     timeoutMs: 120_000,
     async run(context) {
       const seen = track<number>();
-      const job = context.task({ rpc: true, concurrency }, (n: number) => seen.run(n, () => working(50).then(() => n * 2)));
+      const job = context.task({ rpc: true, concurrency }, (n: number) =>
+        seen.run(n, () => working(50).then(() => n * 2)),
+      );
       const handles = await job.pushMany(each(20));
       const results = Promise.all(handles.map((handle) => handle.waitResult({ timeout: recoversMs })));
       results.catch(() => {}); // looked at below
@@ -94,13 +96,25 @@ export const restarts = cases({
         rejection(job.pushMany([["a"], ["b"]])),
       ]);
       assert.ok(performance.now() - started < 5_000, "it took too long");
-      for (const error of errors) assert.ok(isFunboostError(error) && ["PUBLISH_FAILED", "BROKER_DOWN"].includes(error.code), `rejected with ${error}`);
+      for (const error of errors)
+        assert.ok(
+          isFunboostError(error) && ["PUBLISH_FAILED", "BROKER_DOWN"].includes(error.code),
+          `rejected with ${error}`,
+        );
       for (const error of errors) assert.deepEqual((error.accepted as unknown) ?? [], []);
       await endOutage();
       await context.consume(job);
       await insist(context, () => job.push("after"));
-      await context.until("what was accepted is done", () => ["before", "after"].every((text) => seen.ended.includes(text)), recoversMs);
-      await context.holds("what was refused is not delivered", () => seen.started.every((text) => ["before", "after"].includes(text)), 1_000);
+      await context.until(
+        "what was accepted is done",
+        () => ["before", "after"].every((text) => seen.ended.includes(text)),
+        recoversMs,
+      );
+      await context.holds(
+        "what was refused is not delivered",
+        () => seen.started.every((text) => ["before", "after"].includes(text)),
+        1_000,
+      );
     },
   },
 
@@ -135,7 +149,9 @@ export const storeRestarts = cases({
       const { until, many } = context;
       const n = many(200);
       const seen = track<number>();
-      const job = context.task({ rpc: true, record: true, filter: true, concurrency }, (i: number) => seen.run(i, () => working(20).then(() => i * 2)));
+      const job = context.task({ rpc: true, record: true, filter: true, concurrency }, (i: number) =>
+        seen.run(i, () => working(20).then(() => i * 2)),
+      );
       const handles = await job.pushMany(each(n));
       const results = Promise.all(handles.map((handle) => handle.waitResult({ timeout: recoversMs })));
       results.catch(() => {}); // looked at below
@@ -157,7 +173,13 @@ export const storeRestarts = cases({
       assert.equal(await (await job.push(0)).waitResult({ timeout: recoversMs }), 0);
       assert.deepEqual(doubles(seen.started), []);
       const rows = await job.records({ limit: 10_000 });
-      assert.deepEqual([rows.filter(({ status }) => status === "done").length, rows.filter(({ status }) => status === "filtered").length], [n + 1, 1]);
+      assert.deepEqual(
+        [
+          rows.filter(({ status }) => status === "done").length,
+          rows.filter(({ status }) => status === "filtered").length,
+        ],
+        [n + 1, 1],
+      );
     },
   },
 
@@ -173,7 +195,9 @@ export const storeRestarts = cases({
         seen.run(i, () => {
           at.push(performance.now());
           const signal = fct.signal as AbortSignal;
-          return i > 0 ? working(50) : new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+          return i > 0
+            ? working(50)
+            : new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
         }),
       );
       await job.setConcurrency(2);

@@ -29,13 +29,21 @@ export const results = cases({
     assert.equal(await (await job.push(50_000)).waitResult({ timeout: patienceMs }), "é🎬x".repeat(50_000));
   },
 
-  async "a result waits for a late reader, for many, and for a handle made from the id"({ task, consume, patienceMs, until }) {
+  async "a result waits for a late reader, for many, and for a handle made from the id"({
+    task,
+    consume,
+    patienceMs,
+    until,
+  }) {
     const job = task({ rpc: true }, (n: number) => n * 2);
     await consume(job);
     const handle = await job.push(21);
     await until("the record is there", async () => (await handle.record()) !== undefined);
     const other = job.handle(handle.id);
-    const all = await Promise.all([...range(20).map(() => handle.waitResult({ timeout: patienceMs })), other.waitResult({ timeout: patienceMs })]);
+    const all = await Promise.all([
+      ...range(20).map(() => handle.waitResult({ timeout: patienceMs })),
+      other.waitResult({ timeout: patienceMs }),
+    ]);
     assert.deepEqual(all, Array(21).fill(42));
   },
 

@@ -24,7 +24,10 @@ export function timeoutOf(each: NamedCase, { patienceMs }: Subject): number {
 /**
  * Throws what the case found; answers its mode, and why it was skipped, if it was.
  */
-export async function runCase(subject: Subject, each: NamedCase): Promise<{ readonly mode: Outcome["mode"]; readonly skipped?: string }> {
+export async function runCase(
+  subject: Subject,
+  each: NamedCase,
+): Promise<{ readonly mode: Outcome["mode"]; readonly skipped?: string }> {
   const { context, clean } = await createContext(subject, each);
   const mode = modeOf(each, context.features);
   try {

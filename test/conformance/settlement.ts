@@ -59,7 +59,10 @@ export const settlement = cases({
       await consume(job);
       const handle = await job.push();
       const error = (await rejection(handle.waitResult({ timeout: patienceMs }))) as unknown as TaskError;
-      assert.deepEqual([runs, error.name, error.status, error.attempts, error.taskId, error.queue], [3, "TaskError", "failed", 3, handle.id, queue]);
+      assert.deepEqual(
+        [runs, error.name, error.status, error.attempts, error.taskId, error.queue],
+        [3, "TaskError", "failed", 3, handle.id, queue],
+      );
       assert.equal((error.cause as Error).message, "no 3");
       const record = await handle.waitRecord({ timeout: patienceMs });
       assert.deepEqual([record.status, record.attempts, record.error?.message], ["failed", 3, "no 3"]);
@@ -102,11 +105,14 @@ export const settlement = cases({
     feature: "retry",
     async run({ task, consume, patienceMs, earlyMs }) {
       const at: number[] = [];
-      const job = task({ rpc: true, timeout: 100, maxRetries: 1, backoff: { type: "fixed", base: 300, jitter: false } }, async () => {
-        at.push(performance.now());
-        if (at.length === 1) await new Promise((resolve) => fct.signal?.addEventListener("abort", resolve));
-        return at.length;
-      });
+      const job = task(
+        { rpc: true, timeout: 100, maxRetries: 1, backoff: { type: "fixed", base: 300, jitter: false } },
+        async () => {
+          at.push(performance.now());
+          if (at.length === 1) await new Promise((resolve) => fct.signal?.addEventListener("abort", resolve));
+          return at.length;
+        },
+      );
       await consume(job);
       assert.equal(await (await job.push()).waitResult({ timeout: patienceMs }), 2);
       assert.ok((at[1] ?? 0) - (at[0] ?? 0) >= 400 - 2 * earlyMs);

@@ -42,7 +42,11 @@ export const sharing = cases({
     await context.consume(job);
     await job.push(0);
     await job.push(1);
-    await context.holds("it runs once, for three leases", () => seen.started.filter((n) => n === 0).length <= 1, context.leaseMs * 3);
+    await context.holds(
+      "it runs once, for three leases",
+      () => seen.started.filter((n) => n === 0).length <= 1,
+      context.leaseMs * 3,
+    );
     door.open();
     await context.until("it has ended", () => seen.ended.length === 2);
     await context.until("the queue is empty", async () => (await job.count()) === 0);
@@ -93,7 +97,10 @@ export const sharing = cases({
     processes: true,
     async run(context) {
       const job = publisherOf(context);
-      const [one, two] = await Promise.all([context.child({ params: { concurrency: 10 } }), context.child({ params: { concurrency: 10 } })]);
+      const [one, two] = await Promise.all([
+        context.child({ params: { concurrency: 10 } }),
+        context.child({ params: { concurrency: 10 } }),
+      ]);
       await job.pushMany(range(400).map((n) => [n, 2]));
       await context.until("all have ended", () => values(one, "end").length + values(two, "end").length >= 400);
       await context.until("the queue is empty", async () => (await job.count()) === 0);
@@ -155,7 +162,9 @@ export const sharing = cases({
   "maintenance beside running work neither doubles nor loses": {
     async run(context) {
       const seen = track<number>();
-      const job = context.task({ concurrency: 10 }, (n: number) => seen.run(n, () => new Promise((resolve) => setTimeout(resolve, n % 5))));
+      const job = context.task({ concurrency: 10 }, (n: number) =>
+        seen.run(n, () => new Promise((resolve) => setTimeout(resolve, n % 5))),
+      );
       const queue = await context.open();
       const signal = new AbortController().signal;
       const busy = setInterval(() => void queue.maintain?.(signal).catch(() => {}), 3);

@@ -37,7 +37,10 @@ export const slow = cases({
       await holderOf(context, [last], redeliveredMs);
       const record = await handle.waitRecord({ timeout: context.patienceMs });
       const attempts = [first, second, last].map((child) => child.seen("start").map(({ attempt }) => attempt));
-      assert.deepEqual([attempts, record.status, record.result, record.attempts], [[[1], [1], [1]], "done", "survives", 1]);
+      assert.deepEqual(
+        [attempts, record.status, record.result, record.attempts],
+        [[[1], [1], [1]], "done", "survives", 1],
+      );
     },
   },
 
@@ -50,7 +53,11 @@ export const slow = cases({
       const children = await Promise.all([context.child(options), context.child(options)]);
       const handle = await publisherOf(context).push("slow", ms);
       assert.equal(await handle.waitResult({ timeout: ms + context.patienceMs }), "slow");
-      await context.holds("it does not run again", () => children.flatMap((child) => child.seen("start")).length === 1, 1_000);
+      await context.holds(
+        "it does not run again",
+        () => children.flatMap((child) => child.seen("start")).length === 1,
+        1_000,
+      );
       await context.until("the queue is empty", async () => (await publisherOf(context).count()) === 0);
     },
   },

@@ -14,7 +14,10 @@ export async function stop(context: Context, child: Child): Promise<boolean> {
   const probe = `${queue}-probe`;
   const write = async () => void (await (await broker.store?.())?.set([{ key: probe, value: "", ttlMs: 60_000 }]));
   child.signal("SIGSTOP");
-  const writes = [context.task({ queue: probe, publishTimeout: probeMs }, () => {}).push(), within("the store takes a write", write(), probeMs)];
+  const writes = [
+    context.task({ queue: probe, publishTimeout: probeMs }, () => {}).push(),
+    within("the store takes a write", write(), probeMs),
+  ];
   const othersCanWrite = (await Promise.allSettled(writes)).every(({ status }) => status === "fulfilled");
   if (!othersCanWrite) child.signal("SIGCONT");
   return othersCanWrite;
@@ -35,5 +38,6 @@ export async function stopInRun<H extends { waitResult(options: { readonly timeo
 }
 
 /** How often a process began the task of this number, and ended it. */
-export const startsOf = (child: Child, n: number): number => child.seen("start").filter(({ value }) => value === n).length;
+export const startsOf = (child: Child, n: number): number =>
+  child.seen("start").filter(({ value }) => value === n).length;
 export const endsOf = (child: Child, n: number): number => child.seen("end").filter(({ value }) => value === n).length;

@@ -25,7 +25,10 @@ type Work = Pick<Case, "feature" | "uses" | "needs"> & { readonly run: (down: Do
 /** Each case for a store whose calls fail, and for one whose calls hang until it is back. */
 function both<Name extends string>(list: Readonly<Record<Name, Work | Work["run"]>>) {
   const named = Object.entries<Work | Work["run"]>(list).flatMap(([name, work]) =>
-    (["fails", "hangs"] as const).map((how) => [`a store that ${how}: ${name}`, outageCase(how, typeof work === "function" ? { run: work } : work)]),
+    (["fails", "hangs"] as const).map((how) => [
+      `a store that ${how}: ${name}`,
+      outageCase(how, typeof work === "function" ? { run: work } : work),
+    ]),
   );
   return Object.fromEntries(named) as Readonly<Record<`a store that ${Outage}: ${Name}`, Case>>;
 }
@@ -54,11 +57,13 @@ function outageCase(how: Outage, { run, ...needs }: Work): Case {
         log: { level: "info", logger },
         async off() {
           off(how);
-          if (how === "fails" && outages === 1) await until("it is said", () => said("the store does not answer") === 1);
+          if (how === "fails" && outages === 1)
+            await until("it is said", () => said("the store does not answer") === 1);
         },
         async on() {
           storeSwitch.on();
-          if (how === "fails" && outages === 1) await until("it is said that it is over", () => said("the store answers again") === 1);
+          if (how === "fails" && outages === 1)
+            await until("it is said that it is over", () => said("the store answers again") === 1);
         },
       };
       try {
@@ -66,7 +71,10 @@ function outageCase(how: Outage, { run, ...needs }: Work): Case {
       } finally {
         storeSwitch.on();
       }
-      assert.ok(said("the store does not answer") <= outages, `said ${said("the store does not answer")} times: ${lines.join("\n")}`);
+      assert.ok(
+        said("the store does not answer") <= outages,
+        `said ${said("the store does not answer")} times: ${lines.join("\n")}`,
+      );
       assert.equal(said("trouble with the broker"), 0, "the broker was blamed");
     },
   };
@@ -75,7 +83,10 @@ function outageCase(how: Outage, { run, ...needs }: Work): Case {
 const isEmpty = async ({ count }: { count(): Promise<number> }) => (await count()) === 0;
 
 /** False: the second one ran, but only after the claim of the first, of which two leases are held, had run out. */
-async function endsLate({ task, consume, until, holds, off, on, log, queue, leaseMs }: Down, n: number): Promise<boolean> {
+async function endsLate(
+  { task, consume, until, holds, off, on, log, queue, leaseMs }: Down,
+  n: number,
+): Promise<boolean> {
   const door = gate();
   const at: number[] = [];
   const seen = track<number>();
@@ -107,13 +118,17 @@ export const storeDown = both({
     const { task, consume, until, holds, off, on, log, features, patienceMs } = down;
     const door = gate();
     const seen = track<number>();
-    const job = task({ rpc: true, concurrency: 3, prefetch: 0, log }, (n: number) => seen.run(n, () => door.opened.then(() => n * 2)));
+    const job = task({ rpc: true, concurrency: 3, prefetch: 0, log }, (n: number) =>
+      seen.run(n, () => door.opened.then(() => n * 2)),
+    );
     const handles = await job.pushMany(each(8));
     await consume(job);
     await until("three run", () => seen.running === 3);
     await off();
     let answered = 0;
-    const results = Promise.all(handles.map((handle) => handle.waitResult({ timeout: patienceMs }).finally(() => answered++)));
+    const results = Promise.all(
+      handles.map((handle) => handle.waitResult({ timeout: patienceMs }).finally(() => answered++)),
+    );
     results.catch(() => {}); // looked at below
     door.open();
     await until("the three have ended", () => seen.ended.length >= 3);
@@ -146,7 +161,16 @@ export const storeDown = both({
     assert.deepEqual(doubles(seen.started), []);
   },
 
-  async "a filter starts nothing, and of equal messages one runs afterwards"({ task, consume, until, holds, off, on, log, how }) {
+  async "a filter starts nothing, and of equal messages one runs afterwards"({
+    task,
+    consume,
+    until,
+    holds,
+    off,
+    on,
+    log,
+    how,
+  }) {
     const seen = track<number>();
     const job = task({ filter: true, concurrency: 2, prefetch: 0, log }, (n: number) => seen.run(n));
     const consumer = await consume(job);
@@ -165,7 +189,14 @@ export const storeDown = both({
     for (let n = 1; !(await endsLate(down, n)); n++);
   },
 
-  async "what a filter cannot claim is not published, not even later"({ task, consume, until, holds, storeSwitch, how }) {
+  async "what a filter cannot claim is not published, not even later"({
+    task,
+    consume,
+    until,
+    holds,
+    storeSwitch,
+    how,
+  }) {
     const seen = track<number>();
     const job = task({ filter: { when: "published", ttl: "1h" }, publishTimeout: "8s" }, (n: number) => seen.run(n));
     await job.count();
@@ -182,7 +213,10 @@ export const storeDown = both({
 
   async "a global qps starts nothing, and is not exceeded afterwards"({ task, consume, until, holds, off, on, log }) {
     const at: number[] = [];
-    const job = task({ qps: 20, qpsScope: "global", concurrency: 10, log }, (_n: number) => void at.push(performance.now()));
+    const job = task(
+      { qps: 20, qpsScope: "global", concurrency: 10, log },
+      (_n: number) => void at.push(performance.now()),
+    );
     await job.pushMany(each(70));
     await consume(job);
     await until("some have started", () => at.length >= 3);
@@ -197,11 +231,21 @@ export const storeDown = both({
     await job.clear();
   },
 
-  async "a live limit keeps its last value, and can be changed afterwards"({ task, consume, until, holds, off, on, log }) {
+  async "a live limit keeps its last value, and can be changed afterwards"({
+    task,
+    consume,
+    until,
+    holds,
+    off,
+    on,
+    log,
+  }) {
     const door = gate();
     const seen = track<number>();
     let brief = true;
-    const job = task({ concurrency: 4, prefetch: 0, log }, (n: number) => seen.run(n, () => (brief ? working(50) : door.opened)));
+    const job = task({ concurrency: 4, prefetch: 0, log }, (n: number) =>
+      seen.run(n, () => (brief ? working(50) : door.opened)),
+    );
     await job.setConcurrency(1);
     await consume(job);
     await job.pushMany(each(100));
@@ -238,7 +282,13 @@ export const storeDown = both({
   async "a cancel is refused or comes through, never half"({ task, consume, until, off, on, log, patienceMs }) {
     const seen = track<number>();
     const job = task({ rpc: true, backoff: 0, log }, (n: number) =>
-      seen.run(n, () => new Promise((_, reject) => fct.signal?.addEventListener("abort", () => reject(fct.signal?.reason), { once: true }))),
+      seen.run(
+        n,
+        () =>
+          new Promise((_, reject) =>
+            fct.signal?.addEventListener("abort", () => reject(fct.signal?.reason), { once: true }),
+          ),
+      ),
     );
     await consume(job);
     const handle = await job.push(1);
@@ -356,7 +406,15 @@ export const storeDown = both({
     await until("the last value is kept", async () => (await handle.progress()) === (how === "fails" ? 29 : 1));
   },
 
-  async "what needs no store goes on at its own qps, and is counted afterwards"({ task, consume, until, off, on, log, how }) {
+  async "what needs no store goes on at its own qps, and is counted afterwards"({
+    task,
+    consume,
+    until,
+    off,
+    on,
+    log,
+    how,
+  }) {
     const seen = track<number>();
     const job = task({ qps: 100, log }, (n: number) => seen.run(n));
     await consume(job);
@@ -418,7 +476,9 @@ export const storeDown = both({
     }).catch(() => {}); // its work has ended, its release could not be told
     storeSwitch.on();
     const isFree = () =>
-      withLock(queue, { ttl: 600, broker, wait: 0 }, () => lost).catch((error: Error & { code?: string }) => assert.equal(error.code, "LOCKED"));
+      withLock(queue, { ttl: 600, broker, wait: 0 }, () => lost).catch((error: Error & { code?: string }) =>
+        assert.equal(error.code, "LOCKED"),
+      );
     await until("it is free", isFree);
   },
 });

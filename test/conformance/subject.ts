@@ -71,12 +71,25 @@ let configuredLeaseMs: number | undefined;
 
 /** The lease is the process's: the first subject sets it. Undefined: the library's own default. */
 export function configureOnce(leaseMs: number | undefined): number {
-  if (configuredLeaseMs === undefined) configure({ ...(leaseMs === undefined ? {} : { lease: leaseMs }), signals: false, log: { level: "silent" } });
+  if (configuredLeaseMs === undefined)
+    configure({ ...(leaseMs === undefined ? {} : { lease: leaseMs }), signals: false, log: { level: "silent" } });
   return (configuredLeaseMs ??= leaseMs ?? defaultLeaseMs);
 }
 
 export function createSubject(options: SubjectOptions): Subject {
-  const { name, create, settings = {}, lateMs = 100, scale = 1, patienceMs = defaultPatienceMs, disrupt, foreign, server, storeServer, slow = false } = options;
+  const {
+    name,
+    create,
+    settings = {},
+    lateMs = 100,
+    scale = 1,
+    patienceMs = defaultPatienceMs,
+    disrupt,
+    foreign,
+    server,
+    storeServer,
+    slow = false,
+  } = options;
   const leaseMs = configureOnce(options.leaseMs ?? (slow ? undefined : shortLeaseMs));
   return {
     name,
@@ -98,7 +111,11 @@ export function built(module: URL): URL | undefined {
   const file = fileURLToPath(module);
   if (!file.endsWith(".ts")) return module;
   const root = packageRoot(dirname(file));
-  const target = join(root, process.env.FUNBOOST_TEST_DIST ?? "dist", relative(root, file).replaceAll(sep, "/").replace(/\.ts$/, ".js"));
+  const target = join(
+    root,
+    process.env.FUNBOOST_TEST_DIST ?? "dist",
+    relative(root, file).replaceAll(sep, "/").replace(/\.ts$/, ".js"),
+  );
   return existsSync(target) ? pathToFileURL(target) : undefined;
 }
 

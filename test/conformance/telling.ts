@@ -26,7 +26,8 @@ function listen({ defer }: Context, queue: string, names: readonly string[]): He
   return heard;
 }
 
-const named = (heard: readonly Heard[], name: string) => heard.filter((one) => one.name === name).map(({ message }) => message);
+const named = (heard: readonly Heard[], name: string) =>
+  heard.filter((one) => one.name === name).map(({ message }) => message);
 
 function keepingLogger(): { readonly lines: string[]; readonly logger: Logger } {
   const lines: string[] = [];
@@ -41,7 +42,17 @@ export const telling = cases({
   async "events follow a task from its publish to its settlement"(context) {
     const { task, broker, until } = context;
     const job = task({ maxRetries: 0 }, (n: number) => n);
-    const points = ["consumer:ready", "publish:end", "fetch:end", "run:start", "run:end", "settle:start", "settle:end", "consumer:closing", "consumer:closed"];
+    const points = [
+      "consumer:ready",
+      "publish:end",
+      "fetch:end",
+      "run:start",
+      "run:end",
+      "settle:start",
+      "settle:end",
+      "consumer:closing",
+      "consumer:closed",
+    ];
     const heard = listen(context, job.queue, points);
     const consumer = await job.consume();
     const { id } = await job.push(1);
@@ -52,9 +63,20 @@ export const telling = cases({
     const [published] = named(heard, "publish:end");
     assert.deepEqual([published?.count, published?.ids], [1, [id]]);
     assert.ok(named(heard, "fetch:end").some(({ ids }) => (ids as string[]).includes(id)));
-    const runs = named(heard, "run:end").map(({ taskId, attempt, outcome, runMs, waitMs }) => [taskId, attempt, outcome, typeof runMs, typeof waitMs]);
+    const runs = named(heard, "run:end").map(({ taskId, attempt, outcome, runMs, waitMs }) => [
+      taskId,
+      attempt,
+      outcome,
+      typeof runMs,
+      typeof waitMs,
+    ]);
     assert.deepEqual(runs, [[id, 1, "done", "number", "number"]]);
-    const settled = named(heard, "settle:end").map(({ taskId, attempt, outcome, settleMs }) => [taskId, attempt, outcome, typeof settleMs]);
+    const settled = named(heard, "settle:end").map(({ taskId, attempt, outcome, settleMs }) => [
+      taskId,
+      attempt,
+      outcome,
+      typeof settleMs,
+    ]);
     assert.deepEqual(settled, [[id, 1, "applied", "number"]]);
     assert.deepEqual(named(heard, "consumer:closed")[0]?.orphanedIds, []);
   },
@@ -64,14 +86,22 @@ export const telling = cases({
     async run(context) {
       const { task, consume, until } = context;
       const { lines, logger } = keepingLogger();
-      const job = task({ maxRetries: 1, backoff: 0, deadLetter: true, log: { logger, level: "info", summary: false } }, () => {
-        throw new RangeError("no luck");
-      });
+      const job = task(
+        { maxRetries: 1, backoff: 0, deadLetter: true, log: { logger, level: "info", summary: false } },
+        () => {
+          throw new RangeError("no luck");
+        },
+      );
       const heard = listen(context, job.queue, ["run:end", "deadletter"]);
       await consume(job);
       const { id } = await job.push();
       await until("it has ended for good", () => named(heard, "run:end").length === 2);
-      const told = named(heard, "run:end").map(({ taskId, attempt, outcome, error }) => [taskId, attempt, outcome, (error as Error).message]);
+      const told = named(heard, "run:end").map(({ taskId, attempt, outcome, error }) => [
+        taskId,
+        attempt,
+        outcome,
+        (error as Error).message,
+      ]);
       assert.deepEqual(told, [
         [id, 1, "retry", "no luck"],
         [id, 2, "failed", "no luck"],
@@ -80,7 +110,10 @@ export const telling = cases({
         named(heard, "deadletter").map(({ taskId, attempt }) => [taskId, attempt]),
         [[id, 2]],
       );
-      assert.deepEqual(lines, ["info task failed, will retry", "warn task failed for good, moved to the dead-letter queue"]);
+      assert.deepEqual(lines, [
+        "info task failed, will retry",
+        "warn task failed for good, moved to the dead-letter queue",
+      ]);
     },
   },
 
@@ -123,10 +156,13 @@ export const telling = cases({
   "info tells how fast it goes from the first seconds, and what failed for good": {
     store: true,
     async run({ task, consume, until, features }) {
-      const job = task({ concurrency: 1, prefetch: 0, maxRetries: 1, backoff: 60_000, rpc: true }, async (n: number) => {
-        await working(50);
-        if (n < 0) throw new Error("no");
-      });
+      const job = task(
+        { concurrency: 1, prefetch: 0, maxRetries: 1, backoff: 60_000, rpc: true },
+        async (n: number) => {
+          await working(50);
+          if (n < 0) throw new Error("no");
+        },
+      );
       await consume(job);
       await rejection((await job.publish([-1], { maxRetries: 0 })).waitResult());
       await job.push(-2);

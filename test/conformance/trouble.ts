@@ -63,7 +63,9 @@ export const trouble = cases({
       let runs = 0;
       const job = task({ concurrency: 1, maxRetries: 0 }, async () => {
         if (++runs > 1) return;
-        await new Promise((_, reject) => fct.signal?.addEventListener("abort", () => reject(new Error("I was told to stop"))));
+        await new Promise((_, reject) =>
+          fct.signal?.addEventListener("abort", () => reject(new Error("I was told to stop"))),
+        );
       });
       const first = await consume(job);
       await job.push();
@@ -79,16 +81,19 @@ export const trouble = cases({
     const done: string[] = [];
     const closes = gate();
     let started = 0;
-    const job: Task<(name: string) => Promise<string>> = task({ rpc: true, concurrency: 1 }, async (name: string): Promise<string> => {
-      started++;
-      if (name === "parent") {
-        await closes.opened;
-        const child = await job.push("child");
-        await child.waitResult({ timeout: patienceMs });
-      }
-      done.push(name);
-      return name;
-    });
+    const job: Task<(name: string) => Promise<string>> = task(
+      { rpc: true, concurrency: 1 },
+      async (name: string): Promise<string> => {
+        started++;
+        if (name === "parent") {
+          await closes.opened;
+          const child = await job.push("child");
+          await child.waitResult({ timeout: patienceMs });
+        }
+        done.push(name);
+        return name;
+      },
+    );
     const consumer = await consume(job);
     await job.push("parent");
     await until("the parent runs", () => started === 1);
@@ -101,11 +106,14 @@ export const trouble = cases({
   },
 
   async "a child with a priority is not held back by maxSuspended"({ task, consume, patienceMs }) {
-    const job: Task<(depth: number) => Promise<number>> = task({ rpc: true, concurrency: 1, maxSuspended: 1 }, async (depth: number): Promise<number> => {
-      if (depth === 0) return 0;
-      const child = await job.publish([depth - 1], { priority: 5 });
-      return 1 + (await child.waitResult({ timeout: patienceMs }));
-    });
+    const job: Task<(depth: number) => Promise<number>> = task(
+      { rpc: true, concurrency: 1, maxSuspended: 1 },
+      async (depth: number): Promise<number> => {
+        if (depth === 0) return 0;
+        const child = await job.publish([depth - 1], { priority: 5 });
+        return 1 + (await child.waitResult({ timeout: patienceMs }));
+      },
+    );
     await consume(job);
     assert.equal(await (await job.push(2)).waitResult({ timeout: patienceMs }), 2);
   },

@@ -30,21 +30,28 @@ function counter() {
 }
 
 /** Parents that each wait for a child on the same queue. */
-async function parents({ task, consume, until, patienceMs }: Context, n: number, params: { concurrency: number; maxSuspended?: number }): Promise<void> {
+async function parents(
+  { task, consume, until, patienceMs }: Context,
+  n: number,
+  params: { concurrency: number; maxSuspended?: number },
+): Promise<void> {
   const count = counter();
   const ended = new Set<number>();
-  const job: Task<(n: number, child: boolean) => Promise<number>> = task({ rpc: true, ...params }, async (n: number, child: boolean) => {
-    count.enter();
-    try {
-      if (child) return n;
-      const handle = await job.push(n, true);
-      const value = await count.waiting(() => handle.waitResult({ timeout: patienceMs * 4 }));
-      ended.add(value);
-      return value;
-    } finally {
-      count.leave();
-    }
-  });
+  const job: Task<(n: number, child: boolean) => Promise<number>> = task(
+    { rpc: true, ...params },
+    async (n: number, child: boolean) => {
+      count.enter();
+      try {
+        if (child) return n;
+        const handle = await job.push(n, true);
+        const value = await count.waiting(() => handle.waitResult({ timeout: patienceMs * 4 }));
+        ended.add(value);
+        return value;
+      } finally {
+        count.leave();
+      }
+    },
+  );
   await job.pushMany(range(n).map((i) => [i, false]));
   await consume(job);
   await until(`${n} parents have their child's result`, () => ended.size === n, patienceMs * 4);
@@ -97,11 +104,14 @@ export const waiting = cases({
   },
 
   async "waitAll inside a run works at concurrency 1"({ task, consume, patienceMs }) {
-    const job: Task<(n: number) => Promise<number>> = task({ rpc: true, concurrency: 1 }, async (n: number): Promise<number> => {
-      if (n < 10) return n;
-      const all = await waitAll(await job.pushMany(each(5)), { timeout: patienceMs });
-      return all.reduce((sum, value) => sum + value, 0);
-    });
+    const job: Task<(n: number) => Promise<number>> = task(
+      { rpc: true, concurrency: 1 },
+      async (n: number): Promise<number> => {
+        if (n < 10) return n;
+        const all = await waitAll(await job.pushMany(each(5)), { timeout: patienceMs });
+        return all.reduce((sum, value) => sum + value, 0);
+      },
+    );
     await consume(job);
     assert.equal(await (await job.push(10)).waitResult({ timeout: patienceMs }), 10);
   },
@@ -127,11 +137,14 @@ export const waiting = cases({
   },
 
   async "a child's failure is its parent's to catch"({ task, consume, patienceMs }) {
-    const job: Task<(kind: string) => Promise<string>> = task({ rpc: true, concurrency: 1, maxRetries: 0 }, async (kind: string) => {
-      if (kind === "child") throw new Error("the child failed");
-      const error = await rejection((await job.push("child")).waitResult({ timeout: patienceMs }));
-      return (error.cause as Error).message;
-    });
+    const job: Task<(kind: string) => Promise<string>> = task(
+      { rpc: true, concurrency: 1, maxRetries: 0 },
+      async (kind: string) => {
+        if (kind === "child") throw new Error("the child failed");
+        const error = await rejection((await job.push("child")).waitResult({ timeout: patienceMs }));
+        return (error.cause as Error).message;
+      },
+    );
     await consume(job);
     assert.equal(await (await job.push("parent")).waitResult({ timeout: patienceMs }), "the child failed");
   },
@@ -178,10 +191,16 @@ export const waiting = cases({
       const squares = await waitAll(await square.pushMany(list.map((n): [number] => [n])), { timeout: patienceMs });
       return squares.reduce((a, b) => a + b, 0);
     });
-    const report = task({ rpc: true, concurrency: 1 }, async (list: number[]) => `sum ${await (await sum.push(list)).waitResult({ timeout: patienceMs })}`);
+    const report = task(
+      { rpc: true, concurrency: 1 },
+      async (list: number[]) => `sum ${await (await sum.push(list)).waitResult({ timeout: patienceMs })}`,
+    );
     for (const each of [square, sum, report]) await consume(each);
     const handles: Handle<string>[] = await report.pushMany([[[1, 2, 3]], [[4]], [[]]]);
-    assert.deepEqual(sorted((await waitAll(handles, { timeout: patienceMs })).map((text) => Number(text.slice(4)))), [0, 14, 16]);
+    assert.deepEqual(
+      sorted((await waitAll(handles, { timeout: patienceMs })).map((text) => Number(text.slice(4)))),
+      [0, 14, 16],
+    );
   },
 
   "thousands of parents wait for a child each on the same queue at concurrency 50": {

@@ -43,7 +43,10 @@ function meaning(body: unknown): string {
 export const wire = cases({
   async "a plain foreign body is consumed as the task's args"({ task, consume, until }) {
     const seen: unknown[][] = [];
-    const job = task({ params: ["file", "height", "options?"] }, (file: string, height: number, options = "none") => void seen.push([file, height, options]));
+    const job = task(
+      { params: ["file", "height", "options?"] },
+      (file: string, height: number, options = "none") => void seen.push([file, height, options]),
+    );
     await consume(job);
     await job.publishRaw({ file: "a.mov", height: 720 });
     await job.publishRaw({ options: "some", height: 1080, file: "b.mov" });
@@ -97,8 +100,14 @@ export const wire = cases({
     await job.push("good", 1);
     await until("the good one is handled", () => seen.ended.length === 1);
     await until("two dead letters", async () => (await job.deadLetters.count()) === 2);
-    const reasons = (await job.deadLetters.list(5)).map(({ body }) => String((body as { extra: { reason: unknown } }).extra.reason)).sort();
-    assert.deepEqual([/height/.test(reasons[0] ?? ""), /depth/.test(reasons[1] ?? "")].sort(), [true, true], reasons.join("\n"));
+    const reasons = (await job.deadLetters.list(5))
+      .map(({ body }) => String((body as { extra: { reason: unknown } }).extra.reason))
+      .sort();
+    assert.deepEqual(
+      [/height/.test(reasons[0] ?? ""), /depth/.test(reasons[1] ?? "")].sort(),
+      [true, true],
+      reasons.join("\n"),
+    );
     assert.deepEqual(seen.started, ["good"]);
   },
 
@@ -107,10 +116,13 @@ export const wire = cases({
     feature: "retry",
     async run(context) {
       const seen: unknown[] = [];
-      const job = context.task({ params: ["file", "height"], maxRetries: 1, backoff: 100 }, (file: string, height: number) => {
-        seen.push([file, height, fct.attempt]);
-        if (seen.length === 1) throw new Error("once");
-      });
+      const job = context.task(
+        { params: ["file", "height"], maxRetries: 1, backoff: 100 },
+        (file: string, height: number) => {
+          seen.push([file, height, fct.attempt]);
+          if (seen.length === 1) throw new Error("once");
+        },
+      );
       await context.publishForeign({ file: "a.mov", height: 720 });
       await context.consume(job);
       await context.until("it ran twice", () => seen.length >= 2);
@@ -136,16 +148,23 @@ export const wire = cases({
         await job.pushMany(range(10).map((i) => [round * 10 + i]));
       }
       await until("the good ones are handled", () => seen.ended.length >= rounds * 10, patienceMs * 2);
-      await until("the dead letters are there", async () => (await job.deadLetters.count()) === rounds * 100, patienceMs * 2);
+      await until(
+        "the dead letters are there",
+        async () => (await job.deadLetters.count()) === rounds * 100,
+        patienceMs * 2,
+      );
       assert.deepEqual(sorted(seen.started), range(rounds * 10));
-      const letters = (await job.deadLetters.list(1_000)) as unknown as { body: { raw: unknown; extra: { reason: string } } }[];
+      const letters = (await job.deadLetters.list(1_000)) as unknown as {
+        body: { raw: unknown; extra: { reason: string } };
+      }[];
       assert.equal(letters.length, rounds * 100);
       assert.ok(
         letters.every(({ body }) => body.extra.reason.length > 10),
         "each says why",
       );
       const kept = new Set(letters.map(({ body }) => meaning(body.raw)));
-      for (const raw of bad) assert.ok(kept.has(meaning(raw)), `${JSON.stringify(raw)} is kept; there are ${[...kept].join("; ")}`);
+      for (const raw of bad)
+        assert.ok(kept.has(meaning(raw)), `${JSON.stringify(raw)} is kept; there are ${[...kept].join("; ")}`);
       await job.push(1_000);
       await until("the consumer goes on", () => seen.ended.includes(1_000));
     },
@@ -166,7 +185,10 @@ export const wire = cases({
 
   async "args bind by position, whatever names a bundler gave them"({ task, consume, until }) {
     const seen: unknown[] = [];
-    const before = task({ concurrency: 1 }, (from: string, to: string, cents: number) => void seen.push([from, to, cents]));
+    const before = task(
+      { concurrency: 1 },
+      (from: string, to: string, cents: number) => void seen.push([from, to, cents]),
+    );
     await before.push("a", "b", 1);
     const after = task({ concurrency: 1 }, (r: string, n: string, t: number) => void seen.push([r, n, t]));
     await after.push("c", "d", 2);

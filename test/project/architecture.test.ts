@@ -19,7 +19,8 @@ function under(folder: string): string[] {
 }
 
 /** Comments hold examples, and template literals other programs: neither imports anything here. */
-const code = (file: string) => read(file).replace(/("(?:\\.|[^"\\\n])*")|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, "$1");
+const code = (file: string) =>
+  read(file).replace(/("(?:\\.|[^"\\\n])*")|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, "$1");
 const importPattern = /(?:\bfrom\s+|\bimport\s+|\b(?:import|require)\s*\(\s*)"([^"]+)"/g;
 
 /** What a file imports: relative names as paths from the root, others as they are. */
@@ -29,7 +30,9 @@ function imports(file: string, text = code(file)): string[] {
 }
 
 function offences(files: string[], allowed: (name: string, file: string) => boolean): string[] {
-  return files.flatMap((file) => imports(file).flatMap((name) => (allowed(name, file) ? [] : [`${file} imports ${name}`])));
+  return files.flatMap((file) =>
+    imports(file).flatMap((name) => (allowed(name, file) ? [] : [`${file} imports ${name}`])),
+  );
 }
 
 const builtIn = (name: string) => name.startsWith("node:");
@@ -42,24 +45,36 @@ const adapters = under("adapters");
 describe("imports", () => {
   it("an adapter imports the contract, errors, the clock and other adapters", () => {
     const shared = ["src/base/errors.ts", "src/base/clock.ts"];
-    expect(offences(adapters, (name) => !relative(name) || name.startsWith("src/contract/") || shared.includes(name) || name.startsWith("adapters/"))).toEqual(
-      [],
-    );
+    expect(
+      offences(
+        adapters,
+        (name) =>
+          !relative(name) || name.startsWith("src/contract/") || shared.includes(name) || name.startsWith("adapters/"),
+      ),
+    ).toEqual([]);
   });
   it("src imports src; only src/index.ts names the catalog", () => {
-    expect(offences(src, (name, file) => !relative(name) || name.startsWith("src/") || (file === "src/index.ts" && name === "adapters/catalog.ts"))).toEqual(
-      [],
-    );
+    expect(
+      offences(
+        src,
+        (name, file) =>
+          !relative(name) || name.startsWith("src/") || (file === "src/index.ts" && name === "adapters/catalog.ts"),
+      ),
+    ).toEqual([]);
   });
   it("examples import public entries, engine clients, what dashboards need, and their own folder", () => {
     const clients = [...peers, "express", "agendash", "@bull-board/api", "@bull-board/express"];
-    const allowed = (name: string) => builtIn(name) || isPublic(name) || name.startsWith("examples/") || clients.includes(packageName(name));
+    const allowed = (name: string) =>
+      builtIn(name) || isPublic(name) || name.startsWith("examples/") || clients.includes(packageName(name));
     expect(offences(under("examples"), allowed)).toEqual([]);
   });
   it("the conformance kit imports public entries and its own folder", () => {
     const entryFiles = ["src/index.ts", "src/core.ts", "src/contract/index.ts", "vitest"];
     expect(
-      offences(under("test/conformance"), (name) => builtIn(name) || isPublic(name) || entryFiles.includes(name) || name.startsWith("test/conformance/")),
+      offences(
+        under("test/conformance"),
+        (name) => builtIn(name) || isPublic(name) || entryFiles.includes(name) || name.startsWith("test/conformance/"),
+      ),
     ).toEqual([]);
   });
 });
@@ -67,19 +82,25 @@ describe("imports", () => {
 describe("packages", () => {
   it("src imports dependencies only, adapters dependencies and optional peers", () => {
     const dependencies = Object.keys(manifest.dependencies);
-    const bare = (allowed: string[]) => (name: string) => relative(name) || builtIn(name) || allowed.includes(packageName(name));
-    expect([...offences(src, bare(dependencies)), ...offences(adapters, bare([...dependencies, ...peers]))]).toEqual([]);
+    const bare = (allowed: string[]) => (name: string) =>
+      relative(name) || builtIn(name) || allowed.includes(packageName(name));
+    expect([...offences(src, bare(dependencies)), ...offences(adapters, bare([...dependencies, ...peers]))]).toEqual(
+      [],
+    );
     expect(peers.filter((peer) => manifest.peerDependenciesMeta[peer]?.optional !== true)).toEqual([]);
   });
   it("a peer is loaded by a literal try, await import and catch, and in no other form", () => {
-    const literal = /try \{[^;]*?\bawait import\("([^"]+)"\)[^;]*;\s*\} catch \(cause\) \{\s*throw missingPeer\([^,]+, "\1", cause\);\s*\}/g;
+    const literal =
+      /try \{[^;]*?\bawait import\("([^"]+)"\)[^;]*;\s*\} catch \(cause\) \{\s*throw missingPeer\([^,]+, "\1", cause\);\s*\}/g;
     const typeOnly = /\b(?:import|export) type [^;]*;|\btypeof import\("[^"]+"\)/g;
     const bundledOnly = ["adapters/temporal/workflow/workflow.ts"]; // no process loads it: Temporal bundles it for its sandbox
     const late = adapters
       .filter((file) => !bundledOnly.includes(file))
       .flatMap((file) => {
         const rest = code(file).replace(literal, "").replace(typeOnly, "");
-        return imports(file, rest).flatMap((name) => (peers.includes(packageName(name)) || name === "libsql" ? [`${file} loads ${name}`] : []));
+        return imports(file, rest).flatMap((name) =>
+          peers.includes(packageName(name)) || name === "libsql" ? [`${file} loads ${name}`] : [],
+        );
       });
     expect(late).toEqual([]);
   });
@@ -90,7 +111,9 @@ describe("packages", () => {
       if (seen.has(file) || !existsSync(join(root, file))) return [];
       seen.add(file);
       return imports(file).flatMap((name) =>
-        relative(name.replace(/^dist\//, "")) ? visit(name.replace(/(\.d)?\.[jt]s$/, ".d.ts")) : [`${file} names ${name}`],
+        relative(name.replace(/^dist\//, ""))
+          ? visit(name.replace(/(\.d)?\.[jt]s$/, ".d.ts"))
+          : [`${file} names ${name}`],
       );
     };
     const named = ["dist/src/index.d.ts", "dist/src/core.d.ts"].flatMap(visit);
@@ -98,7 +121,9 @@ describe("packages", () => {
     expect(seen.size).toBeGreaterThan(3);
   });
   it("nothing awaits at the top level: require() would fail", () => {
-    const awaiting = [...src, ...adapters].filter((file) => /^(?:export )?(?:(?:const|let) [^=]+= )?await\b|^for await\b/m.test(code(file)));
+    const awaiting = [...src, ...adapters].filter((file) =>
+      /^(?:export )?(?:(?:const|let) [^=]+= )?await\b|^for await\b/m.test(code(file)),
+    );
     expect(awaiting).toEqual([]);
   });
 });
@@ -114,12 +139,20 @@ describe("sizes", () => {
     const shared = ["shared", "catalog.ts"];
     const mayUse = (name: string, file: string) => {
       const [engine] = name.match(/(?<=^adapters\/)[^/]+/) ?? [];
-      return !engine || shared.includes(engine) || name.endsWith("/store.ts") || file === "adapters/catalog.ts" || file.startsWith(`adapters/${engine}/`);
+      return (
+        !engine ||
+        shared.includes(engine) ||
+        name.endsWith("/store.ts") ||
+        file === "adapters/catalog.ts" ||
+        file.startsWith(`adapters/${engine}/`)
+      );
     };
     expect(offences(adapters, mayUse)).toEqual([]);
   });
   it("the catalog lists every broker, each by a literal import", () => {
-    const listed = [...code("adapters/catalog.ts").matchAll(/import\("\.\/([\w-]+)\/broker\.ts"\)/g)].map((match) => match[1]);
+    const listed = [...code("adapters/catalog.ts").matchAll(/import\("\.\/([\w-]+)\/broker\.ts"\)/g)].map(
+      (match) => match[1],
+    );
     expect(listed.sort()).toEqual(entries);
   });
   it("every broker has a test of its own", () => {

@@ -36,7 +36,12 @@ async function bundle(name: string, source: string, external: string[] = []) {
     metafile: true,
     minify: true,
   });
-  return { outfile, errors: result.errors, inputs: Object.keys(result.metafile.inputs), bytes: Object.values(result.metafile.outputs)[0]?.bytes ?? 0 };
+  return {
+    outfile,
+    errors: result.errors,
+    inputs: Object.keys(result.metafile.inputs),
+    bytes: Object.values(result.metafile.outputs)[0]?.bytes ?? 0,
+  };
 }
 
 describe("bundled by esbuild", () => {

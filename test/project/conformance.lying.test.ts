@@ -22,12 +22,15 @@ function run({ noticedBy, durable = false, bare = false }: Fault, fault: FaultNa
 }
 
 const all = Object.entries(faults) as [FaultName, Fault][];
-const isAlone = ([, { noticedBy }]: readonly [unknown, Fault]) => allCases.find(({ name }) => name === noticedBy)?.alone === true;
+const isAlone = ([, { noticedBy }]: readonly [unknown, Fault]) =>
+  allCases.find(({ name }) => name === noticedBy)?.alone === true;
 
 function defineLies(list: typeof all): void {
   for (const [name, fault] of list) {
     it(`${name} fails "${fault.noticedBy}"`, async () => {
-      await expect(run(fault, name)).rejects.toMatchObject({ name: expect.stringMatching(/^(AssertionError|WaitTimeoutError)$/) });
+      await expect(run(fault, name)).rejects.toMatchObject({
+        name: expect.stringMatching(/^(AssertionError|WaitTimeoutError)$/),
+      });
     });
   }
 }
@@ -44,6 +47,8 @@ const needed = [...new Map(all.map(([, fault]) => [`${fault.noticedBy} ${fault.b
 const timeout = 60_000;
 
 describe.concurrent("a broker that", { timeout }, () => defineLies(all.filter((each) => !isAlone(each))));
-describe.concurrent("an honest broker passes", { timeout }, () => defineHonest(needed.filter((each) => !isAlone(each))));
+describe.concurrent("an honest broker passes", { timeout }, () =>
+  defineHonest(needed.filter((each) => !isAlone(each))),
+);
 describe.sequential("alone, a broker that", { timeout }, () => defineLies(all.filter(isAlone)));
 describe.sequential("alone, an honest broker passes", { timeout }, () => defineHonest(needed.filter(isAlone)));

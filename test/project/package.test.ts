@@ -13,7 +13,9 @@ const peers = Object.keys(manifest.peerDependencies);
 
 /** The README's first TypeScript block that defines a task. */
 function readmeExample(): string {
-  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? "");
+  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
+    (match) => match[1] ?? "",
+  );
   const example = blocks.find((block) => block.includes("boost("));
   if (!example) throw new Error("README.md has no ```ts block with boost(");
   return example;
@@ -24,7 +26,10 @@ const withoutTypes = (source: string) => transformSync(source, { loader: "ts", f
 /** The same program for CommonJS: `require`, and a function around what awaits. */
 function asCommonJs(source: string): string {
   const names = (list: string) => list.replaceAll(" as ", ": ");
-  const required = withoutTypes(source).replace(/^import \{([^}]*)\} from ("[^"]+");$/gm, (_, list, from) => `const {${names(list)}} = require(${from});`);
+  const required = withoutTypes(source).replace(
+    /^import \{([^}]*)\} from ("[^"]+");$/gm,
+    (_, list, from) => `const {${names(list)}} = require(${from});`,
+  );
   const body = required.replace(/^export \{[^}]*\};$/gm, "").replace(/^export /gm, "");
   return `(async () => {\n${body}\n})();\n`;
 }
@@ -37,7 +42,8 @@ async function runExample(name: string, text: string) {
   return runFile(name);
 }
 
-const runFile = (name: string) => run(node, [name], { cwd: app.folder, env: { FUNBOOST_SQLITE_FILE: join(app.folder, `queue-${++files}.db`) } });
+const runFile = (name: string) =>
+  run(node, [name], { cwd: app.folder, env: { FUNBOOST_SQLITE_FILE: join(app.folder, `queue-${++files}.db`) } });
 
 function compile(name: string) {
   const options = ["--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023"];
@@ -55,13 +61,31 @@ describe("the packed package", () => {
     expect(peers.filter((peer) => existsSync(join(app.folder, "node_modules", peer)))).toEqual([]);
   });
   it("passes publint", async () => {
-    const { code, output } = await run(process.execPath, [bin("publint/src/cli.js"), app.tarball, "--strict"], { cwd: root, timeoutMs: 60_000 });
+    const { code, output } = await run(process.execPath, [bin("publint/src/cli.js"), app.tarball, "--strict"], {
+      cwd: root,
+      timeoutMs: 60_000,
+    });
     expect(code, output).toBe(0);
   });
   it("passes attw", async () => {
-    const wildcards = ["adapters/memory", "adapters/sqlite", "adapters/bullmq", "stores/memory", "stores/sqlite", "stores/redis"];
+    const wildcards = [
+      "adapters/memory",
+      "adapters/sqlite",
+      "adapters/bullmq",
+      "stores/memory",
+      "stores/sqlite",
+      "stores/redis",
+    ];
     const entries = [".", "core", "contract", "conformance", ...wildcards];
-    const args = [bin("@arethetypeswrong/cli/dist/index.js"), app.tarball, "--profile", "esm-only", "--no-emoji", "--entrypoints", ...entries];
+    const args = [
+      bin("@arethetypeswrong/cli/dist/index.js"),
+      app.tarball,
+      "--profile",
+      "esm-only",
+      "--no-emoji",
+      "--entrypoints",
+      ...entries,
+    ];
     const { code, output } = await run(process.execPath, args, { cwd: root, timeoutMs: 60_000 });
     expect(code, output).toBe(0);
   });
@@ -69,7 +93,10 @@ describe("the packed package", () => {
     const source =
       'import { boost } from "funboost";\nawait boost({ queue: "q", broker: "bullmq" }, (x) => x).push(1).catch((error) => console.log(error.code, error.message));\n';
     const { code, output } = await runExample("missing-peer.mjs", source);
-    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringMatching(/MISSING_PEER .*npm install bullmq/) });
+    expect({ code, output }).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/MISSING_PEER .*npm install bullmq/),
+    });
   });
 });
 
@@ -95,10 +122,20 @@ describe("the README's example", () => {
 
 describe("the public entries that need no peer", () => {
   const stores = ["funboost/stores/memory", "funboost/stores/sqlite", "funboost/stores/redis"];
-  const entries = ["funboost", "funboost/core", "funboost/contract", "funboost/adapters/memory", "funboost/adapters/sqlite", ...stores.slice(0, 2)];
+  const entries = [
+    "funboost",
+    "funboost/core",
+    "funboost/contract",
+    "funboost/adapters/memory",
+    "funboost/adapters/sqlite",
+    ...stores.slice(0, 2),
+  ];
 
   it("have declarations that hold under tsc --strict --skipLibCheck false", async () => {
-    writeFileSync(join(app.folder, "entries.ts"), entries.map((entry, index) => `export type * as entry${index} from "${entry}";`).join("\n"));
+    writeFileSync(
+      join(app.folder, "entries.ts"),
+      entries.map((entry, index) => `export type * as entry${index} from "${entry}";`).join("\n"),
+    );
     expect(await compile("entries.ts")).toEqual({ code: 0, output: "" });
   });
   it("can be loaded by require(), those with late peers too", async () => {

@@ -16,7 +16,10 @@ describe("addresses", () => {
     await between?.close();
   });
 
-  it.each(["rediss://a:1", "mongodb+srv://a", "mongodb://a:1,b:2", "mongodb://a:1/?replicaSet=x", "a:1,b:2"])("%s cannot", async (address) => {
-    expect(await proxy(address)).toBeUndefined();
-  });
+  it.each(["rediss://a:1", "mongodb+srv://a", "mongodb://a:1,b:2", "mongodb://a:1/?replicaSet=x", "a:1,b:2"])(
+    "%s cannot",
+    async (address) => {
+      expect(await proxy(address)).toBeUndefined();
+    },
+  );
 });

@@ -14,7 +14,8 @@ import { serviceFor, startPrivate } from "../support/services.ts";
 
 const dist = (file: string) => fileURLToPath(new URL(`../../dist/${file}`, import.meta.url));
 const missing = servers.redis.missing();
-if (missing && process.env.REQUIRED_SERVICES?.includes("redis")) throw new Error(`REQUIRED_SERVICES names redis: ${missing}`);
+if (missing && process.env.REQUIRED_SERVICES?.includes("redis"))
+  throw new Error(`REQUIRED_SERVICES names redis: ${missing}`);
 
 vi.stubEnv("REDIS_URL", undefined); // these tests are about what is not given
 afterAll(() => void vi.unstubAllEnvs());
@@ -32,10 +33,15 @@ afterEach(async () => {
 const file = (name: string) => join(folder, "redis", name);
 
 function begin(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [dist("scripts/services.js"), ...args], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(process.execPath, [dist("scripts/services.js"), ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 }
 
-async function services(...args: (string | Record<string, string>)[]): Promise<{ code: number | null; output: string }> {
+async function services(
+  ...args: (string | Record<string, string>)[]
+): Promise<{ code: number | null; output: string }> {
   const words = args.filter((each) => typeof each === "string");
   const child = begin(
     words,
@@ -51,13 +57,16 @@ async function services(...args: (string | Record<string, string>)[]): Promise<{
 function programs(texts: Record<string, string>): string {
   const bin = join(folder, "bin");
   mkdirSync(bin);
-  for (const [name, text] of Object.entries(texts)) writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  for (const [name, text] of Object.entries(texts))
+    writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   return bin;
 }
 
 /** A PATH on which Redis takes its time to start, so that a start has a middle. */
 const slowly = () => {
-  const bin = programs({ "redis-server": `[ "$1" = --version ] || { echo >>${folder}/starts; sleep 2; }; exec ${which("redis-server")} "$@"` });
+  const bin = programs({
+    "redis-server": `[ "$1" = --version ] || { echo >>${folder}/starts; sleep 2; }; exec ${which("redis-server")} "$@"`,
+  });
   return { PATH: `${bin}${delimiter}${process.env.PATH}` };
 };
 
@@ -65,7 +74,9 @@ const pid = () => Number(readFileSync(file("pid"), "utf8").split(" ")[0]);
 const state = () => JSON.parse(readFileSync(file("state.json"), "utf8"));
 /** Gone, or only its remains. */
 const lives = (id: number) => {
-  const { stdout } = spawnSync("sh", ["-c", `kill -0 ${id} && cat /proc/${id}/stat 2>/dev/null | grep -v ') Z '`], { encoding: "utf8" });
+  const { stdout } = spawnSync("sh", ["-c", `kill -0 ${id} && cat /proc/${id}/stat 2>/dev/null | grep -v ') Z '`], {
+    encoding: "utf8",
+  });
   return process.platform === "linux" ? stdout !== "" : spawnSync("kill", ["-0", String(id)]).status === 0;
 };
 
@@ -73,7 +84,10 @@ describe.skipIf(missing)(`npm run services${missing ? ` (skipped: ${missing})` :
   it("starts once, says what is up, stops by pid, and keeps the port", async () => {
     expect((await services("status", "redis")).output).toMatch(/^redis +down/m);
     const first = await services("up", "redis");
-    expect(first).toMatchObject({ code: 0, output: expect.stringMatching(/^redis +up +redis:\/\/127\.0\.0\.1:\d+ +\d+ +\d/m) });
+    expect(first).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^redis +up +redis:\/\/127\.0\.0\.1:\d+ +\d+ +\d/m),
+    });
     const running = pid();
     expect((await services("up", "redis")).code).toBe(0);
     expect(pid()).toBe(running);
@@ -154,24 +168,38 @@ describe.skipIf(missing)(`npm run services${missing ? ` (skipped: ${missing})` :
   it("says in one line what is missing and what is skipped where nothing can be installed", async () => {
     const { code, output } = await services("up", "redis", { PATH: folder });
     expect(code).toBe(1);
-    expect(output).toMatch(/^redis +cannot be had: redis-server is not installed; .*Set REDIS_URL\. Without it, skipped: BullMQ/m);
+    expect(output).toMatch(
+      /^redis +cannot be had: redis-server is not installed; .*Set REDIS_URL\. Without it, skipped: BullMQ/m,
+    );
   });
 
-  it.skipIf(!existsSync("/etc/debian_version"))("installs what is missing by Debian's packages, which then start no server of their own", async () => {
-    const done = join(folder, "done");
-    const bin = programs({
-      "apt-get": `echo "$RUNLEVEL $*" >>${done}; case "$*" in *install*) ln -s ${which("redis-server")} ${folder}/bin/redis-server;; esac`,
-      sudo: `shift; if [ "$*" = "id -u" ]; then echo 0; else exec "$@"; fi`, // where we are not root
-    });
-    for (const tool of ["sh", "env", "cut", "mv", "cat", "ln"]) symlinkSync(which(tool) ?? "", join(bin, tool));
-    expect((await services("status", "redis", { PATH: bin })).output).toMatch(/^redis +down; "up" will install it/m);
-    expect(await services("up", "redis", { PATH: bin })).toMatchObject({ code: 0, output: expect.stringMatching(/^redis +up /m) });
-    expect(readFileSync(done, "utf8")).toMatch(/^1 .*update\n1 .*install -y --no-install-recommends redis-server\n$/);
-  });
+  it.skipIf(!existsSync("/etc/debian_version"))(
+    "installs what is missing by Debian's packages, which then start no server of their own",
+    async () => {
+      const done = join(folder, "done");
+      const bin = programs({
+        "apt-get": `echo "$RUNLEVEL $*" >>${done}; case "$*" in *install*) ln -s ${which("redis-server")} ${folder}/bin/redis-server;; esac`,
+        sudo: `shift; if [ "$*" = "id -u" ]; then echo 0; else exec "$@"; fi`, // where we are not root
+      });
+      for (const tool of ["sh", "env", "cut", "mv", "cat", "ln"]) symlinkSync(which(tool) ?? "", join(bin, tool));
+      expect((await services("status", "redis", { PATH: bin })).output).toMatch(/^redis +down; "up" will install it/m);
+      expect(await services("up", "redis", { PATH: bin })).toMatchObject({
+        code: 0,
+        output: expect.stringMatching(/^redis +up /m),
+      });
+      expect(readFileSync(done, "utf8")).toMatch(/^1 .*update\n1 .*install -y --no-install-recommends redis-server\n$/);
+    },
+  );
 
   it("refuses names and commands that it does not know, and says which there are", async () => {
-    expect(await services("up", "redis", "mysql")).toMatchObject({ code: 1, output: expect.stringMatching(/no server "mysql". Allowed: redis, postgres/) });
-    expect(await services("start")).toMatchObject({ code: 1, output: expect.stringMatching(/no command "start". Allowed: up, down, status, env/) });
+    expect(await services("up", "redis", "mysql")).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/no server "mysql". Allowed: redis, postgres/),
+    });
+    expect(await services("start")).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/no command "start". Allowed: up, down, status, env/),
+    });
     expect((await services("--help")).output).toMatch(/up +starts what is not there/);
     expect(existsSync(join(folder, "redis"))).toBe(false);
   });
@@ -223,7 +251,9 @@ describe.skipIf(missing)("a server for tests", { timeout: 60_000 }, () => {
 
   it("of its own ends with the process that started it, even by kill -9", async () => {
     const script = `import { startPrivate } from ${JSON.stringify(dist("test/support/services.js"))}; console.log((await startPrivate("redis")).port); setInterval(() => {}, 1e6);`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const port = Number(await new Promise((resolve) => child.stdout.once("data", resolve)));
     expect(await client(`redis://127.0.0.1:${port}`).ping()).toBe("PONG");
     child.kill("SIGKILL");

@@ -44,10 +44,16 @@ describe("the table of brokers and features", () => {
 
 type Control = keyof typeof controls;
 let queues = 0;
-const taskOn = (broker: Broker, params: Partial<TaskParams> = {}) => boost({ queue: `table.${queues++}`, broker, ...params }, () => {});
+const taskOn = (broker: Broker, params: Partial<TaskParams> = {}) =>
+  boost({ queue: `table.${queues++}`, broker, ...params }, () => {});
 
 /** One use of each control that needs something; all but the last two are told at the first use of the task. */
-const uses: Readonly<Record<Exclude<Control, `dead letters${string}` | `\`concurrency\`${string}`>, readonly ((broker: Broker) => Promise<unknown>)[]>> = {
+const uses: Readonly<
+  Record<
+    Exclude<Control, `dead letters${string}` | `\`concurrency\`${string}`>,
+    readonly ((broker: Broker) => Promise<unknown>)[]
+  >
+> = {
   '`qpsScope: "global"`': [(broker) => taskOn(broker, { qps: 5, qpsScope: "global" }).push()],
   "`setQps()` `setConcurrency()`": [(broker) => taskOn(broker).setQps(5), (broker) => taskOn(broker).setConcurrency(5)],
   "`filter`": [(broker) => taskOn(broker, { filter: true }).push()],
@@ -79,7 +85,9 @@ describe("the table's controls", () => {
       const lacking = controls[control] === "store" ? storeless : inexact(memory());
       for (const call of calls) {
         await call(memory());
-        await expect(call(lacking)).rejects.toMatchObject({ code: controls[control] === "store" ? "NEEDS_STORE" : "UNSUPPORTED" });
+        await expect(call(lacking)).rejects.toMatchObject({
+          code: controls[control] === "store" ? "NEEDS_STORE" : "UNSUPPORTED",
+        });
       }
     });
   }
@@ -120,20 +128,27 @@ describe("the README's table of options", () => {
 
   it("says the defaults that are in force", () => {
     const { log: _, ...inForce } = { ...resolveOptions({ queue: "q" }, {}) } as Record<string, unknown>;
-    const plain = (value: unknown) => (value === undefined ? /^(none|false|read from|what the engine)/ : JSON.stringify(value));
+    const plain = (value: unknown) =>
+      value === undefined ? /^(none|false|read from|what the engine)/ : JSON.stringify(value);
     for (const { name, standard } of rows) {
       if (!(name in inForce) || name === "queue" || name === "backoff") continue;
       const value = plain(inForce[name]);
-      expect(standard.replaceAll("`", "").split(";")[0], name).toEqual(typeof value === "string" ? value : expect.stringMatching(value));
+      expect(standard.replaceAll("`", "").split(";")[0], name).toEqual(
+        typeof value === "string" ? value : expect.stringMatching(value),
+      );
     }
-    expect(standardOf("concurrency")).toContain(`${resolveOptions({ queue: "q", qps: 1 }, {}).concurrency} with \`qps\``);
+    expect(standardOf("concurrency")).toContain(
+      `${resolveOptions({ queue: "q", qps: 1 }, {}).concurrency} with \`qps\``,
+    );
     expect(resolveOptions({ queue: "q" }, {}).publishTimeoutMs).toBe(10_000);
   });
 
   it("says Python funboost's names as a mistyped option does", () => {
     for (const { name, python } of rows) {
       if (python === "" || python === name) continue;
-      expect(() => boost({ queue: "q", [python]: 1 } as TaskParams, () => {}), python).toThrow(`Did you mean "${name}"?`);
+      expect(() => boost({ queue: "q", [python]: 1 } as TaskParams, () => {}), python).toThrow(
+        `Did you mean "${name}"?`,
+      );
     }
   });
 });

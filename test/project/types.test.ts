@@ -30,7 +30,9 @@ describe("types", () => {
   it("a destructured parameter is one object", () => {
     const task = boost({ queue: "types.object" }, ({ to, cents }: { to: string; cents: number }) => ({ to, cents }));
     expectTypeOf(task.push).parameter(0).toEqualTypeOf<{ to: string; cents: number }>();
-    expectTypeOf(task.handle).returns.toHaveProperty("waitResult").returns.resolves.toEqualTypeOf<{ to: string; cents: number }>();
+    expectTypeOf(task.handle)
+      .returns.toHaveProperty("waitResult")
+      .returns.resolves.toEqualTypeOf<{ to: string; cents: number }>();
     // @ts-expect-error cents is missing
     void (() => task.push({ to: "x" }));
   });

@@ -1,9 +1,25 @@
 /** A broker that has nothing: text in, text out, done, failed or put back. What it is handed beyond that is an emulation's mistake, and throws. */
 import { memory } from "../../adapters/memory/broker.ts";
 import { stringifyJson } from "../../src/base/json.ts";
-import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Delivery, Features, Handler, Message } from "../../src/contract/index.ts";
+import type {
+  Broker,
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Features,
+  Handler,
+  Message,
+} from "../../src/contract/index.ts";
 
-const nothing = { ids: false, delay: false, priority: false, retry: false, ahead: false, pause: false } satisfies Partial<Features>;
+const nothing = {
+  ids: false,
+  delay: false,
+  priority: false,
+  retry: false,
+  ahead: false,
+  pause: false,
+} satisfies Partial<Features>;
 const marks = ["id", "delayMs", "priority", "ahead", "attempt", "publishedAt"] as const;
 
 /** Over memory, or over an engine that survives a kill. */
@@ -12,7 +28,17 @@ export function bareBroker(inner: Broker = memory()): Broker {
   return { name: "bare", features: { ...features, ...nothing }, open: async (spec) => bare(await open(spec)), close };
 }
 
-function bare({ features, lookahead, publish, close, count, clear, peek, maintain, consume }: BrokerQueue): BrokerQueue {
+function bare({
+  features,
+  lookahead,
+  publish,
+  close,
+  count,
+  clear,
+  peek,
+  maintain,
+  consume,
+}: BrokerQueue): BrokerQueue {
   return {
     features: { ...features, ...nothing },
     lookahead,
@@ -36,11 +62,22 @@ function plain(message: Message): Message {
   return { body: typeof body === "string" ? body : stringifyJson(body) };
 }
 
-async function consumePlain(consume: BrokerQueue["consume"], handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+async function consumePlain(
+  consume: BrokerQueue["consume"],
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<Consumer> {
   const handed = new Map<Delivery, Delivery>();
   const take: Handler = async (delivery) => {
     const { body, crashes, signal } = delivery;
-    const known = { id: "", body, attempt: 1, native: undefined, ...(crashes === undefined ? {} : { crashes }), ...(signal ? { signal } : {}) };
+    const known = {
+      id: "",
+      body,
+      attempt: 1,
+      native: undefined,
+      ...(crashes === undefined ? {} : { crashes }),
+      ...(signal ? { signal } : {}),
+    };
     handed.set(delivery, known);
     const settlement = await handler(known);
     if (settlement.outcome === "retry" || settlement.outcome === "postponed")

@@ -20,7 +20,11 @@ export function create(settings: Readonly<Record<string, string>>): Broker {
 function deaf(broker: Broker): Broker {
   const { store } = broker;
   if (!store) return broker;
-  const silent = async (): Promise<Store> => ({ ...(await store()), notify: async () => {}, subscribe: async () => () => {} });
+  const silent = async (): Promise<Store> => ({
+    ...(await store()),
+    notify: async () => {},
+    subscribe: async () => () => {},
+  });
   return { ...broker, store: silent };
 }
 

@@ -14,7 +14,11 @@ export async function consume(queue: BrokerQueue, answer: Answer, window = 1, si
       seen.push(delivery);
       return answer(delivery);
     },
-    { signal, onSettled: (delivery, how) => settled.push(`${delivery.id}:${how}`), onError: (error) => errors.push(error) },
+    {
+      signal,
+      onSettled: (delivery, how) => settled.push(`${delivery.id}:${how}`),
+      onError: (error) => errors.push(error),
+    },
   );
   consumer.setWindow(window);
   return { seen, settled, errors, consumer };

@@ -31,8 +31,20 @@ export const engines = {
   "bee-queue": { ...redis, make: (url) => beeQueue({ url }) },
   "agenda-redis": { ...redis, make: (url) => agenda({ url }) },
   "agenda-postgres": { server: "postgres", variable: "POSTGRES_URL", make: (url) => agenda({ url }), storeless: true },
-  "agenda-mongo": { server: "mongodb", variable: "MONGODB_URL", make: (url) => agenda({ url }), storeless: true, scale: 0.3 },
-  temporal: { server: "temporal", variable: "TEMPORAL_ADDRESS", make: (address) => temporal({ address }), scale: 0.2, lateMs: 1_100 },
+  "agenda-mongo": {
+    server: "mongodb",
+    variable: "MONGODB_URL",
+    make: (url) => agenda({ url }),
+    storeless: true,
+    scale: 0.3,
+  },
+  temporal: {
+    server: "temporal",
+    variable: "TEMPORAL_ADDRESS",
+    make: (address) => temporal({ address }),
+    scale: 0.2,
+    lateMs: 1_100,
+  },
 } satisfies Readonly<Record<string, Engine>>;
 
 export type EngineName = keyof typeof engines;
@@ -69,7 +81,8 @@ export function create(settings: Readonly<Record<string, string>>): Broker {
 function onServer(settings: Readonly<Record<string, string>>): Broker {
   const engine: Engine | undefined = engines[settings.engine as EngineName];
   const url = settings[engine?.variable ?? ""];
-  if (!engine || !url) throw new Error(`"engine" is ${settings.engine}, its address ${url}. Known: ${Object.keys(engines).join(", ")}.`);
+  if (!engine || !url)
+    throw new Error(`"engine" is ${settings.engine}, its address ${url}. Known: ${Object.keys(engines).join(", ")}.`);
   const broker = engine.make(url);
   return engine.storeless && settings.storeFile ? withStore(broker, sqliteStore({ file: settings.storeFile })) : broker;
 }

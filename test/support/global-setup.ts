@@ -15,9 +15,11 @@ async function build(): Promise<void> {
   process.env.FUNBOOST_TEST_BUILT = "1";
   if (process.env.FUNBOOST_SKIP_BUILD === "1" && existsSync(`${root}dist`)) return;
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  await promisify(execFile)(npm, ["run", "build"], { cwd: root, maxBuffer: 1e8, shell: process.platform === "win32" }).catch(
-    (error: Error & { stdout?: string }) => {
-      throw new Error(`npm run build failed:\n${error.stdout ?? error.message}`);
-    },
-  );
+  await promisify(execFile)(npm, ["run", "build"], {
+    cwd: root,
+    maxBuffer: 1e8,
+    shell: process.platform === "win32",
+  }).catch((error: Error & { stdout?: string }) => {
+    throw new Error(`npm run build failed:\n${error.stdout ?? error.message}`);
+  });
 }

@@ -21,13 +21,18 @@ export interface Installed {
 /** What `npm test` set for its own scripts must not reach the programs that stand for a user's. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_(package|lifecycle|config_local_prefix|command)|VITEST|NODE_ENV$|NODE_OPTIONS$|FUNBOOST_)/.test(name),
+    ([name]) =>
+      !/^(npm_(package|lifecycle|config_local_prefix|command)|VITEST|NODE_ENV$|NODE_OPTIONS$|FUNBOOST_)/.test(name),
   );
   return Object.fromEntries(inherited);
 }
 
 /** Runs a program to its end; one that has not ended after `timeoutMs` is killed and answers code -1. */
-export function run(file: string, args: readonly string[], options: { cwd: string; timeoutMs?: number; env?: Record<string, string> }): Promise<Finished> {
+export function run(
+  file: string,
+  args: readonly string[],
+  options: { cwd: string; timeoutMs?: number; env?: Record<string, string> },
+): Promise<Finished> {
   const { cwd, timeoutMs = 20_000, env } = options;
   const path = `${dirname(file)}${delimiter}${process.env.PATH ?? ""}`;
   return new Promise((resolve) => {
@@ -35,7 +40,12 @@ export function run(file: string, args: readonly string[], options: { cwd: strin
       const code = error ? ((error as { code?: unknown }).code ?? -1) : 0;
       resolve({ code: typeof code === "number" ? code : -1, output: `${stdout}${stderr}` });
     };
-    const child = execFile(file, args, { cwd, timeout: timeoutMs, killSignal: "SIGKILL", env: { ...cleanEnvironment(), PATH: path, ...env } }, done);
+    const child = execFile(
+      file,
+      args,
+      { cwd, timeout: timeoutMs, killSignal: "SIGKILL", env: { ...cleanEnvironment(), PATH: path, ...env } },
+      done,
+    );
     child.stdin?.end();
   });
 }
@@ -43,9 +53,17 @@ export function run(file: string, args: readonly string[], options: { cwd: strin
 /** npm, by the Node that runs the tests: on Windows it is no program that could be started without a shell. */
 async function npm(args: readonly string[], cwd: string): Promise<string> {
   const beside = join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js");
-  const script = process.env.npm_execpath?.endsWith(".js") ? process.env.npm_execpath : existsSync(beside) ? beside : undefined;
+  const script = process.env.npm_execpath?.endsWith(".js")
+    ? process.env.npm_execpath
+    : existsSync(beside)
+      ? beside
+      : undefined;
   const [file, first] = script ? [process.execPath, [script]] : ["npm", []];
-  const { code, output } = await run(file, [...first, ...args], { cwd, timeoutMs: 150_000, env: { npm_config_fund: "false", npm_config_audit: "false" } });
+  const { code, output } = await run(file, [...first, ...args], {
+    cwd,
+    timeoutMs: 150_000,
+    env: { npm_config_fund: "false", npm_config_audit: "false" },
+  });
   if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}:\n${output}`);
   return output;
 }

@@ -1,5 +1,15 @@
 /** Ways in which a broker can lie: to be put round an honest queue. */
-import type { BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Message, Published, Settlement, Store } from "../../src/contract/index.ts";
+import type {
+  BrokerQueue,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  Handler,
+  Message,
+  Published,
+  Settlement,
+  Store,
+} from "../../src/contract/index.ts";
 import type { CaseName } from "../conformance/index.ts";
 
 export interface Fault {
@@ -31,13 +41,18 @@ export const without =
 /** Deliveries as the core sees them, and settlements as the engine does. */
 export const handling =
   (wrap: (handler: Handler) => Handler) =>
-  (queue: BrokerQueue): Partial<BrokerQueue> => ({ consume: (handler, options) => queue.consume(wrap(handler), options) });
+  (queue: BrokerQueue): Partial<BrokerQueue> => ({
+    consume: (handler, options) => queue.consume(wrap(handler), options),
+  });
 
 export const settling = (change: (settlement: Settlement, delivery: Delivery) => Settlement) =>
   handling((handler) => async (delivery) => change(await handler(delivery), delivery));
 
 export const consuming =
-  (wrap: (consumer: Consumer) => Partial<Consumer>, change: (options: ConsumeOptions) => ConsumeOptions = (options) => options) =>
+  (
+    wrap: (consumer: Consumer) => Partial<Consumer>,
+    change: (options: ConsumeOptions) => ConsumeOptions = (options) => options,
+  ) =>
   (queue: BrokerQueue): Partial<BrokerQueue> => ({
     consume: async (handler, options) => {
       const consumer = await queue.consume(handler, change(options));

@@ -46,21 +46,34 @@ export const faults = {
   })),
   "mangles unicode": fault(
     "a body survives unicode and nesting",
-    publishing((messages) => messages.map((message) => ({ ...message, body: JSON.parse(JSON.stringify(message.body).replace(/[^\x20-\x7e]/g, "?")) }))),
+    publishing((messages) =>
+      messages.map((message) => ({
+        ...message,
+        body: JSON.parse(JSON.stringify(message.body).replace(/[^\x20-\x7e]/g, "?")),
+      })),
+    ),
   ),
   "cuts long bodies": fault(
     "a body of 300 kB arrives whole",
     publishing((messages) =>
       messages.map((message) => ({
         ...message,
-        body: JSON.parse(JSON.stringify(message.body, (_key, value) => (typeof value === "string" ? value.slice(0, 65_536) : value))),
+        body: JSON.parse(
+          JSON.stringify(message.body, (_key, value) => (typeof value === "string" ? value.slice(0, 65_536) : value)),
+        ),
       })),
     ),
   ),
-  "does not report a known id": fault("a task id that is published twenty times at once is published once", (queue) => ({
-    publish: async (messages) => (await queue.publish(messages)).map(({ id }) => ({ id })),
-  })),
-  "publishes a known id again": fault("a task id that is published twenty times at once is published once", publishing(without("id"))),
+  "does not report a known id": fault(
+    "a task id that is published twenty times at once is published once",
+    (queue) => ({
+      publish: async (messages) => (await queue.publish(messages)).map(({ id }) => ({ id })),
+    }),
+  ),
+  "publishes a known id again": fault(
+    "a task id that is published twenty times at once is published once",
+    publishing(without("id")),
+  ),
   "closes early": fault(
     "close waits for what is held and flushes it",
     consuming((consumer) => ({ close: async () => void consumer.close().catch(() => {}) })),
@@ -113,8 +126,10 @@ export const faults = {
       }),
     ),
   ),
-  "drops dead letters": fault("a message out of retries goes to the dead-letter queue with its reason", (queue, name) =>
-    name.endsWith("_dlx") ? { publish: async (messages) => messages.map(({ id = "dropped" }) => ({ id })) } : queue,
+  "drops dead letters": fault(
+    "a message out of retries goes to the dead-letter queue with its reason",
+    (queue, name) =>
+      name.endsWith("_dlx") ? { publish: async (messages) => messages.map(({ id = "dropped" }) => ({ id })) } : queue,
   ),
   "counts one too many": fault("count tells what waits and what is delayed", (queue) => ({
     async count() {
@@ -131,7 +146,11 @@ export const faults = {
   ),
   "counts a postponement as an attempt": fault(
     "RequeueError is not counted as an attempt",
-    settling((settlement) => (settlement.outcome === "postponed" ? { outcome: "retry", error: new Error("lie"), delayMs: settlement.delayMs } : settlement)),
+    settling((settlement) =>
+      settlement.outcome === "postponed"
+        ? { outcome: "retry", error: new Error("lie"), delayMs: settlement.delayMs }
+        : settlement,
+    ),
   ),
   "puts returned messages to the end": fault(
     "a returned delivery comes again first and unchanged",
@@ -139,7 +158,9 @@ export const faults = {
   ),
   "delivers delayed messages early": fault(
     "a delayed message is not delivered before its time", // the core would put off its start
-    publishing((messages) => messages.map((message) => (message.delayMs ? { ...message, delayMs: message.delayMs / 20 } : message))),
+    publishing((messages) =>
+      messages.map((message) => (message.delayMs ? { ...message, delayMs: message.delayMs / 20 } : message)),
+    ),
   ),
   "retries at once": fault(
     "a retry waits for its backoff",
@@ -161,16 +182,26 @@ export const faults = {
   })),
   "forgets delayed messages in clear": fault("clear removes what is delayed", clearingHalf),
   "clears nothing": fault("clear removes what waits", () => ({ clear: async () => {} })),
-  "cancels in words only": fault("a cancelled message does not run, and its waiter hears of it", () => ({ cancel: async (ids) => ids })),
+  "cancels in words only": fault("a cancelled message does not run, and its waiter hears of it", () => ({
+    cancel: async (ids) => ids,
+  })),
   "cancels what runs": fault("what has run cannot be cancelled", () => ({ cancel: async (ids) => ids })),
-  "does not know what runs": fault("state() and record() follow a task to its end", () => ({ state: async () => "waiting" })),
+  "does not know what runs": fault("state() and record() follow a task to its end", () => ({
+    state: async () => "waiting",
+  })),
   "redelivers what still runs": fault("a slow run that lives is not delivered again", redelivering),
   "publishes something for an empty list": fault("publish([]) does nothing", (queue) => ({
     publish: (messages) => queue.publish(messages.length === 0 ? [{ body: {} }] : messages),
   })),
-  "changes bodies that are text": fault("a thousand malformed messages between good ones lose nothing and stop nothing", (queue) => ({
-    publish: async (messages) => await queue.publish(messages.map((message) => (typeof message.body === "string" ? { ...message, body: {} } : message))),
-  })),
+  "changes bodies that are text": fault(
+    "a thousand malformed messages between good ones lose nothing and stop nothing",
+    (queue) => ({
+      publish: async (messages) =>
+        await queue.publish(
+          messages.map((message) => (typeof message.body === "string" ? { ...message, body: {} } : message)),
+        ),
+    }),
+  ),
   ...processFaults,
   ...storeFaults,
 } satisfies Record<string, Fault>;

@@ -5,7 +5,12 @@ import type { Broker, BrokerQueue, Ended, Features, Handler, ResultOptions } fro
 
 export function nativeResults(): Broker & { readonly features: Features } {
   const inner = memory();
-  return { name: "native-results", features: inner.features, open: async (spec) => keeping(await inner.open(spec)), close: inner.close };
+  return {
+    name: "native-results",
+    features: inner.features,
+    open: async (spec) => keeping(await inner.open(spec)),
+    close: inner.close,
+  };
 }
 
 function keeping(queue: BrokerQueue): BrokerQueue {
@@ -49,5 +54,10 @@ function keepEnds(ends: Map<string, Ended>, handler: Handler): Handler {
 
 /** What costs another call is left out unless it is asked for. */
 function bare({ status, result, lostAt, error }: Ended): Ended {
-  return { status, ...(result === undefined ? {} : { result }), ...(lostAt === undefined ? {} : { lostAt }), ...(error && { error }) };
+  return {
+    status,
+    ...(result === undefined ? {} : { result }),
+    ...(lostAt === undefined ? {} : { lostAt }),
+    ...(error && { error }),
+  };
 }

@@ -16,7 +16,8 @@ const counting = () => {
   });
 };
 
-const seenAs = (change: (delivery: Delivery) => Partial<Delivery>) => handling((handler) => (delivery) => handler({ ...delivery, ...change(delivery) }));
+const seenAs = (change: (delivery: Delivery) => Partial<Delivery>) =>
+  handling((handler) => (delivery) => handler({ ...delivery, ...change(delivery) }));
 
 /** What ended too late is put into the queue again. */
 const reviving = (queue: BrokerQueue): Partial<BrokerQueue> => ({
@@ -87,7 +88,10 @@ const refusing = (refuses: (name: string) => boolean) => (queue: BrokerQueue, na
 let cancelled = new Set<string>();
 
 export const processFaults = {
-  "counts attempts in its process": durableFault("a retry that waits keeps its attempt when its process is killed", counting()),
+  "counts attempts in its process": durableFault(
+    "a retry that waits keeps its attempt when its process is killed",
+    counting(),
+  ),
   "forgets the attempt in a crash": durableFault(
     "a crash keeps the attempt that earlier failures had reached",
     seenAs(({ attempt, crashes = 0 }) => (crashes > 0 ? { attempt: 1 } : { attempt })),
@@ -96,7 +100,10 @@ export const processFaults = {
     "a crash in the second attempt counts as a crash, not as an attempt",
     seenAs(() => ({ crashes: 0 })),
   ),
-  "delivers again what ended too late": durableFault("a process that slept through its lease ends its run too late: it changes nothing", reviving),
+  "delivers again what ended too late": durableFault(
+    "a process that slept through its lease ends its run too late: it changes nothing",
+    reviving,
+  ),
   "takes what ended too late for an end in time": durableFault(
     "three processes, one stopped for many leases and let go again: nothing is done twice",
     consuming(
@@ -104,7 +111,10 @@ export const processFaults = {
       (options) => ({ ...options, onSettled: (delivery) => options.onSettled(delivery, "applied") }),
     ),
   ),
-  "delivers again what it has taken as done": durableFault("three processes, one stopped for many leases and let go again: nothing is done twice", repeating),
+  "delivers again what it has taken as done": durableFault(
+    "three processes, one stopped for many leases and let go again: nothing is done twice",
+    repeating,
+  ),
   "counts a forced stop as an attempt": durableFault(
     "a process that stops before its run has ended uses up no attempt",
     seenAs(({ attempt, crashes = 0 }) => ({ attempt: attempt + crashes })),
@@ -116,17 +126,27 @@ export const processFaults = {
     },
   })),
   "loses what is beyond two hundred": fault("three hundred results are waited for at once", (queue) => ({
-    publish: async (messages) => [...(await queue.publish(messages.slice(0, 200))), ...messages.slice(200).map((_, i) => ({ id: `lost-${i}` }))],
+    publish: async (messages) => [
+      ...(await queue.publish(messages.slice(0, 200))),
+      ...messages.slice(200).map((_, i) => ({ id: `lost-${i}` })),
+    ],
   })),
   "knows an id too late": fault("a task id that is published twenty times at once is published once", racing),
-  "closes what another broker consumes": durableFault("two brokers of one process share a queue, and one goes on without the other", sharing),
+  "closes what another broker consumes": durableFault(
+    "two brokers of one process share a queue, and one goes on without the other",
+    sharing,
+  ),
   "loses large bodies": fault(
     "a body of 3 MB arrives whole, or is refused and not sent",
     publishing((messages) => messages.map((each) => (sizeOf(each.body) > large ? { ...each, body: {} } : each))),
   ),
   "runs what has a large result again": fault(
     "a result of 3 MB arrives whole, or its waiter hears why, and the task runs once",
-    settling((settlement) => (settlement.outcome === "done" && sizeOf(settlement.result) > large ? { outcome: "postponed", delayMs: 0 } : settlement)),
+    settling((settlement) =>
+      settlement.outcome === "done" && sizeOf(settlement.result) > large
+        ? { outcome: "postponed", delayMs: 0 }
+        : settlement,
+    ),
   ),
   "is not told of new messages": durableFault(
     "a message of another process reaches an idle consumer within two seconds",

@@ -55,7 +55,9 @@ function main({ file, queues }: QpsJob): void {
   configure({ signals: false, log: { level: "silent" } });
   const write = (line: string) => void writeSync(out, `${line}\n`);
   watchStalls(({ at, ms }) => write(`stalled ${at} ${ms}`));
-  subscribe("funboost:queue:limits", (message) => write(`${(message as { queue: string }).queue} limits ${machineMs()}`));
+  subscribe("funboost:queue:limits", (message) =>
+    write(`${(message as { queue: string }).queue} limits ${machineMs()}`),
+  );
   const tasks = new Map<string, Joined>();
   for (const { queue, settings, params } of queues) {
     const work = async (_n: number, ms: number) => {
@@ -63,7 +65,10 @@ function main({ file, queues }: QpsJob): void {
       await sleep(ms, { signal: fct.signal });
     };
     tasks.set(queue, {
-      task: boost({ queue, params: ["n", "ms"], maxRetries: 0, ...params, broker: brokerOf(settings) } as TaskParams, work) as Joined["task"],
+      task: boost(
+        { queue, params: ["n", "ms"], maxRetries: 0, ...params, broker: brokerOf(settings) } as TaskParams,
+        work,
+      ) as Joined["task"],
     });
   }
   process.on("message", (message) => {
@@ -77,7 +82,11 @@ function main({ file, queues }: QpsJob): void {
   process.send?.("ready");
 }
 
-async function perform(queues: readonly QpsQueue[], tasks: ReadonlyMap<string, Joined>, { method, queue, value }: QpsCall): Promise<void> {
+async function perform(
+  queues: readonly QpsQueue[],
+  tasks: ReadonlyMap<string, Joined>,
+  { method, queue, value }: QpsCall,
+): Promise<void> {
   if (method === "end") return void (await shutdown({ grace: 0 }));
   const joined = tasks.get(queue ?? "");
   const spec = queues.find((each) => each.queue === queue);

@@ -21,18 +21,28 @@ export async function startQpsProcess(file: string, queues: readonly QpsQueue[])
   const module = built(new URL(import.meta.url.endsWith(".ts") ? "./qps-child.ts" : "./qps-child.js", import.meta.url));
   if (!module) throw new Error("processes run from dist, which is not built: npm run build");
   const job: QpsJob = { file, queues };
-  const child = fork(fileURLToPath(module), [JSON.stringify(job)], { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+  const child = fork(fileURLToPath(module), [JSON.stringify(job)], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    execArgv: [],
+  });
   await within("a process is ready", once(child, "message"), callMs);
   const gone = once(child, "exit");
   const answers = new Map<number, (error: string | undefined) => void>();
-  child.on("message", ({ call, error }: { readonly call: number; readonly error?: string }) => answers.get(call)?.(error));
+  child.on("message", ({ call, error }: { readonly call: number; readonly error?: string }) =>
+    answers.get(call)?.(error),
+  );
   void gone.then(() => answers.forEach((answer) => answer("it has ended")));
   let last = 0;
   return {
     async call(method, queue, value) {
       const call = ++last;
       const answered = new Promise<string | undefined>((resolve) => answers.set(call, resolve));
-      child.send({ call, method, ...(queue === undefined ? {} : { queue }), ...(value === undefined ? {} : { value }) } satisfies QpsCall);
+      child.send({
+        call,
+        method,
+        ...(queue === undefined ? {} : { queue }),
+        ...(value === undefined ? {} : { value }),
+      } satisfies QpsCall);
       const error = await within(`a process answers ${method} ${queue ?? ""}`, answered, callMs);
       if (error !== undefined) throw new Error(error);
     },

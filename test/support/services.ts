@@ -30,7 +30,14 @@ export interface PrivateService extends RunningService {
 }
 
 const nothing = async () => {};
-const unavailable = (name: ServerName, why: string): PrivateService => ({ name, unavailable: why, port: 0, stop: nothing, kill: nothing, restart: nothing });
+const unavailable = (name: ServerName, why: string): PrivateService => ({
+  name,
+  unavailable: why,
+  port: 0,
+  stop: nothing,
+  kill: nothing,
+  restart: nothing,
+});
 
 /** What the environment said before we put our own addresses there. */
 const environment = new Map<string, string | undefined>();
@@ -81,12 +88,16 @@ async function locate(server: Server): Promise<RunningService> {
     return { name, settings: { [variable]: address }, stop: nothing };
   }
   const up = findUp(server);
-  if (up && (await refusal(server, up.address)) === "") return { name, settings: settingsOf(server, up.ports), stop: nothing };
+  if (up && (await refusal(server, up.address)) === "")
+    return { name, settings: settingsOf(server, up.ports), stop: nothing };
   return startPrivate(name);
 }
 
 /** A server of this process alone, which ends with it; never installed. `durable`: what was acknowledged survives `restart`. */
-export async function startPrivate(name: ServerName, { durable = false, port }: { durable?: boolean; port?: number } = {}): Promise<PrivateService> {
+export async function startPrivate(
+  name: ServerName,
+  { durable = false, port }: { durable?: boolean; port?: number } = {},
+): Promise<PrivateService> {
   const server = servers[name];
   const missing = process.platform === "win32" ? "private ones need a POSIX system" : server.missing();
   if (missing) return unavailable(name, `${missing}: set ${server.variable}, or run "npm run services -- up ${name}"`);

@@ -50,7 +50,9 @@ const values: Record<string, StoreCase> = {
     expect(await other.get(["a", "none"])).toEqual(["3", undefined]);
   },
   "lets one of many win a key": async ({ store, other }) => {
-    const tries = Array.from({ length: 20 }, (_, n) => (n % 2 ? store : other).set([{ key: "a", value: `${n}`, if: "absent" }]));
+    const tries = Array.from({ length: 20 }, (_, n) =>
+      (n % 2 ? store : other).set([{ key: "a", value: `${n}`, if: "absent" }]),
+    );
     const won = (await Promise.all(tries)).flat();
     expect(won.filter(Boolean)).toHaveLength(1);
     expect(await store.get(["a"])).toEqual([`${won.indexOf(true)}`]);
@@ -100,7 +102,9 @@ const values: Record<string, StoreCase> = {
     expect(await store.increment([])).toEqual([]);
   },
   "counts every one of many at once": async ({ store, other }) => {
-    const sums = await Promise.all(Array.from({ length: 50 }, (_, n) => (n % 2 ? store : other).increment([{ key: "n", by: 1 }])));
+    const sums = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => (n % 2 ? store : other).increment([{ key: "n", by: 1 }])),
+    );
     expect(sums.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
   },
 };
@@ -120,7 +124,10 @@ const limits: Record<string, StoreCase> = {
     for (const [index, each] of late.entries()) expectLeft(each, 150 + index * 50, since);
     expect((await store.reserve("another", options))[0]).toBe(0);
   },
-  "catches up by the slack where starts are closer to each other, and by nothing where they are not": async ({ store, other }) => {
+  "catches up by the slack where starts are closer to each other, and by nothing where they are not": async ({
+    store,
+    other,
+  }) => {
     for (const [perMs, expected] of [
       [5, [0, 0, 0, 0, 0, 5]],
       [50, [0, 50, 100, 150, 200, 250]],
@@ -229,7 +236,10 @@ const timers: Record<string, StoreCase> = {
     expect(await timers.remove("q", ["a", "b"])).toEqual([]);
     expect(await timers.count("q")).toBe(1);
   },
-  "acknowledges only timers that are leased: one that was added again meanwhile stays": async ({ store: { timers }, other }) => {
+  "acknowledges only timers that are leased: one that was added again meanwhile stays": async ({
+    store: { timers },
+    other,
+  }) => {
     await timers.add("q", [
       { id: "now", dueInMs: 0, payload: "old" },
       { id: "later", dueInMs: 0, payload: "old" },
@@ -247,7 +257,9 @@ const timers: Record<string, StoreCase> = {
     expect([...(await timers.remove("q", ["now", "later", "free"]))].sort()).toEqual(["free", "later"]);
     expect(await timers.count("q")).toBe(0);
   },
-  "removes timers whose lease is over, and says in how many milliseconds the next is due": async ({ store: { timers } }) => {
+  "removes timers whose lease is over, and says in how many milliseconds the next is due": async ({
+    store: { timers },
+  }) => {
     await timers.add("q", [{ id: "a", dueInMs: 0, payload: "A" }]);
     let since = clock.monotonic();
     const { entries, nextDueMs = -1 } = await timers.lease("q", 10, 200);
@@ -280,7 +292,11 @@ const news: Record<string, StoreCase> = {
     await list.append("k", ["a", "b"]);
     await list.append("long", ["a", "b", "c"], 10_000);
     await other.list.append("k", ["c"], 150);
-    expect([await list.read("k", 1, 5), await list.read("k", 0, 2), await list.read("k", 3, 5)]).toEqual([["b", "c"], ["a", "b"], []]);
+    expect([await list.read("k", 1, 5), await list.read("k", 0, 2), await list.read("k", 3, 5)]).toEqual([
+      ["b", "c"],
+      ["a", "b"],
+      [],
+    ]);
     await sleep(180);
     expect([await list.read("k", 0, 5), await list.read("none", 0, 5)]).toEqual([[], []]);
     await list.append("k", ["new"]);
@@ -361,7 +377,9 @@ const results: Record<string, StoreCase> = {
     expect(await Promise.all(waits)).toEqual(['"one"', '"one"', '"one"']);
     expect(await Promise.all(big)).toEqual([long, long]);
     expect(clock.monotonic() - since).toBeLessThan(2_000); // told of it, not found by a slow poll
-    expect(await Promise.all([store, other].map(({ results }) => results.wait("q", "1", AbortSignal.timeout(1_000))))).toEqual(['"one"', '"one"']);
+    expect(
+      await Promise.all([store, other].map(({ results }) => results.wait("q", "1", AbortSignal.timeout(1_000)))),
+    ).toEqual(['"one"', '"one"']);
   },
   "answers 500 who wait at once, each with its own result, from another connection": async ({ store, other }) => {
     const all = Array.from({ length: 500 }, (_, n) => ({ id: `m${n}`, outcome: `=${n}`, ttlMs: 60_000 }));
@@ -381,7 +399,9 @@ const results: Record<string, StoreCase> = {
     const told = store.results.wait("q", "1", text.signal);
     text.abort("a reason of text is no outcome");
     await expect(told).rejects.toBe("a reason of text is no outcome");
-    await expect(store.results.wait("q", "never", AbortSignal.timeout(5))).rejects.toMatchObject({ name: "TimeoutError" });
+    await expect(store.results.wait("q", "never", AbortSignal.timeout(5))).rejects.toMatchObject({
+      name: "TimeoutError",
+    });
     await other.results.put("q", [{ id: "1", outcome: "out", ttlMs: 10_000 }]);
     expect(await goesOn).toBe("out");
   },
@@ -413,4 +433,11 @@ const life: Record<string, StoreCase> = {
   },
 };
 
-export const storeCases: Readonly<Record<string, StoreCase>> = { ...values, ...limits, ...timers, ...news, ...results, ...life };
+export const storeCases: Readonly<Record<string, StoreCase>> = {
+  ...values,
+  ...limits,
+  ...timers,
+  ...news,
+  ...results,
+  ...life,
+};

@@ -13,7 +13,9 @@ const emulatedFault = (noticedBy: CaseName, store: StoreLie): Fault => ({ notice
 /** Entries as they are written, for keys that begin so. */
 const setting =
   (prefix: string, change: (entry: SetEntry) => SetEntry): StoreLie =>
-  ({ set }) => ({ set: (entries) => set(entries.map((entry) => (entry.key.startsWith(prefix) ? change(entry) : entry))) });
+  ({ set }) => ({
+    set: (entries) => set(entries.map((entry) => (entry.key.startsWith(prefix) ? change(entry) : entry))),
+  });
 
 const unconditional = ({ if: _, ...entry }: SetEntry): SetEntry => entry;
 const forEver = ({ ttlMs: _, ...entry }: SetEntry): SetEntry => entry;
@@ -44,40 +46,75 @@ const reservingTwice: StoreLie = ({ reserve }) => {
 
 const losingRows: StoreLie = ({ list }) => {
   let n = 0;
-  return { list: { ...list, append: async (key, items, ttlMs) => (key.startsWith("records:") && ++n % 2 === 0 ? undefined : list.append(key, items, ttlMs)) } };
+  return {
+    list: {
+      ...list,
+      append: async (key, items, ttlMs) =>
+        key.startsWith("records:") && ++n % 2 === 0 ? undefined : list.append(key, items, ttlMs),
+    },
+  };
 };
 
 export const storeFaults = {
-  "forgets who has claimed a filter key": storeFault("of equal messages at once one runs", setting("filter:", unconditional)),
+  "forgets who has claimed a filter key": storeFault(
+    "of equal messages at once one runs",
+    setting("filter:", unconditional),
+  ),
   "forgets which filter keys are done": storeFault(
     "a task that was done is not done again with the same arguments, and its waiter gets the result",
     ({ set, delete: remove }) => ({
       async set(entries) {
         const held = await set(entries);
-        await remove(entries.filter(({ key, value }) => key.startsWith("filter:") && value.startsWith("done ")).map(({ key }) => key));
+        await remove(
+          entries
+            .filter(({ key, value }) => key.startsWith("filter:") && value.startsWith("done "))
+            .map(({ key }) => key),
+        );
         return held;
       },
     }),
   ),
   "keeps filter keys for ever": storeFault("a task is filtered for as long as its ttl", setting("filter:", forEver)),
-  "forgets what was published": storeFault("what was published with the same arguments is not published again", setting("filter:", unconditional)),
-  "reserves each moment twice": { ...storeFault("a global qps is one limit for all processes", reservingTwice), durable: true },
-  "reserves nothing": {
-    ...storeFault("a global qps is one limit for all processes", () => ({ reserve: async (_, { count }) => Array.from({ length: count }, () => 0) })),
+  "forgets what was published": storeFault(
+    "what was published with the same arguments is not published again",
+    setting("filter:", unconditional),
+  ),
+  "reserves each moment twice": {
+    ...storeFault("a global qps is one limit for all processes", reservingTwice),
     durable: true,
   },
-  "loses every second row": storeFault("records tell how each task ended, newest first, by status, time and text", losingRows),
-  "tells nobody of a cancel": storeFault("a running task sees its cancel, ends as cancelled and is not retried", ({ list }) => ({
-    list: { ...list, read: async (key, from, limit) => (key.startsWith("cancels:") ? [] : list.read(key, from, limit)) },
-  })),
-  "forgets live limits": storeFault("setConcurrency and setQps are in force within a second, until they are taken back", dropping("live:")),
+  "reserves nothing": {
+    ...storeFault("a global qps is one limit for all processes", () => ({
+      reserve: async (_, { count }) => Array.from({ length: count }, () => 0),
+    })),
+    durable: true,
+  },
+  "loses every second row": storeFault(
+    "records tell how each task ended, newest first, by status, time and text",
+    losingRows,
+  ),
+  "tells nobody of a cancel": storeFault(
+    "a running task sees its cancel, ends as cancelled and is not retried",
+    ({ list }) => ({
+      list: {
+        ...list,
+        read: async (key, from, limit) => (key.startsWith("cancels:") ? [] : list.read(key, from, limit)),
+      },
+    }),
+  ),
+  "forgets live limits": storeFault(
+    "setConcurrency and setQps are in force within a second, until they are taken back",
+    dropping("live:"),
+  ),
   "counts from one again": storeFault("a store that fails: a requeue is counted when it is back", () => ({
     increment: async (counters) => counters.map(({ by }) => by),
   })),
   "counts every run twice": storeFault("info and stats tell what has run, and what waits", ({ increment }) => ({
     increment: (counters) => increment(counters.map((each) => ({ ...each, by: 2 * each.by }))),
   })),
-  "keeps no results": storeFault("waitResult gives the value as it was returned", ({ results }) => ({ results: { ...results, put: async () => {} } })),
+  "keeps no results": storeFault("waitResult gives the value as it was returned", ({ results }) => ({
+    results: { ...results, put: async () => {} },
+  })),
   "answers with the result of another": storeFault("three hundred results are waited for at once", ({ results }) => {
     let last: string | undefined;
     const mixed: Store["results"] = {
@@ -106,13 +143,19 @@ export const storeFaults = {
     durable: true,
   },
   "keeps no progress": storeFault("progress is seen from outside while the task runs", dropping("progress:")),
-  "gives a lease to whoever asks": storeFault("a store that fails: a lock is held by one, lost at its ttl, and free afterwards", () => ({
-    lease: async () => ({ fence: 1 }),
-  })),
-  "never lets go of a lease": storeFault("a store that hangs: a lock is held by one, lost at its ttl, and free afterwards", ({ lease }) => ({
-    lease: (name, owner, _, ...fence) => lease(name, owner, 86_400_000, ...fence),
-    release: async () => {},
-  })),
+  "gives a lease to whoever asks": storeFault(
+    "a store that fails: a lock is held by one, lost at its ttl, and free afterwards",
+    () => ({
+      lease: async () => ({ fence: 1 }),
+    }),
+  ),
+  "never lets go of a lease": storeFault(
+    "a store that hangs: a lock is held by one, lost at its ttl, and free afterwards",
+    ({ lease }) => ({
+      lease: (name, owner, _, ...fence) => lease(name, owner, 86_400_000, ...fence),
+      release: async () => {},
+    }),
+  ),
   "loses timers": emulatedFault("hundreds of delayed messages all arrive, once", ({ timers }) => {
     let n = 0;
     return {
@@ -130,5 +173,8 @@ export const storeFaults = {
     timers: { ...timers, clear: async () => {} },
   })),
   "forgets a pause": emulatedFault("a paused queue starts nothing, and resume() goes on", dropping("paused:")),
-  "forgets known ids": emulatedFault("a task id that is published twenty times at once is published once", setting("known:", unconditional)),
+  "forgets known ids": emulatedFault(
+    "a task id that is published twenty times at once is published once",
+    setting("known:", unconditional),
+  ),
 } satisfies Record<string, Fault>;

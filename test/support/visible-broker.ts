@@ -17,7 +17,13 @@ const kinds: Readonly<Record<string, (file: string, url: string) => Broker>> = {
 };
 
 /** Lines of `log`: `pid begin|end|conceded ms`. */
-export function create({ kind = "", file = "", REDIS_URL = "", log = "", turnMs }: Readonly<Record<string, string>>): Broker {
+export function create({
+  kind = "",
+  file = "",
+  REDIS_URL = "",
+  log = "",
+  turnMs,
+}: Readonly<Record<string, string>>): Broker {
   const made = kinds[kind]?.(file, REDIS_URL);
   if (!made) throw new Error(`"kind" is ${kind}. Known: ${Object.keys(kinds).join(", ")}.`);
   const out = openSync(log, "a");

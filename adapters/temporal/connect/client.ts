@@ -4,7 +4,10 @@ import { clock, sleep } from "../../../src/base/clock.ts";
 import { describe, FunboostError, isFunboostError, maskSecrets, toError } from "../../../src/base/errors.ts";
 import type { Service } from "./protocol.ts";
 
-export type Peer = Pick<typeof import("@temporalio/client"), "Connection" | "defaultGrpcRetryOptions" | "makeGrpcRetryInterceptor">;
+export type Peer = Pick<
+  typeof import("@temporalio/client"),
+  "Connection" | "defaultGrpcRetryOptions" | "makeGrpcRetryInterceptor"
+>;
 
 export interface Target {
   /** Host and port. */
@@ -25,7 +28,8 @@ export interface Server {
 }
 
 /** A delay is never ignored: what has one is a standalone activity only where the server keeps it. */
-export const takesActivity = ({ standalone, standaloneDelay }: Server, delayMs: number): boolean => standalone && (delayMs <= 0 || standaloneDelay);
+export const takesActivity = ({ standalone, standaloneDelay }: Server, delayMs: number): boolean =>
+  standalone && (delayMs <= 0 || standaloneDelay);
 
 export interface TemporalClient {
   readonly service: Service;
@@ -52,7 +56,18 @@ const timerMs = 20;
 /** gRPC's own go up to two minutes. */
 const reconnect = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 2_000 };
 const standardLimit = 2 * 1024 * 1024;
-const codes = { cancelled: 1, invalid: 3, deadline: 4, notFound: 5, forbidden: 7, exhausted: 8, precondition: 9, unimplemented: 12, down: 14, unknownUser: 16 };
+const codes = {
+  cancelled: 1,
+  invalid: 3,
+  deadline: 4,
+  notFound: 5,
+  forbidden: 7,
+  exhausted: 8,
+  precondition: 9,
+  unimplemented: 12,
+  down: 14,
+  unknownUser: 16,
+};
 /** Older ones lack calls that a queue needs. */
 const oldestVersion = [1, 29] as const;
 /** Priorities came with 1.31; earlier servers take them and ignore them. */
@@ -64,10 +79,12 @@ export const isGone = (error: unknown): boolean => codeOf(error) === codes.notFo
 /** It ended while we looked at it. */
 export const isOver = (error: unknown): boolean => codeOf(error) === codes.precondition;
 /** Worth another try. */
-export const isAway = (error: unknown): boolean => [codes.down, codes.deadline, codes.exhausted].includes(codeOf(error) as number);
+export const isAway = (error: unknown): boolean =>
+  [codes.down, codes.deadline, codes.exhausted].includes(codeOf(error) as number);
 /** "Exhausted" is also what a busy server says. */
 export const isTooLarge = (error: unknown): boolean =>
-  codeOf(error) === codes.invalid || (codeOf(error) === codes.exhausted && /larger than max/i.test((error as Error).message));
+  codeOf(error) === codes.invalid ||
+  (codeOf(error) === codes.exhausted && /larger than max/i.test((error as Error).message));
 
 export async function connect(peer: Peer, target: Target, identity: string): Promise<TemporalClient> {
   const explain = (error: unknown) => explained(error, target);
@@ -89,7 +106,15 @@ export async function connect(peer: Peer, target: Target, identity: string): Pro
       opened.withDeadline(Date.now() + ms, () => (signal ? opened.withAbortSignal(signal, call) : call()));
     await connection.ensureConnected();
     const server = await bounded(connectMs, () => look(opened.workflowService, target));
-    return { service: connection.workflowService, target, server, identity, explain, bounded, close: () => retries.stop().then(() => opened.close()) };
+    return {
+      service: connection.workflowService,
+      target,
+      server,
+      identity,
+      explain,
+      bounded,
+      close: () => retries.stop().then(() => opened.close()),
+    };
   } catch (error) {
     await retries.stop();
     await connection?.close().catch(() => {}); // why it failed says more
@@ -101,7 +126,10 @@ export async function connect(peer: Peer, target: Target, identity: string): Pro
  * As the client does it by itself, but publishes give up in time. Each next try is a timer of the client's, which throws, uncaught,
  * when it finds its connection closed (seen in 1.24): `stop` ends the tries, and resolves when the last timer is over.
  */
-function makeRetries({ defaultGrpcRetryOptions, makeGrpcRetryInterceptor }: Peer): { readonly interceptor: Interceptor; stop(): Promise<void> } {
+function makeRetries({ defaultGrpcRetryOptions, makeGrpcRetryInterceptor }: Peer): {
+  readonly interceptor: Interceptor;
+  stop(): Promise<void>;
+} {
   let stopped = false;
   let nextAt = 0;
   const stoppable = ({ retryableDecider, delayFunction }: ReturnType<typeof defaultGrpcRetryOptions>) =>
@@ -118,7 +146,9 @@ function makeRetries({ defaultGrpcRetryOptions, makeGrpcRetryInterceptor }: Peer
   return {
     interceptor(options, next) {
       const starts = /\/Start(?:Workflow|Activity)Execution$/.test(options.method_definition.path);
-      return starts ? prompt({ ...options, deadline: options.deadline ?? Date.now() + startMs }, next) : patient(options, next);
+      return starts
+        ? prompt({ ...options, deadline: options.deadline ?? Date.now() + startMs }, next)
+        : patient(options, next);
     },
     async stop() {
       stopped = true;
@@ -161,20 +191,28 @@ function explained(error: unknown, { address, namespace }: Target): Error {
   const code = codeOf(error) ?? codeOf((error as { cause?: unknown }).cause);
   const cause = toError(error);
   const text = maskSecrets(detailsOf(error));
-  const refused = (fix: string) => new FunboostError("BROKER_REFUSED", `Temporal at ${address} refused: ${text} ${fix}`, { where: "temporal", cause });
+  const refused = (fix: string) =>
+    new FunboostError("BROKER_REFUSED", `Temporal at ${address} refused: ${text} ${fix}`, { where: "temporal", cause });
   if (code === codes.forbidden || code === codes.unknownUser)
     return refused('Check "apiKey" or the client certificate in "tls", and its rights in the namespace.');
-  if (code === codes.notFound && /namespace/i.test(text)) return refused(`Create the namespace "${namespace}", or set "namespace" to one that is there.`);
+  if (code === codes.notFound && /namespace/i.test(text))
+    return refused(`Create the namespace "${namespace}", or set "namespace" to one that is there.`);
   if (code === codes.unimplemented) return refused("Is it a Temporal server, of version 1.29 or later?");
   if (code === codes.down || code === codes.deadline || isTransport(cause)) {
     const fix = 'Is the server up, and "address" right? A server with TLS needs "tls", or "apiKey".';
-    return new FunboostError("BROKER_DOWN", `Temporal at ${address} cannot be reached: ${text} ${fix}`, { where: "temporal", cause });
+    return new FunboostError("BROKER_DOWN", `Temporal at ${address} cannot be reached: ${text} ${fix}`, {
+      where: "temporal",
+      cause,
+    });
   }
   return cause;
 }
 
 function isTransport({ name, message }: Error): boolean {
-  return name === "TransportError" || /Failed to connect before the deadline|Timeout expired|transport error|Channel has been shut down/i.test(message);
+  return (
+    name === "TransportError" ||
+    /Failed to connect before the deadline|Timeout expired|transport error|Channel has been shut down/i.test(message)
+  );
 }
 
 function detailsOf(error: unknown): string {

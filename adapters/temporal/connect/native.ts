@@ -26,7 +26,11 @@ export async function useNative(peer: NativePeer, target: Target, worker?: strin
   const base = keyOf(target);
   let key = base;
   for (let n = 2; worker !== undefined && connections.get(key)?.workers.has(worker); n++) key = `${base}#${n}`;
-  const shared = connections.get(key) ?? { opened: peer.NativeConnection.connect(nativeOptions(target)), workers: new Set(), users: 0 };
+  const shared = connections.get(key) ?? {
+    opened: peer.NativeConnection.connect(nativeOptions(target)),
+    workers: new Set(),
+    users: 0,
+  };
   connections.set(key, shared);
   shared.users++;
   if (worker !== undefined) shared.workers.add(worker);
@@ -52,7 +56,9 @@ export function once(work: () => Promise<void>): () => Promise<void> {
 /** Secrets are compared, not kept. */
 export function keyOf({ address, namespace, ...rest }: Target): string {
   const secret = createHash("sha256").update(
-    JSON.stringify(rest, (_, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value)),
+    JSON.stringify(rest, (_, value: unknown) =>
+      value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value,
+    ),
   );
   return `${address}/${namespace}/${secret.digest("hex")}`;
 }

@@ -39,7 +39,9 @@ export function recordOf(payload: Payload | undefined): JsonObject | undefined {
 export const lostPayload = (lost: JsonObject): Payload => toPayload({ [lostKey]: lost });
 
 export function lostOf(value: unknown): JsonObject | undefined {
-  return typeof value === "object" && value !== null ? ((value as JsonObject)[lostKey] as JsonObject | undefined) : undefined;
+  return typeof value === "object" && value !== null
+    ? ((value as JsonObject)[lostKey] as JsonObject | undefined)
+    : undefined;
 }
 
 function parse(bytes: Uint8Array | null | undefined): unknown {
@@ -66,7 +68,9 @@ export interface Envelope {
 export const toEnvelope = (envelope: Envelope): JsonObject => ({ funboost: envelope });
 
 export function fromEnvelope(argument: unknown): Envelope | undefined {
-  return typeof argument === "object" && argument !== null ? ((argument as JsonObject).funboost as Envelope | undefined) : undefined;
+  return typeof argument === "object" && argument !== null
+    ? ((argument as JsonObject).funboost as Envelope | undefined)
+    : undefined;
 }
 
 export function duration(ms: number): Time {
@@ -112,7 +116,8 @@ export const prefixOf = (queue: string) => `boost:${queue.replaceAll("%", "%25")
 /** Why a name cannot be a task queue of ours; undefined where it can. */
 export function whyNoQueue(queue: string, reserved: readonly string[]): string | undefined {
   const room = longestName - ownIdLength;
-  if (queue === "" || Buffer.byteLength(prefixOf(queue)) > room) return `Allowed are 1 to ${room - prefixOf("").length} bytes, ":" and "%" counting three`;
+  if (queue === "" || Buffer.byteLength(prefixOf(queue)) > room)
+    return `Allowed are 1 to ${room - prefixOf("").length} bytes, ":" and "%" counting three`;
   if (/^(\/_sys\/|__temporal)/.test(queue)) return 'Names that begin with "/_sys/" or "__temporal" are Temporal\'s own';
   if (reserved.includes(queue)) return "This name is funboost's own on this server";
   return hasLoneSurrogate(queue) ? "It is no valid text" : undefined;
@@ -120,14 +125,19 @@ export function whyNoQueue(queue: string, reserved: readonly string[]): string |
 
 export function checkQueue(queue: string, reserved: readonly string[]): void {
   const why = whyNoQueue(queue, reserved);
-  if (why) throw new FunboostError("BAD_QUEUE", `Temporal cannot take the queue name ${describe(queue)}. ${why}.`, { where: "temporal" });
+  if (why)
+    throw new FunboostError("BAD_QUEUE", `Temporal cannot take the queue name ${describe(queue)}. ${why}.`, {
+      where: "temporal",
+    });
 }
 
 export function engineId(prefix: string, id: string): string {
   const result = prefix + id;
   if (id !== "" && Buffer.byteLength(result) <= longestName && !hasLoneSurrogate(id)) return result;
   const allowed = `Allowed is valid text of 1 to ${longestName - Buffer.byteLength(prefix)} bytes in this queue`;
-  throw new FunboostError("BAD_OPTION", `Temporal cannot take the task id ${describe(id)}. ${allowed}.`, { where: "temporal" });
+  throw new FunboostError("BAD_OPTION", `Temporal cannot take the task id ${describe(id)}. ${allowed}.`, {
+    where: "temporal",
+  });
 }
 
 function hasLoneSurrogate(text: string): boolean {

@@ -37,7 +37,8 @@ export function makeTake(parts: Parts, fates: Fates, handler: Handler): (answer:
       else await putBack(fated); // another of those that were woken has the place
     });
 
-  const putBack = (fated: Fated) => (fated.task.isLast && state.phase === "open" ? keep(fated, 0) : settler.giveBack(fated).catch(report));
+  const putBack = (fated: Fated) =>
+    fated.task.isLast && state.phase === "open" ? keep(fated, 0) : settler.giveBack(fated).catch(report);
 
   return (answer) => {
     const task = toTask(answer);

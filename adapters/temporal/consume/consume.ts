@@ -25,11 +25,19 @@ export async function consumeQueue(setup: ConsumeSetup, handler: Handler, option
   const { queue, perSecond } = setup;
   const peer = await loadWorker();
   const state = makeState();
-  const report = (error: unknown) => void (state.phase === "forced" || state.stop.signal.aborted || options.onError(queue.client.explain(error)));
+  const report = (error: unknown) =>
+    void (state.phase === "forced" || state.stop.signal.aborted || options.onError(queue.client.explain(error)));
   const native = await reserve(peer, setup, report);
   const fates = makeFates(queue.client);
   const service = native.connection.workflowService;
-  const parts: Parts = { queue, state, service, settler: makeSettler(queue.client, service, fates, report), options, report };
+  const parts: Parts = {
+    queue,
+    state,
+    service,
+    settler: makeSettler(queue.client, service, fates, report),
+    options,
+    report,
+  };
   const polls = makePolls({
     ask: makeAsk(native, queue, perSecond),
     room: () => roomToFetch(state),
@@ -43,7 +51,11 @@ export async function consumeQueue(setup: ConsumeSetup, handler: Handler, option
 }
 
 /** The native connection and, where messages may be workflows, somebody who carries these forward. */
-async function reserve(peer: WorkerPeer, { queue, bundle }: ConsumeSetup, onError: (error: unknown) => void): Promise<Native> {
+async function reserve(
+  peer: WorkerPeer,
+  { queue, bundle }: ConsumeSetup,
+  onError: (error: unknown) => void,
+): Promise<Native> {
   const { target, identity, explain } = queue.client;
   try {
     const native = await useNative(peer, target);

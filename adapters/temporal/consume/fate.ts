@@ -13,7 +13,8 @@ export const firstFate = ({ envelope }: Task): Fate => ({ attempt: envelope?.att
 export const isFresh = ({ attempt, crashes }: Fate): boolean => attempt === 1 && crashes === 0;
 
 /** Where a message of ours is found again: its workflow or its activity. */
-const keyOf = ({ workflow, activityId, activityRunId }: Task): string => `${workflow?.runId ?? ""}/${activityId}/${activityRunId}`;
+const keyOf = ({ workflow, activityId, activityRunId }: Task): string =>
+  `${workflow?.runId ?? ""}/${activityId}/${activityRunId}`;
 
 export interface Fates {
   of(task: Task): Promise<Fate> | Fate;
@@ -69,12 +70,23 @@ export function fateAfter(failure: Failure | undefined, before: Fate): Fate {
 
 function fateIn(details: Payloads | null | undefined): Fate | undefined {
   const value = fromPayload(details?.payloads?.[0]) as Partial<Fate> | null | undefined;
-  return typeof value?.attempt === "number" && typeof value.crashes === "number" ? { attempt: value.attempt, crashes: value.crashes } : undefined;
+  return typeof value?.attempt === "number" && typeof value.crashes === "number"
+    ? { attempt: value.attempt, crashes: value.crashes }
+    : undefined;
 }
 
-async function tracesOf({ service, target: { namespace } }: TemporalClient, { workflow, activityId, activityRunId }: Task): Promise<Traces> {
+async function tracesOf(
+  { service, target: { namespace } }: TemporalClient,
+  { workflow, activityId, activityRunId }: Task,
+): Promise<Traces> {
   if (!workflow) {
-    const asked = { namespace, activityId, runId: activityRunId, includeLastFailure: true, includeHeartbeatDetails: true };
+    const asked = {
+      namespace,
+      activityId,
+      runId: activityRunId,
+      includeLastFailure: true,
+      includeHeartbeatDetails: true,
+    };
     return (await service.describeActivityExecution(asked)).info ?? {};
   }
   const { pendingActivities } = await service.describeWorkflowExecution({ namespace, execution: workflow });

@@ -67,7 +67,8 @@ export function makeState(): State {
 export const isOpen = ({ phase, window }: State): boolean => phase === "open" && window > 0;
 
 /** How many tasks more may be held. */
-export const roomIn = (state: State): number => (isOpen(state) ? state.window - state.held.size - state.arriving.size : 0);
+export const roomIn = (state: State): number =>
+  isOpen(state) ? state.window - state.held.size - state.arriving.size : 0;
 
 /** How many tasks more may be fetched. */
 export const roomToFetch = (state: State): number => (state.kept.size < mostKept ? roomIn(state) : 0);
@@ -90,9 +91,17 @@ export async function until(state: State, condition: () => boolean): Promise<voi
 }
 
 /** One heartbeat, and what the server says to it. */
-export async function beat({ service, queue: { client } }: Parts, { task, fate }: Fated): Promise<"ours" | "cancelled" | "gone"> {
+export async function beat(
+  { service, queue: { client } }: Parts,
+  { task, fate }: Fated,
+): Promise<"ours" | "cancelled" | "gone"> {
   const { target, identity } = client;
-  const request = { namespace: target.namespace, identity, taskToken: task.token, details: { payloads: [fatePayload(fate)] } };
+  const request = {
+    namespace: target.namespace,
+    identity,
+    taskToken: task.token,
+    details: { payloads: [fatePayload(fate)] },
+  };
   try {
     const { cancelRequested } = await service.recordActivityTaskHeartbeat(request);
     return cancelRequested ? "cancelled" : "ours";

@@ -7,9 +7,11 @@ import type { Fated } from "./task.ts";
 /** Before a task is handed on again: the core may not have closed the window yet. */
 const shortestStayMs = 100;
 
-export const mustStay = ({ task }: Fated, { outcome }: Settlement): boolean => task.isLast && (outcome === "postponed" || outcome === "returned");
+export const mustStay = ({ task }: Fated, { outcome }: Settlement): boolean =>
+  task.isLast && (outcome === "postponed" || outcome === "returned");
 
-export const stayOf = (settlement: Settlement): number => Math.max(shortestStayMs, settlement.outcome === "postponed" ? settlement.delayMs : 0);
+export const stayOf = (settlement: Settlement): number =>
+  Math.max(shortestStayMs, settlement.outcome === "postponed" ? settlement.delayMs : 0);
 
 /** Renews its lease until it is due and there is room, or the consumer closes. False: it was ended meanwhile, by its publisher or its timeout. */
 export async function stay(parts: Parts, fated: Fated, delayMs: number): Promise<boolean> {

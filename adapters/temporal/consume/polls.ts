@@ -71,14 +71,19 @@ export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOpt
 }
 
 /** `perSecond`: Temporal's own limit for a task queue, told with each poll. */
-export function makeAsk({ connection }: Native, { client, queue }: TemporalQueue, perSecond: number | undefined): () => Promise<PollAnswer> {
+export function makeAsk(
+  { connection }: Native,
+  { client, queue }: TemporalQueue,
+  perSecond: number | undefined,
+): () => Promise<PollAnswer> {
   const request = {
     namespace: client.target.namespace,
     taskQueue: { name: queue },
     identity: client.identity,
     ...(perSecond !== undefined && { taskQueueMetadata: { maxTasksPerSecond: { value: perSecond } } }),
   };
-  return () => connection.withDeadline(Date.now() + pollMs, () => connection.workflowService.pollActivityTaskQueue(request));
+  return () =>
+    connection.withDeadline(Date.now() + pollMs, () => connection.workflowService.pollActivityTaskQueue(request));
 }
 
 const shortQuietMs = 40;
@@ -88,9 +93,17 @@ const longestQuietMs = 400;
  * Waits, with no new poll, for those that bring something at once; the others would hang for longer, and are cut off.
  * What a poll brings while its process goes down would be lost for as long as the server waits for an answer.
  */
-export async function untilQuiet(polling: () => number, lastArrivalAt: () => number, quietMs = shortQuietMs): Promise<void> {
+export async function untilQuiet(
+  polling: () => number,
+  lastArrivalAt: () => number,
+  quietMs = shortQuietMs,
+): Promise<void> {
   const from = now();
-  for (let time = from; polling() > 0 && time - Math.max(from, lastArrivalAt()) < quietMs && time - from < longestQuietMs; time = now()) {
+  for (
+    let time = from;
+    polling() > 0 && time - Math.max(from, lastArrivalAt()) < quietMs && time - from < longestQuietMs;
+    time = now()
+  ) {
     await sleep(5, { unref: true });
   }
 }

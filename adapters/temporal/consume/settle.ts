@@ -3,7 +3,15 @@ import { sleep, within } from "../../../src/base/clock.ts";
 import { serializeError } from "../../../src/base/errors.ts";
 import type { JsonObject, Settlement } from "../../../src/contract/index.ts";
 import { isGone, isTooLarge, pauseMs, type TemporalClient } from "../connect/client.ts";
-import { benign, duration, type Failure, lostPayload, type Payload, type Service, toPayload } from "../connect/protocol.ts";
+import {
+  benign,
+  duration,
+  type Failure,
+  lostPayload,
+  type Payload,
+  type Service,
+  toPayload,
+} from "../connect/protocol.ts";
 import { type Fates, fatePayload } from "./fate.ts";
 import type { Fate, Fated } from "./task.ts";
 
@@ -25,12 +33,20 @@ const soonestMs = 1;
 const giveBackMs = 5_000;
 
 /** `service`: of a native connection, which does its work outside our thread. */
-export function makeSettler(client: TemporalClient, service: Service, fates: Fates, onTrouble: (error: unknown) => void): Settler {
+export function makeSettler(
+  client: TemporalClient,
+  service: Service,
+  fates: Fates,
+  onTrouble: (error: unknown) => void,
+): Settler {
   const { identity, target, server } = client;
   const common = ({ task }: Fated) => ({ namespace: target.namespace, identity, taskToken: task.token });
   const send = async (through: Service, fated: Fated, settlement: Settlement): Promise<unknown> => {
     if (settlement.outcome === "done")
-      return through.respondActivityTaskCompleted({ ...common(fated), result: { payloads: [resultOf(settlement, server.payloadLimit)] } });
+      return through.respondActivityTaskCompleted({
+        ...common(fated),
+        result: { payloads: [resultOf(settlement, server.payloadLimit)] },
+      });
     const next = nextFate(settlement, fated.fate);
     if (next) fates.foretell(fated.task, next);
     return through.respondActivityTaskFailed({ ...common(fated), failure: failureOf(fated, settlement, next) });
@@ -74,13 +90,25 @@ function resultOf(settlement: Done, limit: number): Payload {
   if (record?.lostAt !== undefined) return lostPayload({ ...record });
   const payload = toPayload(carried(result), record && { ...record });
   const bytes = payload.data?.length ?? 0;
-  return bytes <= limit ? payload : resultOf(tooLarge(settlement, new Error(`it is ${bytes} bytes of JSON, and Temporal takes at most ${limit}`)), limit);
+  return bytes <= limit
+    ? payload
+    : resultOf(
+        tooLarge(settlement, new Error(`it is ${bytes} bytes of JSON, and Temporal takes at most ${limit}`)),
+        limit,
+      );
 }
 
 /** The run is done, whatever its result: run again, it would be as large. */
 function tooLarge({ record }: Done, error: unknown): Done {
   const reason = error instanceof Error ? error.message : String(error);
-  return { outcome: "done", record: { ...(record ?? { status: "done" }), lostAt: "result", error: { ...serializeError(new Error(`result: ${reason}.`)) } } };
+  return {
+    outcome: "done",
+    record: {
+      ...(record ?? { status: "done" }),
+      lostAt: "result",
+      error: { ...serializeError(new Error(`result: ${reason}.`)) },
+    },
+  };
 }
 
 function carried(result: unknown): unknown {
@@ -106,9 +134,12 @@ function failureOf({ task }: Fated, settlement: Other, next: Fate | undefined): 
     return failure(settlement.error, longestFinal, { nonRetryable: true, details });
   }
   const details = next ? [fatePayload(next)] : [];
-  if (settlement.outcome === "retry") return failure(settlement.error, longestText, { details, delayMs: settlement.delayMs });
+  if (settlement.outcome === "retry")
+    return failure(settlement.error, longestText, { details, delayMs: settlement.delayMs });
   const delayMs = settlement.outcome === "postponed" ? settlement.delayMs : 0;
-  const why = task.isLast ? "ended unrun: its consumer closed, and its publisher allowed no other delivery" : "it comes again";
+  const why = task.isLast
+    ? "ended unrun: its consumer closed, and its publisher allowed no other delivery"
+    : "it comes again";
   const error = Object.assign(new Error(`${settlement.outcome} by funboost: ${why}`), { name: "funboost", stack: "" });
   return failure(error, longestText, { details, delayMs, category: benign });
 }
@@ -120,7 +151,11 @@ interface Rest {
   readonly category?: typeof benign;
 }
 
-function failure(error: Error, longest: typeof longestText, { nonRetryable = false, details, delayMs, category }: Rest): Failure {
+function failure(
+  error: Error,
+  longest: typeof longestText,
+  { nonRetryable = false, details, delayMs, category }: Rest,
+): Failure {
   const { name, message, stack = "" } = error;
   return {
     message: cut(message, longest.message),

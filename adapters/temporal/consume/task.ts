@@ -1,6 +1,14 @@
 /** One task as a poll brought it: what is ours in it, and the delivery that it becomes. */
 import type { Delivery } from "../../../src/contract/index.ts";
-import { durationMs, type Envelope, epochMs, fromEnvelope, fromPayload, type PollAnswer, prefixOf } from "../connect/protocol.ts";
+import {
+  durationMs,
+  type Envelope,
+  epochMs,
+  fromEnvelope,
+  fromPayload,
+  type PollAnswer,
+  prefixOf,
+} from "../connect/protocol.ts";
 import type { Trace } from "../opened.ts";
 
 export interface Task {
@@ -51,7 +59,12 @@ export function toTask(answer: PollAnswer): Task {
 }
 
 /** `queue`: in which it waited. */
-export function toDelivery(queue: string, task: Task, { attempt, crashes }: Fate, signal: AbortSignal | undefined): Delivery {
+export function toDelivery(
+  queue: string,
+  task: Task,
+  { attempt, crashes }: Fate,
+  signal: AbortSignal | undefined,
+): Delivery {
   const { args, envelope, answer } = task;
   const publishedAt = envelope?.publishedAt ?? epochMs(answer.scheduledTime);
   return {

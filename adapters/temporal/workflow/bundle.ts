@@ -18,7 +18,9 @@ export interface Bundler {
 }
 
 /** Beside this file, as source or built. */
-const workflowFile = fileURLToPath(new URL(`./workflow${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
+const workflowFile = fileURLToPath(
+  new URL(`./workflow${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
+);
 const silent = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 let building: Promise<WorkflowBundle> | undefined;
 
@@ -34,10 +36,14 @@ export function workflowBundle(peer: Bundler, given: BundleOption | undefined): 
 
 async function readGiven({ codePath }: BundleOption): Promise<WorkflowBundle> {
   const code = await readFile(codePath, "utf8").catch((cause: unknown) => {
-    throw new FunboostError("BAD_OPTION", `bundle.codePath ${JSON.stringify(codePath)} cannot be read. Copy the file from a machine where it was built.`, {
-      where: "temporal",
-      cause,
-    });
+    throw new FunboostError(
+      "BAD_OPTION",
+      `bundle.codePath ${JSON.stringify(codePath)} cannot be read. Copy the file from a machine where it was built.`,
+      {
+        where: "temporal",
+        cause,
+      },
+    );
   });
   return { code };
 }
@@ -68,15 +74,21 @@ async function cacheFile(): Promise<string | undefined> {
 export function cacheFolder(platform = process.platform, env = process.env): string {
   if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, "funboost");
   if (platform === "win32" && env.LOCALAPPDATA) return join(env.LOCALAPPDATA, "funboost", "cache");
-  return platform === "darwin" ? join(homedir(), "Library", "Caches", "funboost") : join(homedir(), ".cache", "funboost");
+  return platform === "darwin"
+    ? join(homedir(), "Library", "Caches", "funboost")
+    : join(homedir(), ".cache", "funboost");
 }
 
 async function build(peer: Bundler): Promise<string> {
   try {
     return (await peer.bundleWorkflowCode({ workflowsPath: workflowFile, logger: silent })).code;
   } catch (cause) {
-    const advice = 'Are "@temporalio/worker" and "@temporalio/workflow" installed in the same version? In a bundled app set "bundle: { codePath }".';
-    throw new FunboostError("BROKER_REFUSED", `the workflow could not be bundled. ${advice}`, { where: "temporal", cause });
+    const advice =
+      'Are "@temporalio/worker" and "@temporalio/workflow" installed in the same version? In a bundled app set "bundle: { codePath }".';
+    throw new FunboostError("BROKER_REFUSED", `the workflow could not be bundled. ${advice}`, {
+      where: "temporal",
+      cause,
+    });
   }
 }
 

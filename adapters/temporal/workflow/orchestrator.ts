@@ -7,7 +7,11 @@ import { untilQuiet } from "../consume/polls.ts";
 import { makeSlots, type Slots, workflowTuner } from "../consume/slots.ts";
 import { type BundleOption, type Bundler, workflowBundle } from "./bundle.ts";
 
-export type WorkerPeer = Pick<typeof import("@temporalio/worker"), "DefaultLogger" | "NativeConnection" | "Runtime" | "Worker"> & Bundler;
+export type WorkerPeer = Pick<
+  typeof import("@temporalio/worker"),
+  "DefaultLogger" | "NativeConnection" | "Runtime" | "Worker"
+> &
+  Bundler;
 
 type Report = (error: unknown) => void;
 
@@ -37,7 +41,11 @@ const longestEndMs = 5_000;
 const orchestrators = new Map<string, Orchestration>();
 
 /** Carries workflows forward, for as long as somebody in this process uses it. */
-export async function useOrchestrator(peer: WorkerPeer, options: OrchestratorOptions, onError: Report): Promise<() => Promise<void>> {
+export async function useOrchestrator(
+  peer: WorkerPeer,
+  options: OrchestratorOptions,
+  onError: Report,
+): Promise<() => Promise<void>> {
   const key = `${keyOf(options.target)}/${options.taskQueue}`;
   const found = orchestrators.get(key) ?? startOrchestrator(peer, options);
   const user: Report = (error) => onError(error); // one consumer may use it twice
@@ -112,7 +120,13 @@ async function prepareOrchestrator(peer: WorkerPeer, options: OrchestratorOption
   }
 }
 
-function createOrchestrator(peer: WorkerPeer, { connection }: Native, options: OrchestratorOptions, bundle: WorkflowBundle, slots: Slots): Promise<Worker> {
+function createOrchestrator(
+  peer: WorkerPeer,
+  { connection }: Native,
+  options: OrchestratorOptions,
+  bundle: WorkflowBundle,
+  slots: Slots,
+): Promise<Worker> {
   const { taskQueue, identity, target } = options;
   return peer.Worker.create({
     connection,
@@ -127,7 +141,12 @@ function createOrchestrator(peer: WorkerPeer, { connection }: Native, options: O
 }
 
 /** A Worker that fails is replaced; resolves when stopped. The first is run in any case: a connection cannot be closed over one that never ran. */
-async function keepRunning(first: Worker, again: () => Promise<Worker>, stop: AbortSignal, onError: (error: unknown) => void): Promise<void> {
+async function keepRunning(
+  first: Worker,
+  again: () => Promise<Worker>,
+  stop: AbortSignal,
+  onError: (error: unknown) => void,
+): Promise<void> {
   let worker: Worker | undefined = first;
   for (let tries = 0; worker || !stop.aborted; tries++) {
     try {

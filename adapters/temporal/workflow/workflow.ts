@@ -15,7 +15,8 @@ type Activity = (...args: unknown[]) => Promise<unknown>;
 export default async function boostTask(...args: unknown[]): Promise<unknown> {
   const { workflowType } = workflowInfo();
   const envelope = args[1] as Envelope | null | undefined;
-  if (args.length === 0) throw ApplicationFailure.nonRetryable(`A task of "${workflowType}" needs one argument: its body.`, "BadMessage");
+  if (args.length === 0)
+    throw ApplicationFailure.nonRetryable(`A task of "${workflowType}" needs one argument: its body.`, "BadMessage");
   const activities = proxyActivities<Record<string, Activity>>({
     taskQueue: workflowType,
     heartbeatTimeout: envelope?.funboost?.leaseMs ?? 15_000,

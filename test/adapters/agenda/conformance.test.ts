@@ -20,7 +20,11 @@ function onServer(service: RunningService, variable: string, settings: Readonly<
   return { service: { ...rest, settings: { url, ...settings } }, ...(disrupt ? { disrupt } : {}) };
 }
 
-const [postgres, redis, mongodb] = await Promise.all([serviceFor("postgres"), serviceFor("redis"), serviceFor("mongodb")]);
+const [postgres, redis, mongodb] = await Promise.all([
+  serviceFor("postgres"),
+  serviceFor("redis"),
+  serviceFor("mongodb"),
+]);
 
 describeBroker({
   name: "agenda-postgres",

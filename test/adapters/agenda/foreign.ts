@@ -1,7 +1,11 @@
 /** A job as Agenda's own users add it: what the kit hands to our consumers. */
 import { Agenda, type AgendaBackend } from "agenda";
 
-export async function publishForeign({ url = "", collection = "" }: Readonly<Record<string, string>>, queue: string, data: unknown): Promise<void> {
+export async function publishForeign(
+  { url = "", collection = "" }: Readonly<Record<string, string>>,
+  queue: string,
+  data: unknown,
+): Promise<void> {
   const backend = await backendFor(url, collection);
   const agenda = new Agenda({ backend });
   await agenda.ready;

@@ -16,5 +16,9 @@ afterAll(async () => {
 const create = new URL("./create.ts", import.meta.url);
 describeBroker({ name: "bare over memory", create, settings: { store: "memory" } });
 describeBroker({ name: "bare over sqlite", create, settings: { store: "sqlite", file: join(folder, "store.db") } });
-describeBroker({ name: "bare on sqlite over sqlite", create, settings: { store: "sqlite", file: join(folder, "both.db"), engine: join(folder, "both.db") } });
+describeBroker({
+  name: "bare on sqlite over sqlite",
+  create,
+  settings: { store: "sqlite", file: join(folder, "both.db"), engine: join(folder, "both.db") },
+});
 describeBroker({ name: "bare over redis", create, settings: { store: "redis" }, service });

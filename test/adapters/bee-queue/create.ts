@@ -4,7 +4,10 @@ import type { Broker } from "../../../src/contract/index.ts";
 
 export function create(): Broker {
   const url = process.env.REDIS_URL;
-  if (!url) throw new Error("REDIS_URL is not set: the Bee-Queue tests need a Redis server, for example redis://127.0.0.1:6379");
+  if (!url)
+    throw new Error(
+      "REDIS_URL is not set: the Bee-Queue tests need a Redis server, for example redis://127.0.0.1:6379",
+    );
   const prefix = process.env.FUNBOOST_TEST_PREFIX;
   return beeQueue(prefix ? { url, prefix: `${prefix}bq`, storePrefix: `${prefix}funboost:` } : { url });
 }

@@ -30,7 +30,11 @@ afterAll(async () => {
 });
 let counter = 0;
 
-async function fresh(options: Record<string, unknown> = {}, leaseMs = 15_000, at = url): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
+async function fresh(
+  options: Record<string, unknown> = {},
+  leaseMs = 15_000,
+  at = url,
+): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
   const broker = beeQueue({ url: at, prefix: run, storePrefix: `${run}f:` });
   ends.push(() => broker.close());
   const name = `q${counter++}`;
@@ -95,14 +99,22 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
       return attempt < 3 ? { outcome: "retry", error, delayMs: attempt === 1 ? 0 : 300 } : { outcome: "failed", error };
     });
     await until(() => settled.length === 2);
-    expect(await stored(name, "1")).toMatchObject({ status: "retrying", data: { list: [1] }, options: { attempt: 3, retries: 0 } });
+    expect(await stored(name, "1")).toMatchObject({
+      status: "retrying",
+      data: { list: [1] },
+      options: { attempt: 3, retries: 0 },
+    });
     expect(await queue.state?.("1")).toBe("delayed");
     await until(() => settled.length === 3);
     expect(seen.map(({ attempt, id }) => [attempt, id])).toEqual([1, 2, 3].map((n) => [n, "1"]));
     expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(295);
     expect((times[2] ?? 0) - (times[1] ?? 0)).toBeLessThan(400);
     const job = await (await native(name, { isWorker: false })).getJob("1");
-    expect([job.status, job.options.stacktraces.length, await redis?.sismember(`${run}:${name}:failed`, "1")]).toEqual(["failed", 3, 1]);
+    expect([job.status, job.options.stacktraces.length, await redis?.sismember(`${run}:${name}:failed`, "1")]).toEqual([
+      "failed",
+      3,
+      1,
+    ]);
     expect(job.options.stacktraces[0]).toContain("RangeError: no 3");
     expect(await queue.state?.("1")).toBe("failed");
     expect(settled).toEqual(["1:applied", "1:applied", "1:applied"]);
@@ -151,7 +163,11 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     expect(numbers(seen)).toEqual([5, 4, 4, 1, 2, 2, 3, 1]);
     expect(seen.filter(({ ahead }) => ahead).length).toBe(3);
     consumer.setWindow(0);
-    await queue.publish([{ body: { n: 6 } }, { body: { n: 7, ahead: true }, delayMs: 20 }, { body: { n: 8 }, delayMs: 20, ahead: true }]);
+    await queue.publish([
+      { body: { n: 6 } },
+      { body: { n: 7, ahead: true }, delayMs: 20 },
+      { body: { n: 8 }, delayMs: 20, ahead: true },
+    ]);
     await sleep(60);
     consumer.setWindow(1);
     await until(() => settled.length === 11);
@@ -160,11 +176,9 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
 
   it("a given id is published once; odd ones come back as they were; numbers and halves of characters are refused before anything is sent", async () => {
     const { queue, name } = await fresh();
-    expect(await queue.publish([{ id: "a", body: { n: 1 } }, { body: { n: 2 } }, { id: "a", body: { n: 3 } }])).toEqual([
-      { id: "a" },
-      { id: "1" },
-      { id: "a", existing: true },
-    ]);
+    expect(await queue.publish([{ id: "a", body: { n: 1 } }, { body: { n: 2 } }, { id: "a", body: { n: 3 } }])).toEqual(
+      [{ id: "a" }, { id: "1" }, { id: "a", existing: true }],
+    );
     expect(
       await queue.publish([
         { id: "a", body: {}, ahead: true },
@@ -191,14 +205,17 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     expect(await queue.count?.()).toEqual({ ready: 998, delayed: 500, running: 2 });
     held.consumer.setWindow(0);
     const [one, two] = held.seen.map(({ id }) => id) as [string, string];
-    expect([await queue.state?.(one), await queue.state?.("1"), await queue.state?.("1500"), await queue.state?.("x")]).toEqual([
-      "running",
-      "delayed",
-      "waiting",
-      "unknown",
-    ]);
+    expect([
+      await queue.state?.(one),
+      await queue.state?.("1"),
+      await queue.state?.("1500"),
+      await queue.state?.("x"),
+    ]).toEqual(["running", "delayed", "waiting", "unknown"]);
     expect(await queue.cancel?.([one, two, "1", "1500"])).toEqual(["1", "1500"]);
-    expect([await queue.reschedule?.(one, { delayMs: 1 }), await queue.reschedule?.("1499", { delayMs: 1 })]).toEqual([false, false]);
+    expect([await queue.reschedule?.(one, { delayMs: 1 }), await queue.reschedule?.("1499", { delayMs: 1 })]).toEqual([
+      false,
+      false,
+    ]);
     await queue.clear?.();
     expect(await queue.count?.()).toEqual({ ready: 0, delayed: 0, running: 2 });
     await until(() => held.settled.length === 2);
@@ -207,7 +224,12 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
 
   it("shares a queue with Bee-Queue's own worker, producer and check: each job once", async () => {
     const { queue, name } = await fresh({}, 2_000);
-    const bee = await native(name, { activateDelayedJobs: true, delayedDebounce: 1, stallInterval: 500, removeOnSuccess: true });
+    const bee = await native(name, {
+      activateDelayedJobs: true,
+      delayedDebounce: 1,
+      stallInterval: 500,
+      removeOnSuccess: true,
+    });
     const theirs: unknown[] = [];
     bee.process(5, async (job: { data: { n: unknown } }) => {
       await sleep(1);
@@ -280,7 +302,11 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     expect((await stored(name, "1")).options).toMatchObject({ retries: 2, timeout: 500 });
     const bee = await native(name, { isWorker: false });
     await bee.createJob({ n: 2 }).retries(3).backoff("fixed", 60_000).save();
-    const { seen, settled, consumer: ours } = await consume(queue, ({ id }) => (id === "1" ? done() : { outcome: "failed", error: new Error("for good") }));
+    const {
+      seen,
+      settled,
+      consumer: ours,
+    } = await consume(queue, ({ id }) => (id === "1" ? done() : { outcome: "failed", error: new Error("for good") }));
     await until(() => settled.length === 2);
     expect(numbers(seen)).toEqual([1, 2]);
     expect(await queue.state?.("2")).toBe("unknown");
@@ -310,19 +336,23 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     const { settled } = await consume(queue, () => ({ outcome: "failed", error: new Error("x") }));
     await until(() => settled.length === 1);
     expect([await redis?.scard(key("failed")), await redis?.hlen(key("jobs"))]).toEqual([5_001, 5_001]);
-    expect([await queue.state?.("new"), await queue.state?.("theirs"), await queue.state?.("old4999"), await queue.state?.("old4998")]).toEqual([
-      "failed",
-      "failed",
-      "unknown",
-      "failed",
-    ]);
+    expect([
+      await queue.state?.("new"),
+      await queue.state?.("theirs"),
+      await queue.state?.("old4999"),
+      await queue.state?.("old4998"),
+    ]).toEqual(["failed", "failed", "unknown", "failed"]);
   });
 
   it("a run whose job was given to another ends as stale, changes nothing, and hears of it", async () => {
     const { queue, name } = await fresh({}, 600);
     await queue.publish([1, 2, 3].map((n) => ({ id: `j${n}`, body: { n } })));
     const aborted: string[] = [];
-    const answers: Settlement[] = [done(), { outcome: "retry", error: new Error("late"), delayMs: 0 }, { outcome: "returned" }];
+    const answers: Settlement[] = [
+      done(),
+      { outcome: "retry", error: new Error("late"), delayMs: 0 },
+      { outcome: "returned" },
+    ];
     let go = () => {};
     const blocked = new Promise<void>((resolve) => (go = resolve));
     const late = await consume(
@@ -358,7 +388,10 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     const { queue, name } = await fresh({}, 600);
     await queue.publish([{ id: "j", body: {} }]);
     let go = () => {};
-    const late = await consume(queue, () => new Promise<Settlement>((resolve) => (go = () => resolve({ outcome: "failed", error: new Error("late") }))));
+    const late = await consume(
+      queue,
+      () => new Promise<Settlement>((resolve) => (go = () => resolve({ outcome: "failed", error: new Error("late") }))),
+    );
     await until(() => late.seen.length === 1);
     late.consumer.setWindow(0);
     await redis?.sadd(`${run}:${name}:stalling`, "j");
@@ -383,7 +416,9 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
       await until(() => dies.seen.length === 1);
       await dies.consumer.close({ force: true });
     }
-    const { seen, settled } = await consume(queue, ({ attempt }) => (attempt === 1 ? { outcome: "retry", error: new Error("x"), delayMs: 10 } : done()));
+    const { seen, settled } = await consume(queue, ({ attempt }) =>
+      attempt === 1 ? { outcome: "retry", error: new Error("x"), delayMs: 10 } : done(),
+    );
     await until(() => settled.length === 2);
     expect(seen.map(({ attempt, crashes }) => [attempt, crashes])).toEqual([
       [1, 2],
@@ -401,7 +436,12 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     // In one write: a wait under way would be served before the last command.
     const key = (of: string) => `${run}:${name}:${of}`;
     const [, , [, taken] = []] =
-      (await redis?.pipeline().hset(key("jobs"), "x", '{"data":{"n":0}}').lpush(key("waiting"), "x").lrange(key("active"), 0, -1).exec()) ?? [];
+      (await redis
+        ?.pipeline()
+        .hset(key("jobs"), "x", '{"data":{"n":0}}')
+        .lpush(key("waiting"), "x")
+        .lrange(key("active"), 0, -1)
+        .exec()) ?? [];
     expect(taken).toEqual([]);
     await sleep(100);
     expect([seen.length, await list(name, "waiting"), await list(name, "active")]).toEqual([0, ["x"], []]);
@@ -449,7 +489,9 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
 
   it("copies the settings of a client of the caller, never uses or closes it, and leaves no connection behind", async () => {
     const line = await cuttable();
-    const own = (await native("any")) as unknown as { client: { ping(done: (error: unknown, reply: string) => void): void } };
+    const own = (await native("any")) as unknown as {
+      client: { ping(done: (error: unknown, reply: string) => void): void };
+    };
     const given = { host: "127.0.0.1", port: line.port, db: 0 };
     for (const connection of [{ ...given, duplicate: () => {}, options: given }, given]) {
       const broker = beeQueue({ connection, prefix: run, storePrefix: `${run}f:` });
@@ -544,9 +586,16 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
       message: expect.stringMatching(/\[bee-queue\].*\*\*\*@127.0.0.1:1.*ECONNREFUSED/),
     });
     const wrong = "-WRONGPASS invalid username-password pair\r\n";
-    const refused = open(`redis://:secret@127.0.0.1:${await fakeRedis((command) => (command.includes("AUTH") ? wrong : "+OK\r\n"))}`);
-    await expect(refused).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.not.stringContaining("secret") });
-    expect(JSON.stringify(await refused.catch((error) => ({ ...error.cause, message: error.cause.message })))).not.toContain("secret");
+    const refused = open(
+      `redis://:secret@127.0.0.1:${await fakeRedis((command) => (command.includes("AUTH") ? wrong : "+OK\r\n"))}`,
+    );
+    await expect(refused).rejects.toMatchObject({
+      code: "BROKER_REFUSED",
+      message: expect.not.stringContaining("secret"),
+    });
+    expect(
+      JSON.stringify(await refused.catch((error) => ({ ...error.cause, message: error.cause.message }))),
+    ).not.toContain("secret");
     const locked = await startPrivate("redis");
     ends.push(() => locked.stop());
     const admin = new Redis(locked.port);
@@ -558,10 +607,17 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
         message: expect.not.stringMatching(/wrong@|right/),
       });
     }
-    expect(await (await open(`redis://:right@127.0.0.1:${locked.port}/3`)).publish([{ body: {} }])).toEqual([{ id: "1" }]);
-    await expect(open(`redis://127.0.0.1:${await fakeRedis(() => "-NOAUTH Authentication required.\r\n")}`)).rejects.toMatchObject({ code: "BROKER_REFUSED" });
+    expect(await (await open(`redis://:right@127.0.0.1:${locked.port}/3`)).publish([{ body: {} }])).toEqual([
+      { id: "1" },
+    ]);
+    await expect(
+      open(`redis://127.0.0.1:${await fakeRedis(() => "-NOAUTH Authentication required.\r\n")}`),
+    ).rejects.toMatchObject({ code: "BROKER_REFUSED" });
     const old = await fakeRedis(infoOf("4.0.9"));
-    await expect(open(`redis://127.0.0.1:${old}`)).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.stringContaining("4.0.9") });
+    await expect(open(`redis://127.0.0.1:${old}`)).rejects.toMatchObject({
+      code: "BROKER_REFUSED",
+      message: expect.stringContaining("4.0.9"),
+    });
     await expect(open(`redis://127.0.0.1:${new URL(url).port}/9999`)).rejects.toMatchObject({
       code: "BROKER_REFUSED",
       message: expect.stringMatching(/DB index/),
@@ -575,14 +631,25 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
 
   it("refuses names and options that it cannot take, and says where it connects to", async () => {
     const { broker } = await fresh();
-    for (const queue of ["", "\udc00"]) await expect(broker.open({ queue, options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
-    const wrong = [{ storeJobs: true }, { stallInterval: "soon" }, { stallInterval: 0 }, { removeOnSuccess: "no" }, null, "x"].map((queue) => ({ queue }));
+    for (const queue of ["", "\udc00"])
+      await expect(broker.open({ queue, options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
+    const wrong = [
+      { storeJobs: true },
+      { stallInterval: "soon" },
+      { stallInterval: 0 },
+      { removeOnSuccess: "no" },
+      null,
+      "x",
+    ].map((queue) => ({ queue }));
     for (const options of [{ nope: 1 }, ...wrong, { job: { delay: "soon" } }, { job: "x" }]) {
       await expect(broker.open({ queue: "a", options, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_OPTION" });
     }
     // It would leave jobs behind that nobody may publish again, and take its neighbours with it.
     const open = await broker.open({ queue: "a", options: {}, leaseMs: 1_000 });
-    const [refused, taken] = await Promise.allSettled([open.publish([{ body: 1, native: { delay: "soon" } }]), open.publish([{ body: 2 }])]);
+    const [refused, taken] = await Promise.allSettled([
+      open.publish([{ body: 1, native: { delay: "soon" } }]),
+      open.publish([{ body: 2 }]),
+    ]);
     expect([refused, taken.status]).toMatchObject([{ reason: { code: "BAD_OPTION" } }, "fulfilled"]);
     const bad = ["http://user:secret@x", "redis://:sec/ret@1@cache"];
     for (const each of bad) {
@@ -594,7 +661,9 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     expect(() => beeQueue({ connection: new Redis({ lazyConnect: true }) as never })).toThrow(/node_redis 3/);
     const address = (given: Parameters<typeof beeQueue>[0]) => beeQueue(given).address?.();
     expect(address({})).toBe("redis://127.0.0.1:6379");
-    expect(address({ url: "rediss://me:secret@cache.internal:6380/2?password=secret" })).toBe("rediss://***@cache.internal:6380/2");
+    expect(address({ url: "rediss://me:secret@cache.internal:6380/2?password=secret" })).toBe(
+      "rediss://***@cache.internal:6380/2",
+    );
     expect(address({ connection: { host: "cache", password: "secret" } })).toBe("cache:6379");
   });
 
@@ -649,7 +718,12 @@ async function cuttable() {
     isCut = now;
     if (now) for (const socket of open) socket.destroy();
   };
-  return { port: (server.address() as { port: number }).port, cut, mute: (now: boolean) => (isMute = now), open: () => open.size };
+  return {
+    port: (server.address() as { port: number }).port,
+    cut,
+    mute: (now: boolean) => (isMute = now),
+    open: () => open.size,
+  };
 }
 
 /** Undefined: hangs up. */

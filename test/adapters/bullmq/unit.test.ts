@@ -23,7 +23,10 @@ afterEach(async () => {
 });
 let counter = 0;
 
-async function fresh(options: Record<string, unknown> = {}, leaseMs = 15_000): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
+async function fresh(
+  options: Record<string, unknown> = {},
+  leaseMs = 15_000,
+): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
   const broker = bullmq({ url, prefix: run });
   ends.push(() => broker.close());
   const name = `q${counter++}`;
@@ -143,7 +146,16 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     await sleep(160);
     await other.publish([{ body: { n: "later" } }]);
     await queue.publish([{ body: { n: 6 }, priority: 6 }]);
-    expect((await queue.peek?.(20))?.map((each) => (each.body as { n: unknown }).n)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
+    expect((await queue.peek?.(20))?.map((each) => (each.body as { n: unknown }).n)).toEqual([
+      "ahead",
+      7,
+      6,
+      5,
+      0,
+      "late",
+      "later",
+      -5,
+    ]);
     const { seen, settled } = await consume(queue, done);
     await until(() => settled.length === 8);
     expect(numbers(seen)).toEqual(["ahead", 7, 6, 5, 0, "late", "later", -5]);
@@ -240,7 +252,9 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     expect("scope" in plain).toBe(false);
     const address = (given: Parameters<typeof bullmq>[0]) => bullmq(given).address?.();
     expect(address({})).toBe("redis://127.0.0.1:6379");
-    expect(address({ url: "rediss://me:secret@cache.internal:6380/2?password=secret" })).toBe("rediss://***@cache.internal:6380/2");
+    expect(address({ url: "rediss://me:secret@cache.internal:6380/2?password=secret" })).toBe(
+      "rediss://***@cache.internal:6380/2",
+    );
     expect(address({ url: "redis://:sec/ret@1@cache" })).toBe("redis://***@cache");
     expect(address({ connection: { host: "cache", password: "secret" } })).toBe("cache:6379");
   });
@@ -280,7 +294,9 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     const { broker } = await fresh();
     await expect(broker.open({ queue: "a:b", options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
     await expect(broker.open({ queue: "", options: {}, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_QUEUE" });
-    await expect(broker.open({ queue: "a", options: { nope: 1 }, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_OPTION" });
+    await expect(broker.open({ queue: "a", options: { nope: 1 }, leaseMs: 1 })).rejects.toMatchObject({
+      code: "BAD_OPTION",
+    });
     expect(() => bullmq({ url: "http://user:secret@x" })).toThrow(/redis:\/\//);
     expect(() => bullmq({ url: "http://user:secret@x" })).not.toThrow(/secret/);
     expect(() => bullmq({ uri: "x" } as never)).toThrow(/uri/);
@@ -332,7 +348,11 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     const { queue } = await fresh();
     await queue.publish(Array.from({ length: 60 }, (_, n) => ({ body: { n } })));
     const open: (() => void)[] = [];
-    const { seen, consumer, settled } = await consume(queue, () => new Promise<Settlement>((resolve) => open.push(() => resolve(done()))), 0);
+    const { seen, consumer, settled } = await consume(
+      queue,
+      () => new Promise<Settlement>((resolve) => open.push(() => resolve(done()))),
+      0,
+    );
     await sleep(30);
     expect(seen.length).toBe(0);
     consumer.setWindow(2);
@@ -400,7 +420,11 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     ends.push(async () => redis.disconnect());
     await queue.publish([1, 2, 3].map((n) => ({ body: { n } })));
     const aborted: string[] = [];
-    const answers: Settlement[] = [done(), { outcome: "retry", error: new Error("x"), delayMs: 0 }, { outcome: "returned" }];
+    const answers: Settlement[] = [
+      done(),
+      { outcome: "retry", error: new Error("x"), delayMs: 0 },
+      { outcome: "returned" },
+    ];
     const { settled, errors } = await consume(
       queue,
       async ({ id, signal, body }) => {
@@ -443,7 +467,11 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
   });
 
   it("passes BullMQ's options through, and foreign jobs are consumed", async () => {
-    const { queue, name } = await fresh({ job: { attempts: 7 }, worker: { removeOnComplete: { count: 0 } }, queue: {} });
+    const { queue, name } = await fresh({
+      job: { attempts: 7 },
+      worker: { removeOnComplete: { count: 0 } },
+      queue: {},
+    });
     await queue.publish([{ body: { n: 1 }, native: { keepLogs: 3 } }]);
     expect((await native(name).getJob("1"))?.opts).toMatchObject({ attempts: 7, keepLogs: 3 });
     await native(name).add("theirs", { n: 2 }, { attempts: 2 });
@@ -506,16 +534,30 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
       message: expect.stringMatching(/\*\*\*@127.0.0.1:1.*ECONNREFUSED/),
     });
     const refusing = await fakeRedis((command) =>
-      command.includes("AUTH") || command.includes("HELLO") ? "-WRONGPASS invalid username-password pair\r\n" : "+OK\r\n",
+      command.includes("AUTH") || command.includes("HELLO")
+        ? "-WRONGPASS invalid username-password pair\r\n"
+        : "+OK\r\n",
     );
     const refused = open(`redis://:secret@127.0.0.1:${refusing}`);
-    await expect(refused).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.not.stringContaining("secret") });
-    expect(JSON.stringify(await refused.catch((error) => ({ ...error.cause, message: error.cause.message })))).not.toContain("secret");
+    await expect(refused).rejects.toMatchObject({
+      code: "BROKER_REFUSED",
+      message: expect.not.stringContaining("secret"),
+    });
+    expect(
+      JSON.stringify(await refused.catch((error) => ({ ...error.cause, message: error.cause.message }))),
+    ).not.toContain("secret");
     const info = "redis_version:4.0.9\r\nloading:0\r\n";
     const old = await fakeRedis((command) =>
-      command.includes("INFO") ? `$${info.length}\r\n${info}\r\n` : command.includes("HELLO") ? "-ERR unknown command `HELLO`\r\n" : "+OK\r\n",
+      command.includes("INFO")
+        ? `$${info.length}\r\n${info}\r\n`
+        : command.includes("HELLO")
+          ? "-ERR unknown command `HELLO`\r\n"
+          : "+OK\r\n",
     );
-    await expect(open(`redis://127.0.0.1:${old}`)).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.stringContaining("4.0.9") });
+    await expect(open(`redis://127.0.0.1:${old}`)).rejects.toMatchObject({
+      code: "BROKER_REFUSED",
+      message: expect.stringContaining("4.0.9"),
+    });
     const silent = await fakeRedis(() => "");
     const t = performance.now();
     await expect(open(`redis://127.0.0.1:${silent}`)).rejects.toMatchObject({ code: "BROKER_DOWN" });

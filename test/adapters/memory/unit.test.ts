@@ -17,7 +17,11 @@ async function queueOf(name = "q"): Promise<BrokerQueue> {
 
 const done: Settlement = { outcome: "done" };
 
-async function collect(queue: BrokerQueue, handle: (delivery: Delivery) => Settlement | Promise<Settlement> = () => done, signal = false) {
+async function collect(
+  queue: BrokerQueue,
+  handle: (delivery: Delivery) => Settlement | Promise<Settlement> = () => done,
+  signal = false,
+) {
   const got: Delivery[] = [];
   const settled: string[] = [];
   const consumer = await queue.consume(
@@ -25,7 +29,11 @@ async function collect(queue: BrokerQueue, handle: (delivery: Delivery) => Settl
       got.push(delivery);
       return handle(delivery);
     },
-    { signal, onSettled: (delivery, how) => settled.push(`${delivery.id} ${how}`), onError: (error) => settled.push(error.message) },
+    {
+      signal,
+      onSettled: (delivery, how) => settled.push(`${delivery.id} ${how}`),
+      onError: (error) => settled.push(error.message),
+    },
   );
   return { got, settled, consumer, bodies: () => got.map((delivery) => delivery.body) };
 }
@@ -36,7 +44,14 @@ const xs = (got: readonly Delivery[]) => got.map((delivery) => (delivery.body as
 describe("memory broker", () => {
   it("delivers what is ahead last in first out, then by priority, then in order", async () => {
     const queue = await queueOf();
-    await queue.publish([n(1), n(2, { priority: 5 }), n(3, { ahead: true }), n(4, { priority: -1 }), n(5, { ahead: true }), n(6)]);
+    await queue.publish([
+      n(1),
+      n(2, { priority: 5 }),
+      n(3, { ahead: true }),
+      n(4, { priority: -1 }),
+      n(5, { ahead: true }),
+      n(6),
+    ]);
     expect((await queue.peek?.(3))?.map((each) => each.id)).toEqual(["m5", "m3", "m2"]);
     const { got, consumer } = await collect(queue);
     consumer.setWindow(1);
@@ -194,7 +209,11 @@ describe("memory broker", () => {
     await broker.close();
     await broker.close();
     await expect(queue.publish([n(2)])).rejects.toMatchObject({ code: "SHUT_DOWN" });
-    expect(await (await broker.open({ queue: "q", options: {}, leaseMs: 1000 })).count?.()).toEqual({ ready: 0, delayed: 0, running: 0 });
+    expect(await (await broker.open({ queue: "q", options: {}, leaseMs: 1000 })).count?.()).toEqual({
+      ready: 0,
+      delayed: 0,
+      running: 0,
+    });
   });
 
   it("lets timers run while it works through many messages", async () => {

@@ -33,7 +33,11 @@ interface Taken {
   count(n: number): Promise<void>;
 }
 
-async function take(queue: BrokerQueue, answer: (delivery: Delivery) => Settlement | Promise<Settlement> = () => done, window = 100): Promise<Taken> {
+async function take(
+  queue: BrokerQueue,
+  answer: (delivery: Delivery) => Settlement | Promise<Settlement> = () => done,
+  window = 100,
+): Promise<Taken> {
   const deliveries: Delivery[] = [];
   const settled: string[] = [];
   const errors: Error[] = [];
@@ -63,7 +67,13 @@ const message = (id: string, more: object = {}) => ({ id, body: { id }, ...more 
 describe("order", () => {
   it("is priority, then age; what is ahead comes first, last in first out", async () => {
     const queue = await openQueue();
-    await queue.publish([message("a"), message("b"), message("high", { priority: 5 }), message("low", { priority: -5 }), message("child1", { ahead: true })]);
+    await queue.publish([
+      message("a"),
+      message("b"),
+      message("high", { priority: 5 }),
+      message("low", { priority: -5 }),
+      message("child1", { ahead: true }),
+    ]);
     await queue.publish([message("c"), message("child2", { ahead: true })]);
     expect(ids((await queue.peek?.(10)) ?? [])).toEqual(["child2", "child1", "high", "a", "b", "c", "low"]);
     const { deliveries, count } = await take(queue, undefined, 1);
@@ -163,7 +173,12 @@ describe("messages", () => {
 
   it("can be cancelled, put off, cleared, while they wait", async () => {
     const queue = await openQueue();
-    await queue.publish([message("a"), message("b", { delayMs: 60_000 }), message("c"), message("d", { delayMs: 60_000 })]);
+    await queue.publish([
+      message("a"),
+      message("b", { delayMs: 60_000 }),
+      message("c"),
+      message("d", { delayMs: 60_000 }),
+    ]);
     expect(await queue.cancel?.(["a", "d", "nope"])).toEqual(expect.arrayContaining(["a", "d"]));
     expect(await queue.reschedule?.("nope", { delayMs: 0 })).toBe(false);
     expect(await queue.reschedule?.("b", { delayMs: 0 })).toBe(true);
@@ -283,11 +298,15 @@ describe("consumers", () => {
   it("are woken by another connection's publish", async () => {
     const file = join(folder(), "queue.db");
     const { deliveries } = await take(await openQueue(make(file)));
-    const { default: Database } = (await import("libsql")) as unknown as { default: new (file: string) => { exec(sql: string): void } };
+    const { default: Database } = (await import("libsql")) as unknown as {
+      default: new (file: string) => { exec(sql: string): void };
+    };
     const foreign = new Database(file);
     await sleep(30);
     const at = performance.now();
-    foreign.exec("insert into funboost_message (queue, id, rank, due, attempt, published_at, body) values (1, 'x', 0, 0, 1, 0, '{}')");
+    foreign.exec(
+      "insert into funboost_message (queue, id, rank, due, attempt, published_at, body) values (1, 'x', 0, 0, 1, 0, '{}')",
+    );
     await until(() => deliveries.length === 1);
     expect(performance.now() - at).toBeLessThan(100);
   });
@@ -295,7 +314,9 @@ describe("consumers", () => {
   it("wait for a lock of another process without blocking the event loop", async () => {
     const file = join(folder(), "queue.db");
     const queue = await openQueue(make(file));
-    const { default: Database } = (await import("libsql")) as unknown as { default: new (file: string) => { exec(sql: string): void } };
+    const { default: Database } = (await import("libsql")) as unknown as {
+      default: new (file: string) => { exec(sql: string): void };
+    };
     const foreign = new Database(file);
     foreign.exec("begin immediate");
     let lag = 0;
@@ -341,7 +362,9 @@ describe("the file", () => {
     writeFileSync(text, "no database at all ".repeat(100));
     for (const file of [text, join(text, "below", "queue.db"), "/proc/queue.db", folder()]) {
       const broker = sqlite({ file });
-      await expect(broker.open({ queue: "q", options: {}, leaseMs: 1000 })).rejects.toMatchObject({ code: "BROKER_REFUSED" });
+      await expect(broker.open({ queue: "q", options: {}, leaseMs: 1000 })).rejects.toMatchObject({
+        code: "BROKER_REFUSED",
+      });
       await expect(broker.open({ queue: "q", options: {}, leaseMs: 1000 })).rejects.toThrow(`${JSON.stringify(file)}`);
       await broker.close();
     }
@@ -363,7 +386,9 @@ describe("the file", () => {
 
   it("of a newer funboost is refused", async () => {
     const file = join(folder(), "queue.db");
-    const { default: Database } = (await import("libsql")) as unknown as { default: new (file: string) => { exec(sql: string): void } };
+    const { default: Database } = (await import("libsql")) as unknown as {
+      default: new (file: string) => { exec(sql: string): void };
+    };
     new Database(file).exec(
       "create table funboost_schema (part text primary key, version integer not null); insert into funboost_schema values ('broker', 99)",
     );
@@ -396,7 +421,13 @@ describe("the file", () => {
     const broker = make();
     await expect(openQueue(broker, "")).rejects.toMatchObject({ code: "BAD_QUEUE" });
     await expect(openQueue(broker, "x".repeat(201))).rejects.toMatchObject({ code: "BAD_QUEUE" });
-    await expect(broker.open({ queue: "q", options: { durable: true }, leaseMs: 1 })).rejects.toMatchObject({ code: "BAD_OPTION" });
-    expect(await (await openQueue(broker, "naïve 😀 'queue\"; drop")).count?.()).toEqual({ ready: 0, delayed: 0, running: 0 });
+    await expect(broker.open({ queue: "q", options: { durable: true }, leaseMs: 1 })).rejects.toMatchObject({
+      code: "BAD_OPTION",
+    });
+    expect(await (await openQueue(broker, "naïve 😀 'queue\"; drop")).count?.()).toEqual({
+      ready: 0,
+      delayed: 0,
+      running: 0,
+    });
   });
 });

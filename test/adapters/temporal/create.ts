@@ -7,8 +7,12 @@ import { withStore } from "../../support/with-store.ts";
 
 export function create(settings: Readonly<Record<string, string>> = {}): Broker {
   const address = settings.TEMPORAL_ADDRESS ?? process.env.TEMPORAL_ADDRESS;
-  if (!address) throw new Error("TEMPORAL_ADDRESS is not set: the Temporal tests need a server, for example 127.0.0.1:7233");
+  if (!address)
+    throw new Error("TEMPORAL_ADDRESS is not set: the Temporal tests need a server, for example 127.0.0.1:7233");
   const { TEMPORAL_MODE: mode } = settings;
-  const broker = temporal({ address, ...(mode === undefined ? {} : { mode: mode as NonNullable<TemporalOptions["mode"]> }) });
+  const broker = temporal({
+    address,
+    ...(mode === undefined ? {} : { mode: mode as NonNullable<TemporalOptions["mode"]> }),
+  });
   return settings.storeFile ? withStore(broker, sqliteStore({ file: settings.storeFile })) : broker;
 }

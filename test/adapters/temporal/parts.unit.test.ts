@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { temporal } from "../../../adapters/temporal/broker.ts";
 import { isTooLarge, refuseOld } from "../../../adapters/temporal/connect/client.ts";
-import { checkQueue, engineId, fromPayload, type PollAnswer, prefixOf, quoted, toPayload } from "../../../adapters/temporal/connect/protocol.ts";
+import {
+  checkQueue,
+  engineId,
+  fromPayload,
+  type PollAnswer,
+  prefixOf,
+  quoted,
+  toPayload,
+} from "../../../adapters/temporal/connect/protocol.ts";
 import { fateAfter } from "../../../adapters/temporal/consume/fate.ts";
 import { makePolls } from "../../../adapters/temporal/consume/polls.ts";
 import { makeSlots } from "../../../adapters/temporal/consume/slots.ts";
@@ -21,9 +29,12 @@ describe("names", () => {
     expect(engineId(prefixOf("a"), "b:c")).not.toBe(engineId(prefixOf("a:b"), "c"));
     expect(engineId(prefixOf("a%3Ab"), "c")).not.toBe(engineId(prefixOf("a:b"), "c"));
   });
-  it.each(["", "/_sys/x", "__temporal_x", "x".repeat(960), "ü".repeat(490), "\ud800", "taken"])("the queue name %j is refused", (name) => {
-    expect(() => checkQueue(name, ["taken"])).toThrow(expect.objectContaining({ code: "BAD_QUEUE" }));
-  });
+  it.each(["", "/_sys/x", "__temporal_x", "x".repeat(960), "ü".repeat(490), "\ud800", "taken"])(
+    "the queue name %j is refused",
+    (name) => {
+      expect(() => checkQueue(name, ["taken"])).toThrow(expect.objectContaining({ code: "BAD_QUEUE" }));
+    },
+  );
   it("the longest queue name leaves room for an id of ours", () => {
     const longest = "x".repeat(957);
     checkQueue(longest, []);
@@ -73,28 +84,52 @@ describe("options", () => {
     [{ sumary: "x" }, 0, true],
     [{ mode: "activity" }, 0, false],
     [{ mode: "activity" }, 5, true],
-  ])("%j of a message with a delay of %d is refused where standalone activities are %s and have no delay", (native, delayMs, standalone) => {
-    const queue = { queue: "q", client: { server: { standalone, standaloneDelay: false }, target: { address: "t.example:7233" } } };
-    expect(() => checkMessage(queue as never, { body: {}, delayMs, native })).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
-    expect(checkMessage(queue as never, { body: {}, delayMs, native: { mode: "workflow", summary: "x" } })).toBeUndefined();
-  });
+  ])(
+    "%j of a message with a delay of %d is refused where standalone activities are %s and have no delay",
+    (native, delayMs, standalone) => {
+      const queue = {
+        queue: "q",
+        client: { server: { standalone, standaloneDelay: false }, target: { address: "t.example:7233" } },
+      };
+      expect(() => checkMessage(queue as never, { body: {}, delayMs, native })).toThrow(
+        expect.objectContaining({ code: "BAD_OPTION" }),
+      );
+      expect(
+        checkMessage(queue as never, { body: {}, delayMs, native: { mode: "workflow", summary: "x" } }),
+      ).toBeUndefined();
+    },
+  );
 });
 
 describe("brokerOptions", () => {
-  const check = (options: Record<string, unknown>) => checkSpec({ queue: "q", options, leaseMs: 1_000 }, "orchestrator");
-  it("take a mode and Temporal's own rate", () => expect(check({ mode: "workflow", maxTaskQueueActivitiesPerSecond: 0.5 }).mode).toBe("workflow"));
-  it.each([{ worker: {} }, { mode: "fast" }, { maxTaskQueueActivitiesPerSecond: 0 }, { maxTaskQueueActivitiesPerSecond: "5" }])("%j is refused", (options) => {
-    expect(() => check(options)).toThrow(expect.objectContaining({ code: "BAD_OPTION", message: expect.stringContaining('brokerOptions of "q"') }));
+  const check = (options: Record<string, unknown>) =>
+    checkSpec({ queue: "q", options, leaseMs: 1_000 }, "orchestrator");
+  it("take a mode and Temporal's own rate", () =>
+    expect(check({ mode: "workflow", maxTaskQueueActivitiesPerSecond: 0.5 }).mode).toBe("workflow"));
+  it.each([
+    { worker: {} },
+    { mode: "fast" },
+    { maxTaskQueueActivitiesPerSecond: 0 },
+    { maxTaskQueueActivitiesPerSecond: "5" },
+  ])("%j is refused", (options) => {
+    expect(() => check(options)).toThrow(
+      expect.objectContaining({ code: "BAD_OPTION", message: expect.stringContaining('brokerOptions of "q"') }),
+    );
   });
 });
 
 describe("a server's version", () => {
   const target = { address: "t.example:7233", namespace: "default" };
   it("before 1.29 is refused, with what to do", () => {
-    const refused = { code: "BROKER_REFUSED", message: expect.stringMatching(/t\.example:7233 is of version 1\.28\.4: .* 1\.29 or later/) };
+    const refused = {
+      code: "BROKER_REFUSED",
+      message: expect.stringMatching(/t\.example:7233 is of version 1\.28\.4: .* 1\.29 or later/),
+    };
     expect(() => refuseOld("1.28.4", target)).toThrow(expect.objectContaining(refused));
   });
-  it.each(["1.29.0", "1.31.2", "2.0.0", ""])("%j is taken", (version) => expect(refuseOld(version, target)).toBeUndefined());
+  it.each(["1.29.0", "1.31.2", "2.0.0", ""])("%j is taken", (version) =>
+    expect(refuseOld(version, target)).toBeUndefined(),
+  );
 });
 
 describe("a result that the server refuses", () => {
@@ -175,10 +210,15 @@ describe("polls", () => {
 });
 
 describe("a polled task", () => {
-  const answerOf = (more: Record<string, unknown>) => ({ taskToken: new Uint8Array([1]), attempt: 1, activityId: "a", activityRunId: "r", ...more }) as never;
+  const answerOf = (more: Record<string, unknown>) =>
+    ({ taskToken: new Uint8Array([1]), attempt: 1, activityId: "a", activityRunId: "r", ...more }) as never;
   const payloads = (...values: unknown[]) => ({ payloads: values.map((value) => toPayload(value)) });
-  const delivery = (more: Record<string, unknown>) => toDelivery("q", toTask(answerOf(more)), { attempt: 1, crashes: 0 }, undefined);
-  const workflow = (workflowId: string, name = "q") => ({ workflowExecution: { workflowId, runId: "r" }, workflowType: { name } });
+  const delivery = (more: Record<string, unknown>) =>
+    toDelivery("q", toTask(answerOf(more)), { attempt: 1, crashes: 0 }, undefined);
+  const workflow = (workflowId: string, name = "q") => ({
+    workflowExecution: { workflowId, runId: "r" },
+    workflowType: { name },
+  });
   it("of ours has our id; of others, what tells it apart", () => {
     expect(delivery({ activityId: "boost:q:7" }).id).toBe("7");
     expect(delivery(workflow("boost:q:7")).id).toBe("7");
@@ -187,11 +227,15 @@ describe("a polled task", () => {
   });
   it("has one argument as its body, several as a list", () => {
     expect(delivery({ input: payloads({ n: 1 }) }).body).toEqual({ n: 1 });
-    expect(delivery({ input: payloads({ n: 1 }, { funboost: { leaseMs: 1, publishedAt: 5 } }) })).toMatchObject({ body: { n: 1 }, publishedAt: 5 });
+    expect(delivery({ input: payloads({ n: 1 }, { funboost: { leaseMs: 1, publishedAt: 5 } }) })).toMatchObject({
+      body: { n: 1 },
+      publishedAt: 5,
+    });
     expect(delivery({ input: payloads(1, 2) }).body).toEqual([1, 2]);
   });
   it("cannot be given back where this is its last attempt", () => {
-    const isLast = (attempt: number, maximumAttempts: number) => toTask(answerOf({ attempt, retryPolicy: { maximumAttempts } })).isLast;
+    const isLast = (attempt: number, maximumAttempts: number) =>
+      toTask(answerOf({ attempt, retryPolicy: { maximumAttempts } })).isLast;
     expect([isLast(1, 1), isLast(1, 2), isLast(2, 2), isLast(9, 0)]).toEqual([true, false, true, false]);
   });
 });
@@ -206,14 +250,28 @@ describe("attempts and crashes", () => {
   it("a missing heartbeat is a crash, and no attempt", () =>
     expect(fateAfter({ timeoutFailureInfo: { timeoutType: 4 } }, before)).toEqual({ attempt: 2, crashes: 2 }));
   it("a failure that somebody else reported is an attempt", () => {
-    expect(fateAfter({ applicationFailureInfo: { details: details("theirs") } }, before)).toEqual({ attempt: 3, crashes: 1 });
+    expect(fateAfter({ applicationFailureInfo: { details: details("theirs") } }, before)).toEqual({
+      attempt: 3,
+      crashes: 1,
+    });
   });
 });
 
 describe("priorities", () => {
-  const key = (priority: number | undefined, ahead = false) => priorityKey({ body: {}, ahead, ...(priority === undefined ? {} : { priority }) });
+  const key = (priority: number | undefined, ahead = false) =>
+    priorityKey({ body: {}, ahead, ...(priority === undefined ? {} : { priority }) });
   it("bigger is sooner, none is Temporal's default, ahead is before all", () => {
-    expect([key(-1000), key(-100), key(-99), key(-1), key(undefined), key(0), key(1), key(1000), key(-5, true)]).toEqual([5, 5, 4, 4, 3, 3, 2, 2, 1]);
+    expect([
+      key(-1000),
+      key(-100),
+      key(-99),
+      key(-1),
+      key(undefined),
+      key(0),
+      key(1),
+      key(1000),
+      key(-5, true),
+    ]).toEqual([5, 5, 4, 4, 3, 3, 2, 2, 1]);
   });
 });
 
@@ -227,7 +285,8 @@ describe("an orchestrator's slots", () => {
     );
     const granted: number[] = [];
     const stop = new AbortController();
-    const reserve = (n: number, signal = new AbortController().signal) => slots.supplier.reserveSlot(context, signal).then(() => granted.push(n));
+    const reserve = (n: number, signal = new AbortController().signal) =>
+      slots.supplier.reserveSlot(context, signal).then(() => granted.push(n));
     void reserve(1);
     const givenUp = reserve(2, stop.signal);
     void reserve(3);
@@ -265,9 +324,15 @@ describe("an orchestrator", () => {
       NativeConnection: { connect: async () => ({ close: async () => {} }) },
       Worker: { create: async () => worker() },
     };
-    const options = { target: { address: "t.example:7233", namespace: "n" }, identity: "i", taskQueue: "o", bundle: { codePath } };
+    const options = {
+      target: { address: "t.example:7233", namespace: "n" },
+      identity: "i",
+      taskQueue: "o",
+      bundle: { codePath },
+    };
     const heard: [string[], string[]] = [[], []];
-    const use = (one: 0 | 1) => useOrchestrator(peer as never, options, (error) => heard[one].push((error as Error).message));
+    const use = (one: 0 | 1) =>
+      useOrchestrator(peer as never, options, (error) => heard[one].push((error as Error).message));
     const [first, second] = [await use(0), await use(1)];
     runs[0]?.fail(new Error("both"));
     await expect.poll(() => runs).toHaveLength(2);
@@ -296,13 +361,25 @@ describe("the bundle", () => {
     const third = (await import("../../../adapters/temporal/workflow/bundle.ts")).workflowBundle;
     expect(await third({ bundleWorkflowCode: builds }, undefined)).toEqual({ code: "the bundle" });
     expect(builds).toHaveBeenCalledTimes(1);
-    expect(await workflowBundle({ bundleWorkflowCode: builds }, { codePath: join(folder, "funboost", file) })).toEqual({ code: "the bundle" });
-    await expect(workflowBundle({ bundleWorkflowCode: builds }, { codePath: join(folder, "none.js") })).rejects.toMatchObject({ code: "BAD_OPTION" });
+    expect(await workflowBundle({ bundleWorkflowCode: builds }, { codePath: join(folder, "funboost", file) })).toEqual({
+      code: "the bundle",
+    });
+    await expect(
+      workflowBundle({ bundleWorkflowCode: builds }, { codePath: join(folder, "none.js") }),
+    ).rejects.toMatchObject({ code: "BAD_OPTION" });
   });
 });
 
 it("payloads of other clients are read", () => {
   expect(fromPayload({ metadata: { encoding: Buffer.from("binary/null") } })).toBeUndefined();
-  expect(fromPayload({ metadata: { encoding: Buffer.from("json/protobuf") }, data: Buffer.from('{"a":1}') })).toEqual({ a: 1 });
-  expect([undefined, null, 0, "", [1]].map((value) => fromPayload(toPayload(value)))).toEqual([undefined, null, 0, "", [1]]);
+  expect(fromPayload({ metadata: { encoding: Buffer.from("json/protobuf") }, data: Buffer.from('{"a":1}') })).toEqual({
+    a: 1,
+  });
+  expect([undefined, null, 0, "", [1]].map((value) => fromPayload(toPayload(value)))).toEqual([
+    undefined,
+    null,
+    0,
+    "",
+    [1],
+  ]);
 });

@@ -20,14 +20,21 @@ afterEach(async () => {
 });
 let counter = 0;
 
-async function fresh(options: TemporalOptions = {}, leaseMs = 3_000): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
+async function fresh(
+  options: TemporalOptions = {},
+  leaseMs = 3_000,
+): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
   const broker = temporal({ address, ...options });
   ends.push(() => broker.close());
   const name = `${run}-${counter++}`;
   return { broker, name, queue: await broker.open({ queue: name, options: {}, leaseMs }) };
 }
 
-async function consume(queue: BrokerQueue, answer: (delivery: Delivery) => Settlement | Promise<Settlement>, window = 1) {
+async function consume(
+  queue: BrokerQueue,
+  answer: (delivery: Delivery) => Settlement | Promise<Settlement>,
+  window = 1,
+) {
   const seen: Delivery[] = [];
   const settled: string[] = [];
   const consumer: Consumer = await queue.consume(
@@ -58,7 +65,9 @@ async function foreign(): Promise<Client> {
 async function inOwnProcess(script: string): Promise<string> {
   const module = pathToFileURL(fileURLToPath(new URL("../../../dist/adapters/temporal/broker.js", import.meta.url)));
   const known = `import { temporal } from ${JSON.stringify(module.href)}; const address = ${JSON.stringify(address)};`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", known + script], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", known + script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   ends.push(() => child.kill());
   let text = "";
   child.stdout.on("data", (chunk) => (text += chunk));
@@ -79,7 +88,10 @@ describe("a server that is not there", () => {
     const broker = temporal({ address: `127.0.0.1:${port}` });
     const from = performance.now();
     const opening = broker.open({ queue: "q", options: {}, leaseMs: 1_000 });
-    await expect(opening).rejects.toMatchObject({ code: "BROKER_DOWN", message: expect.stringContaining(`127.0.0.1:${port}`) });
+    await expect(opening).rejects.toMatchObject({
+      code: "BROKER_DOWN",
+      message: expect.stringContaining(`127.0.0.1:${port}`),
+    });
     expect(performance.now() - from).toBeLessThan(8_000);
     await broker.close();
   });
@@ -92,7 +104,10 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     const broker = temporal({ address, namespace: "nobody-made-it" });
     ends.push(() => broker.close());
     const opening = broker.open({ queue: "q", options: {}, leaseMs: 1_000 });
-    await expect(opening).rejects.toMatchObject({ code: "BROKER_REFUSED", message: expect.stringContaining("nobody-made-it") });
+    await expect(opening).rejects.toMatchObject({
+      code: "BROKER_REFUSED",
+      message: expect.stringContaining("nobody-made-it"),
+    });
   });
 
   it("closing while calls wait for another try throws nothing later", async () => {
@@ -153,7 +168,9 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
       const { queue, name } = await fresh({ mode });
       const record = { status: "failed", error: { name: "RangeError", message: "too far" }, attempts: 1 } as const;
       const { settled } = await consume(queue, ({ body }) =>
-        (body as { fail?: boolean }).fail ? { outcome: "failed", error: new RangeError("too far"), record } : done({ ok: true }),
+        (body as { fail?: boolean }).fail
+          ? { outcome: "failed", error: new RangeError("too far"), record }
+          : done({ ok: true }),
       );
       await queue.publish([
         { id: "good", body: {} },
@@ -161,9 +178,15 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
       ]);
       await until("both are settled", () => settled.length === 2);
       const client = await foreign();
-      const resultOf = (id: string) => (mode === "activity" ? client.activity.getHandle(idOf(name, id)) : client.workflow.getHandle(idOf(name, id))).result();
+      const resultOf = (id: string) =>
+        (mode === "activity"
+          ? client.activity.getHandle(idOf(name, id))
+          : client.workflow.getHandle(idOf(name, id))
+        ).result();
       expect(await resultOf("good")).toEqual({ ok: true });
-      const error = (await resultOf("bad").catch((thrown: unknown) => thrown)) as Error & { cause: Error & { type?: string } };
+      const error = (await resultOf("bad").catch((thrown: unknown) => thrown)) as Error & {
+        cause: Error & { type?: string };
+      };
       const cause = (mode === "activity" ? error.cause : error.cause.cause) as Error & { type?: string };
       expect([cause.type, cause.message]).toEqual(["RangeError", "too far"]);
       expect(await queue.result?.("bad", { facts: true })).toMatchObject(record);
@@ -175,10 +198,25 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     { timeout: 40_000 },
     async (mode) => {
       const { queue } = await fresh({ mode });
-      const lost = { status: "done", lostAt: "result.list[1]", error: { name: "E", message: "a Map" }, attempts: 1 } as const;
-      const facts = { status: "done", attempts: 3, publishedAt: 1, startedAt: 2, endedAt: 3, host: "h", pid: 4 } as const;
+      const lost = {
+        status: "done",
+        lostAt: "result.list[1]",
+        error: { name: "E", message: "a Map" },
+        attempts: 1,
+      } as const;
+      const facts = {
+        status: "done",
+        attempts: 3,
+        publishedAt: 1,
+        startedAt: 2,
+        endedAt: 3,
+        host: "h",
+        pid: 4,
+      } as const;
       const { settled } = await consume(queue, ({ body }) =>
-        (body as { lost?: boolean }).lost ? { outcome: "done", record: lost } : { outcome: "done", result: null, record: facts },
+        (body as { lost?: boolean }).lost
+          ? { outcome: "done", record: lost }
+          : { outcome: "done", result: null, record: facts },
       );
       await queue.publish([
         { id: "lost", body: { lost: true } },
@@ -186,13 +224,19 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
       ]);
       await until("both are settled", () => settled.length === 2);
       const signal = AbortSignal.timeout(10_000);
-      expect(await queue.result?.("lost", { facts: false, signal })).toMatchObject({ status: "done", lostAt: "result.list[1]", error: { message: "a Map" } });
+      expect(await queue.result?.("lost", { facts: false, signal })).toMatchObject({
+        status: "done",
+        lostAt: "result.list[1]",
+        error: { message: "a Map" },
+      });
       expect(await queue.result?.("told", { facts: true, signal })).toEqual({ ...facts, result: null });
       expect(await queue.result?.("never", { facts: true, signal })).toBeUndefined();
     },
   );
 
-  it("what arrives while the window is 0 is given back: no run, no attempt, no crash", { timeout: 40_000 }, async () => {
+  it("what arrives while the window is 0 is given back: no run, no attempt, no crash", {
+    timeout: 40_000,
+  }, async () => {
     const { queue } = await fresh();
     const { seen, consumer } = await consume(queue, () => done(), 3);
     await sleep(300); // polls are under way, and cannot be called back
@@ -208,13 +252,21 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     ]);
   });
 
-  it("what may be delivered only once stays while the window is 0, or when it is postponed or returned, and runs in the end", { timeout: 40_000 }, async () => {
+  it("what may be delivered only once stays while the window is 0, or when it is postponed or returned, and runs in the end", {
+    timeout: 40_000,
+  }, async () => {
     const { queue, name } = await fresh({ mode: "activity" });
     const answers: Settlement[] = [{ outcome: "returned" }, { outcome: "postponed", delayMs: 1_500 }, done("ran")];
     const { seen, settled, consumer } = await consume(queue, () => answers.shift() ?? done());
     await sleep(300); // its poll is under way
     consumer.setWindow(0);
-    const start = { id: `${name}-once`, taskQueue: name, args: [{ n: 1 }], startToCloseTimeout: "1 minute", heartbeatTimeout: "1s" } as const;
+    const start = {
+      id: `${name}-once`,
+      taskQueue: name,
+      args: [{ n: 1 }],
+      startToCloseTimeout: "1 minute",
+      heartbeatTimeout: "1s",
+    } as const;
     const theirs = await (await foreign()).activity.start(name, { ...start, retry: { maximumAttempts: 1 } });
     await sleep(2_500); // longer than its lease
     expect(seen).toEqual([]);
@@ -225,14 +277,25 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     expect(new Set(seen.map(({ attempt, crashes }) => `${attempt} ${crashes}`))).toEqual(new Set(["1 0"]));
   });
 
-  it("what waits for the window and is ended by its publisher meanwhile does not run", { timeout: 40_000 }, async () => {
+  it("what waits for the window and is ended by its publisher meanwhile does not run", {
+    timeout: 40_000,
+  }, async () => {
     const { queue, name } = await fresh({ mode: "activity" });
     const { seen, consumer } = await consume(queue, () => done("ran"), 2);
     await sleep(300); // its polls are under way
     consumer.setWindow(0);
-    const start = { taskQueue: name, args: [], startToCloseTimeout: "1 minute", heartbeatTimeout: "1s", retry: { maximumAttempts: 1 } } as const;
+    const start = {
+      taskQueue: name,
+      args: [],
+      startToCloseTimeout: "1 minute",
+      heartbeatTimeout: "1s",
+      retry: { maximumAttempts: 1 },
+    } as const;
     const { activity } = await foreign();
-    const [terminated, cancelled] = [await activity.start(name, { ...start, id: `${name}-t` }), await activity.start(name, { ...start, id: `${name}-c` })];
+    const [terminated, cancelled] = [
+      await activity.start(name, { ...start, id: `${name}-t` }),
+      await activity.start(name, { ...start, id: `${name}-c` }),
+    ];
     await sleep(500); // both have come
     await Promise.all([terminated.terminate("away"), cancelled.cancel("no more")]);
     await until("the cancelled one has ended", async () => (await cancelled.describe()).status === "CANCELED");
@@ -242,7 +305,9 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     expect(seen).toEqual([]);
   });
 
-  it("what comes to polls of a broker that has closed is given back while others keep the native side", { timeout: 40_000 }, async () => {
+  it("what comes to polls of a broker that has closed is given back while others keep the native side", {
+    timeout: 40_000,
+  }, async () => {
     const other = await fresh({ mode: "activity" });
     await consume(other.queue, () => done());
     const { queue, name, broker } = await fresh({ mode: "activity" }, 60_000);
@@ -261,10 +326,16 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
 
   it("an error whose text is cut in half a character ends its task", { timeout: 40_000 }, async () => {
     const { queue } = await fresh({ mode: "activity" });
-    const { settled } = await consume(queue, () => ({ outcome: "failed", error: Object.assign(new Error("half \ud83d"), { name: "\udc00" }) }));
+    const { settled } = await consume(queue, () => ({
+      outcome: "failed",
+      error: Object.assign(new Error("half \ud83d"), { name: "\udc00" }),
+    }));
     await queue.publish([{ id: "x", body: {} }]);
     await until("it is settled", () => settled.length === 1);
-    expect([settled, await queue.result?.("x", { facts: true })]).toMatchObject([["applied"], { status: "failed", error: { message: "half \ufffd" } }]);
+    expect([settled, await queue.result?.("x", { facts: true })]).toMatchObject([
+      ["applied"],
+      { status: "failed", error: { message: "half \ufffd" } },
+    ]);
   });
 
   it("a retry that comes too late is a crash, and no attempt", { timeout: 40_000 }, async () => {
@@ -282,7 +353,9 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     ]);
   });
 
-  it("what comes while the last consumer of the default mode closes is given back at once", { timeout: 40_000 }, async () => {
+  it("what comes while the last consumer of the default mode closes is given back at once", {
+    timeout: 40_000,
+  }, async () => {
     const { queue } = await fresh({}, 60_000);
     const first = await consume(queue, () => done(), 5);
     await sleep(300); // polls are under way, and stay so while the orchestrator winds down
@@ -297,7 +370,11 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
   it("Temporal's own rate of a task queue is told with each poll", { timeout: 40_000 }, async () => {
     const broker = temporal({ address, mode: "activity" });
     ends.push(() => broker.close());
-    const queue = await broker.open({ queue: `${run}-rate`, options: { maxTaskQueueActivitiesPerSecond: 2 }, leaseMs: 3_000 });
+    const queue = await broker.open({
+      queue: `${run}-rate`,
+      options: { maxTaskQueueActivitiesPerSecond: 2 },
+      leaseMs: 3_000,
+    });
     const { seen } = await consume(queue, () => done(), 30);
     await queue.publish(Array.from({ length: 30 }, () => ({ body: {} })));
     await sleep(3_000);

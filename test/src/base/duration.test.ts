@@ -20,14 +20,25 @@ test.each([
   expect(durationMs(value, "timeout")).toBe(ms);
 });
 
-test.each([["5 minutes"], ["5"], [""], ["-1s"], ["1h30m"], ["s"], ["5M"], [-1], [Number.NaN], [Number.POSITIVE_INFINITY], [null], [true], [{}]])(
-  "%j is refused by name",
-  (value) => {
-    expect(() => durationMs(value as never, "timeout")).toThrow(
-      /^\[funboost\] "timeout" is .+\. Allowed: milliseconds from 0, or a number with a unit: "250ms", "30s", "5m", "2h", "1d"/,
-    );
-  },
-);
+test.each([
+  ["5 minutes"],
+  ["5"],
+  [""],
+  ["-1s"],
+  ["1h30m"],
+  ["s"],
+  ["5M"],
+  [-1],
+  [Number.NaN],
+  [Number.POSITIVE_INFINITY],
+  [null],
+  [true],
+  [{}],
+])("%j is refused by name", (value) => {
+  expect(() => durationMs(value as never, "timeout")).toThrow(
+    /^\[funboost\] "timeout" is .+\. Allowed: milliseconds from 0, or a number with a unit: "250ms", "30s", "5m", "2h", "1d"/,
+  );
+});
 
 test("a refusal shows the value", () => {
   expect(() => durationMs("soon", "rpc.ttl")).toThrow('"rpc.ttl" is "soon".');

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { FunboostError, isFunboostError, maskSecrets, reviveError, serializeError, TaskError, toError } from "../../../src/base/errors.ts";
+import {
+  FunboostError,
+  isFunboostError,
+  maskSecrets,
+  reviveError,
+  serializeError,
+  TaskError,
+  toError,
+} from "../../../src/base/errors.ts";
 
 class PaymentDeclined extends Error {
   override readonly name = "PaymentDeclined";

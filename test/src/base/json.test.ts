@@ -33,12 +33,22 @@ describe("carried", () => {
 
 describe("refused", () => {
   test.each<[string, unknown, string, string]>([
-    ["a Date", { options: { when: new Date() } }, "args.options.when is a Date", "Send date.toISOString() or date.getTime()."],
+    [
+      "a Date",
+      { options: { when: new Date() } },
+      "args.options.when is a Date",
+      "Send date.toISOString() or date.getTime().",
+    ],
     ["a Map", { m: new Map() }, "args.m is a Map", "Send Object.fromEntries(map) or [...map]."],
     ["a Set", [1, new Set()], "args[1] is a Set", "Send [...set]."],
     ["a bigint", { id: 5n }, "args.id is the bigint 5", "Send String(value)."],
     ["a Buffer", { file: Buffer.from("a") }, "args.file is a Buffer", 'Send buffer.toString("base64").'],
-    ["a typed array", { file: new Uint8Array(2) }, "args.file is a Uint8Array", 'Send Buffer.from(bytes).toString("base64").'],
+    [
+      "a typed array",
+      { file: new Uint8Array(2) },
+      "args.file is a Uint8Array",
+      'Send Buffer.from(bytes).toString("base64").',
+    ],
     ["an ArrayBuffer", { file: new ArrayBuffer(2) }, "args.file is an ArrayBuffer", "Send Buffer.from(bytes)"],
     ["undefined in an array", { list: [1, undefined] }, "args.list[1] is undefined", "Send null in its place."],
     ["a hole", { list: Object.assign(new Array(2), { 1: 1 }) }, "args.list[0] is a hole", "Send null in its place."],
@@ -46,14 +56,29 @@ describe("refused", () => {
     ["Infinity", [Number.NEGATIVE_INFINITY], "args[0] is -Infinity", "Send null"],
     ["a function", { done: () => {} }, "args.done is a function", "Leave it out."],
     ["a symbol", { s: Symbol("x") }, "args.s is a symbol", "Leave it out."],
-    ["a class instance", { invoice: new Invoice() }, "args.invoice is an Invoice", "Send a plain object with what the task needs."],
+    [
+      "a class instance",
+      { invoice: new Invoice() },
+      "args.invoice is an Invoice",
+      "Send a plain object with what the task needs.",
+    ],
     ["an Error", { error: new TypeError("x") }, "args.error is an Error", "Send error.message."],
     ["a URL", { link: new URL("http://a.b") }, "args.link is a URL", "Send url.href."],
     ["a boxed number", { n: Object(5) }, "args.n is a Number", "Send the plain value."],
     ["an object with toJSON", { a: { toJSON: () => 5 } }, "args.a.toJSON is a function", "Leave it out."],
-    ["an odd prototype", { a: Object.create({ b: 1 }) }, "args.a is an object with a prototype of its own", "Send a plain object"],
+    [
+      "an odd prototype",
+      { a: Object.create({ b: 1 }) },
+      "args.a is an object with a prototype of its own",
+      "Send a plain object",
+    ],
     ["an odd member name", { "a-b": { "1": [new Date()] } }, 'args["a-b"]["1"][0] is a Date', "Send"],
-    ["a Date of another realm", { when: runInNewContext("new Date()") }, "args.when is a Date", "Send date.toISOString()"],
+    [
+      "a Date of another realm",
+      { when: runInNewContext("new Date()") },
+      "args.when is a Date",
+      "Send date.toISOString()",
+    ],
   ])("%s", (_, value, where, advice) => {
     expect(() => checkJson(value, "args")).toThrow(`[funboost] ${where}, which JSON cannot carry. ${advice}`);
     expect(() => checkJson(value, "args")).toThrow(expect.objectContaining({ code: "BAD_ARGS" }));
@@ -63,7 +88,10 @@ describe("refused", () => {
     const node: Record<string, unknown> = { name: "a", list: [] };
     node.children = [{ parent: node }];
     const problem = findUncarriable(node, "result");
-    expect(problem).toMatchObject({ what: "part of a cycle (it contains itself)", advice: "Send ids instead of references" });
+    expect(problem).toMatchObject({
+      what: "part of a cycle (it contains itself)",
+      advice: "Send ids instead of references",
+    });
     expect(problem?.path).toMatch(/^result.*parent/);
   });
 
@@ -78,7 +106,9 @@ describe("refused", () => {
 describe("integers above 2^53", () => {
   test("become bigint, and nothing else does", () => {
     expect(
-      parseJson('{"id":12345678901234567890,"neg":-9007199254740993,"safe":9007199254740991,"f":1234567890.1234567,"e":1e30,"s":"12345678901234567890"}'),
+      parseJson(
+        '{"id":12345678901234567890,"neg":-9007199254740993,"safe":9007199254740991,"f":1234567890.1234567,"e":1e30,"s":"12345678901234567890"}',
+      ),
     ).toEqual({
       id: 12345678901234567890n,
       neg: -9007199254740993n,
@@ -95,7 +125,8 @@ describe("integers above 2^53", () => {
   });
 
   test("the slow parser agrees with JSON.parse", () => {
-    const text = '{"a":1,"a":2,"__proto__":{"x":1},"long":"1111111111111111","s":"\\u00fc\\n","t":true,"n":null,"z":-0}';
+    const text =
+      '{"a":1,"a":2,"__proto__":{"x":1},"long":"1111111111111111","s":"\\u00fc\\n","t":true,"n":null,"z":-0}';
     const value = parseJson(text) as Record<string, unknown>;
     expect(value).toEqual(JSON.parse(text));
     expect(Object.keys(value)).toEqual(Object.keys(JSON.parse(text)));

@@ -137,7 +137,13 @@ describe("a filter", () => {
     log.info({}, "three");
     log.warn(httpError(), "four");
     expect(lines.map(({ text }) => text)).toEqual(["two", "three", "four"]);
-    expect(seen[0]).toEqual({ level: "info", text: "one", queue: "noisy", taskId: "t", fields: { queue: "noisy", taskId: "t", attempt: 2 } });
+    expect(seen[0]).toEqual({
+      level: "info",
+      text: "one",
+      queue: "noisy",
+      taskId: "t",
+      fields: { queue: "noisy", taskId: "t", attempt: 2 },
+    });
     expect(seen[2]).toEqual({ level: "info", text: "three", fields: {} });
     expect(seen[3]?.fields.error).toBeInstanceOf(Error);
   });
@@ -174,13 +180,18 @@ describe("a logger of the user's own", () => {
   });
 
   it("gets our errors in their class", () => {
-    const { error } = passed({ error: Object.assign(new FatalError("over", { cause: httpError() }), { config: { token: "secret" } }) });
+    const { error } = passed({
+      error: Object.assign(new FatalError("over", { cause: httpError() }), { config: { token: "secret" } }),
+    });
     expect(error).toBeInstanceOf(FatalError);
     expect(isFunboostError(error)).toBe(true);
     expect(error).toMatchObject({ name: "FatalError", code: "FATAL", message: "over" });
     expect(error).not.toHaveProperty("config");
     expect(error?.cause).not.toHaveProperty("config");
-    expect(passed({ error: new FunboostError("STORE", "x") }).error).toMatchObject({ name: "FunboostError", code: "STORE" });
+    expect(passed({ error: new FunboostError("STORE", "x") }).error).toMatchObject({
+      name: "FunboostError",
+      code: "STORE",
+    });
   });
 
   it("gets a text instead with stacks: false, in every field", () => {

@@ -38,7 +38,9 @@ describe("shutdown()", () => {
 
   it("lets a run wait for a child in another task's queue", async () => {
     const broker = memory();
-    const child = boost({ queue: queue(), broker, rpc: true, concurrency: 1 }, async (text: string) => text.toUpperCase());
+    const child = boost({ queue: queue(), broker, rpc: true, concurrency: 1 }, async (text: string) =>
+      text.toUpperCase(),
+    );
     const ended: string[] = [];
     const parent = boost({ queue: queue(), broker, concurrency: 1 }, async () => {
       ended.push("started");

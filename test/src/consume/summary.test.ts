@@ -11,7 +11,8 @@ import { quickClock } from "../../support/quick-clock.ts";
 
 type Line = { readonly level: string; readonly text: string; readonly fields: Record<string, unknown> };
 let lines: Line[] = [];
-const write = (level: string) => (fields: object, text: string) => void lines.push({ level, text, fields: fields as Line["fields"] });
+const write = (level: string) => (fields: object, text: string) =>
+  void lines.push({ level, text, fields: fields as Line["fields"] });
 const logger: Logger = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 
 configure({ signals: false, log: { logger } });
@@ -55,7 +56,12 @@ describe("the level", () => {
     await job.publishRaw("[1, 2, 3]");
     await expect
       .poll(() => said().sort())
-      .toEqual(["info task failed, will retry", "warn bad message, moved to the dead-letter queue", "warn task failed for good", "warn task failed for good"]);
+      .toEqual([
+        "info task failed, will retry",
+        "warn bad message, moved to the dead-letter queue",
+        "warn task failed for good",
+        "warn task failed for good",
+      ]);
   });
 
   it("of trouble with the engine is an error, said once, and info when it is over", async () => {
@@ -68,7 +74,9 @@ describe("the level", () => {
     const job = task(() => {}, {}, broker);
     await job.consume();
     await job.push(1);
-    await expect.poll(said).toEqual(["error trouble with the broker; trying again until it works", "info the broker works again"]);
+    await expect
+      .poll(said)
+      .toEqual(["error trouble with the broker; trying again until it works", "info the broker works again"]);
   });
 
   it("of a run that goes on after its timeout is a warning", async () => {
@@ -76,7 +84,9 @@ describe("the level", () => {
     const job = task(() => door.opened, { timeout: 10 });
     await job.consume();
     await job.push(1);
-    await expect.poll(said).toContain("warn a run goes on 5 s after its timeout: its function should look at fct.signal");
+    await expect
+      .poll(said)
+      .toContain("warn a run goes on 5 s after its timeout: its function should look at fct.signal");
     door.open();
   });
 });
@@ -97,8 +107,19 @@ describe("the line a minute", () => {
     await expect.poll(async () => (await job.info()).ran, { timeout: 5_000 }).toBe(11);
     minute();
     await expect.poll(summaries, { timeout: 5_000 }).toHaveLength(1);
-    expect(summaries()[0]?.fields).toEqual({ queue: job.queue, ran: 11, failed: 1, retried: 1, running: 1, waiting: 3, delayed: 0 });
-    expect(summaries()[0]).toMatchObject({ level: "info", text: expect.stringMatching(/^0\.1\d runs\/s, \d+ s left$/) });
+    expect(summaries()[0]?.fields).toEqual({
+      queue: job.queue,
+      ran: 11,
+      failed: 1,
+      retried: 1,
+      running: 1,
+      waiting: 3,
+      delayed: 0,
+    });
+    expect(summaries()[0]).toMatchObject({
+      level: "info",
+      text: expect.stringMatching(/^0\.1\d runs\/s, \d+ s left$/),
+    });
     minute();
     await expect.poll(texts, { timeout: 5_000 }).toHaveLength(2);
     expect(texts()[1]).toBe("no run has ended in the last minute");

@@ -46,7 +46,13 @@ function crowd(turnMs = 500) {
     return stop;
   };
   const running = () => turns.filter(({ ended }) => !ended);
-  return { turns, errors, join, most: () => most, count: (who: string) => turns.filter((turn) => turn.who === who).length };
+  return {
+    turns,
+    errors,
+    join,
+    most: () => most,
+    count: (who: string) => turns.filter((turn) => turn.who === who).length,
+  };
 }
 
 const soon = { timeout: 10_000, interval: 5 };
@@ -82,7 +88,10 @@ describe("maintenance", () => {
     await expect.poll(() => count("a"), soon).toBe(1);
     lease = async () => null;
     await expect.poll(() => turns[0]?.signal.aborted, soon).toBe(true);
-    expect(turns[0]?.signal.reason).toMatchObject({ code: "LOCKED", message: expect.stringContaining('maintenance of queue "q"') });
+    expect(turns[0]?.signal.reason).toMatchObject({
+      code: "LOCKED",
+      message: expect.stringContaining('maintenance of queue "q"'),
+    });
     join("b", inner);
     await expect.poll(() => count("b"), soon).toBe(1);
     lease = inner.lease;
@@ -93,7 +102,8 @@ describe("maintenance", () => {
   it("is conceded while the store does not answer, and goes on afterwards", async () => {
     const inner = memoryStore();
     let down = false;
-    const lease: Store["lease"] = (...asked) => (down ? Promise.reject(new Error("the store is down")) : inner.lease(...asked));
+    const lease: Store["lease"] = (...asked) =>
+      down ? Promise.reject(new Error("the store is down")) : inner.lease(...asked);
     const { turns, join, count, errors } = crowd(60_000);
     join("a", { ...inner, lease });
     await expect.poll(() => count("a"), soon).toBe(1);

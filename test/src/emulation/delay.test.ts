@@ -17,7 +17,12 @@ it("delivers when due, under the id that publish answered, with the first publis
   consumer.setWindow(5);
   const start = performance.now();
   const ranMs = stopwatch();
-  const published = await queue.publish([{ body: { v: 1 }, delayMs: 60 }, { body: { v: 2 } }, { body: { v: 3 }, delayMs: 30 }, { body: { v: 4 }, delayMs: 0 }]);
+  const published = await queue.publish([
+    { body: { v: 1 }, delayMs: 60 },
+    { body: { v: 2 } },
+    { body: { v: 3 }, delayMs: 30 },
+    { body: { v: 4 }, delayMs: 0 },
+  ]);
   const publishedAt = Date.now();
   await vi.waitFor(() => expect(got).toHaveLength(4), { interval: 2, timeout: 15_000 });
   expect(performance.now() - start).toBeGreaterThanOrEqual(60);
@@ -66,7 +71,8 @@ it("one message that is refused for good holds up no other", async () => {
     open: async (opened: ReturnType<typeof spec>) => {
       const queue = await bare.open(opened);
       const publish: typeof queue.publish = async (messages) => {
-        if (messages.some(({ body }) => (body as { v: number }).v === 2)) throw new FunboostError("BAD_MESSAGE", "too large");
+        if (messages.some(({ body }) => (body as { v: number }).v === 2))
+          throw new FunboostError("BAD_MESSAGE", "too large");
         return queue.publish(messages);
       };
       return { ...queue, publish };

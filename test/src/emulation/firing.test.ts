@@ -41,7 +41,11 @@ async function two() {
       ran.push((JSON.parse(String(body)) as { n: unknown }).n);
       return answer();
     };
-    const consumer = await queue.consume(handler, { signal: false, onSettled: (_, how) => settled.push(how), onError() {} });
+    const consumer = await queue.consume(handler, {
+      signal: false,
+      onSettled: (_, how) => settled.push(how),
+      onError() {},
+    });
     stops.push(() => consumer.close());
     return consumer;
   };
@@ -111,7 +115,10 @@ describe("a timer that fires twice", () => {
       }
       return answer;
     };
-    const queue = await withDelay(withIds(seen), { ...store, timers: { ...store.timers, lease } }).open({ ...spec, queue: "late" });
+    const queue = await withDelay(withIds(seen), { ...store, timers: { ...store.timers, lease } }).open({
+      ...spec,
+      queue: "late",
+    });
     await queue.publish([{ id: "a", body: { n: 1 }, delayMs: 100 }]);
     const consumer = await queue.consume(done, { signal: false, onSettled() {}, onError() {} });
     stops.push(() => consumer.close());

@@ -7,7 +7,10 @@ it("carries id, publish time and attempt in the body", async () => {
   const broker = withIds(bareBroker());
   expect(broker.features.ids).toBe(true);
   const queue = await broker.open(spec("q"));
-  const published = await queue.publish([{ body: { v: 1 } }, { body: { v: 2 }, id: "mine", attempt: 3, publishedAt: 1_700_000_000_123 }]);
+  const published = await queue.publish([
+    { body: { v: 1 } },
+    { body: { v: 2 }, id: "mine", attempt: 3, publishedAt: 1_700_000_000_123 },
+  ]);
   expect(published[1]).toEqual({ id: "mine" });
   expect((await queue.peek?.(2))?.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
   const { got, settled, consumer } = await consume(queue);
@@ -29,14 +32,18 @@ it("leaves raw bodies as they are, and makes their ids at delivery", async () =>
   const { got, consumer } = await consume(queue);
   consumer.setWindow(10);
   await expect.poll(() => got).toHaveLength(raw.length);
-  expect(got.map(({ body }) => body)).toEqual(raw.map((body) => (typeof body === "string" ? body : JSON.stringify(body))));
+  expect(got.map(({ body }) => body)).toEqual(
+    raw.map((body) => (typeof body === "string" ? body : JSON.stringify(body))),
+  );
   expect(new Set(got.map(({ id }) => id)).size).toBe(raw.length);
   expect(got[5]?.id).toBe("python-1");
 });
 
 it("keeps the id of a dead letter that brings one", async () => {
   const queue = await withIds(bareBroker()).open(spec("q"));
-  expect(await queue.publish([{ body: { v: 1, extra: { task_id: "old", publish_time: 5 } } }])).toEqual([{ id: "old" }]);
+  expect(await queue.publish([{ body: { v: 1, extra: { task_id: "old", publish_time: 5 } } }])).toEqual([
+    { id: "old" },
+  ]);
   const { got, consumer } = await consume(queue);
   consumer.setWindow(1);
   await expect.poll(() => got.map(({ id, publishedAt }) => [id, publishedAt])).toEqual([["old", 5_000]]);

@@ -11,12 +11,9 @@ it("publishes an id once, in whichever lane and delayed or not, until it is done
   const store = memoryStore();
   const queue = await emulate(bareBroker(), store).open(spec("q"));
   const once = { body: { v: 1 }, id: "a" };
-  expect(await queue.publish([once, { body: { v: 0 } }, { ...once, ahead: true }, { ...once, delayMs: 50 }])).toMatchObject([
-    { id: "a" },
-    {},
-    { id: "a", existing: true },
-    { id: "a", existing: true },
-  ]);
+  expect(
+    await queue.publish([once, { body: { v: 0 } }, { ...once, ahead: true }, { ...once, delayMs: 50 }]),
+  ).toMatchObject([{ id: "a" }, {}, { id: "a", existing: true }, { id: "a", existing: true }]);
   expect(await queue.count?.()).toMatchObject({ ready: 2, delayed: 0 });
   const { got, settled, consumer } = await consume(queue);
   consumer.setWindow(1);
@@ -62,9 +59,13 @@ it("takes over the id of a publisher that died before its message was sent", asy
 it("gives the id of a dead publisher to one of many that want it", async () => {
   const [store, broker] = [memoryStore(), bareBroker()];
   await publisherAt(broker, store, new Promise(() => {}));
-  const slow = wrapBroker(broker, ({ publish }) => ({ publish: (messages) => working(300).then(() => publish(messages)) }));
+  const slow = wrapBroker(broker, ({ publish }) => ({
+    publish: (messages) => working(300).then(() => publish(messages)),
+  }));
   const queue = await emulate(slow, store).open(spec("q"));
-  const published = await Promise.all([false, true, false].map((ahead) => queue.publish([{ body: { v: 2 }, id: "a", ahead }])));
+  const published = await Promise.all(
+    [false, true, false].map((ahead) => queue.publish([{ body: { v: 2 }, id: "a", ahead }])),
+  );
   expect(published.flat().filter(({ existing }) => !existing)).toHaveLength(1);
   expect(await queue.count?.()).toMatchObject({ ready: 1 });
 });

@@ -41,7 +41,12 @@ it("delivers what is ahead, then by level, then in order", async () => {
 
 it("publishes to several lanes and answers in order", async () => {
   const queue = await laned().open(spec("q"));
-  const published = await queue.publish([v(1, { id: "a" }), v(2, { id: "b", priority: 5 }), v(3, { id: "c" }), v(4, { id: "d", ahead: true })]);
+  const published = await queue.publish([
+    v(1, { id: "a" }),
+    v(2, { id: "b", priority: 5 }),
+    v(3, { id: "c" }),
+    v(4, { id: "d", ahead: true }),
+  ]);
   expect(published.map(({ id }) => id)).toEqual(["a", "b", "c", "d"]);
 });
 
@@ -50,14 +55,18 @@ it("never hands on more than the window, holds at most one more for each lane, a
   const queue = await withPriority(withAhead(withIds(bare))).open(spec("q"));
   const finish: (() => void)[] = [];
   const all = await consume(queue, () => new Promise((resolve) => finish.push(() => resolve(done))));
-  await queue.publish(Array.from({ length: 60 }, (_, i) => v(i, { priority: [0, 5, 50, -1][i % 4], ahead: i % 10 === 0 })));
+  await queue.publish(
+    Array.from({ length: 60 }, (_, i) => v(i, { priority: [0, 5, 50, -1][i % 4], ahead: i % 10 === 0 })),
+  );
   all.consumer.setWindow(4);
   await expect.poll(() => all.got).toHaveLength(4);
   await sleep(20);
   expect(all.peak()).toBe(4);
   expect(await queue.count?.()).toEqual({ ready: 56, delayed: 0, running: 4 });
   const inside = await Promise.all(
-    ["", ".sub", ".p1", ".p3", ".p4", ".p5"].map(async (suffix) => (await (await bare.open(spec(`q${suffix}`))).count?.())?.running ?? 0),
+    ["", ".sub", ".p1", ".p3", ".p4", ".p5"].map(
+      async (suffix) => (await (await bare.open(spec(`q${suffix}`))).count?.())?.running ?? 0,
+    ),
   );
   expect(inside.reduce((a, b) => a + b)).toBeLessThanOrEqual(4 + 6 * 4);
   while (all.settled.length < 60) {
@@ -92,8 +101,17 @@ it("gives back what it holds unstarted when the window goes to 0, and at close",
 it("clears what waits in all lanes, what it has fetched included, and nothing that runs", async () => {
   const queue = await laned().open(spec("q"));
   let finish = () => {};
-  const { got, settled, consumer } = await consume(queue, () => new Promise<Settlement>((resolve) => (finish = () => resolve(done))));
-  await queue.publish([v(1), v(2), v(3, { priority: 5 }), v(4, { ahead: true }), v(5, { delayMs: 1_000, priority: 7 })]);
+  const { got, settled, consumer } = await consume(
+    queue,
+    () => new Promise<Settlement>((resolve) => (finish = () => resolve(done))),
+  );
+  await queue.publish([
+    v(1),
+    v(2),
+    v(3, { priority: 5 }),
+    v(4, { ahead: true }),
+    v(5, { delayMs: 1_000, priority: 7 }),
+  ]);
   consumer.setWindow(1);
   await expect.poll(() => got).toHaveLength(1);
   await sleep(20);
@@ -139,7 +157,9 @@ it("a steady trickle in front does not stop the lanes behind while slots are fre
 });
 
 it("asks a running message to end in whichever lane it is", async () => {
-  const base = wrapBroker(memory(), (_, name) => ({ askToEnd: async (ids) => ids.filter((id) => id.startsWith(`${name} `)) }));
+  const base = wrapBroker(memory(), (_, name) => ({
+    askToEnd: async (ids) => ids.filter((id) => id.startsWith(`${name} `)),
+  }));
   const queue = await withAhead(base).open(spec("q"));
   expect(await queue.askToEnd?.(["q.sub 1"])).toEqual(["q.sub 1"]);
   expect((await queue.askToEnd?.(["q 2", "q.sub 1", "other 3"]))?.toSorted()).toEqual(["q 2", "q.sub 1"]);

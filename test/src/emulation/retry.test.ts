@@ -7,7 +7,8 @@ import { withRetry } from "../../../src/emulation/retry.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
 import { consume, done, flaky, spec, written } from "./setup.ts";
 
-const retrying = (failing: Parameters<typeof flaky>[1] = {}) => withRetry(flaky(withDelay(withIds(bareBroker()), memoryStore()), failing));
+const retrying = (failing: Parameters<typeof flaky>[1] = {}) =>
+  withRetry(flaky(withDelay(withIds(bareBroker()), memoryStore()), failing));
 
 it("counts attempts over copies that keep id, body and publish time", async () => {
   const queue = await retrying().open(spec("q"));
@@ -28,7 +29,9 @@ it("counts attempts over copies that keep id, body and publish time", async () =
 
 it("retries foreign text: the copy says the attempt, and holds the text's members", async () => {
   const queue = await retrying().open(spec("q"));
-  const { got, consumer } = await consume(queue, ({ attempt }) => (attempt === 1 ? { outcome: "retry", error: new Error("again"), delayMs: 0 } : done));
+  const { got, consumer } = await consume(queue, ({ attempt }) =>
+    attempt === 1 ? { outcome: "retry", error: new Error("again"), delayMs: 0 } : done,
+  );
   consumer.setWindow(1);
   await queue.publish([{ body: '{"v": 12345678901234567890}' }]);
   await expect.poll(() => got).toHaveLength(2);

@@ -30,7 +30,11 @@ export async function consume(queue: BrokerQueue, handle: Handle = () => done): 
         running--;
       }
     },
-    { signal: false, onSettled: ({ id }, how) => settled.push(`${id} ${how}`), onError: (error) => errors.push(error.message) },
+    {
+      signal: false,
+      onSettled: ({ id }, how) => settled.push(`${id} ${how}`),
+      onError: (error) => errors.push(error.message),
+    },
   );
   return { got, settled, errors, consumer, peak: () => peak };
 }

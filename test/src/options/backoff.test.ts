@@ -6,7 +6,13 @@ const waits = (value: Backoff | number | undefined, attempts: readonly number[],
   attempts.map((attempt) => backoffMs(parseBackoff(value), attempt, random));
 
 test("the default doubles from 1 s to 1 min, with full jitter", () => {
-  expect(parseBackoff(undefined)).toEqual({ type: "exponential", baseMs: 1000, factor: 2, capMs: 60_000, jitter: true });
+  expect(parseBackoff(undefined)).toEqual({
+    type: "exponential",
+    baseMs: 1000,
+    factor: 2,
+    capMs: 60_000,
+    jitter: true,
+  });
   expect(waits(undefined, [1, 2, 3, 6, 7, 8])).toEqual([1000, 2000, 4000, 32_000, 60_000, 60_000]);
   expect(waits(undefined, [1, 2, 3], () => 0.5)).toEqual([500, 1000, 2000]);
   expect(waits(undefined, [1, 9], () => 0)).toEqual([0, 0]);
@@ -32,7 +38,9 @@ test("fixed waits have jitter only where asked", () => {
 });
 
 test("base, factor, cap and jitter are honoured", () => {
-  expect(waits({ base: 100, factor: 3, cap: "1s", jitter: false }, [1, 2, 3, 4], () => 0)).toEqual([100, 300, 900, 1000]);
+  expect(waits({ base: 100, factor: 3, cap: "1s", jitter: false }, [1, 2, 3, 4], () => 0)).toEqual([
+    100, 300, 900, 1000,
+  ]);
   expect(waits({ base: 100, jitter: "none" }, [1], () => 0)).toEqual([100]);
   expect(waits({ base: 100, jitter: true }, [1], () => 0.25)).toEqual([25]);
 });

@@ -9,7 +9,13 @@ configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
 
 let queues = 0;
-const on = () => ({ queue: `middleware.${queues++}`, broker: memory(), rpc: true, maxRetries: 0, deadLetter: true as const });
+const on = () => ({
+  queue: `middleware.${queues++}`,
+  broker: memory(),
+  rpc: true,
+  maxRetries: 0,
+  deadLetter: true as const,
+});
 const rejection = (work: Promise<unknown>) =>
   work.then(
     () => expect.unreachable(),
@@ -24,7 +30,9 @@ const positive: Schema = {
     validate(value) {
       const list = Array.isArray(value) ? value.map(Number) : Number(value);
       const wrong = [list].flat().findIndex((each) => !(each > 0));
-      return wrong < 0 ? { value: list } : { issues: [{ message: "must be positive", path: Array.isArray(value) ? [wrong] : [] }] };
+      return wrong < 0
+        ? { value: list }
+        : { issues: [{ message: "must be positive", path: Array.isArray(value) ? [wrong] : [] }] };
     },
   },
 };
@@ -67,7 +75,13 @@ describe("use", () => {
 
   it("sees errors, and may answer instead of the task", async () => {
     const task = boost(
-      { ...on(), use: [async (run, next) => (run.args?.[0] === "cached" ? "from cache" : next().catch((error: Error) => `caught ${error.message}`))] },
+      {
+        ...on(),
+        use: [
+          async (run, next) =>
+            run.args?.[0] === "cached" ? "from cache" : next().catch((error: Error) => `caught ${error.message}`),
+        ],
+      },
       (name: string) => {
         throw new Error(name);
       },
@@ -107,7 +121,10 @@ describe("usePublish", () => {
         usePublish: [
           async (outgoing, next) => {
             if (outgoing.args[0] === 13) throw new RangeError("not 13");
-            const handle = await next({ args: [Number(outgoing.args[0]) + 1], options: { ...outgoing.options, headers: { by: "me" } } });
+            const handle = await next({
+              args: [Number(outgoing.args[0]) + 1],
+              options: { ...outgoing.options, headers: { by: "me" } },
+            });
             ids.push(handle.id);
             return handle;
           },
@@ -116,7 +133,11 @@ describe("usePublish", () => {
       (n: number) => `${n} ${fct.headers.by}`,
     );
     await task.consume();
-    const handles = [await task.push(1), ...(await task.pushMany([[2], [3]])), await task.publish([4], { taskId: "four" })];
+    const handles = [
+      await task.push(1),
+      ...(await task.pushMany([[2], [3]])),
+      await task.publish([4], { taskId: "four" }),
+    ];
     expect(await Promise.all(handles.map((handle) => handle.waitResult()))).toEqual(["2 me", "3 me", "4 me", "5 me"]);
     expect([...ids].sort()).toEqual(handles.map(({ id }) => id).sort());
     await expect(task.push(13)).rejects.toThrow("not 13");
@@ -129,17 +150,23 @@ describe("usePublish", () => {
     const silent = boost({ ...on(), usePublish: [(_, next) => next(), (() => {}) as never] }, (n: number) => n);
     await expect(silent.push(1)).rejects.toMatchObject({
       code: "BAD_OPTION",
-      message: "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.",
+      message:
+        "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.",
     });
     expect(await silent.count()).toBe(0);
-    const forgetful = boost({ ...on(), usePublish: [((_: unknown, next: () => Promise<unknown>) => void next()) as never] }, (n: number) => n);
+    const forgetful = boost(
+      { ...on(), usePublish: [((_: unknown, next: () => Promise<unknown>) => void next()) as never] },
+      (n: number) => n,
+    );
     expect((await forgetful.push(1)).id).toBeTruthy();
     expect(await forgetful.count()).toBe(1);
   });
 
   it("that gives no list of arguments is refused", async () => {
     const task = boost({ ...on(), usePublish: [(_, next) => next({ args: 5 as never })] }, (n: number) => n);
-    await expect(task.push(1)).rejects.toThrow("usePublish[0] called next() with args 5. Allowed: a list of arguments.");
+    await expect(task.push(1)).rejects.toThrow(
+      "usePublish[0] called next() with args 5. Allowed: a list of arguments.",
+    );
     expect(await task.count()).toBe(0);
   });
 });
@@ -147,7 +174,10 @@ describe("usePublish", () => {
 describe("input and output", () => {
   it("refuse at publish, before anything is sent", async () => {
     const task = boost({ ...on(), input: positive }, (a: number, b: number) => a + b);
-    await expect(task.push(1, -1)).rejects.toMatchObject({ code: "BAD_ARGS", message: expect.stringMatching(/bad input: 1: must be positive/) });
+    await expect(task.push(1, -1)).rejects.toMatchObject({
+      code: "BAD_ARGS",
+      message: expect.stringMatching(/bad input: 1: must be positive/),
+    });
     await expect(
       task.pushMany([
         [1, 1],
@@ -163,7 +193,10 @@ describe("input and output", () => {
     const good = await task.publishRaw({ a: "1", b: "2" });
     expect(await task.handle(good.id).waitRecord()).toMatchObject({ status: "done", result: 3 });
     const bad = await task.publishRaw({ a: "x", b: "2" });
-    expect(await task.handle(bad.id).waitRecord()).toMatchObject({ status: "dead", error: { message: "bad input: 0: must be positive" } });
+    expect(await task.handle(bad.id).waitRecord()).toMatchObject({
+      status: "dead",
+      error: { message: "bad input: 0: must be positive" },
+    });
   });
 
   it("fail a run whose result does not fit, without a retry", async () => {
@@ -182,10 +215,22 @@ describe("input and output", () => {
   });
 
   it.each<[string, Schema["~standard"]["validate"], RegExp]>([
-    ["rejects", async () => Promise.reject(new RangeError("the database is down")), /bad input: the schema threw the database is down/],
-    ["answers nothing", () => undefined as never, /bad input: the schema answered undefined, which is neither \{ value \} nor \{ issues \}/],
+    [
+      "rejects",
+      async () => Promise.reject(new RangeError("the database is down")),
+      /bad input: the schema threw the database is down/,
+    ],
+    [
+      "answers nothing",
+      () => undefined as never,
+      /bad input: the schema answered undefined, which is neither \{ value \} nor \{ issues \}/,
+    ],
     ["answers no list for several", () => ({ value: 1 }), /bad input: the schema answered 1 for a list of arguments/],
-    ["never answers", () => new Promise<never>(() => {}), /bad input: the schema did not answer within 50 ms \(publishTimeout\)/],
+    [
+      "never answers",
+      () => new Promise<never>(() => {}),
+      /bad input: the schema did not answer within 50 ms \(publishTimeout\)/,
+    ],
   ])("a schema that %s refuses the publish", async (_, validate, text) => {
     const input: Schema = { "~standard": { version: 1, vendor: "test", validate } };
     const task = boost({ ...on(), publishTimeout: 50, input }, (a: number, _b: number) => a);
@@ -195,7 +240,9 @@ describe("input and output", () => {
   });
 
   it("a schema that never answers ends with the run's own timeout, and one that is slow is waited for", async () => {
-    const slow: Schema = { "~standard": { version: 1, vendor: "test", validate: (value) => sleep(30).then(() => ({ value })) } };
+    const slow: Schema = {
+      "~standard": { version: 1, vendor: "test", validate: (value) => sleep(30).then(() => ({ value })) },
+    };
     const never: Schema = { "~standard": { version: 1, vendor: "test", validate: () => new Promise<never>(() => {}) } };
     const task = boost({ ...on(), input: slow, output: slow }, (n: number) => n);
     const stuck = boost({ ...on(), output: never, timeout: 50 }, (n: number) => n);
@@ -210,7 +257,9 @@ describe("input and output", () => {
     expect(() => boost({ queue: "q", output: later as never }, () => 1)).toThrow(/"output" is an object.*version 1/);
     expect(() => boost({ queue: "q", input: {} as never }, () => 1)).toThrow(/"input" is .*Standard Schema/);
     expect(() => boost({ queue: "q", use: [1] as never }, () => 1)).toThrow(/"use" is 1/);
-    expect(() => boost({ queue: "q", use: [undefined] as never }, () => 1)).toThrow(/"use" is undefined. Allowed: a list of functions/);
+    expect(() => boost({ queue: "q", use: [undefined] as never }, () => 1)).toThrow(
+      /"use" is undefined. Allowed: a list of functions/,
+    );
   });
 });
 
@@ -222,7 +271,10 @@ describe("onRecord", () => {
     const task = boost(
       {
         ...on(),
-        log: { level: "debug", logger: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") } },
+        log: {
+          level: "debug",
+          logger: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
+        },
         onRecord: (row) => {
           rows.push([row.args, row.status, row.result]);
           throw new Error("the table is locked");

@@ -31,7 +31,17 @@ describe("checkParams", () => {
         timeout: 0,
         expireAfter: "1d",
       },
-      { queue: "q", rpc: true, errors: [Declined, TypeError], params: [], convert: () => [1], log: false, publishTimeout: 1, maxSuspended: 1, maxCrashes: 1 },
+      {
+        queue: "q",
+        rpc: true,
+        errors: [Declined, TypeError],
+        params: [],
+        convert: () => [1],
+        log: false,
+        publishTimeout: 1,
+        maxSuspended: 1,
+        maxCrashes: 1,
+      },
       {
         queue: "q",
         rpc: { ttl: "1h" },
@@ -53,7 +63,10 @@ describe("checkParams", () => {
     [{ queue: "" }, '[funboost] "queue" is "". Allowed: a text of 1 to 190 characters.'],
     [{ queue: "  " }, '"queue" is "  ".'],
     [{ queue: 5 }, '"queue" is 5.'],
-    [{ queue: "q", maxRetry: 3 }, `[funboost] [q] unknown option "maxRetry". Did you mean "maxRetries"? Allowed: ${names}.`],
+    [
+      { queue: "q", maxRetry: 3 },
+      `[funboost] [q] unknown option "maxRetry". Did you mean "maxRetries"? Allowed: ${names}.`,
+    ],
     [{ queue: "q", max_retries: 3 }, 'Did you mean "maxRetries"?'],
     [{ queue: "q", Concurrency: 3 }, 'Did you mean "concurrency"?'],
     [{ queue: "q", concurrent_num: 3 }, 'unknown option "concurrent_num". Did you mean "concurrency"?'],
@@ -73,28 +86,55 @@ describe("checkParams", () => {
     [{ queue: "q", prefetch: -1 }, '"prefetch" is -1. Allowed: a whole number from 0 to 100000.'],
     [{ queue: "q", qps: 0 }, '"qps" is 0. Allowed: a number from 0.01 to 100000.'],
     [{ queue: "q", qps: Number.NaN }, '"qps" is NaN.'],
-    [{ queue: "q", maxRetries: Number.POSITIVE_INFINITY }, '"maxRetries" is Infinity. Allowed: a whole number from 0 to 1000000.'],
+    [
+      { queue: "q", maxRetries: Number.POSITIVE_INFINITY },
+      '"maxRetries" is Infinity. Allowed: a whole number from 0 to 1000000.',
+    ],
     [{ queue: "q", maxRetries: null }, '"maxRetries" is null.'],
     [{ queue: "q", maxRequeues: -1 }, '"maxRequeues" is -1.'],
     [{ queue: "q", backoff: { base: "soon" } }, '[q] "backoff.base" is "soon".'],
-    [{ queue: "q", deadLetter: 1 }, '"deadLetter" is 1. Allowed: true (<queue>_dlx), a queue\'s name of 1 to 190 characters, or false.'],
+    [
+      { queue: "q", deadLetter: 1 },
+      '"deadLetter" is 1. Allowed: true (<queue>_dlx), a queue\'s name of 1 to 190 characters, or false.',
+    ],
     [{ queue: "q", deadLetter: "q" }, '[q] "deadLetter" is "q". Allowed: another queue than the task\'s own.'],
-    [{ queue: "q", timeout: "5 minutes" }, '[funboost] [q] "timeout" is "5 minutes". Allowed: milliseconds from 0, or a number with a unit'],
+    [
+      { queue: "q", timeout: "5 minutes" },
+      '[funboost] [q] "timeout" is "5 minutes". Allowed: milliseconds from 0, or a number with a unit',
+    ],
     [{ queue: "q", expireAfter: -1 }, '"expireAfter" is -1.'],
     [{ queue: "q", rpc: "yes" }, '"rpc" is "yes". Allowed: true, false, or { ttl: "30m", timeout: "30m" }.'],
     [{ queue: "q", rpc: { tll: 5 } }, 'unknown option "rpc.tll". Did you mean "ttl"? Allowed: ttl, timeout.'],
-    [{ queue: "q", rpc: { ttl: 0 } }, '"rpc.ttl" is 0. Allowed: a time above 0, such as 500 (milliseconds), "30s" or "5m".'],
-    [{ queue: "q", errors: [Declined, "Declined"] }, '"errors" is "Declined". Allowed: a list of classes that extend Error.'],
+    [
+      { queue: "q", rpc: { ttl: 0 } },
+      '"rpc.ttl" is 0. Allowed: a time above 0, such as 500 (milliseconds), "30s" or "5m".',
+    ],
+    [
+      { queue: "q", errors: [Declined, "Declined"] },
+      '"errors" is "Declined". Allowed: a list of classes that extend Error.',
+    ],
     [{ queue: "q", errors: Declined }, '"errors" is function Declined.'],
-    [{ queue: "q", params: "file" }, '"params" is "file". Allowed: a list of names such as ["file", "height"], or "object".'],
+    [
+      { queue: "q", params: "file" },
+      '"params" is "file". Allowed: a list of names such as ["file", "height"], or "object".',
+    ],
     [{ queue: "q", params: [1] }, '"params" is an array of 1.'],
-    [{ queue: "q", convert: "json" }, '"convert" is "json". Allowed: a function from a raw body to the list of arguments.'],
+    [
+      { queue: "q", convert: "json" },
+      '"convert" is "json". Allowed: a function from a raw body to the list of arguments.',
+    ],
     [
       { queue: "q", log: "loud" },
       '"log" is "loud". Allowed: "debug", "info", "warn", "error" or "silent", false, or { level, logger, bodies, stacks, summary, filter }.',
     ],
-    [{ queue: "q", log: { level: "loud" } }, '"log.level" is "loud". Allowed: "debug", "info", "warn", "error" or "silent".'],
-    [{ queue: "q", log: { logger: { info() {} } } }, '"log.logger" is an object. Allowed: an object with the methods debug, info, warn and error.'],
+    [
+      { queue: "q", log: { level: "loud" } },
+      '"log.level" is "loud". Allowed: "debug", "info", "warn", "error" or "silent".',
+    ],
+    [
+      { queue: "q", log: { logger: { info() {} } } },
+      '"log.logger" is an object. Allowed: an object with the methods debug, info, warn and error.',
+    ],
     [{ queue: "q", log: { bodies: 1 } }, '"log.bodies" is 1. Allowed: true or false.'],
     [{ queue: "q", publishTimeout: 0 }, '"publishTimeout" is 0. Allowed: a time above 0'],
     [{ queue: "q", maxSuspended: 0 }, '"maxSuspended" is 0. Allowed: a whole number from 1 to 1000000.'],
@@ -108,7 +148,9 @@ describe("checkParams", () => {
 test("checkDefaults takes all options but the queue", () => {
   expect(() => checkDefaults({ maxRetries: 5, timeout: "1m" })).not.toThrow();
   expect(() => checkDefaults({})).not.toThrow();
-  expect(() => checkDefaults({ queue: "q" })).toThrow('"queue" cannot be a default: each task has its own. Give it to boost().');
+  expect(() => checkDefaults({ queue: "q" })).toThrow(
+    '"queue" cannot be a default: each task has its own. Give it to boost().',
+  );
   expect(() => checkDefaults({ retries: 5 })).toThrow('unknown option "retries". Did you mean "maxRetries"?');
   expect(() => checkDefaults({ qps: -1 })).toThrow('"qps" is -1.');
   expect(() => checkDefaults(5)).toThrow('"defaults" is 5. Allowed: an object such as { maxRetries: 5 }.');
@@ -149,13 +191,18 @@ describe("resolveOptions", () => {
   });
 
   test("what is given wins over shared defaults, these over ours; undefined is not given", () => {
-    const options = resolveOptions({ queue: "q", maxRetries: 0, broker: undefined as never }, { maxRetries: 9, broker: "memory", timeout: "1m" });
+    const options = resolveOptions(
+      { queue: "q", maxRetries: 0, broker: undefined as never },
+      { maxRetries: 9, broker: "memory", timeout: "1m" },
+    );
     expect(options).toMatchObject({ maxRetries: 0, broker: "memory", timeoutMs: 60_000 });
   });
 
   test("a default is switched off by 0 or false", () => {
     const defaults = { timeout: "1m", expireAfter: "1h", rpc: true, deadLetter: true } as const;
-    expect(resolveOptions({ queue: "q", timeout: 0, expireAfter: 0, rpc: false, deadLetter: false }, defaults)).toMatchObject({
+    expect(
+      resolveOptions({ queue: "q", timeout: 0, expireAfter: 0, rpc: false, deadLetter: false }, defaults),
+    ).toMatchObject({
       timeoutMs: undefined,
       expireAfterMs: undefined,
       deadLetter: undefined,
@@ -179,7 +226,10 @@ describe("resolveOptions", () => {
       rpc: { ttlMs: 3_600_000, timeoutMs: 1_800_000 },
       log: { level: "debug" },
     });
-    expect(resolveOptions({ queue: "q", log: "debug" }, { log: { bodies: true, level: "warn" } }).log).toEqual({ level: "debug", bodies: true });
+    expect(resolveOptions({ queue: "q", log: "debug" }, { log: { bodies: true, level: "warn" } }).log).toEqual({
+      level: "debug",
+      bodies: true,
+    });
   });
 });
 
@@ -199,21 +249,33 @@ describe("resolvePublish", () => {
       limits: { etaMs: now + 300_000, givenId: true },
     });
     expect(resolvePublish({ delay: 0, priority: 0 }, now)).toEqual({});
-    for (const eta of [new Date(now + 1500), now + 1500, new Date(now + 1500).toISOString(), "2026-11-21T13:00:01.500+01:00"]) {
+    for (const eta of [
+      new Date(now + 1500),
+      now + 1500,
+      new Date(now + 1500).toISOString(),
+      "2026-11-21T13:00:01.500+01:00",
+    ]) {
       expect(resolvePublish({ eta }, now)).toEqual({ delayMs: 1500, limits: { etaMs: now + 1500 } });
     }
     expect(resolvePublish({ eta: new Date(0) }, now)).toEqual({});
   });
 
   test("limits of this message; 0 and false are honoured", () => {
-    expect(resolvePublish({ maxRetries: 0, timeout: 0, expireAfter: "1s", rpc: false, headers: { a: "b" } }, now)).toEqual({
+    expect(
+      resolvePublish({ maxRetries: 0, timeout: 0, expireAfter: "1s", rpc: false, headers: { a: "b" } }, now),
+    ).toEqual({
       limits: { maxRetries: 0, timeoutMs: 0, expireAfterMs: 1000, rpc: false, headers: { a: "b" } },
     });
   });
 
   test("the due time travels only with misfireGrace", () => {
-    expect(resolvePublish({ delay: "1s", misfireGrace: "2s" }, now)).toEqual({ delayMs: 1000, limits: { etaMs: now + 1000, misfireGraceMs: 2000 } });
-    expect(resolvePublish({ eta: now - 5000, misfireGrace: 0 }, now)).toEqual({ limits: { etaMs: now - 5000, misfireGraceMs: 0 } });
+    expect(resolvePublish({ delay: "1s", misfireGrace: "2s" }, now)).toEqual({
+      delayMs: 1000,
+      limits: { etaMs: now + 1000, misfireGraceMs: 2000 },
+    });
+    expect(resolvePublish({ eta: now - 5000, misfireGrace: 0 }, now)).toEqual({
+      limits: { etaMs: now - 5000, misfireGraceMs: 0 },
+    });
   });
 
   test.each<[unknown, string]>([
@@ -228,7 +290,10 @@ describe("resolvePublish", () => {
     [{ delay: "soon" }, '"delay" is "soon".'],
     [{ delay: 1, eta: now }, '"delay" and "eta" both say when to run. Give one of them.'],
     [{ misfireGrace: 1 }, '"misfireGrace" says how late a run may start, and neither "delay" nor "eta" says when.'],
-    [{ eta: "tomorrow" }, '"eta" is "tomorrow". Allowed: a Date, epoch milliseconds, "YYYY-MM-DD HH:MM:SS" or an ISO time.'],
+    [
+      { eta: "tomorrow" },
+      '"eta" is "tomorrow". Allowed: a Date, epoch milliseconds, "YYYY-MM-DD HH:MM:SS" or an ISO time.',
+    ],
     [{ eta: new Date(Number.NaN) }, '"eta" is a Date. Allowed:'],
     [{ eta: Math.floor(now / 1000) }, "or an ISO time; this looks like seconds, so multiply it by 1000."],
     [{ eta: true }, '"eta" is true.'],
@@ -239,10 +304,14 @@ describe("resolvePublish", () => {
     [{ headers: { a: 1 } }, '"headers.a" is 1. Allowed: a text.'],
   ])("refuses %o", (options, message) => {
     expect(() => resolvePublish(options as PublishOptions, now)).toThrow(message);
-    expect(() => resolvePublish(options as PublishOptions, now)).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+    expect(() => resolvePublish(options as PublishOptions, now)).toThrow(
+      expect.objectContaining({ code: "BAD_OPTION" }),
+    );
   });
 });
 
 test("convert answers the arguments of the task", () => {
-  expectTypeOf<TaskParams<[a: string, b?: number]>["convert"]>().toEqualTypeOf<((raw: unknown) => readonly [a: string, b?: number]) | undefined>();
+  expectTypeOf<TaskParams<[a: string, b?: number]>["convert"]>().toEqualTypeOf<
+    ((raw: unknown) => readonly [a: string, b?: number]) | undefined
+  >();
 });

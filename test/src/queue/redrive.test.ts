@@ -58,10 +58,13 @@ describe("redrive", () => {
     let isDown = true;
     const ran: number[] = [];
     const params = { ...on(), deadLetter: true };
-    const task = boost({ ...params, broker: { ...params.broker, store: async () => ({ ...store, set }) } }, (n: number) => {
-      if (isDown) throw new Error("no");
-      ran.push(n);
-    });
+    const task = boost(
+      { ...params, broker: { ...params.broker, store: async () => ({ ...store, set }) } },
+      (n: number) => {
+        if (isDown) throw new Error("no");
+        ran.push(n);
+      },
+    );
     const consumer = await task.consume();
     await task.pushMany([[1]]);
     await expect.poll(() => task.deadLetters.count()).toBe(1);
@@ -79,17 +82,21 @@ describe("redrive", () => {
   it("that was killed does not move again what has run meanwhile", async () => {
     const store = memoryStore();
     let killed = true;
-    const set: Store["set"] = (entries) => store.set(killed ? entries.filter(({ value }) => value !== "moved") : entries);
+    const set: Store["set"] = (entries) =>
+      store.set(killed ? entries.filter(({ value }) => value !== "moved") : entries);
     let isDown = true;
     const ran: number[] = [];
     const params = { ...on(), rpc: false, deadLetter: true };
-    const unacknowledged = wrapBroker({ ...params.broker, store: async () => ({ ...store, set }) }, ({ consume }, name) => ({
-      consume: (handler, options) =>
-        consume(async (delivery) => {
-          const settlement = await handler(delivery);
-          return killed && name.endsWith("_dlx") ? { outcome: "returned" } : settlement;
-        }, options),
-    }));
+    const unacknowledged = wrapBroker(
+      { ...params.broker, store: async () => ({ ...store, set }) },
+      ({ consume }, name) => ({
+        consume: (handler, options) =>
+          consume(async (delivery) => {
+            const settlement = await handler(delivery);
+            return killed && name.endsWith("_dlx") ? { outcome: "returned" } : settlement;
+          }, options),
+      }),
+    );
     const task = boost({ ...params, broker: unacknowledged }, (n: number) => {
       if (isDown) throw new Error("no");
       ran.push(n);

@@ -72,7 +72,8 @@ describe("info()", () => {
 
   it("does not count as failed what was cancelled, requeued or too old", async () => {
     let runs = 0;
-    const aborted = () => new Promise((_, reject) => fct.signal?.addEventListener("abort", () => reject(fct.signal?.reason)));
+    const aborted = () =>
+      new Promise((_, reject) => fct.signal?.addEventListener("abort", () => reject(fct.signal?.reason)));
     const job = task(
       (n) => {
         if (n === 1 && ++runs === 1) throw new RequeueError();
@@ -207,24 +208,67 @@ describe("info()", () => {
     const job = task(() => {}, {}, uncounted);
     await job.consume();
     await job.push(1);
-    await informed(job).toMatchObject({ ran: 1, ready: undefined, delayed: undefined, running: undefined, etaMs: undefined });
+    await informed(job).toMatchObject({
+      ran: 1,
+      ready: undefined,
+      delayed: undefined,
+      running: undefined,
+      etaMs: undefined,
+    });
     expect((await job.stats()).at(-1)).toMatchObject({ ran: 1, ready: undefined });
   });
 });
 
 describe("time left", () => {
-  const limits = (...all: [count: number, perMs: number, spaced: boolean][]) => all.map(([count, perMs, spaced]) => ({ count, perMs, spaced }));
-  const pace = { total: { ran: 100, ms: 10_000 }, recent: { ran: 50, retried: 0 }, spanMs: 10_000, paused: false, limits: undefined };
+  const limits = (...all: [count: number, perMs: number, spaced: boolean][]) =>
+    all.map(([count, perMs, spaced]) => ({ count, perMs, spaced }));
+  const pace = {
+    total: { ran: 100, ms: 10_000 },
+    recent: { ran: 50, retried: 0 },
+    spanMs: 10_000,
+    paused: false,
+    limits: undefined,
+  };
   it.each([
     ["nothing is left, though some are delayed", { ready: 0, delayed: 9, running: 0 }, pace, 0],
     ["what runs counts too", { ready: 5, delayed: 9, running: 5 }, pace, 2_000],
-    ["attempts that are retried bring nothing nearer to its end", { ready: 10, delayed: 0 }, { ...pace, recent: { ran: 50, retried: 25 } }, 4_000],
-    ["long runs: none has ended of late", { ready: 8, delayed: 0, running: 2 }, { ...pace, recent: { ran: 0, retried: 0 } }, 500],
-    ["nothing has run yet", { ready: 8, delayed: 0 }, { ...pace, total: { ran: 0, ms: 0 }, recent: { ran: 0, retried: 0 } }, undefined],
-    ["a limit that is slower than it was", { ready: 10, delayed: 0 }, { ...pace, limits: limits([1, 1_000, true]) }, 10_000],
+    [
+      "attempts that are retried bring nothing nearer to its end",
+      { ready: 10, delayed: 0 },
+      { ...pace, recent: { ran: 50, retried: 25 } },
+      4_000,
+    ],
+    [
+      "long runs: none has ended of late",
+      { ready: 8, delayed: 0, running: 2 },
+      { ...pace, recent: { ran: 0, retried: 0 } },
+      500,
+    ],
+    [
+      "nothing has run yet",
+      { ready: 8, delayed: 0 },
+      { ...pace, total: { ran: 0, ms: 0 }, recent: { ran: 0, retried: 0 } },
+      undefined,
+    ],
+    [
+      "a limit that is slower than it was",
+      { ready: 10, delayed: 0 },
+      { ...pace, limits: limits([1, 1_000, true]) },
+      10_000,
+    ],
     ["a limit that is faster", { ready: 10, delayed: 0 }, { ...pace, limits: limits([100, 1_000, true]) }, 2_000],
-    ["a cap that this many do not reach", { ready: 10, delayed: 0 }, { ...pace, limits: limits([100, 86_400_000, false]) }, 2_000],
-    ["a cap that they reach", { ready: 201, delayed: 0 }, { ...pace, limits: limits([100, 86_400_000, false]) }, 172_800_000],
+    [
+      "a cap that this many do not reach",
+      { ready: 10, delayed: 0 },
+      { ...pace, limits: limits([100, 86_400_000, false]) },
+      2_000,
+    ],
+    [
+      "a cap that they reach",
+      { ready: 201, delayed: 0 },
+      { ...pace, limits: limits([100, 86_400_000, false]) },
+      172_800_000,
+    ],
     ["paused", { ready: 1, delayed: 0 }, { ...pace, paused: true }, undefined],
   ])("%s", (_, counts, given, expected) => {
     expect(timeLeft(counts, given)).toBe(expected);

@@ -48,14 +48,21 @@ describe("a broker of one's own", () => {
     registerBroker("nothing", () => undefined as never);
     await expect(boost({ queue: "none", broker: "nothing" }, () => 1).push()).rejects.toMatchObject({
       code: "BAD_OPTION",
-      message: '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() and close().',
+      message:
+        '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() and close().',
     });
     const { features: _, ...half } = memory();
     expect(() => boost({ queue: "half", broker: half as never }, () => 1)).toThrow(/"broker" is an object/);
-    expect(() => wrapBroker(5 as never, () => ({}))).toThrow(/wrapBroker\(\) takes a broker as its first argument, got 5/);
-    expect(() => wrapBroker(memory(), 5 as never)).toThrow(/wrapBroker\(\) takes a function \(queue, name\) => changes, got 5/);
+    expect(() => wrapBroker(5 as never, () => ({}))).toThrow(
+      /wrapBroker\(\) takes a broker as its first argument, got 5/,
+    );
+    expect(() => wrapBroker(memory(), 5 as never)).toThrow(
+      /wrapBroker\(\) takes a function \(queue, name\) => changes, got 5/,
+    );
     const silent = wrapBroker(memory(), () => undefined as never);
-    await expect(boost({ queue: "silent", broker: silent }, () => 1).push()).rejects.toThrow(/answered undefined.*calls to replace, or \{\}/);
+    await expect(boost({ queue: "silent", broker: silent }, () => 1).push()).rejects.toThrow(
+      /answered undefined.*calls to replace, or \{\}/,
+    );
   });
 });
 
@@ -63,7 +70,9 @@ describe("getOrCreate", () => {
   it("gives one task for each queue, 10,000 of them", { timeout: 120_000 }, async () => {
     const broker = memory();
     const double = (n: number) => n * 2;
-    const tasks = Array.from({ length: 10_000 }, (_, i) => getOrCreate({ queue: `tenant-${i}`, broker, rpc: true }, double));
+    const tasks = Array.from({ length: 10_000 }, (_, i) =>
+      getOrCreate({ queue: `tenant-${i}`, broker, rpc: true }, double),
+    );
     expect(getOrCreate({ queue: "tenant-5", broker }, double)).toBe(tasks[5]);
     expect(getOrCreate({ queue: "tenant-5", broker: memory() }, double)).not.toBe(tasks[5]);
     await Promise.all(tasks.map((task, i) => task.push(i)));

@@ -29,10 +29,18 @@ describe("configure() refuses", () => {
     ["brokers that are a text", { brokers: "bullmq" }, /"brokers" is "bullmq".*\{ bullmq: \{ url \} \}/],
     ["brokers that are a list", { brokers: [memory()] }, /"brokers" is an array of 1/],
     ["options of a broker that are no object", { brokers: { bullmq: 6379 } }, /"brokers\.bullmq" is 6379.*\{ url \}/],
-    ["a broker it does not know, with the nearest", { brokers: { bulmq: {} } }, /"brokers\.bulmq".*Did you mean "bullmq"\?.*bullmq, memory, sqlite/],
+    [
+      "a broker it does not know, with the nearest",
+      { brokers: { bulmq: {} } },
+      /"brokers\.bulmq".*Did you mean "bullmq"\?.*bullmq, memory, sqlite/,
+    ],
     ["signals", { signals: "SIGTERM" }, /"signals" is "SIGTERM".*true or false/],
     ["a store's factory", { store: memoryStore }, /"store" is function memoryStore.*redisStore\(\{ url \}\)/],
-    ["a client as the store", { store: { get() {}, set() {}, timers: {} } }, /"store" is an object.*it lacks delete, .*timers\.add/],
+    [
+      "a client as the store",
+      { store: { get() {}, set() {}, timers: {} } },
+      /"store" is an object.*it lacks delete, .*timers\.add/,
+    ],
     ["a zone", { timezone: "Mars/Base" }, /"timezone" is "Mars\/Base".*"Europe\/Berlin"/],
     ["all when one is wrong", { timezone: "UTC", log: "warn", signals: 1 }, /"signals" is 1/],
     ["a zone that is no text", { timezone: ["UTC"] }, /"timezone" is an array of 1/],
@@ -43,9 +51,12 @@ describe("configure() refuses", () => {
     expect(shared().config).toEqual({});
   });
 
-  it.each([{ brokers: { bullmq: "redis://u:secret@host" } }, { store: "redis://u:secret@host" }])("without saying a secret: %#", (configuration) => {
-    expect(() => loose(configuration)).toThrow(/redis:\/\/\*\*\*@host/);
-  });
+  it.each([{ brokers: { bullmq: "redis://u:secret@host" } }, { store: "redis://u:secret@host" }])(
+    "without saying a secret: %#",
+    (configuration) => {
+      expect(() => loose(configuration)).toThrow(/redis:\/\/\*\*\*@host/);
+    },
+  );
 });
 
 describe("configure() takes", () => {

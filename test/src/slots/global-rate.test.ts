@@ -31,15 +31,21 @@ function randomFrom(seed: number): () => number {
 /** As `run`, but consumers stall for up to 60 ms, a quarter of the time, and the store's answers come up to 4 ms late, and never in a stall. Each can start so many at once. */
 async function runStalling(limit: Limit, startable: readonly number[], ms: number, seed = 7) {
   const [random, starts] = [randomFrom(seed), [] as number[]];
-  let [nowMs, answers] = [0, [] as { readonly at: number; readonly to: { readonly stalledUntil: number }; readonly go: () => void }[]];
+  let [nowMs, answers] = [
+    0,
+    [] as { readonly at: number; readonly to: { readonly stalledUntil: number }; readonly go: () => void }[],
+  ];
   setClock({ now: () => nowMs, monotonic: () => nowMs, after: () => () => {} });
   const store = memoryStore();
   const onError = (error: unknown) => expect.unreachable(String(error));
   const consumers = startable.map((count) => {
     const each = { count, stalledUntil: 0 };
     const later = () => new Promise<void>((go) => answers.push({ at: nowMs + 4 * random(), to: each, go }));
-    const reserve: typeof store.reserve = (...args) => store.reserve(...args).then((waits) => later().then(() => waits));
-    return Object.assign(each, { rate: createGlobalRate({ store: { ...store, reserve }, key: "k", limits: [limit], wake() {}, onError }) });
+    const reserve: typeof store.reserve = (...args) =>
+      store.reserve(...args).then((waits) => later().then(() => waits));
+    return Object.assign(each, {
+      rate: createGlobalRate({ store: { ...store, reserve }, key: "k", limits: [limit], wake() {}, onError }),
+    });
   });
   for (; nowMs < ms; nowMs += 2) {
     const isThere = ({ at, to }: (typeof answers)[number]) => at <= nowMs && to.stalledUntil <= nowMs;
@@ -70,7 +76,13 @@ async function runSlowly(limit: Limit, startable: number, answerMs: number) {
       return answer;
     };
   const slow = { ...store, reserve: slowly(store.reserve), increment: slowly(store.increment) };
-  const rate = createGlobalRate({ store: slow, key: "k", limits: [limit], wake() {}, onError: (error) => expect.unreachable(String(error)) });
+  const rate = createGlobalRate({
+    store: slow,
+    key: "k",
+    limits: [limit],
+    wake() {},
+    onError: (error) => expect.unreachable(String(error)),
+  });
   for (; nowMs < 4_000; nowMs += 2) {
     for (const { at, go } of answers) if (at <= nowMs) go();
     answers = answers.filter(({ at }) => at > nowMs);
@@ -101,7 +113,8 @@ function startsOfOne(everyMs: number, ms: number, seed: number): number[] {
   return starts;
 }
 
-const busiest = (starts: readonly number[], ms: number) => Math.max(...starts.map((from) => starts.filter((each) => each >= from && each < from + ms).length));
+const busiest = (starts: readonly number[], ms: number) =>
+  Math.max(...starts.map((from) => starts.filter((each) => each >= from && each < from + ms).length));
 
 afterEach(() => setClock());
 
@@ -122,7 +135,8 @@ describe("a global rate", () => {
   });
 
   it("knows as late what was answered in a stall, though others that were asked later are due before it", () => {
-    for (let seed = 1; seed <= 10; seed++) expect(busiest(startsOfOne(20, 5_000, 13 * seed), 1_000)).toBeLessThanOrEqual(51);
+    for (let seed = 1; seed <= 10; seed++)
+      expect(busiest(startsOfOne(20, 5_000, 13 * seed), 1_000)).toBeLessThanOrEqual(51);
   });
 
   it("lets none of its starts be too late to count where they are far apart", async () => {
@@ -158,7 +172,8 @@ describe("a global rate", () => {
 
   it("after a change starts by the new limit, not by what the old one had reserved", async () => {
     const store = memoryStore();
-    const make = (limits: readonly Limit[]) => createGlobalRate({ store, key: "k", limits, wake() {}, onError: (error) => expect.unreachable(String(error)) });
+    const make = (limits: readonly Limit[]) =>
+      createGlobalRate({ store, key: "k", limits, wake() {}, onError: (error) => expect.unreachable(String(error)) });
     const slow = make([{ count: 0.01, perMs: 1_000, spaced: true }]);
     const once = make([{ count: 1, perMs: 86_400_000, spaced: false }]);
     for (const rate of [slow, once]) {
@@ -200,7 +215,11 @@ describe("a global rate", () => {
   it("starts nothing while the store fails, says so, and goes on by itself", async () => {
     const store = memoryStore();
     let down = true;
-    const failing = { ...store, reserve: (...args: Parameters<typeof store.reserve>) => (down ? Promise.reject(new Error("down")) : store.reserve(...args)) };
+    const failing = {
+      ...store,
+      reserve: (...args: Parameters<typeof store.reserve>) =>
+        down ? Promise.reject(new Error("down")) : store.reserve(...args),
+    };
     const errors: unknown[] = [];
     let wakes = 0;
     const rate = createGlobalRate({

@@ -57,7 +57,8 @@ describe("caps", () => {
       at(t);
       if (rate.take(1) === 0) starts.push(t);
     }
-    const busiest = (ms: number) => Math.max(...starts.map((from) => starts.filter((each) => each >= from && each < from + ms).length));
+    const busiest = (ms: number) =>
+      Math.max(...starts.map((from) => starts.filter((each) => each >= from && each < from + ms).length));
     expect([busiest(1_000), busiest(10_000), busiest(60_000)]).toEqual([5, 20, 50]);
     expect(starts.length).toBe(101);
   });

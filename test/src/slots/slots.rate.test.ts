@@ -54,8 +54,12 @@ describe("slots under a rate", () => {
     const first = new Promise<Ended>((resolve) => (open = () => resolve({ settlement })));
     let runs = 0;
     const run = () => (runs++ === 0 ? first : { settlement });
-    const both = [pool, pool].map((each) => createSlots({ limit: 5_000, maxSuspended: 10, lookahead: 0, rate: undefined, pool: each, run, setWindow() {} }));
-    const all = both.flatMap(({ handle }) => Array.from({ length: 4_000 }, (_, i) => handle({ id: `${i}`, body: {}, attempt: 1, native: undefined })));
+    const both = [pool, pool].map((each) =>
+      createSlots({ limit: 5_000, maxSuspended: 10, lookahead: 0, rate: undefined, pool: each, run, setWindow() {} }),
+    );
+    const all = both.flatMap(({ handle }) =>
+      Array.from({ length: 4_000 }, (_, i) => handle({ id: `${i}`, body: {}, attempt: 1, native: undefined })),
+    );
     open();
     await Promise.all(all);
     expect([runs, pool.used]).toEqual([8_000, 0]);

@@ -15,12 +15,24 @@ function setUp(options: Partial<SlotsOptions> = {}) {
   const started: Started[] = [];
   const windows: number[] = [];
   const run = (delivery: Delivery, slot: Slot) =>
-    new Promise<Ended>((resolve) => started.push({ delivery, slot, end: () => resolve({ settlement: { outcome: "done" } }) }));
-  const slots = createSlots({ limit: 2, maxSuspended: 1000, lookahead: 0, rate: undefined, run, setWindow: (n) => windows.push(n), ...options });
+    new Promise<Ended>((resolve) =>
+      started.push({ delivery, slot, end: () => resolve({ settlement: { outcome: "done" } }) }),
+    );
+  const slots = createSlots({
+    limit: 2,
+    maxSuspended: 1000,
+    lookahead: 0,
+    rate: undefined,
+    run,
+    setWindow: (n) => windows.push(n),
+    ...options,
+  });
   slots.refreshWindow();
   const settled: Record<string, Settlement> = {};
   const give = (id: string, more: Partial<Delivery> = {}) =>
-    slots.handle({ id, body: {}, attempt: 1, native: undefined, ...more }).then((settlement) => void (settled[id] = settlement));
+    slots
+      .handle({ id, body: {}, attempt: 1, native: undefined, ...more })
+      .then((settlement) => void (settled[id] = settlement));
   const ids = () => started.map(({ delivery }) => delivery.id);
   const find = (id: string) => started.find(({ delivery }) => delivery.id === id) as Started;
   return { slots, give, ids, find, windows, settled };

@@ -31,7 +31,10 @@ describe("joining", () => {
   it("fails for all who asked together, and for nobody else", async () => {
     let away = true;
     const { double } = setUp(() => away);
-    expect(await Promise.allSettled([double([1]), double([2])])).toMatchObject([{ reason: { message: "away" } }, { reason: { message: "away" } }]);
+    expect(await Promise.allSettled([double([1]), double([2])])).toMatchObject([
+      { reason: { message: "away" } },
+      { reason: { message: "away" } },
+    ]);
     away = false;
     expect(await double([1])).toEqual([2]);
   });
@@ -61,7 +64,9 @@ describe("a store with joined calls", () => {
   it("decides each entry in the order of the calls", async () => {
     const { store, calls } = setUp();
     const claim = (value: string) => store.set([{ key: "k", value, if: "absent" }]);
-    expect(await Promise.all([claim("a"), claim("b"), store.set([{ key: "k", value: "c", if: { equals: "a" } }])])).toEqual([[true], [false], [true]]);
+    expect(
+      await Promise.all([claim("a"), claim("b"), store.set([{ key: "k", value: "c", if: { equals: "a" } }])]),
+    ).toEqual([[true], [false], [true]]);
     expect(await Promise.all([store.get(["k", "other"]), store.get(["k"])])).toEqual([["c", undefined], ["c"]]);
     expect(calls).toEqual(["set 3"]);
   });

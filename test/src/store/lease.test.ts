@@ -15,7 +15,11 @@ type Asked = Parameters<Store["lease"]>;
 
 let lock: (call: Store["lease"], asked: Asked) => ReturnType<Store["lease"]> = (call, asked) => call(...asked);
 const lockStore = memoryStore();
-configure({ signals: false, log: { level: "silent" }, store: { ...lockStore, lease: (...asked) => lock(lockStore.lease, asked) } });
+configure({
+  signals: false,
+  log: { level: "silent" },
+  store: { ...lockStore, lease: (...asked) => lock(lockStore.lease, asked) },
+});
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -34,7 +38,9 @@ async function take(store: Store, name?: string) {
 }
 
 /** A store whose lease calls are seen, and may be answered otherwise. */
-function watched(answer: (call: Store["lease"], asked: Asked) => ReturnType<Store["lease"]> = (call, asked) => call(...asked)) {
+function watched(
+  answer: (call: Store["lease"], asked: Asked) => ReturnType<Store["lease"]> = (call, asked) => call(...asked),
+) {
   const inner = memoryStore();
   const asked: Asked[] = [];
   const lease: Store["lease"] = (...each) => {
@@ -107,23 +113,28 @@ describe("a lease", () => {
     expect([asked.length, told]).toEqual([calls, ["acquired duty", "lost duty"]]);
   });
 
-  it.each(["refuses", "hangs"])("is not trusted to its last moment when the store %s, counted from when it was asked", async (how) => {
-    const { pass } = handClock();
-    let down = false;
-    const trouble = () => (how === "hangs" ? new Promise<never>(() => {}) : Promise.reject(new Error("down")));
-    const { store } = watched((call, each) => (down ? trouble() : call(...each)));
-    const lease = await take(store);
-    down = true;
-    await pass(850);
-    expect(lease.held()).toBe(true);
-    await pass(100);
-    expect([lease.lost.aborted, lease.held()]).toEqual([true, false]);
-  });
+  it.each(["refuses", "hangs"])(
+    "is not trusted to its last moment when the store %s, counted from when it was asked",
+    async (how) => {
+      const { pass } = handClock();
+      let down = false;
+      const trouble = () => (how === "hangs" ? new Promise<never>(() => {}) : Promise.reject(new Error("down")));
+      const { store } = watched((call, each) => (down ? trouble() : call(...each)));
+      const lease = await take(store);
+      down = true;
+      await pass(850);
+      expect(lease.held()).toBe(true);
+      await pass(100);
+      expect([lease.lost.aborted, lease.held()]).toEqual([true, false]);
+    },
+  );
 
   it("goes on when the store fails once", async () => {
     const { pass } = handClock();
     let failures = 1;
-    const { store } = watched((call, each) => (each[3] !== undefined && failures-- > 0 ? Promise.reject(new Error("down")) : call(...each)));
+    const { store } = watched((call, each) =>
+      each[3] !== undefined && failures-- > 0 ? Promise.reject(new Error("down")) : call(...each),
+    );
     const lease = await take(store);
     await pass(3_000);
     expect([lease.held(), failures < 0]).toEqual([true, true]);
@@ -181,7 +192,10 @@ describe("withLock over configure({ store })", () => {
     const { pass } = handClock();
     lock = () => new Promise<never>(() => {});
     const taking = withLock("hangs", {}, () => 1);
-    const refused = expect(taking).rejects.toMatchObject({ code: "BROKER_DOWN", message: expect.stringContaining("lease()") });
+    const refused = expect(taking).rejects.toMatchObject({
+      code: "BROKER_DOWN",
+      message: expect.stringContaining("lease()"),
+    });
     await pass(40_000);
     await refused;
   });

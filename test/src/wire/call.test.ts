@@ -1,7 +1,15 @@
 /** The wire envelope: Python's golden samples, binding, limits, and bodies that are no call. */
 import { afterEach, describe, expect, test } from "vitest";
 import { parseJson, stringifyJson } from "../../../src/base/json.ts";
-import { deadLetterBody, decodeBody, encodeBody, type MessageLimits, readExtra, setTimezone, stampExtra } from "../../../src/wire/call.ts";
+import {
+  deadLetterBody,
+  decodeBody,
+  encodeBody,
+  type MessageLimits,
+  readExtra,
+  setTimezone,
+  stampExtra,
+} from "../../../src/wire/call.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
 
 const add = readSignature((a: number, b: number, c = 3) => a + b + c, ["a", "b", "c?"]);
@@ -53,18 +61,29 @@ describe("Python's golden samples", () => {
 
   test("our own push is what Python's decoder reads", () => {
     setTimezone("Asia/Shanghai");
-    const body = stampExtra(encodeBody(add, [1, 2], undefined, "q"), { id: "01a1fcb7-6e8d-72ae-89b1-a972ad20ea15", publishedAt: 1795241242253.2 });
+    const body = stampExtra(encodeBody(add, [1, 2], undefined, "q"), {
+      id: "01a1fcb7-6e8d-72ae-89b1-a972ad20ea15",
+      publishedAt: 1795241242253.2,
+    });
     expect(body).toEqual(JSON.parse(golden.push));
   });
 
   test("integers above 2^53 arrive whole", () => {
-    expect(decodeBody('{"a":1234567890123456789,"b":2,"extra":{"task_id":"1"}}', add, undefined).args).toEqual([1234567890123456789n, 2]);
+    expect(decodeBody('{"a":1234567890123456789,"b":2,"extra":{"task_id":"1"}}', add, undefined).args).toEqual([
+      1234567890123456789n,
+      2,
+    ]);
   });
 });
 
 describe("push and run", () => {
   const cases: readonly [string, typeof two, readonly unknown[], object, (readonly unknown[])?][] = [
-    ["labels carry their order", two, ["a.mov", 720], { file: "a.mov", height: 720, extra: { order: ["file", "height"] } }],
+    [
+      "labels carry their order",
+      two,
+      ["a.mov", 720],
+      { file: "a.mov", height: 720, extra: { order: ["file", "height"] } },
+    ],
     ["a missing last argument", two, ["a.mov"], { file: "a.mov", extra: { order: ["file", "height"] } }],
     ["undefined in the middle", two, [undefined, 720], { height: 720, extra: { order: ["file", "height"] } }],
     ["null is a value", two, [null, null], { file: null, height: null, extra: { order: ["file", "height"] } }],
@@ -73,7 +92,13 @@ describe("push and run", () => {
     ["an empty rest parameter", spread, [1], { first: 1, extra: { order: ["first", "...rest"] } }],
     ["an object argument", one, [{ extra: 1 }], { job: { extra: 1 }, extra: { order: ["job"] } }],
     ["names need no extra", add, [1, 2], { a: 1, b: 2 }],
-    ["a destructured parameter", destructured, [{ file: "a", height: undefined }], { file: "a", height: undefined }, [{ file: "a" }]],
+    [
+      "a destructured parameter",
+      destructured,
+      [{ file: "a", height: undefined }],
+      { file: "a", height: undefined },
+      [{ file: "a" }],
+    ],
     ["no argument where it may be missing", optionalObject, [], { extra: { order: [] } }],
     ["an empty object is not no argument", optionalObject, [{}], {}],
     [
@@ -100,7 +125,10 @@ describe("push and run", () => {
 
   test("names that a bundler changed still bind by position", () => {
     const minified = readSignature((r: string, n: number) => [r, n]);
-    expect(decodeBody(encodeBody(two, ["a.mov", 720], undefined, "q"), minified, undefined).args).toEqual(["a.mov", 720]);
+    expect(decodeBody(encodeBody(two, ["a.mov", 720], undefined, "q"), minified, undefined).args).toEqual([
+      "a.mov",
+      720,
+    ]);
   });
 
   test("a message of before `params` was declared still runs", () => {
@@ -116,8 +144,18 @@ describe("push and run", () => {
   test.each<[string, typeof two, readonly unknown[], string]>([
     ["too many", two, ["a", 1, 2], "[funboost] [emails] got 3 arguments, takes 2 arguments: file, height."],
     ["any for none", none, [1], "[funboost] [emails] got 1 argument, takes 0 arguments."],
-    ["a needed one missing", add, [1], '[funboost] [emails] "b" is missing; it takes 3 arguments: a, b, c. Where it may be missing, declare it as "b?".'],
-    ["not JSON", two, ["a", { when: new Date() }], "[funboost] [emails] args.height.when is a Date, which JSON cannot carry. Send date.toISOString()"],
+    [
+      "a needed one missing",
+      add,
+      [1],
+      '[funboost] [emails] "b" is missing; it takes 3 arguments: a, b, c. Where it may be missing, declare it as "b?".',
+    ],
+    [
+      "not JSON",
+      two,
+      ["a", { when: new Date() }],
+      "[funboost] [emails] args.height.when is a Date, which JSON cannot carry. Send date.toISOString()",
+    ],
     ["not JSON in the rest", spread, [1, 2, 3n], "args.rest[1] is the bigint 3"],
     ["undefined in the rest", spread, [1, undefined, 3], "args.rest[0] is undefined"],
     ["not JSON in an object", destructured, [{ file: new Map() }], "args.file is a Map"],
@@ -125,11 +163,18 @@ describe("push and run", () => {
     ["a list", destructured, [["a"]], "got an array of 1, takes one object."],
     ["nothing", destructured, [], "got undefined, takes one object."],
     ["two objects", destructured, [{ file: "a" }, 1], "got 2 arguments, takes one object."],
-    ["a member extra", destructured, [{ file: "a", extra: 1 }], 'the object has a member "extra", which is funboost\'s own in a message. Rename it.'],
+    [
+      "a member extra",
+      destructured,
+      [{ file: "a", extra: 1 }],
+      'the object has a member "extra", which is funboost\'s own in a message. Rename it.',
+    ],
     ["a class instance", destructured, [new URL("http://a.b")], "args is a URL"],
   ])("refuses %s", (_, signature, args, message) => {
     expect(() => encodeBody(signature, args, undefined, "emails")).toThrow(message);
-    expect(() => encodeBody(signature, args, undefined, "emails")).toThrow(expect.objectContaining({ code: "BAD_ARGS" }));
+    expect(() => encodeBody(signature, args, undefined, "emails")).toThrow(
+      expect.objectContaining({ code: "BAD_ARGS" }),
+    );
   });
 });
 
@@ -169,7 +214,8 @@ describe("limits of one message", () => {
     expect(decodeBody(body, signature, undefined)).toMatchObject({ args, limits: { maxRetries: 2 }, foreign: false });
   });
 
-  const etaOf = (extra: object, publishedAt?: number) => decodeBody({ extra }, none, undefined, publishedAt).limits.etaMs;
+  const etaOf = (extra: object, publishedAt?: number) =>
+    decodeBody({ extra }, none, undefined, publishedAt).limits.etaMs;
 
   test("eta in every form that Python writes", () => {
     setTimezone("Asia/Shanghai");
@@ -229,7 +275,13 @@ describe("limits of one message", () => {
   });
 
   test("null says nothing", () => {
-    expect(decodeBody({ extra: { max_retry_times: null, eta: null, order: null, other_extra_params: null } }, none, undefined).limits).toEqual({});
+    expect(
+      decodeBody(
+        { extra: { max_retry_times: null, eta: null, order: null, other_extra_params: null } },
+        none,
+        undefined,
+      ).limits,
+    ).toEqual({});
     expect(readExtra({ extra: { other_extra_params: null } })).toEqual({});
   });
 });
@@ -239,7 +291,10 @@ describe("bodies of others", () => {
     const body = { url: "http://a", extra: "mine" };
     expect(decodeBody(body, one, undefined)).toMatchObject({ args: [body], foreign: true, body });
     expect(decodeBody(JSON.stringify(body), one, undefined)).toMatchObject({ args: [body], foreign: true });
-    expect(decodeBody({ url: "http://a", extra: { task_id: "1" } }, one, undefined)).toMatchObject({ args: [{ url: "http://a" }], foreign: true });
+    expect(decodeBody({ url: "http://a", extra: { task_id: "1" } }, one, undefined)).toMatchObject({
+      args: [{ url: "http://a" }],
+      foreign: true,
+    });
   });
 
   test("bind by name where `params` is declared", () => {
@@ -278,8 +333,18 @@ describe("bodies of others", () => {
     ["an unknown name", { a: 1, b: 2, z: 3, y: 4 }, add, 'the task has no argument "z", "y". Allowed: a, b, c.'],
     ["an extra that is no object", { a: 1, b: 2, extra: 5 }, add, 'the task has no argument "extra".'],
     ["a missing name", { a: 1 }, add, 'the argument "b" is missing. Needed: a, b, c; got a.'],
-    ["a name that every object has", {}, readSignature((kind: unknown) => kind, ["constructor"]), 'the argument "constructor" is missing'],
-    ["text", "hello", one, '[funboost] the body is "hello". Needed: a JSON object. Set "convert" to take other bodies.'],
+    [
+      "a name that every object has",
+      {},
+      readSignature((kind: unknown) => kind, ["constructor"]),
+      'the argument "constructor" is missing',
+    ],
+    [
+      "text",
+      "hello",
+      one,
+      '[funboost] the body is "hello". Needed: a JSON object. Set "convert" to take other bodies.',
+    ],
     ["broken JSON", '{"a":1', one, 'the body is "{\\"a\\":1".'],
     ["broken JSON with a long number", '{"a":1111111111111111111', one, "the body is "],
     ["a number", "5", one, "the body is 5."],
@@ -334,7 +399,9 @@ describe("convert", () => {
     };
     expect(() => decodeBody("a", two, thrower)).toThrow('[funboost] "convert" threw: no comma');
     expect(() => decodeBody("a", two, thrower)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE", cause }));
-    expect(() => decodeBody("a", two, (() => "x") as never)).toThrow('"convert" answered "x". Needed: the list of arguments, such as [file, height].');
+    expect(() => decodeBody("a", two, (() => "x") as never)).toThrow(
+      '"convert" answered "x". Needed: the list of arguments, such as [file, height].',
+    );
   });
 });
 
@@ -357,7 +424,13 @@ describe("stampExtra and readExtra", () => {
       },
     });
     expect(body.extra.task_id).toBe("old");
-    expect(readExtra(stamped)).toEqual({ id: "new", publishedAt: 1795241242253, attempt: 3, ahead: true, priority: -2 });
+    expect(readExtra(stamped)).toEqual({
+      id: "new",
+      publishedAt: 1795241242253,
+      attempt: 3,
+      ahead: true,
+      priority: -2,
+    });
     expect(readExtra(Buffer.from(JSON.stringify(stamped)))).toEqual(readExtra(stamped));
   });
 
@@ -367,24 +440,40 @@ describe("stampExtra and readExtra", () => {
     expect(readExtra(stampExtra(body, { attempt: 1 }))).toEqual({ id: "x", publishedAt: 5000 });
   });
 
-  test.each([[undefined], [null], [5], ["text"], ['"extra"'], ["[1]"], [{}], [{ extra: 5 }], ['{"a":1}'], ['{"extra":']])("%j has none", (body) => {
+  test.each([
+    [undefined],
+    [null],
+    [5],
+    ["text"],
+    ['"extra"'],
+    ["[1]"],
+    [{}],
+    [{ extra: 5 }],
+    ['{"a":1}'],
+    ['{"extra":'],
+  ])("%j has none", (body) => {
     expect(readExtra(body)).toBeUndefined();
   });
 
   test("odd values are left out", () => {
-    expect(readExtra({ extra: { task_id: 7, publish_time: "x", _advanced_retry_count: -1, ahead: 1, priority: "high" } })).toEqual({ id: "7" });
+    expect(
+      readExtra({ extra: { task_id: 7, publish_time: "x", _advanced_retry_count: -1, ahead: 1, priority: "high" } }),
+    ).toEqual({ id: "7" });
   });
 
   test("the time's text is in the zone, and changes with it", () => {
     const format = (zone?: string) => {
       setTimezone(zone);
-      return (stampExtra({}, { publishedAt: Date.UTC(2026, 0, 31, 16, 5, 9) }).extra as Record<string, unknown>).publish_time_format;
+      return (stampExtra({}, { publishedAt: Date.UTC(2026, 0, 31, 16, 5, 9) }).extra as Record<string, unknown>)
+        .publish_time_format;
     };
     expect(format("Asia/Shanghai")).toBe("2026-02-01 00:05:09");
     expect(format("UTC")).toBe("2026-01-31 16:05:09");
     const local = new Date(Date.UTC(2026, 0, 31, 16, 5, 9));
     expect(format()).toMatch(new RegExp(`^2026-0[12]-(31|01) ${String(local.getHours()).padStart(2, "0")}:`));
-    expect(() => setTimezone("Mars/Base")).toThrow('[funboost] "timezone" is "Mars/Base". Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".');
+    expect(() => setTimezone("Mars/Base")).toThrow(
+      '[funboost] "timezone" is "Mars/Base". Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".',
+    );
   });
 });
 
@@ -397,7 +486,14 @@ describe("deadLetterBody", () => {
     expect(dead).toEqual({
       file: "a",
       height: 1,
-      extra: { order: ["file", "height"], task_id: "x", reason: "retries used up", attempts: 4, dead_from: "q", error: { name: "Error", message: "x" } },
+      extra: {
+        order: ["file", "height"],
+        task_id: "x",
+        reason: "retries used up",
+        attempts: 4,
+        dead_from: "q",
+        error: { name: "Error", message: "x" },
+      },
     });
     expect(decodeBody(dead, two, undefined).args).toEqual(["a", 1]);
     expect(readExtra(dead)).toEqual({ id: "x" });

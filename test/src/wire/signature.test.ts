@@ -112,23 +112,49 @@ describe("named", () => {
   const two = (a: number, b: number) => a + b;
   test.each<[string, AnyFunction, string[], object]>([
     ["names are the contract", two, ["file", "height"], { names: ["file", "height"], rest: false, required: 2 }],
-    ["a question mark: may be missing", two, ["file", "height?"], { names: ["file", "height"], rest: false, required: 1 }],
-    ["a default: may be missing", (a: number, b = 2, c = 3) => a + b + c, ["x", "y", "z"], { names: ["x", "y", "z"], rest: false, required: 1 }],
+    [
+      "a question mark: may be missing",
+      two,
+      ["file", "height?"],
+      { names: ["file", "height"], rest: false, required: 1 },
+    ],
+    [
+      "a default: may be missing",
+      (a: number, b = 2, c = 3) => a + b + c,
+      ["x", "y", "z"],
+      { names: ["x", "y", "z"], rest: false, required: 1 },
+    ],
     ["a default may stay unnamed", (a: number, b = 2) => a + b, ["x"], { names: ["x"], rest: false, required: 1 }],
-    ["a rest name", (a: number, ...more: number[]) => [a, more], ["first", "...others"], { names: ["first", "others"], rest: true, required: 1 }],
-    ["several names into a rest parameter", (...all: unknown[]) => all, ["a", "b"], { names: ["a", "b"], rest: false, required: 2 }],
+    [
+      "a rest name",
+      (a: number, ...more: number[]) => [a, more],
+      ["first", "...others"],
+      { names: ["first", "others"], rest: true, required: 1 },
+    ],
+    [
+      "several names into a rest parameter",
+      (...all: unknown[]) => all,
+      ["a", "b"],
+      { names: ["a", "b"], rest: false, required: 2 },
+    ],
     ["no names", () => 1, [], { names: [], rest: false, required: 0 }],
     ["a bound function", two.bind(null), ["a", "b"], { names: ["a", "b"], rest: false, required: 2 }],
     ["a native function", Math.max, ["a", "b"], { names: ["a", "b"], rest: false, required: 2 }],
     ["arguments", make("function () { return arguments[0]; }"), ["a"], { names: ["a"], rest: false, required: 1 }],
-    ["destructured among several", ({ a }: { a: number }, b: number) => a + b, ["options", "b"], { names: ["options", "b"], rest: false, required: 2 }],
+    [
+      "destructured among several",
+      ({ a }: { a: number }, b: number) => a + b,
+      ["options", "b"],
+      { names: ["options", "b"], rest: false, required: 2 },
+    ],
   ])("%s", (_, fn, params, expected) => {
     expect(readSignature(fn, params)).toEqual({ kind: "named", ...expected });
   });
 });
 
 describe("refused with advice", () => {
-  const names = 'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
+  const names =
+    'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
   const two = function pair(a: number, b: number) {
     return a + b;
   };
@@ -141,7 +167,12 @@ describe("refused with advice", () => {
       `function "max" cannot be a task: it is native or bound, so its parameters cannot be read. ${names}, or wrap it: (file) => fn(file).`,
     ],
     ["bound", two.bind(null), undefined, 'function "bound pair" cannot be a task: it is native or bound'],
-    ["unparsable", Object.assign(() => 1, { toString: () => "" }) && getter(), undefined, `its source cannot be read. ${names}.`],
+    [
+      "unparsable",
+      Object.assign(() => 1, { toString: () => "" }) && getter(),
+      undefined,
+      `its source cannot be read. ${names}.`,
+    ],
     [
       "destructured among several",
       ({ a }: { a: number }, b: number) => a + b,
@@ -150,11 +181,31 @@ describe("refused with advice", () => {
     ],
     ["a destructured list", ([a]: number[]) => a, undefined, "parameter 1 is destructured."],
     ["a destructured rest", (...[a]: number[]) => a, undefined, "parameter 1 is destructured."],
-    ["a parameter called extra", (extra: string) => extra, undefined, `a parameter is called "extra", which is funboost's own member of a message. Rename it.`],
+    [
+      "a parameter called extra",
+      (extra: string) => extra,
+      undefined,
+      `a parameter is called "extra", which is funboost's own member of a message. Rename it.`,
+    ],
     ["a member called extra", ({ extra }: { extra: string }) => extra, undefined, 'its parameter has a member "extra"'],
-    ["a parameter called __proto__", make("(__proto__) => 1"), undefined, 'a parameter is called "__proto__", which is not safe in a message. Rename it.'],
-    ["arguments", make("function () { return arguments[0]; }"), undefined, "it reads `arguments`, which have no names. Use a rest parameter: (...items)."],
-    ["arguments in an inner arrow", make("function () { return () => arguments[0]; }"), undefined, "it reads `arguments`"],
+    [
+      "a parameter called __proto__",
+      make("(__proto__) => 1"),
+      undefined,
+      'a parameter is called "__proto__", which is not safe in a message. Rename it.',
+    ],
+    [
+      "arguments",
+      make("function () { return arguments[0]; }"),
+      undefined,
+      "it reads `arguments`, which have no names. Use a rest parameter: (...items).",
+    ],
+    [
+      "arguments in an inner arrow",
+      make("function () { return () => arguments[0]; }"),
+      undefined,
+      "it reads `arguments`",
+    ],
     [
       "a generator",
       function* () {
@@ -171,22 +222,59 @@ describe("refused with advice", () => {
       ["a"],
       "it is a generator",
     ],
-    ["a class", Mailer, undefined, 'function "Mailer" cannot be a task: it is a class. Use a function that makes and uses an instance.'],
-    ['params: "object" for two', two, "object", 'function "pair" cannot be a task: it takes 2 parameters, and params: "object" gives it one.'],
+    [
+      "a class",
+      Mailer,
+      undefined,
+      'function "Mailer" cannot be a task: it is a class. Use a function that makes and uses an instance.',
+    ],
+    [
+      'params: "object" for two',
+      two,
+      "object",
+      'function "pair" cannot be a task: it takes 2 parameters, and params: "object" gives it one.',
+    ],
     ["params is a text", two, "a,b" as never, '"params" is "a,b". Allowed: a list of names, or "object".'],
     ["too few names", two, ["a"], '"params" has 1 name, and the function takes 2. Name each of its parameters.'],
-    ["too many names", two, ["a", "b", "c"], '"params" has 3 names, and the function takes 2. Name only its parameters.'],
-    ["a rest name without a rest parameter", two, ["a", "b", "...c"], '"params" ends in a rest name, and the function has no rest parameter.'],
-    ["an early rest name", two, ["...a", "b"], '"params" has "...a" before its end. Only the last name can collect the rest.'],
-    ["an empty name", two, ["a", ""], '"params" has "". Allowed: names such as "file", "file?" (may be missing) and, last, "...files".'],
+    [
+      "too many names",
+      two,
+      ["a", "b", "c"],
+      '"params" has 3 names, and the function takes 2. Name only its parameters.',
+    ],
+    [
+      "a rest name without a rest parameter",
+      two,
+      ["a", "b", "...c"],
+      '"params" ends in a rest name, and the function has no rest parameter.',
+    ],
+    [
+      "an early rest name",
+      two,
+      ["...a", "b"],
+      '"params" has "...a" before its end. Only the last name can collect the rest.',
+    ],
+    [
+      "an empty name",
+      two,
+      ["a", ""],
+      '"params" has "". Allowed: names such as "file", "file?" (may be missing) and, last, "...files".',
+    ],
     ["no identifier", two, ["a", "b c"], '"params" has "b c".'],
     ["the same name twice", two, ["a", "a"], 'two parameters are called "a". Rename one.'],
     ["extra among names", two, ["a", "extra"], 'a parameter is called "extra"'],
-    ["needed after optional", two, ["a?", "b"], '"params" has "b" after the optional "a?". Mark it "b?" or put it first.'],
+    [
+      "needed after optional",
+      two,
+      ["a?", "b"],
+      '"params" has "b" after the optional "a?". Mark it "b?" or put it first.',
+    ],
   ])("%s", (_, fn, params, message) => {
     expect(() => readSignature(fn as AnyFunction, params, "emails")).toThrow(message);
     expect(() => readSignature(fn as AnyFunction, params, "emails")).toThrow(/^\[funboost\] \[emails\] /);
-    expect(() => readSignature(fn as AnyFunction, params, "emails")).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+    expect(() => readSignature(fn as AnyFunction, params, "emails")).toThrow(
+      expect.objectContaining({ code: "BAD_OPTION" }),
+    );
   });
 
   function getter(): unknown {

@@ -13,7 +13,8 @@ export async function run(command: Command, { bound = true } = {}): Promise<void
     const child = launch(command, { pidFile: join(folder, "pid"), log, bound });
     child.ref();
     const code = await new Promise((resolve) => child.once("close", resolve));
-    if (code !== 0) throw new Error(`${basename(command.file)} ${command.args.join(" ")} ended with ${code}:\n${tail(log, 15)}`);
+    if (code !== 0)
+      throw new Error(`${basename(command.file)} ${command.args.join(" ")} ended with ${code}:\n${tail(log, 15)}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -25,7 +26,9 @@ const isRoot = () => process.getuid?.() === 0;
 export function aptObstacle(): string | undefined {
   if (!existsSync("/etc/debian_version") || !which("apt-get")) return "no Debian, whose packages could be installed";
   if (isRoot()) return undefined;
-  return which("sudo") && ask("sudo", "-n", "id", "-u").trim() === "0" ? undefined : "not root, and sudo asks for a password";
+  return which("sudo") && ask("sudo", "-n", "id", "-u").trim() === "0"
+    ? undefined
+    : "not root, and sudo asks for a password";
 }
 
 let updated: Promise<void> | undefined;
@@ -88,7 +91,10 @@ async function dropFolder(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
-const lacking = () => [...(which("java") && which("javac") ? [] : ["default-jdk-headless"]), ...(which("mvn") ? [] : ["maven"])];
+const lacking = () => [
+  ...(which("java") && which("javac") ? [] : ["default-jdk-headless"]),
+  ...(which("mvn") ? [] : ["maven"]),
+];
 
 export function javaObstacle(): string | undefined {
   const obstacle = lacking().length > 0 ? aptObstacle() : undefined;
@@ -108,8 +114,12 @@ export async function mavenJars(folder: string, artifacts: readonly string[]): P
     const [group, name, version] = artifact.split(":");
     return `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId><version>${version}</version></dependency>`;
   };
-  const project = "<modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>libs</artifactId><version>1</version>";
-  writeFileSync(join(folder, "pom.xml"), `<project>${project}<dependencies>${artifacts.map(dependency).join("")}</dependencies></project>\n`);
+  const project =
+    "<modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>libs</artifactId><version>1</version>";
+  writeFileSync(
+    join(folder, "pom.xml"),
+    `<project>${project}<dependencies>${artifacts.map(dependency).join("")}</dependencies></project>\n`,
+  );
   const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
   await run({ file: "mvn", args: ["-q", "-B", goal, "-DincludeScope=runtime", "-DoutputDirectory=libs"], cwd: folder });
 }

@@ -37,7 +37,9 @@ export async function start({ server, place, folder, bound }: Start): Promise<vo
   const ended = pidIn(pidFile) === undefined;
   await stop(pidFile, "SIGKILL");
   rmSync(pidFile, { force: true });
-  throw new Error(`${server.name} ${ended ? "ended at its start" : `did not serve within ${readyMs / 1000} s (${reason})`}:\n${tail(logOf(folder))}`);
+  throw new Error(
+    `${server.name} ${ended ? "ended at its start" : `did not serve within ${readyMs / 1000} s (${reason})`}:\n${tail(logOf(folder))}`,
+  );
 }
 
 /** Why it does not serve at this address; empty when it does. */

@@ -20,7 +20,9 @@ function properties(folder: string, port: number | undefined, controller: number
     `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
     "controller.listener.names=CONTROLLER",
     `log.dirs=${join(folder, "data")}`,
-    ...["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"].map((topic) => `${topic}.replication.factor=1`),
+    ...["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"].map(
+      (topic) => `${topic}.replication.factor=1`,
+    ),
     "transaction.state.log.min.isr=1",
     "share.coordinator.state.topic.min.isr=1",
     "offsets.topic.num.partitions=5", // fifty files for nothing else

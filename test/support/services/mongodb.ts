@@ -59,7 +59,11 @@ export const mongodb: Server = {
   address: (port) => `mongodb://127.0.0.1:${port}`,
   async prepare({ folder, ports, durable }) {
     const classes = `${cached(name)}:${join(cached(name), "libs/*")}`;
-    return { file: "java", args: ["-Xmx256m", "-cp", classes, "Main", String(ports[0]), ...(durable ? [join(folder, "data.mv")] : [])], cwd: folder };
+    return {
+      file: "java",
+      args: ["-Xmx256m", "-cp", classes, "Main", String(ports[0]), ...(durable ? [join(folder, "data.mv")] : [])],
+      cwd: folder,
+    };
   },
   async check(address) {
     const { MongoClient } = await import("mongodb");

@@ -23,7 +23,11 @@ function program(name: string): string | undefined {
 /** The same process, as another user. */
 function unprivileged(command: Command): Command {
   if (!isRoot()) return command;
-  return { ...command, file: "setpriv", args: [`--reuid=${user}`, `--regid=${user}`, "--init-groups", command.file, ...command.args] };
+  return {
+    ...command,
+    file: "setpriv",
+    args: [`--reuid=${user}`, `--regid=${user}`, "--init-groups", command.file, ...command.args],
+  };
 }
 
 const idOf = (kind: "-u" | "-g") => Number(spawnSync("id", [kind, user], { encoding: "utf8" }).stdout);
@@ -37,7 +41,9 @@ export const postgres: Server = {
   user,
   missing() {
     if (!program("postgres") || !program("initdb")) return "postgresql is not installed";
-    return isRoot() && !which("setpriv") ? "setpriv (util-linux) is not installed, and PostgreSQL refuses to run as root" : undefined;
+    return isRoot() && !which("setpriv")
+      ? "setpriv (util-linux) is not installed, and PostgreSQL refuses to run as root"
+      : undefined;
   },
   obstacle: aptObstacle,
   install: () => apt("postgresql"),
@@ -51,7 +57,12 @@ export const postgres: Server = {
       const args = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
       await run(unprivileged({ file: program("initdb") ?? "initdb", args, cwd: folder }));
     }
-    const settings = ["fsync=off", "max_connections=300", "listen_addresses=127.0.0.1", `unix_socket_directories=${folder}`];
+    const settings = [
+      "fsync=off",
+      "max_connections=300",
+      "listen_addresses=127.0.0.1",
+      `unix_socket_directories=${folder}`,
+    ];
     const args = ["-D", data, "-p", String(ports[0]), ...settings.flatMap((setting) => ["-c", setting])];
     return unprivileged({ file: program("postgres") ?? "postgres", args, cwd: folder });
   },

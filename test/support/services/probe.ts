@@ -7,7 +7,9 @@ export const limitMs = 3_000;
 /** Host and port of "host:port", or of a URL; the first, where a list is given. */
 export function hostAndPort(address: string, defaultPort: number): { host: string; port: number } {
   const [first = ""] = address.split(",");
-  const { hostname, port } = new URL(first.includes("://") ? first.replace(/^[a-z0-9+]+:/i, "http:") : `http://${first}`);
+  const { hostname, port } = new URL(
+    first.includes("://") ? first.replace(/^[a-z0-9+]+:/i, "http:") : `http://${first}`,
+  );
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (/:80\b/.test(first) ? 80 : defaultPort)) };
 }
 
@@ -23,7 +25,9 @@ export function exchange(address: string, defaultPort: number, question: Buffer)
       else resolve(answer ?? Buffer.alloc(0));
     };
     socket.setTimeout(limitMs, () => end(new Error(`no answer in ${limitMs / 1000} s`)));
-    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED" ? new Error("nothing listens there") : error));
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      end(error.code === "ECONNREFUSED" ? new Error("nothing listens there") : error),
+    );
     socket.once("close", () => end(new Error("it closed the connection")));
     socket.once("data", (answer) => end(undefined, answer));
     socket.write(question);

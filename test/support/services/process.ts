@@ -66,7 +66,8 @@ export async function stop(pidFile: string, signal: NodeJS.Signals, graceMs = 15
   const pid = pidIn(pidFile);
   if (pid === undefined) return false;
   const ended = async (withinMs: number) => {
-    for (const asked = performance.now(); pidIn(pidFile) !== undefined; await sleep(10)) if (performance.now() - asked > withinMs) return false;
+    for (const asked = performance.now(); pidIn(pidFile) !== undefined; await sleep(10))
+      if (performance.now() - asked > withinMs) return false;
     return true;
   };
   if (signal !== "SIGKILL") {
@@ -120,7 +121,9 @@ export async function areFree(ports: readonly number[]): Promise<boolean> {
 
 /** The full path of a program: in PATH, else in one of the folders. */
 export function which(name: string, folders: readonly string[] = []): string | undefined {
-  const paths = [...(process.env.PATH ?? "").split(delimiter).filter(Boolean), ...folders].map((folder) => join(folder, name));
+  const paths = [...(process.env.PATH ?? "").split(delimiter).filter(Boolean), ...folders].map((folder) =>
+    join(folder, name),
+  );
   return paths.find((path) => {
     try {
       accessSync(path, constants.X_OK);

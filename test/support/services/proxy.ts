@@ -8,11 +8,20 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-const defaultPorts: Readonly<Record<string, number>> = { "redis:": 6379, "postgres:": 5432, "postgresql:": 5432, "amqp:": 5672, "mongodb:": 27017 };
+const defaultPorts: Readonly<Record<string, number>> = {
+  "redis:": 6379,
+  "postgres:": 5432,
+  "postgresql:": 5432,
+  "amqp:": 5672,
+  "mongodb:": 27017,
+};
 
 /** Undefined where none can stand in between: encryption names its host, and lists of hosts name each other. */
 function target(address: string): { host: string; port: number; at: (port: number) => string } | undefined {
-  const { groups } = /^(?<scheme>[a-z+]+:)?(?<user>\/\/(?:[^/@]*@)?)?(?<host>\[[^\]]+\]|[^:/,?#]+)(?::(?<port>\d+))?(?<rest>[/?#].*)?$/i.exec(address) ?? {};
+  const { groups } =
+    /^(?<scheme>[a-z+]+:)?(?<user>\/\/(?:[^/@]*@)?)?(?<host>\[[^\]]+\]|[^:/,?#]+)(?::(?<port>\d+))?(?<rest>[/?#].*)?$/i.exec(
+      address,
+    ) ?? {};
   if (!groups?.host || /replicaSet=|tls=true|ssl=true|sslmode=/i.test(address)) return undefined;
   const port = Number(groups.port ?? defaultPorts[groups.scheme ?? ""]);
   if (!port || (groups.scheme && !defaultPorts[groups.scheme])) return undefined;

@@ -22,7 +22,12 @@ export const redis: Server = {
     return { file: "redis-server", args: [...own, "--save", "", ...kept] };
   },
   async check(address) {
-    const client = new Redis(address, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, connectTimeout: 3_000 });
+    const client = new Redis(address, {
+      lazyConnect: true,
+      retryStrategy: () => null,
+      maxRetriesPerRequest: 0,
+      connectTimeout: 3_000,
+    });
     let reason: Error | undefined;
     client.on("error", (error) => (reason = error));
     try {

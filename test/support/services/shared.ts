@@ -1,5 +1,15 @@
 /** The servers that `npm run services` keeps running for everyone, below the ignored folder .services. */
-import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -102,7 +112,10 @@ export function temporaryFolder({ name }: Server): string {
 
 async function canEnter({ user }: Server, folder: string): Promise<boolean> {
   if (!user || process.getuid?.() !== 0) return true;
-  const entering = run({ file: "setpriv", args: [`--reuid=${user}`, `--regid=${user}`, "--init-groups", "test", "-x", folder] });
+  const entering = run({
+    file: "setpriv",
+    args: [`--reuid=${user}`, `--regid=${user}`, "--init-groups", "test", "-x", folder],
+  });
   return entering.then(
     () => true,
     () => false,

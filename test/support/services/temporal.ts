@@ -47,7 +47,12 @@ async function build(keep: string, drop: string): Promise<void> {
   for (const folder of [module, ...Object.values(caches)]) mkdirSync(folder);
   writeFileSync(join(module, "go.mod"), goModule);
   const env = { ...caches, CGO_ENABLED: "0", GOFLAGS: "-buildvcs=false -modcacherw -mod=mod", GOWORK: "off" };
-  await run({ file: go() ?? "go", args: ["build", "-ldflags", "-s -w", "-o", join(keep, "temporal"), command], cwd: module, env });
+  await run({
+    file: go() ?? "go",
+    args: ["build", "-ldflags", "-s -w", "-o", join(keep, "temporal"), command],
+    cwd: module,
+    env,
+  });
 }
 
 /** gRPC's health check, without a gRPC client. */
@@ -57,11 +62,20 @@ function health(address: string): Promise<void> {
   const session = connect(`http://${address}`);
   session.setTimeout(limitMs, () => session.destroy(new Error(`no answer in ${limitMs / 1000} s`)));
   const asked = new Promise<void>((resolve, reject) => {
-    session.once("error", (error: NodeJS.ErrnoException) => reject(error.code === "ECONNREFUSED" ? new Error("nothing listens there") : error));
-    const headers = { ":method": "POST", ":path": "/grpc.health.v1.Health/Check", "content-type": "application/grpc", te: "trailers" };
+    session.once("error", (error: NodeJS.ErrnoException) =>
+      reject(error.code === "ECONNREFUSED" ? new Error("nothing listens there") : error),
+    );
+    const headers = {
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      "content-type": "application/grpc",
+      te: "trailers",
+    };
     const stream = session.request(headers);
     stream.once("error", reject);
-    stream.once("data", (answer: Buffer) => (answer[5] === 8 && answer[6] === 1 ? resolve() : reject(new Error("it does not serve yet"))));
+    stream.once("data", (answer: Buffer) =>
+      answer[5] === 8 && answer[6] === 1 ? resolve() : reject(new Error("it does not serve yet")),
+    );
     stream.once("end", () => reject(new Error("what answers is not Temporal, or does not serve yet")));
     stream.end(question);
   });
@@ -88,10 +102,27 @@ export const temporal: Server = {
   more: (ports) => ({ TEMPORAL_UI_URL: `http://127.0.0.1:${ports[1]}` }),
   async prepare({ folder, ports, durable }) {
     const names = ["--port", "--ui-port", "--http-port", "--metrics-port"];
-    const file = ["--db-filename", join(folder, "temporal.db"), "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=OFF"];
+    const file = [
+      "--db-filename",
+      join(folder, "temporal.db"),
+      "--sqlite-pragma",
+      "journal_mode=WAL",
+      "--sqlite-pragma",
+      "synchronous=OFF",
+    ];
     const values = Object.entries(settings).flatMap(([key, value]) => ["--dynamic-config-value", `${key}=${value}`]);
     const listening = names.flatMap((name, i) => [name, String(ports[i])]);
-    const args = ["server", "start-dev", "--ip", "127.0.0.1", "--log-level", "warn", ...listening, ...values, ...(durable ? file : [])];
+    const args = [
+      "server",
+      "start-dev",
+      "--ip",
+      "127.0.0.1",
+      "--log-level",
+      "warn",
+      ...listening,
+      ...values,
+      ...(durable ? file : []),
+    ];
     return { file: binary(), args, cwd: folder };
   },
   check: health,
