@@ -1,10 +1,10 @@
 /** boost(params, fn): a function becomes a task. Opens nothing, reads no environment and no configuration. */
 
 import { describe, FunboostError } from "./base/errors.ts";
-import { shared } from "./base/process-wide.ts";
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume/consume.ts";
 import type { Counts } from "./contract/broker.ts";
 import type { Qps } from "./options/qps.ts";
+import type { TaskRow } from "./options/record.ts";
 import type { PublishOptions, TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish/publish.ts";
@@ -13,12 +13,15 @@ import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { setLiveConcurrency, setLiveQps } from "./queue/live-limits.ts";
 import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
-import { type Handle, TaskHandle } from "./results/handle.ts";
-import { queryRecords, type RecordsQuery, type TaskRow } from "./results/records.ts";
+import { TaskHandle } from "./results/handle.ts";
+import { queryRecords, type RecordsQuery } from "./results/query-records.ts";
 import { type WaitIdleOptions, waitIdle } from "./results/wait-idle.ts";
-import { type AnyFunction, type Definition, define, register, sameBroker } from "./setup/definition.ts";
+import { define, definitionOn, register } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
+import type { Definition } from "./setup/model.ts";
 import { resolve } from "./setup/open.ts";
+import type { Handle } from "./task/handle.ts";
+import type { AnyFunction } from "./wire/signature.ts";
 
 /** What publishes and asks, without the function. */
 export interface Publishing<Args extends readonly unknown[], R> {
@@ -117,9 +120,7 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
  */
 export function getOrCreate<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F> {
   checkParams(params);
-  const known = shared()
-    .definitions.get(params.queue)
-    ?.find((each) => sameBroker(each, { params }));
+  const known = definitionOn(params);
   return (known?.task as Task<F> | undefined) ?? boost(params, fn);
 }
 

@@ -2,15 +2,14 @@
 
 import { clock, sleep, within } from "./base/clock.ts";
 import { type Duration, durationMs } from "./base/duration.ts";
-import { describe, FunboostError } from "./base/errors.ts";
-import { shared } from "./base/process-wide.ts";
+import { describe, FunboostError, needsStore } from "./base/errors.ts";
 import type { Broker } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { type Checks, checkMembers, duration, isRecord } from "./options/checks.ts";
+import { configuration } from "./setup/configure.ts";
 import { defaultBroker } from "./setup/definition.ts";
-import { needsStore } from "./setup/features.ts";
-import { observedStore } from "./setup/guarded-queue.ts";
 import { openBroker } from "./setup/open.ts";
+import { observedStore } from "./store/guarded.ts";
 import { type Lease, takeLease } from "./store/lease.ts";
 
 export interface LockOptions {
@@ -73,8 +72,8 @@ function check(key: string, options: LockOptions, work: unknown): { ttlMs: numbe
 }
 
 async function storeOf(choice: string | Broker | undefined): Promise<Store> {
-  const { config } = shared();
-  if (choice === undefined && config.store) return observedStore(config.store);
+  const own = configuration().store;
+  if (choice === undefined && own) return observedStore(own);
   const broker = choice ?? defaultBroker();
   const { store } = await openBroker(broker);
   if (!store) throw needsStore(typeof broker === "string" ? broker : broker.name, "withLock()");

@@ -190,3 +190,8 @@ export function reviveError(
 export function maskSecrets(text: string): string {
   return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, "$1***@");
 }
+
+export function needsStore(broker: string, option: string): FunboostError {
+  const advice = `"${option}" needs a store, which this broker has not. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
+  return new FunboostError("NEEDS_STORE", advice, { where: broker });
+}

@@ -1,10 +1,11 @@
 /** consumeAll(): every task of a process under one roof, with its health. */
 
 import { describe, FunboostError } from "../base/errors.ts";
-import { shared } from "../base/process-wide.ts";
 import { callQueue } from "../queue/calls.ts";
-import { allDefinitions, type Definition } from "../setup/definition.ts";
-import { type ConsumerStatus, consume, type TaskConsumer } from "./consume.ts";
+import { allDefinitions } from "../setup/definition.ts";
+import type { Definition } from "../setup/model.ts";
+import { consume, type TaskConsumer } from "./consume.ts";
+import type { ConsumerStatus } from "./consumers.ts";
 
 export interface AllConsuming {
   /** Unhealthy: messages wait, and nothing was fetched for 30 s although it could have been. */
@@ -73,9 +74,4 @@ function definitionOf(task: object): Definition {
       `consumeAll() takes tasks made by boost(), got ${describe(task)}; or the task was defined again on its queue.`,
     );
   return found;
-}
-
-/** The names of all queues that this process has defined a task on. */
-export function queues(): string[] {
-  return [...shared().definitions.keys()];
 }

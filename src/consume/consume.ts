@@ -3,12 +3,15 @@
 import { sleep, within } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
-import { shared } from "../base/process-wide.ts";
 import { checkMembers } from "../options/checks.ts";
 import { checkConcurrency } from "../options/task-checks.ts";
-import { type Definition, sameBroker } from "../setup/definition.ts";
+import { configuration } from "../setup/configure.ts";
+import { sameBroker } from "../setup/definition.ts";
+import type { Definition } from "../setup/model.ts";
 import { resolve } from "../setup/open.ts";
 import { type RunningConsumer, startConsumer } from "./consumer.ts";
+import type { ConsumerStatus, Consuming } from "./consumers.ts";
+import { consumers } from "./consumers.ts";
 import { installSignalHandlers } from "./shutdown.ts";
 import type { Stopping } from "./stop.ts";
 import { createTrouble } from "./trouble.ts";
@@ -28,24 +31,6 @@ export interface TaskConsumer {
   close(options?: { readonly grace?: Duration }): Promise<void>;
 }
 
-export interface ConsumerStatus {
-  readonly queue: string;
-  /** Runs under way, those that wait for other tasks included. */
-  readonly running: number;
-  readonly held: number;
-  readonly paused: boolean;
-  /** Milliseconds since something was fetched. */
-  readonly sinceFetchMs: number | undefined;
-}
-
-/** A consumer as the process knows it, also while it still connects. */
-export interface Consuming {
-  readonly definition: Definition;
-  running(): number;
-  suspended(): number;
-  stop(stopping: Stopping): Promise<void>;
-}
-
 const defaultGraceMs = 30_000;
 const alone: Stopping["others"] = { running: () => 0, suspended: () => 0 };
 
@@ -59,7 +44,7 @@ export async function consume(
   const older = checkOthers(definition);
   const stop = new AbortController();
   const entry = makeEntry(definition, stop);
-  shared().consumers.add(entry); // before the first await, so that two calls at once are seen
+  consumers().add(entry); // before the first await, so that two calls at once are seen
   entry.opening = connect(
     entry,
     older,
@@ -91,7 +76,7 @@ function makeEntry(definition: Definition, stop: AbortController): Entry {
     },
     forget() {
       clearInterval(keepAlive);
-      shared().consumers.delete(entry);
+      consumers().delete(entry);
     },
   };
   return entry;
@@ -110,7 +95,7 @@ async function connect(
     await consumer.stop({ graceMs: 0, others: alone }).finally(entry.forget);
     throw stopped(entry.definition);
   }
-  if (shared().config.signals !== false) installSignalHandlers();
+  if (configuration().signals !== false) installSignalHandlers();
   const { pause, resume, setConcurrency, status } = consumer;
   const close: TaskConsumer["close"] = async ({ grace = defaultGraceMs } = {}) =>
     entry.stop({ graceMs: durationMs(grace, "grace"), others: alone });
@@ -120,13 +105,13 @@ async function connect(
 /** Two functions that consume one queue are a mistake; the same function defined again (hot reload) replaces the older. */
 function checkOthers(definition: Definition): Consuming | undefined {
   const { queue } = definition.params;
-  const other = [...shared().consumers].find(
+  const other = [...consumers()].find(
     (each) => each.definition.params.queue === queue && sameBroker(each.definition, definition),
   );
   if (!other) return undefined;
   const { fn } = other.definition;
   if (other.definition !== definition && fn?.name && fn.name === definition.fn?.name) {
-    shared().consumers.delete(other);
+    consumers().delete(other);
     return other;
   }
   const who = other.definition === definition ? "this task" : `another function, ${fn?.name || "(anonymous)"}`;

@@ -6,17 +6,18 @@ import type { BrokerQueue, Consumer, Delivery } from "../contract/broker.ts";
 import { createFilter, type Filter } from "../filter/on-run.ts";
 import { limitsOf } from "../options/qps.ts";
 import { checkConcurrency } from "../options/task-checks.ts";
-import { holdAll, watchLive } from "../queue/live-limits.ts";
-import { newTally } from "../queue/stats.ts";
+import { holdAll } from "../queue/live-limits.ts";
+import { watchLive } from "../queue/live-watch.ts";
+import { newTally } from "../queue/tally.ts";
 import { createRunner } from "../run/run.ts";
 import type { Place } from "../run/task-run.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenTask } from "../setup/model.ts";
 import { createSlots, type Slots } from "../slots/slots.ts";
 import type { SlotsOptions } from "../slots/state.ts";
 import { healthOf } from "../store/health.ts";
 import { type RunsAtOnce, runsAtOnce } from "./concurrency.ts";
-import type { ConsumerStatus } from "./consume.ts";
 import { type Watched, watched } from "./consumer-events.ts";
+import type { ConsumerStatus } from "./consumers.ts";
 import { startSeconds } from "./each-second.ts";
 import { createHeld, type Flags, type Holding } from "./hold-reason.ts";
 import { createPulse, type Pulse } from "./lease-trust.ts";
@@ -43,7 +44,7 @@ export interface RunningConsumer {
 }
 
 /** Starts consuming; resolves when connected. */
-export async function startConsumer(runtime: Runtime, concurrency: number): Promise<RunningConsumer> {
+export async function startConsumer(runtime: OpenTask, concurrency: number): Promise<RunningConsumer> {
   const { options, queue } = runtime;
   const trouble = createTrouble(runtime.definition, runtime.log);
   const tally = newTally();
@@ -125,14 +126,14 @@ function heldBy(engine: Consumer, slots: Slots, pulse: Pulse): Keeping {
   };
 }
 
-function onPaused(runtime: Runtime, flags: Readonly<Flags>, set: (change: Partial<Flags>) => void) {
+function onPaused(runtime: OpenTask, flags: Readonly<Flags>, set: (change: Partial<Flags>) => void) {
   return (paused: boolean) => {
     if (paused !== flags.queue) tell(paused ? points.paused : points.resumed, () => whereOf(runtime));
     set({ queue: paused });
   };
 }
 
-function slotsOptions(runtime: Runtime, limit: number, place: Place, setWindow: (n: number) => void): SlotsOptions {
+function slotsOptions(runtime: OpenTask, limit: number, place: Place, setWindow: (n: number) => void): SlotsOptions {
   const { maxSuspended, prefetch, pool, queue } = runtime.options;
   const lookahead = Math.min(prefetch ?? limit * 2, runtime.queue.lookahead);
   const onFull = once(() => runtime.log.warn({ queue, maxSuspended }, full));
@@ -149,7 +150,7 @@ function slotsOptions(runtime: Runtime, limit: number, place: Place, setWindow: 
 }
 
 /** While the store is away nothing is fetched whose start it counts or whose end it keeps; the rest goes on. */
-function watchStore({ options, queue, store }: Runtime, onDown: (down: boolean) => void): () => void {
+function watchStore({ options, queue, store }: OpenTask, onDown: (down: boolean) => void): () => void {
   const when = options.filter?.when;
   const keeps = (options.rpc || when === "published") && !queue.result;
   const needed = keeps || options.record || when === "done" || options.qpsScope === "global";
@@ -159,7 +160,7 @@ function watchStore({ options, queue, store }: Runtime, onDown: (down: boolean) 
   return health.watch(onDown);
 }
 
-function filterOf(runtime: Runtime, onError: (error: Error) => void): Filter | undefined {
+function filterOf(runtime: OpenTask, onError: (error: Error) => void): Filter | undefined {
   const { options, store } = runtime;
   return options.filter?.when === "done" && store
     ? createFilter(runtime, options.filter, store, (error) => onError(toError(error)))
@@ -173,7 +174,7 @@ interface Live {
 }
 
 /** The code's own limits, and what is changed from outside while tasks run. */
-async function followLive(runtime: Runtime, { slots, place, atOnce }: Live, onError: (error: Error) => void) {
+async function followLive(runtime: OpenTask, { slots, place, atOnce }: Live, onError: (error: Error) => void) {
   const { limits } = runtime.options;
   const pace = createPace(runtime, slots, (error) => onError(toError(error)));
   pace.setLimits(limits);
@@ -205,7 +206,7 @@ async function followLive(runtime: Runtime, { slots, place, atOnce }: Live, onEr
   return { ...live, pace: pace.kind };
 }
 
-function whereOf({ options, brokerName }: Runtime) {
+function whereOf({ options, brokerName }: OpenTask) {
   return { queue: options.queue, broker: brokerName };
 }
 
@@ -218,7 +219,7 @@ function once(work: () => void): () => void {
 }
 
 function listeners(
-  { options, log, store, queue }: Runtime,
+  { options, log, store, queue }: OpenTask,
   slots: Slots,
   trouble: Trouble,
   told: Watched,
@@ -246,7 +247,7 @@ interface Parts extends Ending {
   set(change: Partial<Flags>): void;
 }
 
-function consumerOf(runtime: Runtime, parts: Parts): RunningConsumer {
+function consumerOf(runtime: OpenTask, parts: Parts): RunningConsumer {
   const { slots, atOnce, engine, flags, set } = parts;
   let closing: Promise<void> | undefined;
   return {
@@ -263,7 +264,7 @@ function consumerOf(runtime: Runtime, parts: Parts): RunningConsumer {
   };
 }
 
-async function closeTold(runtime: Runtime, parts: Parts, stopping: Stopping): Promise<void> {
+async function closeTold(runtime: OpenTask, parts: Parts, stopping: Stopping): Promise<void> {
   const from = clock.monotonic();
   tell(points.closing, () => whereOf(runtime));
   try {
@@ -278,7 +279,7 @@ async function closeTold(runtime: Runtime, parts: Parts, stopping: Stopping): Pr
   }
 }
 
-function statusOf({ options }: Runtime, slots: Slots, engine: Consumer, paused: boolean): ConsumerStatus {
+function statusOf({ options }: OpenTask, slots: Slots, engine: Consumer, paused: boolean): ConsumerStatus {
   const { held, lastFetchAt } = engine.status();
   return {
     queue: options.queue,

@@ -1,8 +1,9 @@
 /** What a consumer does each second beside running tasks: adds up its counts, looks at what holds it, and once a minute says how it goes. */
 import { repeat } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
-import { createCounter, type Tally } from "../queue/stats.ts";
-import type { Runtime } from "../setup/open.ts";
+import { createCounter } from "../queue/stats.ts";
+import type { Tally } from "../queue/tally.ts";
+import type { OpenTask } from "../setup/model.ts";
 import type { Holding } from "./hold-reason.ts";
 import { createSummary } from "./summary.ts";
 
@@ -10,7 +11,7 @@ const secondMs = 1_000;
 
 /** Answers the function that stops it, which adds up the rest. */
 export function startSeconds(
-  runtime: Runtime,
+  runtime: OpenTask,
   tally: Tally,
   running: () => number,
   holding: () => Holding | undefined,

@@ -1,8 +1,9 @@
 /** How fast one consumer may start runs: the task's `qps`, a live change of it, and a hold after a 429. */
 import { clock, createAlarm } from "../base/clock.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { Limit } from "../options/qps.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import { createGlobalRate } from "../slots/global-rate.ts";
-import { createRate, type Limit, type Rate } from "../slots/rate.ts";
+import { createRate, type Rate } from "../slots/rate.ts";
 import type { Slots } from "../slots/slots.ts";
 
 export interface Pace {
@@ -14,7 +15,7 @@ export interface Pace {
   kind(): "slowDown" | "qps" | undefined;
 }
 
-export function createPace(runtime: Runtime, slots: Slots, onError: (error: unknown) => void): Pace {
+export function createPace(runtime: OpenQueue, slots: Slots, onError: (error: unknown) => void): Pace {
   let rate: Rate | undefined;
   let heldUntil = 0;
   const held: Rate = { take: () => Math.max(1, heldUntil - clock.monotonic()), ahead: () => 0 };
@@ -41,7 +42,7 @@ export function createPace(runtime: Runtime, slots: Slots, onError: (error: unkn
 }
 
 function rateOf(
-  { options, store, scope }: Runtime,
+  { options, store, scope }: OpenQueue,
   limits: readonly Limit[],
   wake: () => void,
   onError: (error: unknown) => void,

@@ -1,10 +1,10 @@
 /** The line a minute about a queue that is consumed: how fast, what is left, what holds it. Silent when nothing happens. */
 import { clock } from "../base/clock.ts";
 import { summaryWanted } from "../base/log.ts";
-import { shared } from "../base/process-wide.ts";
 import { queueInfo, timeLeft } from "../queue/info.ts";
-import { newsOf, type Tally } from "../queue/stats.ts";
-import type { Runtime } from "../setup/open.ts";
+import { newsOf, type Tally } from "../queue/tally.ts";
+import { configuration } from "../setup/configure.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import type { Holding } from "./hold-reason.ts";
 
 const everyMs = 60_000;
@@ -13,11 +13,11 @@ const notably = 1.2;
 
 /** Called once a second. */
 export function createSummary(
-  runtime: Runtime,
+  runtime: OpenQueue,
   tally: Tally,
   running: () => number,
 ): (held: Holding | undefined) => Promise<void> {
-  if (!summaryWanted({ ...shared().config.log, ...runtime.options.log })) return async () => {};
+  if (!summaryWanted({ ...configuration().log, ...runtime.options.log })) return async () => {};
   let last = { ...tally };
   let lastAt = clock.monotonic();
   let saidHeld = "";
@@ -55,7 +55,7 @@ interface Left {
   readonly perSecond: number | undefined;
 }
 
-async function whatIsLeft(runtime: Runtime, tally: Tally, { ran, retried, spanMs }: News): Promise<Left> {
+async function whatIsLeft(runtime: OpenQueue, tally: Tally, { ran, retried, spanMs }: News): Promise<Left> {
   if (runtime.store) {
     const { ready, delayed, etaMs, ranPerMinute } = await queueInfo(runtime);
     return { waiting: ready, delayed, etaMs, perSecond: ranPerMinute / 60 };

@@ -1,8 +1,9 @@
 /** Trouble with an engine, said once: when it begins, and when it is over. That of a store is said by itself. */
 import { clock } from "../base/clock.ts";
 import { createLogger, type Logger } from "../base/log.ts";
-import { shared } from "../base/process-wide.ts";
-import { brokerName, brokerOf, type Definition } from "../setup/definition.ts";
+import { configuration } from "../setup/configure.ts";
+import { brokerName, brokerOf } from "../setup/definition.ts";
+import type { Definition } from "../setup/model.ts";
 import { healthBehind } from "../store/health.ts";
 
 export interface Trouble {
@@ -13,7 +14,7 @@ export interface Trouble {
 
 const sayAgainMs = 60_000;
 
-export function createTrouble(definition: Definition, log: Logger = createLogger({ ...shared().config.log })): Trouble {
+export function createTrouble(definition: Definition, log: Logger = createLogger({ ...configuration().log })): Trouble {
   let saidAt: number | undefined;
   const where = { queue: definition.params.queue, broker: brokerName(brokerOf(definition)) };
   return {

@@ -1,11 +1,11 @@
 /** What a consuming process does beside running tasks: renew leases, rescue, look at flags. */
 import { clock, repeat } from "../base/clock.ts";
+import { deadline } from "../base/deadline.ts";
 import { toError } from "../base/errors.ts";
 import { inSpan, isWatched, maintaining } from "../base/events.ts";
 import type { BrokerQueue, Consumer } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
-import { deadline } from "../setup/guarded-queue.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import { type Lease, takeLease } from "../store/lease.ts";
 import type { Pulse } from "./lease-trust.ts";
 
@@ -24,7 +24,7 @@ export interface Keeping extends Pulse {
 
 /** Leases, rescue and flags, each on its own clock. Adapters keep no such timers. */
 export function startDuties(
-  runtime: Runtime,
+  runtime: OpenQueue,
   engine: Consumer,
   onError: (error: Error) => void,
   onPaused: (paused: boolean) => void,
@@ -40,7 +40,7 @@ export function startDuties(
   return async () => void (await Promise.all(duties.map((end) => end())));
 }
 
-function toldOf({ options, brokerName }: Runtime, maintain: Maintain): Maintain {
+function toldOf({ options, brokerName }: OpenQueue, maintain: Maintain): Maintain {
   return (signal) =>
     isWatched(maintaining)
       ? inSpan(maintaining, { queue: options.queue, broker: brokerName }, () => maintain(signal))
@@ -61,7 +61,7 @@ async function renew(engine: Consumer, held: Keeping, where: string): Promise<vo
  * Only those that consume the queue stand for it.
  */
 function startMaintaining(
-  { store, scope, leaseMs, brokerName }: Runtime,
+  { store, scope, leaseMs, brokerName }: OpenQueue,
   maintain: Maintain,
   onError: (error: unknown) => void,
 ) {

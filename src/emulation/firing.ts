@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { parseJson, stringifyJson } from "../base/json.ts";
 import type { Message, Store } from "../contract/index.ts";
-import { readExtra, stampExtra } from "../wire/call.ts";
+import { readExtra, stampExtra } from "../wire/stamp.ts";
 
 /** For copies that wait behind a backlog. */
 const claimedMs = 86_400_000;

@@ -13,7 +13,7 @@ import type {
   Message,
   Published,
 } from "../contract/index.ts";
-import { type ExtraFacts, readExtra, stampExtra } from "../wire/call.ts";
+import { type ExtraFacts, readExtra, stampExtra } from "../wire/stamp.ts";
 
 /**
  * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule): the engine does not know our ids.

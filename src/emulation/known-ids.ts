@@ -2,6 +2,7 @@
 import { v7 as uuidv7, validate, version } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
+import { isOpen } from "../base/task-state.ts";
 import type {
   Broker,
   BrokerQueue,
@@ -15,7 +16,6 @@ import type {
   Store,
 } from "../contract/index.ts";
 import { scopeOf } from "../store/scope.ts";
-import { isOpen } from "../task/outcome.ts";
 
 /** Beyond the message's delay: a claim whose release was lost ends by itself. */
 const ttlMs = 86_400_000;

@@ -11,7 +11,7 @@ import type {
   Message,
   Settlement,
 } from "../contract/index.ts";
-import { readExtra, stampExtra } from "../wire/call.ts";
+import { readExtra, stampExtra } from "../wire/stamp.ts";
 
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;

@@ -5,9 +5,9 @@ import { FunboostError, toError } from "../base/errors.ts";
 import type { Message, Published } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenTask } from "../setup/model.ts";
 import { decodeBody } from "../wire/call.ts";
-import { filterKey, freed, isCancelled } from "./on-run.ts";
+import { filterKey, freed, isCancelled } from "./key.ts";
 
 type Publish = (messages: readonly Message[]) => Promise<readonly Published[]>;
 
@@ -30,7 +30,7 @@ const lookAgainMs = 50;
 
 /** Claims each key for its message's id before the publish, and gives back the claims of what was not accepted. */
 export async function publishUnseen(
-  runtime: Runtime,
+  runtime: OpenTask,
   store: Store,
   filter: FilterOptions,
   messages: readonly Message[],
@@ -58,7 +58,7 @@ export async function publishUnseen(
 
 /** A key that another publisher has claimed is decided when it has published, or when its claim has ended: it may have died. */
 async function claimAll(
-  runtime: Runtime,
+  runtime: OpenTask,
   store: Store,
   filter: FilterOptions,
   messages: readonly Message[],
@@ -85,7 +85,7 @@ async function claimAll(
 }
 
 async function claimSome(
-  runtime: Runtime,
+  runtime: OpenTask,
   store: Store,
   open: readonly Entry[],
   owners: Map<Entry, string>,
@@ -114,7 +114,7 @@ async function claimSome(
 
 /** A task that was cancelled keeps nobody from being published. */
 async function freeIfCancelled(
-  runtime: Runtime,
+  runtime: OpenTask,
   store: Store,
   { key, message }: Entry,
   value: string,
@@ -126,7 +126,7 @@ async function freeIfCancelled(
 }
 
 /** For the whole ttl, now that it is published. */
-async function keepClaims({ log, options }: Runtime, store: Store, fresh: readonly Claimed[]): Promise<void> {
+async function keepClaims({ log, options }: OpenTask, store: Store, fresh: readonly Claimed[]): Promise<void> {
   if (fresh.length === 0) return;
   const marks = fresh.flatMap((each): SetEntry[] => {
     const mark = { key: each.key, value: `${publishedPrefix}${each.owner}`, ttlMs: each.ttlMs };
@@ -144,7 +144,7 @@ async function keepClaims({ log, options }: Runtime, store: Store, fresh: readon
   );
 }
 
-function keyOf({ definition, options, scope }: Runtime, filter: FilterOptions, { body }: Message): string {
+function keyOf({ definition, options, scope }: OpenTask, filter: FilterOptions, { body }: Message): string {
   const { args, limits } = decodeBody(body, definition.signature, options.convert);
   return filterKey(scope, filter, args, limits.filterKey);
 }

@@ -5,15 +5,14 @@
  * The done mark holds the result too, so one write decides both: whoever is killed after it, its result is there for all.
  * An equal message meanwhile is put behind; after success it is settled as filtered, with the owner's result.
  */
-import { hash } from "node:crypto";
 import { repeat } from "../base/clock.ts";
-import { describe, FunboostError } from "../base/errors.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import { insisting } from "../store/insist.ts";
-import { kept, type Outcome } from "../task/outcome.ts";
+import type { Outcome } from "../task/outcome.ts";
+import { filterKey, freed, isCancelled } from "./key.ts";
 
 /** Until an equal message is looked at again. */
 const meanwhileMs = 500;
@@ -35,44 +34,8 @@ export interface Filter {
   stop(): Promise<void>;
 }
 
-/** The key in the store; `given` is the message's own `filterKey`. */
-export function filterKey(
-  scope: string,
-  { key }: FilterOptions,
-  args: readonly unknown[],
-  given: string | undefined,
-): string {
-  const text: unknown = given ?? key?.(...args) ?? textOf(args);
-  if (typeof text !== "string")
-    throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
-  return `filter:${encodeURIComponent(scope)}:${hash("sha256", text, "base64url")}`;
-}
-
-/** The same text either way; without a replacer it costs a tenth. */
-function textOf(args: readonly unknown[]): string {
-  return args.every(isPlain) ? JSON.stringify(args) : JSON.stringify(args, sortedMembers);
-}
-
-function isPlain(value: unknown): boolean {
-  return value === null || (typeof value !== "object" && typeof value !== "bigint");
-}
-
-/** Equal objects are equal whatever the order of their members. */
-function sortedMembers(_: string, value: unknown): unknown {
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-export async function isCancelled(runtime: Runtime, id: string): Promise<boolean> {
-  return (await kept(runtime, id, false))?.status === "cancelled";
-}
-
-/** Gives a key back, if it still holds this. */
-export const freed = (key: string, held: string): SetEntry => ({ key, value: "", ttlMs: 1, if: { equals: held } });
-
 export function createFilter(
-  runtime: Runtime,
+  runtime: OpenQueue,
   options: FilterOptions,
   store: Store,
   onError: (error: unknown) => void,
@@ -108,7 +71,7 @@ export function createFilter(
 }
 
 interface Claims {
-  readonly runtime: Runtime;
+  readonly runtime: OpenQueue;
   readonly store: Store;
   /** Claimed by this process: key to task id. */
   readonly held: Map<string, string>;

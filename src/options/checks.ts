@@ -2,6 +2,8 @@
 import { type Duration, durationMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
 import type { LogLevel } from "../base/log.ts";
+import type { Broker } from "../contract/broker.ts";
+import { pythonNames } from "./python-names.ts";
 
 /** Throws BAD_OPTION when `value` does not do for the option `name`. */
 export type Check = (value: unknown, name: string) => void;
@@ -100,33 +102,6 @@ function refuseUnknown(path: string, key: string, allowed: readonly string[]): n
   throw new FunboostError("BAD_OPTION", `unknown option "${path}".${hint} Allowed: ${allowed.join(", ")}.`);
 }
 
-/** Whoever comes from Python funboost types these. */
-const pythonNames: Readonly<Record<string, string>> = {
-  queue_name: "queue",
-  broker_kind: "broker",
-  broker_exclusive_config: "brokerOptions",
-  concurrent_num: "concurrency",
-  pull_msg_batch_size: "prefetch",
-  max_retry_times: "maxRetries",
-  advanced_retry_config: "backoff",
-  is_push_to_dlx_queue_when_retry_max_times: "deadLetter",
-  function_timeout: "timeout",
-  msg_expire_seconds: "expireAfter",
-  is_using_rpc_mode: "rpc",
-  manual_func_input_params: "params",
-  log_level: "log",
-  specify_concurrent_pool: "pool",
-  is_using_distributed_frequency_control: "qpsScope",
-  do_task_filtering: "filter",
-  function_result_status_persistance_conf: "record",
-  consumer_override_cls: "use",
-  publisher_override_cls: "usePublish",
-  _user_convert_msg_before_run: "convert",
-  task_id: "taskId",
-  countdown: "delay",
-  misfire_grace_time: "misfireGrace",
-};
-
 /** The allowed name with the fewest edits, if these are few or one name is part of the other. */
 function nearest(key: string, allowed: readonly string[]): string | undefined {
   const plain = (name: string) => name.toLowerCase().replace(/[_-]/g, "");
@@ -151,4 +126,14 @@ function edits(from: string, to: string): number {
     row = next;
   }
   return row.at(-1) ?? 0;
+}
+
+export function isBroker(value: unknown): value is Broker {
+  return (
+    isRecord(value) &&
+    typeof value.name === "string" &&
+    isRecord(value.features) &&
+    typeof value.open === "function" &&
+    typeof value.close === "function"
+  );
 }

@@ -1,7 +1,6 @@
 /** The option `qps`: one limit or several at once. */
 
 import { type Duration, durationMs } from "../base/duration.ts";
-import type { Limit } from "../slots/rate.ts";
 import { type Check, checkMembers, durationAboveZero, isRecord, numberIn, refuseOption, whole } from "./checks.ts";
 
 /** A number: runs started per second, evenly spaced. `{ count, per }`: at most so many starts in any such time, as soon as they may. */
@@ -39,4 +38,11 @@ export function limitsOf(qps: Qps | undefined): readonly Limit[] | undefined {
       ? { count: limit, perMs: 1000, spaced: true }
       : { count: limit.count, perMs: durationMs(limit.per, "qps.per"), spaced: false },
   );
+}
+
+/** `spaced`: one start every `perMs / count`. Else at most `count` starts in any `perMs`, as soon as they may. */
+export interface Limit {
+  readonly count: number;
+  readonly perMs: number;
+  readonly spaced: boolean;
 }

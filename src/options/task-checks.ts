@@ -1,8 +1,6 @@
 /** What each option of a task may be. */
 
 import { describe, FunboostError } from "../base/errors.ts";
-import { checkRecord } from "../results/records.ts";
-import { isBroker } from "../setup/catalog.ts";
 import { type Backoff, parseBackoff } from "./backoff.ts";
 import {
   type Check,
@@ -10,6 +8,7 @@ import {
   checkMembers,
   duration,
   durationAboveZero,
+  isBroker,
   isRecord,
   log,
   record,
@@ -21,6 +20,7 @@ import { checkFilter } from "./filter.ts";
 import { checkMiddleware, checkSchema } from "./middleware.ts";
 import { isPool } from "./pool.ts";
 import { checkQps } from "./qps.ts";
+import { checkRecord } from "./record.ts";
 import type { TaskParams } from "./task.ts";
 
 /** Of the option, of consume() and of a live change. */

@@ -4,13 +4,12 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import type { ErrorClass } from "../base/errors.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
 import type { Broker } from "../contract/index.ts";
-import { type OnRecord, type RecordOptions, type RecordParams, resolveRecord } from "../results/records.ts";
-import type { Limit } from "../slots/rate.ts";
 import { type Backoff, type BackoffPlan, parseBackoff } from "./backoff.ts";
 import { type FilterOptions, type FilterParams, resolveFilter } from "./filter.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
 import type { ConcurrencyPool, Places } from "./pool.ts";
-import { limitsOf, type Qps } from "./qps.ts";
+import { type Limit, limitsOf, type Qps } from "./qps.ts";
+import { type OnRecord, type RecordOptions, type RecordParams, resolveRecord } from "./record.ts";
 
 export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./publish.ts";
 

@@ -2,10 +2,9 @@
 
 import { isFunboostError } from "../base/errors.ts";
 import type { Message, Published } from "../contract/broker.ts";
+import type { Outbox } from "../setup/model.ts";
 
 type Send = (messages: readonly Message[]) => Promise<readonly Published[]>;
-
-export type Outbox = (message: Message) => Promise<Published>;
 
 interface Letter {
   readonly message: Message;

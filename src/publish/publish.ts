@@ -1,23 +1,24 @@
 /** From arguments to messages in a queue. */
 import { clock } from "../base/clock.ts";
-import { describe, FunboostError, isFunboostError, PublishError, toError } from "../base/errors.ts";
+import { deadline } from "../base/deadline.ts";
+import { describe, FunboostError, isFunboostError, needsStore, PublishError, toError } from "../base/errors.ts";
 import { inSpan, isWatched, points, publishing, tell } from "../base/events.ts";
-import { shared } from "../base/process-wide.ts";
 import type { Message, Published } from "../contract/broker.ts";
 import { publishUnseen } from "../filter/on-publish.ts";
-import { checkInput, composePublish } from "../options/middleware.ts";
+import { checkInput, composePublish } from "../options/compose.ts";
 import { type Options, type PublishOptions, resolveOptions, resolvePublish } from "../options/task.ts";
 import { TaskHandle } from "../results/handle.ts";
-import { brokerName, brokerOf, type Definition } from "../setup/definition.ts";
-import { needsStore } from "../setup/features.ts";
-import { deadline } from "../setup/guarded-queue.ts";
-import { type Runtime, resolve } from "../setup/open.ts";
+import { configuration } from "../setup/configure.ts";
+import { brokerName, brokerOf } from "../setup/definition.ts";
+import type { Definition, OpenTask, Outbox } from "../setup/model.ts";
+import { resolve } from "../setup/open.ts";
 import { publishUnknown } from "../store/known-ids.ts";
 import { currentRun } from "../task/context.ts";
 import type { Outcome } from "../task/outcome.ts";
 import { traceHeaders } from "../task/trace.ts";
-import { encodeBody, stampExtra } from "../wire/call.ts";
-import { createOutbox, type Outbox } from "./outbox.ts";
+import { encodeBody } from "../wire/call.ts";
+import { stampExtra } from "../wire/stamp.ts";
+import { createOutbox } from "./outbox.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
   readonly args: Args;
@@ -33,7 +34,7 @@ export async function publishOne<R>(
 }
 
 function hasMiddleware({ params }: Definition): boolean {
-  const defaults = shared().config.defaults ?? {};
+  const defaults = configuration().defaults ?? {};
   return (params.usePublish ?? params.input ?? defaults.usePublish ?? defaults.input) !== undefined;
 }
 
@@ -44,8 +45,8 @@ async function checkAll(items: readonly PublishItem[], input: Options["input"], 
 }
 
 /** Also before the first use has resolved them. */
-function optionsOf({ runtime, params }: Definition): Options {
-  return runtime?.options ?? resolveOptions(params, shared().config.defaults ?? {});
+function optionsOf({ open, params }: Definition): Options {
+  return open?.options ?? resolveOptions(params, configuration().defaults ?? {});
 }
 
 /** Through the task's own middleware and the schema of its arguments. */
@@ -73,7 +74,7 @@ async function publishPlain<R>(
   options: PublishOptions | undefined,
 ): Promise<TaskHandle<R>> {
   const message = toMessage(definition, args, options);
-  const runtime = definition.runtime ?? (await connected(definition));
+  const runtime = definition.open ?? (await connected(definition));
   checkMessage(runtime, message, options);
   // An id may be refused or known: such a message goes by itself.
   const published =
@@ -95,7 +96,7 @@ async function eachThrough<R>(definition: Definition, items: readonly PublishIte
   throw publishError(first, await resolve(definition), ids, failures.length, true);
 }
 
-function outboxOf(runtime: Runtime): Outbox {
+function outboxOf(runtime: OpenTask): Outbox {
   runtime.outbox ??= createOutbox((messages) => send(runtime, messages));
   return runtime.outbox;
 }
@@ -109,7 +110,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
     return eachThrough(definition, items);
   }
   await checkAll(items, input, definition);
-  const runtime = definition.runtime ?? (await connected(definition));
+  const runtime = definition.open ?? (await connected(definition));
   messages.forEach((message, i) => {
     checkMessage(runtime, message, items[i]);
   });
@@ -146,7 +147,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
       where: definition.params.queue,
     });
   }
-  const runtime = definition.runtime ?? (await connected(definition));
+  const runtime = definition.open ?? (await connected(definition));
   const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
   const [published] = await send(runtime, [{ body: raw as Message["body"], ...(currentRun() ? { ahead: true } : {}) }]);
   return new TaskHandle<R>(definition, published as Published, undefined);
@@ -172,7 +173,7 @@ function toMessage(definition: Definition, args: readonly unknown[], options: Pu
 
 /** What only the opened queue can tell: which features it has. */
 function checkMessage(
-  { queue, store, brokerName, definition, options: own }: Runtime,
+  { queue, store, brokerName, definition, options: own }: OpenTask,
   message: Message,
   options: PublishOptions | undefined,
 ): void {
@@ -186,7 +187,7 @@ function checkMessage(
 }
 
 /** The first publish connects: within `publishTimeout` too, and what is down then is a publish that was not accepted. */
-async function connected(definition: Definition): Promise<Runtime> {
+async function connected(definition: Definition): Promise<OpenTask> {
   const { publishTimeoutMs: ms } = optionsOf(definition);
   const broker = brokerOf(definition);
   const where = brokerName(broker);
@@ -203,7 +204,7 @@ async function connected(definition: Definition): Promise<Runtime> {
 }
 
 async function send(
-  runtime: Runtime,
+  runtime: OpenTask,
   messages: readonly Message[],
   before: readonly { readonly id: string }[] = [],
 ): Promise<readonly Published[]> {
@@ -233,12 +234,12 @@ async function send(
   }
 }
 
-function tellDuplicates({ options, brokerName }: Runtime, published: readonly Published[]): void {
+function tellDuplicates({ options, brokerName }: OpenTask, published: readonly Published[]): void {
   for (const { id, existing } of published)
     if (existing) tell(points.duplicate, () => ({ queue: options.queue, broker: brokerName, taskId: id }));
 }
 
-async function publishNew(runtime: Runtime, messages: readonly Message[]): Promise<readonly Published[]> {
+async function publishNew(runtime: OpenTask, messages: readonly Message[]): Promise<readonly Published[]> {
   const { options, store } = runtime;
   const endsAt = clock.monotonic() + options.publishTimeoutMs;
   if (!store) return publishUnended(runtime, messages, endsAt);
@@ -250,7 +251,7 @@ async function publishNew(runtime: Runtime, messages: readonly Message[]): Promi
 }
 
 async function publishUnended(
-  runtime: Runtime,
+  runtime: OpenTask,
   messages: readonly Message[],
   endsAt: number,
 ): Promise<readonly Published[]> {
@@ -267,7 +268,7 @@ async function publishUnended(
 
 /** Ids whose result is still kept are known: they are not published again. One that was cancelled may be. */
 async function endedBefore(
-  { queue, store, scope }: Runtime,
+  { queue, store, scope }: OpenTask,
   messages: readonly Message[],
 ): Promise<Map<string, Published> | undefined> {
   const ids = messages.flatMap(({ id }) => id ?? []);
@@ -285,7 +286,7 @@ async function endedBefore(
 
 function publishError(
   cause: Error,
-  { options, brokerName }: Runtime,
+  { options, brokerName }: OpenTask,
   before: readonly string[],
   unsure: number,
   sent = false,

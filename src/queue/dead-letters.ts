@@ -1,18 +1,19 @@
 /** The dead-letter queue: an ordinary queue `<queue>_dlx` on the same broker. */
 import { v7 as uuidv7 } from "uuid";
+import { deadline } from "../base/deadline.ts";
 import { FunboostError, serializeError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
 import { asBody, parseJson } from "../base/json.ts";
 import type { BrokerQueue, Delivery, JsonObject, Peeked } from "../contract/broker.ts";
 import { whole } from "../options/checks.ts";
-import type { Definition } from "../setup/definition.ts";
-import { deadline } from "../setup/guarded-queue.ts";
-import { type Runtime, resolve } from "../setup/open.ts";
-import { deadLetterBody, readExtra, stampExtra } from "../wire/call.ts";
+import type { Definition, OpenTask } from "../setup/model.ts";
+import { resolve } from "../setup/open.ts";
+import { deadLetterBody } from "../wire/dead-letter.ts";
+import { readExtra, stampExtra } from "../wire/stamp.ts";
 import { type RedriveOptions, redrive } from "./redrive.ts";
 
 /** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
-export async function toDeadLetters(runtime: Runtime, delivery: Delivery, error: Error): Promise<boolean> {
+export async function toDeadLetters(runtime: OpenTask, delivery: Delivery, error: Error): Promise<boolean> {
   const { options, log } = runtime;
   try {
     const dead = await runtime.deadLetters();
@@ -65,7 +66,7 @@ export interface DeadLetters {
 
 export function deadLettersOf(definition: Definition): DeadLetters {
   const open = async <K extends "count" | "peek">(call: K): Promise<NonNullable<BrokerQueue[K]>> => {
-    const runtime = definition.runtime ?? (await resolve(definition));
+    const runtime = definition.open ?? (await resolve(definition));
     const found = (await runtime.deadLetters())[call];
     if (!found) throw new FunboostError("UNSUPPORTED", `cannot ${call} messages.`, { where: runtime.brokerName });
     return found as NonNullable<BrokerQueue[K]>;
@@ -76,7 +77,7 @@ export function deadLettersOf(definition: Definition): DeadLetters {
       return ready + delayed;
     },
     redrive: async (options) => {
-      const runtime = definition.runtime ?? (await resolve(definition));
+      const runtime = definition.open ?? (await resolve(definition));
       return redrive(runtime, await runtime.deadLetters(), options);
     },
     list: async (limit = 100) => {

@@ -1,13 +1,13 @@
 /** task.info(): what waits and runs now, what has run, how fast, and how long it will take. */
 import { clock } from "../base/clock.ts";
+import { needsStore } from "../base/errors.ts";
 import type { Counts } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
-import { limitsOf } from "../options/qps.ts";
-import { needsStore } from "../setup/features.ts";
-import type { Runtime } from "../setup/open.ts";
-import type { Limit } from "../slots/rate.ts";
+import { type Limit, limitsOf } from "../options/qps.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import { type LiveLimits, readLive } from "./live-limits.ts";
-import { bucketKey, counted, minuteMs, minuteOf, type Tally, tallyOf, totalKey } from "./stats.ts";
+import { bucketKey, minuteMs, minuteOf, totalKey } from "./stats.ts";
+import { counted, type Tally, tallyOf } from "./tally.ts";
 
 export interface QueueInfo {
   readonly queue: string;
@@ -37,7 +37,7 @@ export interface QueueInfo {
   readonly etaMs: number | undefined;
 }
 
-export async function queueInfo(runtime: Runtime): Promise<QueueInfo> {
+export async function queueInfo(runtime: OpenQueue): Promise<QueueInfo> {
   const { store, scope, queue, options, brokerName } = runtime;
   if (!store) throw needsStore(brokerName, "info()");
   const [counts, paused, live, done] = await Promise.all([
@@ -98,7 +98,7 @@ async function readDone(store: Store, scope: string): Promise<Done> {
 }
 
 /** Of the whole queue; undefined where nobody consumes. */
-function limitsInForce({ options }: Runtime, { qps }: LiveLimits, consumers: number): readonly Limit[] | undefined {
+function limitsInForce({ options }: OpenQueue, { qps }: LiveLimits, consumers: number): readonly Limit[] | undefined {
   const limits = qps === undefined ? options.limits : limitsOf(qps);
   if (!limits || consumers === 0) return undefined;
   return options.qpsScope === "global" ? limits : limits.map((limit) => ({ ...limit, count: limit.count * consumers }));

@@ -2,13 +2,13 @@
 
 import { clock, sleep } from "../base/clock.ts";
 import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
+import { isOpen } from "../base/task-state.ts";
 import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import { abortSignal, checkMembers, numberIn, whole } from "../options/checks.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import { createRate } from "../slots/rate.ts";
-import { isOpen } from "../task/outcome.ts";
-import { type Redriven, redrivenMessage } from "../wire/call.ts";
+import { type Redriven, redrivenMessage } from "../wire/dead-letter.ts";
 
 export interface RedriveOptions {
   /** At most so many. @default all that are there */
@@ -32,7 +32,7 @@ const moving = "moving";
 const moved = "moved";
 
 /** Each is published under its old id, and only then taken off the dead letters: whoever is killed between the two leaves marks, so that the next redrive goes on. Answers how many. */
-export async function redrive(runtime: Runtime, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
+export async function redrive(runtime: OpenQueue, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
   checkMembers({ ...options }, checks);
   const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
   const rate =
@@ -67,7 +67,7 @@ export async function redrive(runtime: Runtime, dead: BrokerQueue, options: Redr
 }
 
 interface State {
-  readonly runtime: Runtime;
+  readonly runtime: OpenQueue;
   readonly limit: number;
   taken: number;
   moved: number;
@@ -100,7 +100,7 @@ async function move(state: State, redriven: Redriven): Promise<Settlement> {
 }
 
 /** False: a redrive that was killed had moved it already. */
-async function moveOnce(runtime: Runtime, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
+async function moveOnce(runtime: OpenQueue, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
   const { store, scope } = runtime;
   const message = redriven as Message & { readonly id: string };
   if (!store) return !(await wasMoved(runtime, message.id)) && publishAgain(runtime, message, letter, false);
@@ -117,13 +117,13 @@ async function moveOnce(runtime: Runtime, { letter, from: _, ...redriven }: Redr
 const movedKey = (scope: string, letter: string) => `redriven:${encodeURIComponent(scope)}:${letter}`;
 
 /** Written at the end of its new life too: a redrive may be killed before it gets to that. */
-export function movedMark({ scope }: Runtime, letter: string): SetEntry {
+export function movedMark({ scope }: OpenQueue, letter: string): SetEntry {
   return { key: movedKey(scope, letter), value: moved, ttlMs: markedMs };
 }
 
 /** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. `again`: it may be there already. */
 async function publishAgain(
-  runtime: Runtime,
+  runtime: OpenQueue,
   message: Message & { readonly id: string },
   letter: string | undefined,
   again: boolean,
@@ -141,7 +141,7 @@ async function publishAgain(
 }
 
 /** As far as the engine alone can tell: its old life is over and dead, or it is another. */
-async function wasMoved({ queue }: Runtime, id: string): Promise<boolean> {
+async function wasMoved({ queue }: OpenQueue, id: string): Promise<boolean> {
   const state = await queue.state?.(id);
   if (state === "waiting" || state === "delayed") return true;
   const ended = await queue.result?.(id, { facts: false });
@@ -149,7 +149,7 @@ async function wasMoved({ queue }: Runtime, id: string): Promise<boolean> {
 }
 
 /** The dead letter may be there a moment before its message is acknowledged. */
-async function taken({ queue }: Runtime, message: Message & { readonly id: string }): Promise<boolean> {
+async function taken({ queue }: OpenQueue, message: Message & { readonly id: string }): Promise<boolean> {
   for (let tries = 0; tries < 20; tries++) {
     const published = await queue.publish([message]).catch((error: unknown) => {
       if (isFunboostError(error) && error.code.startsWith("BAD_")) return undefined;

@@ -2,22 +2,11 @@
 
 import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
-import type { Settlement } from "../contract/broker.ts";
+import { needsStore } from "../base/errors.ts";
 import type { Store } from "../contract/store.ts";
 import { checkMembers, durationAboveZero, refuseOption } from "../options/checks.ts";
-import { needsStore } from "../setup/features.ts";
-import type { Runtime } from "../setup/open.ts";
-
-/** What one consumer has done since it began. */
-export interface Tally {
-  /** Runs that ended, however they ended, and the time they took. */
-  ran: number;
-  ms: number;
-  /** Attempts that are followed by another. */
-  retried: number;
-  /** Tasks that will not run again. */
-  failed: number;
-}
+import type { OpenQueue } from "../setup/model.ts";
+import { counted, newsOf, type Tally } from "./tally.ts";
 
 export interface StatsQuery {
   /** @default an hour ago */
@@ -48,7 +37,6 @@ export const minuteMs = 60_000;
 const keptMs = 48 * 60 * minuteMs;
 /** After a break as long as this the next run is a new beginning. */
 const breakMs = 90_000;
-export const counted = ["ran", "failed", "retried", "ms"] as const satisfies (keyof Tally)[];
 const shown = [...counted, "ready", "delayed"] as const;
 
 export const minuteOf = (ms: number) => Math.floor(ms / minuteMs);
@@ -56,24 +44,8 @@ export const totalKey = (scope: string, field: string) => `stats:${encodeURIComp
 export const bucketKey = (scope: string, minute: number, field: string) =>
   `stats:${encodeURIComponent(scope)}:${minute}:${field}`;
 
-export function tallyOf(count: (field: keyof Tally, index: number) => number): Tally {
-  return Object.fromEntries(counted.map((field, i) => [field, count(field, i)])) as unknown as Tally;
-}
-
-export const newTally = (): Tally => tallyOf(() => 0);
-
-/** What has come since. */
-export const newsOf = (now: Tally, before: Tally): Tally => tallyOf((field) => now[field] - before[field]);
-
-/** Of what failed; a task that was cancelled, or was too old to start, has not. */
-export function countEnd(tally: Tally, settlement: Settlement): Settlement {
-  if (settlement.outcome === "retry") tally.retried++;
-  else if (settlement.outcome === "failed") tally.failed++;
-  return settlement;
-}
-
 /** Called once a second, and once more at the end. Nothing is lost but what a killed process had not yet added. */
-export function createCounter({ store, scope, queue }: Runtime, tally: Tally): () => Promise<void> {
+export function createCounter({ store, scope, queue }: OpenQueue, tally: Tally): () => Promise<void> {
   if (!store) return async () => {};
   let added = { ...tally };
   let lookedAt = clock.now();
@@ -117,7 +89,7 @@ async function keepBeginning(store: Store, scope: string, beganAt: number): Prom
 }
 
 /** By whoever is first in this minute. Counters, so that a second sample would show. */
-async function sample(store: Store, scope: string, queue: Runtime["queue"], minute: number): Promise<void> {
+async function sample(store: Store, scope: string, queue: OpenQueue["queue"], minute: number): Promise<void> {
   if (
     !queue.count ||
     !(await store.lease(`sample:${scope}:${minute}`, `${process.pid}-${Math.random()}`, 2 * minuteMs))
@@ -134,7 +106,10 @@ async function sample(store: Store, scope: string, queue: Runtime["queue"], minu
   );
 }
 
-export async function queueStats({ store, scope, brokerName }: Runtime, query: StatsQuery = {}): Promise<StatsPoint[]> {
+export async function queueStats(
+  { store, scope, brokerName }: OpenQueue,
+  query: StatsQuery = {},
+): Promise<StatsPoint[]> {
   if (!store) throw needsStore(brokerName, "stats()");
   const { from, to, stepMinutes } = rangeOf(query);
   const minutes = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);

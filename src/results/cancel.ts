@@ -1,21 +1,21 @@
 /** handle.cancel(): out of the queue what waits, a word to whoever runs it. */
 
 import { clock, sleep } from "../base/clock.ts";
-import { type FinalStatus, isFunboostError } from "../base/errors.ts";
+import { type FinalStatus, isFunboostError, needsStore } from "../base/errors.ts";
+import { isOver } from "../base/task-state.ts";
 import type { MessageState } from "../contract/broker.ts";
 import { keepCancel } from "../queue/cancelled-ids.ts";
 import { tellCancel } from "../queue/live-limits.ts";
-import { keepCancelled, recordCancelled } from "../run/ending.ts";
-import { needsStore } from "../setup/features.ts";
-import type { Runtime } from "../setup/open.ts";
-import { isOver, kept } from "../task/outcome.ts";
-import { readRow } from "./records.ts";
+import type { OpenTask } from "../setup/model.ts";
+import { keepCancelled, recordCancelled } from "./keep.ts";
+import { readRow } from "./query-records.ts";
+import { kept } from "./read.ts";
 
 /** While a connection is lost, or a server starts. */
 const againMs = 200;
 
 /** Tried for as long as a publish may take: a cancel that is asked during a reconnect must not be lost. */
-export async function cancelTask(runtime: Runtime, id: string): Promise<boolean> {
+export async function cancelTask(runtime: OpenTask, id: string): Promise<boolean> {
   const endsAt = clock.monotonic() + runtime.options.publishTimeoutMs;
   for (let first = true; ; first = false) {
     try {
@@ -28,7 +28,7 @@ export async function cancelTask(runtime: Runtime, id: string): Promise<boolean>
 }
 
 /** Not the first: what it finds gone may be what it has removed, and the answer was lost. */
-async function cancelOnce(runtime: Runtime, id: string, first: boolean): Promise<boolean> {
+async function cancelOnce(runtime: OpenTask, id: string, first: boolean): Promise<boolean> {
   const { queue, store, brokerName, scope } = runtime;
   if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
   const removed = (await queue.cancel?.([id])) ?? [];
@@ -43,13 +43,13 @@ async function cancelOnce(runtime: Runtime, id: string, first: boolean): Promise
   return true;
 }
 
-async function takenOut(runtime: Runtime, id: string): Promise<true> {
+async function takenOut(runtime: OpenTask, id: string): Promise<true> {
   await recordCancelled(runtime, id);
   await keepCancelled(runtime, id);
   return true;
 }
 
 /** As far as the engine and the store can tell. Undefined: neither can. */
-export async function stateOf(runtime: Runtime, id: string): Promise<MessageState | FinalStatus | undefined> {
+export async function stateOf(runtime: OpenTask, id: string): Promise<MessageState | FinalStatus | undefined> {
   return (await kept(runtime, id, false))?.status ?? (await runtime.queue.state?.(id));
 }

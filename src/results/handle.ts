@@ -1,58 +1,26 @@
 /** A published task: its id, its state, its result. */
 
 import { clock, sleep } from "../base/clock.ts";
-import { type Duration, durationMs } from "../base/duration.ts";
-import { type FinalStatus, FunboostError, isFunboostError, WaitTimeoutError } from "../base/errors.ts";
+import { durationMs } from "../base/duration.ts";
+import { type FinalStatus, FunboostError, isFunboostError, needsStore, WaitTimeoutError } from "../base/errors.ts";
+import { isOver } from "../base/task-state.ts";
 import type { MessageState, Published } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
-import type { Definition } from "../setup/definition.ts";
-import { needsStore } from "../setup/features.ts";
-import { type Runtime, resolve } from "../setup/open.ts";
-import { currentRun } from "../task/context.ts";
-import { isOver, kept, type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "../task/outcome.ts";
+import type { Definition, OpenTask } from "../setup/model.ts";
+import { resolve } from "../setup/open.ts";
+import { suspended, waitSignal } from "../task/context.ts";
+import type { Handle, WaitOptions } from "../task/handle.ts";
+import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "../task/outcome.ts";
 import { cancelTask, stateOf } from "./cancel.ts";
 import { followProgress, readProgress } from "./progress.ts";
-import { readRow } from "./records.ts";
-
-export interface WaitOptions {
-  /** @default the task's `rpc.timeout`, 30 minutes */
-  readonly timeout?: Duration;
-  /** Ends the wait, never the task. */
-  readonly signal?: AbortSignal;
-}
+import { readRow } from "./query-records.ts";
+import { kept } from "./read.ts";
 
 const waitChecks: Checks = { timeout: duration, signal: abortSignal };
 
 export function checkWait(options: WaitOptions): void {
   checkMembers({ ...options }, waitChecks);
-}
-
-/**
- * What `push` and `publish` answer.
- *
- * @example
- * const handle = await add.push(1, 2);
- * console.log(handle.id, await handle.waitResult({ timeout: "5s" }));
- */
-export interface Handle<R = unknown> {
-  readonly id: string;
-  /** True: a task with this id was there already, nothing was published. */
-  readonly existing: boolean;
-  /** The task's result. Rejects with TaskError when it failed, was moved to the dead letters, was cancelled or expired; with WaitTimeoutError after `timeout`. Needs `rpc: true` on the task. */
-  waitResult(options?: WaitOptions): Promise<R>;
-  /** The final record, also of a task that failed. Needs `rpc: true` on the task. */
-  waitRecord(options?: WaitOptions): Promise<TaskRecord<R>>;
-  /** The final record if there is one already. */
-  record(): Promise<TaskRecord<R> | undefined>;
-  /** Where the task is now; "unknown" when the engine forgets what has ended. */
-  state(): Promise<MessageState | FinalStatus>;
-  /** What the task told last by `fct.progress()`, as the type that you name: `progress<Step>()`. Undefined when it told nothing. Kept as long as a result. */
-  progress<T = unknown>(): Promise<T | undefined>;
-  /** What the task tells from now on, the latest first, until it has ended. Values that come faster than you read are skipped. */
-  follow<T = unknown>(options?: { readonly signal?: AbortSignal }): AsyncGenerator<T, void, undefined>;
-  /** Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and is not retried. False: it has ended, or is unknown. Tries again while connections are lost, for as long as `publishTimeout`. */
-  cancel(): Promise<boolean>;
 }
 
 // A class, because one is made for each push: methods on the prototype cost nothing.
@@ -110,11 +78,11 @@ export class TaskHandle<R> implements Handle<R> {
     return cancelTask(await this.#resolved(), this.id);
   }
 
-  #resolved(): Promise<Runtime> | Runtime {
-    return this.#definition.runtime ?? resolve(this.#definition);
+  #resolved(): Promise<OpenTask> | OpenTask {
+    return this.#definition.open ?? resolve(this.#definition);
   }
 
-  async #wait(runtime: Runtime, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
+  async #wait(runtime: OpenTask, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
     const { rpc, queue } = runtime.options;
     checkWait(options);
     if (!(this.#rpc ?? rpc)) {
@@ -130,15 +98,9 @@ export class TaskHandle<R> implements Handle<R> {
   }
 }
 
-/** A wait ends with its caller's signal, and with the run that it is made in. */
-export function waitSignal({ signal }: WaitOptions): AbortSignal | undefined {
-  const ofRun = currentRun()?.controller.signal;
-  return signal && ofRun ? AbortSignal.any([signal, ofRun]) : (signal ?? ofRun);
-}
-
 /** How it will have ended. */
 async function ending(
-  { queue, store, scope, options, brokerName }: Runtime,
+  { queue, store, scope, options, brokerName }: OpenTask,
   id: string,
   facts: boolean,
   signal: AbortSignal,
@@ -170,7 +132,7 @@ async function waitThroughTrouble(store: Store, scope: string, id: string, signa
 }
 
 async function awaitOutcome(
-  runtime: Runtime,
+  runtime: OpenTask,
   id: string,
   facts: boolean,
   timeoutMs: number,
@@ -196,15 +158,5 @@ async function awaitOutcome(
     throw stop.aborted ? stop.reason : error;
   } finally {
     cancel();
-  }
-}
-
-/** Gives the running task's slot back for as long as `work` takes. */
-export async function suspended<T>(work: Promise<T>): Promise<T> {
-  const resume = currentRun()?.suspend();
-  try {
-    return await work;
-  } finally {
-    await resume?.();
   }
 }

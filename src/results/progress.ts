@@ -1,10 +1,10 @@
 /** How far a task is: the latest value that it told, kept in the store. */
 import { within } from "../base/clock.ts";
+import { needsStore } from "../base/errors.ts";
 import { checkJson } from "../base/json.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
-import { needsStore } from "../setup/features.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import { healthOf } from "../store/health.ts";
 
 const defaultTtlMs = 1_800_000;
@@ -23,7 +23,7 @@ interface Told {
 }
 
 /** Trouble with the store is logged and not thrown: the task's work goes on. What a run tells that another one has followed, as its lease was lost, is dropped. */
-export async function keepProgress(runtime: Runtime, delivery: Delivery, value: unknown): Promise<void> {
+export async function keepProgress(runtime: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
   const { store, options, log, brokerName } = runtime;
   if (!store) throw needsStore(brokerName, "fct.progress()");
   checkJson(value, "progress", options.queue);
@@ -43,7 +43,7 @@ export async function keepProgress(runtime: Runtime, delivery: Delivery, value: 
   );
 }
 
-async function keepUnlessStale(runtime: Runtime, store: Store, id: string, told: Told): Promise<boolean> {
+async function keepUnlessStale(runtime: OpenQueue, store: Store, id: string, told: Told): Promise<boolean> {
   const key = keyOf(runtime, id);
   const entry = { key, value: JSON.stringify(told), ttlMs: runtime.options.rpc?.ttlMs ?? defaultTtlMs };
   for (;;) {
@@ -62,7 +62,7 @@ function isFollowed({ publishedAt, attempt, crashes }: Told, last: Told): boolea
   return last.attempt > attempt || (last.attempt === attempt && last.crashes > crashes);
 }
 
-export async function readProgress(runtime: Runtime, id: string): Promise<unknown> {
+export async function readProgress(runtime: OpenQueue, id: string): Promise<unknown> {
   const { store, brokerName } = runtime;
   if (!store) throw needsStore(brokerName, "progress()");
   const [text] = await store.get([keyOf(runtime, id)]);
@@ -71,7 +71,7 @@ export async function readProgress(runtime: Runtime, id: string): Promise<unknow
 
 /** Each value that is seen, from the latest on, until the task has ended; values that follow each other faster than they are read are skipped. */
 export async function* followProgress(
-  runtime: Runtime,
+  runtime: OpenQueue,
   id: string,
   ended: () => Promise<boolean>,
   signal?: AbortSignal,
@@ -103,6 +103,6 @@ export async function* followProgress(
   }
 }
 
-function keyOf({ scope }: Runtime, id: string): string {
+function keyOf({ scope }: OpenQueue, id: string): string {
   return `progress:${encodeURIComponent(scope)}:${id}`;
 }

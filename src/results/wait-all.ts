@@ -1,7 +1,8 @@
 /** Waiting for several tasks at once. */
 import { FunboostError } from "../base/errors.ts";
-import { shared } from "../base/process-wide.ts";
-import { checkWait, type Handle, suspended, type WaitOptions, waitSignal } from "./handle.ts";
+import { outsideRuns, suspended, waitSignal } from "../task/context.ts";
+import type { Handle, WaitOptions } from "../task/handle.ts";
+import { checkWait } from "./handle.ts";
 
 /**
  * All results, in order; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"` then cancels the others, but not when `signal` has ended the wait.
@@ -72,5 +73,5 @@ export async function* asCompleted<R>(
 
 /** Waits without giving back the running task's slot: whoever collects several waits does that once for all. */
 function waitOutside<R>(handle: Handle<R>, options: WaitOptions): Promise<R> {
-  return shared().runs.exit(() => handle.waitResult(options));
+  return outsideRuns(() => handle.waitResult(options));
 }

@@ -5,10 +5,9 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, WaitTimeoutError } from "../base/errors.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
 import { callQueue } from "../queue/calls.ts";
-import type { Definition } from "../setup/definition.ts";
+import type { Definition } from "../setup/model.ts";
 import { resolve } from "../setup/open.ts";
-import { currentRun } from "../task/context.ts";
-import { suspended, waitSignal } from "./handle.ts";
+import { currentRun, suspended, waitSignal } from "../task/context.ts";
 
 export interface WaitIdleOptions {
   /** Time between the two reads that must both find nothing. @default "100ms" */

@@ -1,19 +1,19 @@
 /** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
-import { hostname } from "node:os";
 import { clock } from "../base/clock.ts";
-import { type FinalStatus, FunboostError, isFunboostError, serializeError, toError } from "../base/errors.ts";
+import { type FinalStatus, FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
 import { findUncarriable } from "../base/json.ts";
 import type { Logger } from "../base/log.ts";
 import type { Delivery, Ended, Settlement } from "../contract/broker.ts";
 import { backoffMs } from "../options/backoff.ts";
 import { toDeadLetters } from "../queue/dead-letters.ts";
 import { movedMark } from "../queue/redrive.ts";
-import { argsText, type OnRecord, type TaskRow } from "../results/records.ts";
-import type { Runtime } from "../setup/open.ts";
+import { host, keepOutcome, pid, recordRow } from "../results/keep.ts";
+import { argsText, recorderOf } from "../results/records.ts";
+import type { OpenTask } from "../setup/model.ts";
 import { count, insisting } from "../store/insist.ts";
 import { endedMark } from "../store/known-ids.ts";
 import type { RequeueError, RetryError } from "../task/errors.ts";
-import { type Outcome, toRecord } from "../task/outcome.ts";
+import type { Outcome } from "../task/outcome.ts";
 import type { MessageLimits } from "../wire/call.ts";
 
 /** One delivery, as far as its end needs it. */
@@ -26,10 +26,7 @@ export interface Attempt {
   keepDone: ((outcome: string) => Promise<void>) | undefined;
 }
 
-type Done = Extract<Settlement, { outcome: "done" }>;
-
-const host = hostname();
-const { pid } = process; // reading it costs more than all else of a record
+type Done = Extract<Settlement, { outcome: "done" }>; // reading it costs more than all else of a record
 /** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
 const requeueMs = 100;
 /** Until the dead-letter queue is tried again. */
@@ -37,7 +34,7 @@ const buryAgainMs = 1_000;
 
 const done: Done = Object.freeze({ outcome: "done" });
 
-export function succeed(runtime: Runtime, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
+export function succeed(runtime: OpenTask, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
   const lost = value === undefined || value === null ? undefined : findLost(value);
   const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
   const { limits, keepDone } = attempt;
@@ -58,7 +55,7 @@ function findLost(value: unknown): { path: string; error: Error } | undefined {
   }
 }
 
-export async function decide(runtime: Runtime, attempt: Attempt, error: Error, logger: Logger): Promise<Settlement> {
+export async function decide(runtime: OpenTask, attempt: Attempt, error: Error, logger: Logger): Promise<Settlement> {
   const { options } = runtime;
   const { delivery, limits } = attempt;
   const code = isFunboostError(error) ? error.code : undefined;
@@ -78,12 +75,12 @@ export async function decide(runtime: Runtime, attempt: Attempt, error: Error, l
   return dead ? buried(runtime, attempt, error) : finish(runtime, attempt, "failed", error);
 }
 
-function retryDelayMs({ options }: Runtime, delivery: Delivery, error: Error): number {
+function retryDelayMs({ options }: OpenTask, delivery: Delivery, error: Error): number {
   const after = isFunboostError(error) && error.code === "RETRY" ? (error as RetryError).after : undefined;
   return after ?? backoffMs(options.backoff, delivery.attempt);
 }
 
-async function requeue(runtime: Runtime, attempt: Attempt, error: RequeueError): Promise<Settlement> {
+async function requeue(runtime: OpenTask, attempt: Attempt, error: RequeueError): Promise<Settlement> {
   const { scope, options } = runtime;
   const { id, publishedAt } = attempt.delivery;
   const times = await count(runtime, `requeues:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`);
@@ -98,13 +95,13 @@ async function requeue(runtime: Runtime, attempt: Attempt, error: RequeueError):
 }
 
 /** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
-export async function buried(runtime: Runtime, attempt: Attempt, error: Error): Promise<Settlement> {
+export async function buried(runtime: OpenTask, attempt: Attempt, error: Error): Promise<Settlement> {
   const published = await toDeadLetters(runtime, attempt.delivery, error);
   return published ? finish(runtime, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
 }
 
 export async function finish(
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   status: FinalStatus,
   error: Error,
@@ -118,7 +115,7 @@ type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
 
 /** Keeps what is to be known of the end, each where it is asked for: with the engine, as a result, as a row, with the task's own hook. */
 function conclude(
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   settlement: Final,
   outcome: Outcome,
@@ -131,7 +128,7 @@ function conclude(
 }
 
 function tell(
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   settlement: Final,
   outcome: Outcome,
@@ -149,7 +146,7 @@ function tell(
 
 /** What must be known of a message that is over, whoever is killed. */
 async function concludeMarked(
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   settlement: Final,
   outcome: Outcome,
@@ -172,38 +169,20 @@ function endedOf({ id: _id, queue: _queue, result: _result, ...ended }: Outcome)
   return ended as Omit<Outcome, "error"> as Ended;
 }
 
-/** In the store, and with the task's own hook. */
-function recordRow({ record, options, log }: Runtime, outcome: Outcome, args: string): Promise<void> {
-  const { onRecord } = options;
-  const kept = record?.(outcome, args) ?? Promise.resolve();
-  return onRecord
-    ? kept.then(() => callHook(onRecord, { ...toRecord(outcome, options.errors), args } as TaskRow, log))
-    : kept;
-}
-
-/** The user's own table: an error of theirs is said and does not touch the task. */
-async function callHook(hook: OnRecord, row: TaskRow, log: Logger): Promise<void> {
-  try {
-    await hook(row);
-  } catch (error) {
-    log.warn({ queue: row.queue, taskId: row.id, error: toError(error) }, "onRecord threw; this row is not written");
-  }
-}
-
 /** Nothing waits for it: the row of the end replaces it. */
-export async function recordStart(runtime: Runtime, attempt: Attempt): Promise<void> {
-  await runtime.record?.(
+export async function recordStart(runtime: OpenTask, attempt: Attempt): Promise<void> {
+  await recorderOf(runtime)?.(
     { ...outcomeOf(runtime, attempt, "done"), status: "running", endedAt: attempt.startedAt },
     argsText(attempt.args),
   );
 }
 
-function isRecorded({ options }: Runtime): boolean {
+function isRecorded({ options }: OpenTask): boolean {
   return options.record !== undefined || options.onRecord !== undefined;
 }
 
 /** Done before, by itself (only its acknowledgement was lost) or by an equal message, whose result it answers. */
-export async function filtered(runtime: Runtime, attempt: Attempt, owner: Outcome): Promise<Settlement> {
+export async function filtered(runtime: OpenTask, attempt: Attempt, owner: Outcome): Promise<Settlement> {
   const { result, lostAt, error } = owner;
   const outcome = owner.id === attempt.delivery.id ? { ...owner } : outcomeOf(runtime, attempt, "filtered");
   if (result !== undefined) outcome.result = result;
@@ -212,7 +191,7 @@ export async function filtered(runtime: Runtime, attempt: Attempt, owner: Outcom
 }
 
 /** An engine that keeps results keeps them without being asked, and answers more than it is asked for. */
-function wantsResult({ options, store, queue }: Runtime, limits: MessageLimits): boolean {
+function wantsResult({ options, store, queue }: OpenTask, limits: MessageLimits): boolean {
   // Whoever publishes an equal message gets the handle of the first, and may ask it.
   const asked = limits.rpc ?? (options.rpc !== undefined || options.filter?.when === "published");
   return queue.result !== undefined || (store !== undefined && asked);
@@ -221,35 +200,9 @@ function wantsResult({ options, store, queue }: Runtime, limits: MessageLimits):
 type Draft = { -readonly [Key in keyof Outcome]: Outcome[Key] };
 
 /** Made once, and by hand: spreading objects costs more than all else of it. */
-function outcomeOf({ options }: Runtime, { delivery, startedAt }: Attempt, status: FinalStatus): Draft {
+function outcomeOf({ options }: OpenTask, { delivery, startedAt }: Attempt, status: FinalStatus): Draft {
   const { id, attempt: attempts, publishedAt } = delivery;
   const outcome: Draft = { id, queue: options.queue, status, attempts, startedAt, endedAt: clock.now(), host, pid };
   if (publishedAt !== undefined) outcome.publishedAt = publishedAt;
   return outcome;
-}
-
-/** A message that was taken out before it started: whoever waits for it, anywhere, is answered. */
-export async function keepCancelled(runtime: Runtime, id: string): Promise<void> {
-  if (!runtime.store || runtime.queue.result) return;
-  return keepOutcome(runtime, cancelledNow(runtime, id));
-}
-
-/** Its row: the message is gone, and its arguments with it. */
-export async function recordCancelled(runtime: Runtime, id: string): Promise<void> {
-  await recordRow(runtime, cancelledNow(runtime, id), "");
-}
-
-function cancelledNow({ options }: Runtime, id: string): Outcome {
-  return { id, queue: options.queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid };
-}
-
-/** Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
-function keepOutcome(runtime: Runtime, outcome: Outcome, text = JSON.stringify(outcome)): Promise<void> {
-  const { options, store, scope } = runtime;
-  const ttlMs = Math.max(
-    options.rpc?.ttlMs ?? 1_800_000,
-    options.filter?.when === "published" ? options.filter.ttlMs : 0,
-  );
-  const entry = { id: outcome.id, outcome: text, ttlMs };
-  return insisting(runtime, () => store?.results.put(scope, [entry]) ?? Promise.resolve());
 }

@@ -3,17 +3,17 @@ import { AsyncResource } from "node:async_hooks";
 import { clock, within } from "../base/clock.ts";
 import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
 import { inSpan, isWatched, running } from "../base/events.ts";
-import { shared } from "../base/process-wide.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Claim, Filter } from "../filter/on-run.ts";
 import type { Options } from "../options/task.ts";
-import { countEnd, type Tally } from "../queue/stats.ts";
-import type { AnyFunction } from "../setup/definition.ts";
-import type { Runtime } from "../setup/open.ts";
+import { countEnd, type Tally } from "../queue/tally.ts";
+import type { OpenTask } from "../setup/model.ts";
 import type { Ended, Slot } from "../slots/slot.ts";
 import { count, insisting } from "../store/insist.ts";
-import { inTrace } from "../task/trace.ts";
+import { inRun } from "../task/context.ts";
+import { traceRun } from "../task/trace.ts";
 import { type Call, decodeBody, type MessageLimits } from "../wire/call.ts";
+import type { AnyFunction } from "../wire/signature.ts";
 import { type Attempt, buried, decide, filtered, finish, recordStart, succeed } from "./ending.ts";
 import { expiredReason } from "./expiry.ts";
 import { cancelledError, lingerMs, type Place, TaskRun } from "./task-run.ts";
@@ -29,7 +29,7 @@ const noLimits: MessageLimits = Object.freeze({});
 const neutral = new AsyncResource("funboost:run");
 
 /** What nearly every delivery does is done without `async`: with async hooks in use each promise costs about half a microsecond. */
-export function createRunner(runtime: Runtime, place: Place): Runner {
+export function createRunner(runtime: OpenTask, place: Place): Runner {
   return (delivery, slot) => {
     try {
       const ended = run(runtime, delivery, slot, place);
@@ -40,7 +40,7 @@ export function createRunner(runtime: Runtime, place: Place): Runner {
   };
 }
 
-function broken({ log, options }: Runtime, delivery: Delivery, error: unknown): Ended {
+function broken({ log, options }: OpenTask, delivery: Delivery, error: unknown): Ended {
   log.error(
     { queue: options.queue, taskId: delivery.id, error: toError(error) },
     "a delivery could not be settled; it is tried again",
@@ -48,7 +48,7 @@ function broken({ log, options }: Runtime, delivery: Delivery, error: unknown): 
   return { settlement: { outcome: "postponed", delayMs: brokenMs } };
 }
 
-function run(runtime: Runtime, delivery: Delivery, slot: Slot, place: Place): Promise<Ended> | Ended {
+function run(runtime: OpenTask, delivery: Delivery, slot: Slot, place: Place): Promise<Ended> | Ended {
   const { definition, options } = runtime;
   const startedAt = clock.now();
   let call: Call;
@@ -75,13 +75,13 @@ function startsPlainly({ etaMs, expireAfterMs }: MessageLimits, options: Options
 }
 
 /** With the checks that few messages need; they too are done without `async` as far as it goes. */
-function carefully(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> | Ended {
+function carefully(runtime: OpenTask, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> | Ended {
   if ((attempt.delivery.crashes ?? 0) >= 2) return dangerously(runtime, attempt, current, place);
   return beforeStart(runtime, attempt) ?? start(runtime, attempt, current, place);
 }
 
 /** What has taken its process down with it, more than once. */
-async function dangerously(runtime: Runtime, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> {
+async function dangerously(runtime: OpenTask, attempt: Attempt, current: TaskRun, place: Place): Promise<Ended> {
   const early = beforeStart(runtime, attempt);
   if (early) return early;
   if (await crashedTooOften(runtime, attempt.delivery))
@@ -93,13 +93,18 @@ async function dangerously(runtime: Runtime, attempt: Attempt, current: TaskRun,
   }
 }
 
-function start(runtime: Runtime, attempt: Attempt, current: TaskRun, { filter, tally }: Place): Promise<Ended> | Ended {
+function start(
+  runtime: OpenTask,
+  attempt: Attempt,
+  current: TaskRun,
+  { filter, tally }: Place,
+): Promise<Ended> | Ended {
   return filter ? filteredRun(filter, runtime, attempt, current, tally) : execute(runtime, attempt, current);
 }
 
 function filteredRun(
   filter: Filter,
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   current: TaskRun,
   tally: Tally,
@@ -120,7 +125,7 @@ function filteredRun(
 function claimedRun(
   filter: Filter,
   key: string,
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   current: TaskRun,
 ): Promise<Ended> | Ended {
@@ -132,11 +137,11 @@ function claimedRun(
   return ended instanceof Promise ? ended.then(settled) : settled(ended);
 }
 
-function execute(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+function execute(runtime: OpenTask, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
   return isWatched(running) ? executeWatched(runtime, attempt, current) : executePlain(runtime, attempt, current);
 }
 
-function executeWatched(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> {
+function executeWatched(runtime: OpenTask, attempt: Attempt, current: TaskRun): Promise<Ended> {
   const { options, brokerName } = runtime;
   const { delivery, startedAt } = attempt;
   const { id: taskId, attempt: number, publishedAt } = delivery;
@@ -159,7 +164,7 @@ function executeWatched(runtime: Runtime, attempt: Attempt, current: TaskRun): P
   );
 }
 
-function executePlain(runtime: Runtime, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
+function executePlain(runtime: OpenTask, attempt: Attempt, current: TaskRun): Promise<Ended> | Ended {
   if (runtime.options.record?.running) void recordStart(runtime, attempt);
   const fn = runtime.call as AnyFunction;
   let value: unknown;
@@ -178,10 +183,9 @@ function executePlain(runtime: Runtime, attempt: Attempt, current: TaskRun): Pro
 }
 
 function invoke(fn: AnyFunction, current: TaskRun): unknown {
-  const { runs, config } = shared();
-  return runs.run(current, () =>
-    config.trace ? inTrace(current.headers, () => fn(...current.args)) : fn(...current.args),
-  );
+  const traced = traceRun();
+  const work = () => fn(...current.args);
+  return inRun(current, traced ? () => traced(current.headers, work) : work);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -190,14 +194,14 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 const settled = (settlement: Settlement): Ended => ({ settlement });
 
-function end(runtime: Runtime, attempt: Attempt, current: TaskRun, value: unknown): Promise<Ended> | Ended {
+function end(runtime: OpenTask, attempt: Attempt, current: TaskRun, value: unknown): Promise<Ended> | Ended {
   current.end(attempt.startedAt);
   const settlement = succeed(runtime, attempt, value);
   return settlement instanceof Promise ? settlement.then(settled) : { settlement };
 }
 
 async function fail(
-  runtime: Runtime,
+  runtime: OpenTask,
   attempt: Attempt,
   current: TaskRun,
   error: unknown,
@@ -212,7 +216,7 @@ async function fail(
   return { settlement: current.counted(await decide(runtime, attempt, toError(error), current.logger)), returned };
 }
 
-async function cancelled(runtime: Runtime, attempt: Attempt): Promise<Ended> {
+async function cancelled(runtime: OpenTask, attempt: Attempt): Promise<Ended> {
   return { settlement: await finish(runtime, attempt, "cancelled", cancelledError(runtime.options.queue)) };
 }
 
@@ -223,7 +227,7 @@ async function lingering(work: Promise<unknown>, current: TaskRun): Promise<void
 }
 
 /** The end of what must not start: not due yet, or too old. */
-function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Ended> | Ended | undefined {
+function beforeStart(runtime: OpenTask, attempt: Attempt): Promise<Ended> | Ended | undefined {
   const { options } = runtime;
   const { delivery, limits, startedAt } = attempt;
   const { etaMs } = limits;
@@ -237,7 +241,7 @@ function beforeStart(runtime: Runtime, attempt: Attempt): Promise<Ended> | Ended
   );
 }
 
-async function bad(runtime: Runtime, attempt: Attempt, tally: Tally, error: Error): Promise<Ended> {
+async function bad(runtime: OpenTask, attempt: Attempt, tally: Tally, error: Error): Promise<Ended> {
   runtime.log.warn(
     { queue: runtime.options.queue, taskId: attempt.delivery.id, error: error.message },
     "bad message, moved to the dead-letter queue",
@@ -246,13 +250,13 @@ async function bad(runtime: Runtime, attempt: Attempt, tally: Tally, error: Erro
 }
 
 /** Counts starts that have not ended, of a run that is alone in its process; true after too many. */
-async function crashedTooOften(runtime: Runtime, delivery: Delivery): Promise<boolean> {
+async function crashedTooOften(runtime: OpenTask, delivery: Delivery): Promise<boolean> {
   const { options, store } = runtime;
   if (!store) return (delivery.crashes ?? 0) >= options.maxCrashes + 2;
   return (await count(runtime, crashKey(runtime, delivery))) > options.maxCrashes;
 }
 
-function crashed(runtime: Runtime, attempt: Attempt): Promise<Settlement> {
+function crashed(runtime: OpenTask, attempt: Attempt): Promise<Settlement> {
   const { options, log } = runtime;
   const text = `its process died ${options.maxCrashes} times while it ran alone (maxCrashes)`;
   log.warn({ queue: options.queue, taskId: attempt.delivery.id }, `task moved to the dead-letter queue: ${text}`);
@@ -260,11 +264,11 @@ function crashed(runtime: Runtime, attempt: Attempt): Promise<Settlement> {
 }
 
 /** This start has ended, well or not: it was no crash. */
-async function forgetCrashes(runtime: Runtime, delivery: Delivery): Promise<void> {
+async function forgetCrashes(runtime: OpenTask, delivery: Delivery): Promise<void> {
   if ((delivery.crashes ?? 0) < 2) return;
   await insisting(runtime, async () => runtime.store?.delete([crashKey(runtime, delivery)]));
 }
 
-function crashKey({ scope }: Runtime, { id, publishedAt }: Delivery): string {
+function crashKey({ scope }: OpenTask, { id, publishedAt }: Delivery): string {
   return `alone:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`;
 }

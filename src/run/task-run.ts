@@ -1,17 +1,16 @@
 /** What one run knows of itself: `fct` reads it. */
 
 import { clock } from "../base/clock.ts";
-import type { Duration } from "../base/duration.ts";
+import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
 import { childLogger, type Logger } from "../base/log.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Filter } from "../filter/on-run.ts";
 import type { Cancels } from "../queue/cancelled-ids.ts";
-import { holdMs } from "../queue/live-limits.ts";
-import { countEnd, type Tally } from "../queue/stats.ts";
+import { countEnd, type Tally } from "../queue/tally.ts";
 import { keepProgress } from "../results/progress.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { OpenQueue } from "../setup/model.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { Run } from "../task/context.ts";
 import type { Call } from "../wire/call.ts";
@@ -42,7 +41,7 @@ function isCancel(signal: AbortSignal | undefined): boolean {
 /** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
 export class TaskRun implements Run {
   ended = false;
-  readonly #runtime: Runtime;
+  readonly #runtime: OpenQueue;
   readonly #delivery: Delivery;
   readonly #call: Call;
   readonly #slot: Slot;
@@ -50,7 +49,7 @@ export class TaskRun implements Run {
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
 
-  constructor(runtime: Runtime, delivery: Delivery, call: Call, slot: Slot, place: Place) {
+  constructor(runtime: OpenQueue, delivery: Delivery, call: Call, slot: Slot, place: Place) {
     this.#runtime = runtime;
     this.#delivery = delivery;
     this.#call = call;
@@ -144,4 +143,12 @@ export class TaskRun implements Run {
     tally.ms += Math.max(0, clock.now() - startedAt); // it may have been set back
     if (this.#controller) this.#place.signalled.delete(this);
   }
+}
+
+/** The argument of `fct.slowDown()`. */
+export function holdMs(value: unknown): number {
+  const ms = durationMs(value as number, "slowDown()");
+  if (ms === 0)
+    throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');
+  return ms;
 }

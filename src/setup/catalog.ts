@@ -1,9 +1,14 @@
 /** Brokers of one's own: under a name, or a shipped one with a changed behaviour. */
 
 import { describe, FunboostError } from "../base/errors.ts";
-import { shared } from "../base/process-wide.ts";
+import { processWide } from "../base/process-wide.ts";
 import type { Broker, BrokerFactory, BrokerQueue } from "../contract/broker.ts";
-import { isRecord } from "../options/checks.ts";
+import { isBroker, isRecord } from "../options/checks.ts";
+
+type Brokers = Readonly<Record<string, () => Promise<BrokerFactory>>>;
+
+/** The brokers that are known by name. */
+export const catalog = processWide("catalog", (): { brokers: Brokers } => ({ brokers: {} }));
 
 /**
  * Makes a broker known by a name, for `broker: "name"`, `configure({ brokers: { name: options } })` and FUNBOOST_<NAME>_URL.
@@ -13,33 +18,23 @@ import { isRecord } from "../options/checks.ts";
  * registerBroker("stack", (options) => stack(options));
  */
 export function registerBroker(name: string, factory: BrokerFactory): void {
-  const { catalog } = shared();
+  const { brokers } = catalog();
   if (typeof name !== "string" || !/^[a-z][a-z0-9-]*$/.test(name))
     throw new FunboostError(
       "BAD_OPTION",
       `a broker's name is ${describe(name)}. Allowed: lower-case letters, digits and "-", such as "my-stack".`,
     );
-  if (Object.hasOwn(catalog, name))
+  if (Object.hasOwn(brokers, name))
     throw new FunboostError("BAD_OPTION", `there is a broker "${name}" already. Choose another name.`);
   if (typeof factory !== "function")
     throw new FunboostError(
       "BAD_OPTION",
       `registerBroker() takes a function that makes the broker, got ${describe(factory)}.`,
     );
-  shared().catalog = {
-    ...catalog,
+  catalog().brokers = {
+    ...brokers,
     [name]: async () => (options) => checked(factory(options), `the factory of "${name}" answered`),
   };
-}
-
-export function isBroker(value: unknown): value is Broker {
-  return (
-    isRecord(value) &&
-    typeof value.name === "string" &&
-    isRecord(value.features) &&
-    typeof value.open === "function" &&
-    typeof value.close === "function"
-  );
 }
 
 function checked(broker: Broker, who: string): Broker {

@@ -2,14 +2,16 @@
 
 import { type Duration, durationMs } from "../base/duration.ts";
 import { describe, FunboostError, maskSecrets } from "../base/errors.ts";
+import { lifetime } from "../base/lifetime.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
-import { shared } from "../base/process-wide.ts";
+import { processWide } from "../base/process-wide.ts";
 import type { Store } from "../contract/store.ts";
 import { boolean, type Check, checkMembers, isRecord, log, refuseOption } from "../options/checks.ts";
 import { resolveLog, type TaskParams } from "../options/task.ts";
 import { checkDefaults } from "../options/task-checks.ts";
-import type { TraceHooks } from "../task/trace.ts";
+import { setTraceHooks, type TraceHooks } from "../task/trace.ts";
 import { setTimezone } from "../wire/call.ts";
+import { catalog } from "./catalog.ts";
 
 /** What is in force. */
 export interface Configuration {
@@ -36,6 +38,13 @@ export interface ConfigureOptions extends Omit<Configuration, "log"> {
   readonly log?: LogOptions | LogLevel | false;
 }
 
+const current = processWide("configuration", (): { configuration: Configuration } => ({ configuration: {} }));
+
+/** What is in force. */
+export function configuration(): Configuration {
+  return current().configuration;
+}
+
 const storeFunctions =
   "get set delete increment reserve lease release notify subscribe close " +
   "timers.add timers.lease timers.ack timers.remove timers.count timers.clear list.append list.read results.put results.get results.delete results.wait";
@@ -43,7 +52,7 @@ const storeFunctions =
 const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   brokers(value, name) {
     if (!isRecord(value)) refuse(name, value, "an object such as { bullmq: { url } }");
-    const known = Object.keys(shared().catalog);
+    const known = Object.keys(catalog().brokers);
     // Without a catalog no broker is named by word, and these options are for nobody.
     const names = known.length > 0 ? known : Object.keys(value);
     checkMembers(value, Object.fromEntries(names.map((each) => [each, brokerOptions])), name);
@@ -88,23 +97,23 @@ function member(value: unknown, path: string): unknown {
  * @example
  * configure({ brokers: { bullmq: { url: process.env.REDIS_URL } }, defaults: { maxRetries: 5 }, log: "warn" });
  */
-export function configure(configuration: ConfigureOptions): void {
-  const state = shared();
-  if (state.used) {
+export function configure(given: ConfigureOptions): void {
+  if (lifetime().used) {
     throw new FunboostError(
       "CONFIGURED_LATE",
       "configure() came after the first use of a task. Call it first, before any push or consume.",
     );
   }
-  if (!isRecord(configuration as unknown))
-    throw new FunboostError("BAD_OPTION", `configure() takes an object, got ${describe(configuration)}.`);
-  checkMembers({ ...configuration }, checks);
-  setTimezone(configuration.timezone);
-  const { log: given, ...rest } = configuration;
-  const inForce = resolveLog(given);
-  state.config = inForce ? { ...rest, log: inForce } : rest;
+  if (!isRecord(given as unknown))
+    throw new FunboostError("BAD_OPTION", `configure() takes an object, got ${describe(given)}.`);
+  checkMembers({ ...given }, checks);
+  setTimezone(given.timezone);
+  setTraceHooks(given.trace);
+  const { log: lines, ...rest } = given;
+  const inForce = resolveLog(lines);
+  current().configuration = inForce ? { ...rest, log: inForce } : rest;
 }
 
 export function leaseMs(): number {
-  return durationMs(shared().config.lease ?? "15s", "lease");
+  return durationMs(configuration().lease ?? "15s", "lease");
 }

@@ -1,30 +1,19 @@
 /** What boost() was given, before anything is opened; and where definitions are found again. */
 
 import { FunboostError } from "../base/errors.ts";
-import { shared } from "../base/process-wide.ts";
+import { processWide } from "../base/process-wide.ts";
 import type { Broker } from "../contract/broker.ts";
 import { paramDefaults, type TaskParams } from "../options/task.ts";
-import { readSignature, type Signature } from "../wire/signature.ts";
-import type { Runtime } from "./open.ts";
+import { type AnyFunction, readSignature, type Signature } from "../wire/signature.ts";
+import { configuration } from "./configure.ts";
+import type { Definition } from "./model.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
-export type AnyFunction = (...args: any[]) => unknown;
-
-export interface Definition {
-  readonly params: TaskParams;
-  /** Absent for a publisher, which holds no worker code. */
-  readonly fn: AnyFunction | undefined;
-  readonly signature: Signature;
-  /** The public object made from it. */
-  task: unknown;
-  /** Set once resolved, so that the hot path needs no await. */
-  runtime: Runtime | undefined;
-  resolving: Promise<Runtime> | undefined;
-}
+/** By queue name; the same broker and queue occurs once. */
+const definitions = processWide("definitions", () => new Map<string, Definition[]>());
 
 export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
   const signature = fn ? signatureOf(params, fn) : publisherSignature(params);
-  return { params, fn, signature, task: undefined, runtime: undefined, resolving: undefined };
+  return { params, fn, signature, task: undefined, open: undefined, opening: undefined };
 }
 
 /** Read once: one function may serve thousands of queues. */
@@ -52,10 +41,9 @@ function publisherSignature({ params }: TaskParams): Signature {
 
 /** A queue's identity is broker and name; defined again, the newer one replaces the older (hot reload). */
 export function register(definition: Definition): void {
-  const { definitions } = shared();
   const { queue } = definition.params;
-  const others = (definitions.get(queue) ?? []).filter((other) => !sameBroker(other, definition));
-  definitions.set(queue, [...others, definition]);
+  const others = (definitions().get(queue) ?? []).filter((other) => !sameBroker(other, definition));
+  definitions().set(queue, [...others, definition]);
 }
 
 export function sameBroker(a: Pick<Definition, "params">, b: Pick<Definition, "params">): boolean {
@@ -69,15 +57,22 @@ export function brokerOf({ params }: Pick<Definition, "params">): string | Broke
 
 /** The configured one, else SQLite. */
 export function defaultBroker(): string | Broker {
-  return shared().config.defaults?.broker ?? paramDefaults.broker;
+  return configuration().defaults?.broker ?? paramDefaults.broker;
 }
 
 export function brokerName(broker: string | Broker): string {
   return typeof broker === "string" ? broker : broker.name;
 }
 
+/** The one on this very queue and broker. */
+export function definitionOn(params: TaskParams): Definition | undefined {
+  return definitions()
+    .get(params.queue)
+    ?.find((each) => sameBroker(each, { params }));
+}
+
 export function findDefinition(queue: string, broker?: string | Broker): Definition | undefined {
-  const all = shared().definitions.get(queue) ?? [];
+  const all = definitions().get(queue) ?? [];
   const exact = all.find((each) => brokerOf(each) === broker);
   if (exact) return exact; // also where another is an instance of that name
   const found = all.filter((each) => broker === undefined || brokerName(brokerOf(each)) === broker);
@@ -91,5 +86,10 @@ export function findDefinition(queue: string, broker?: string | Broker): Definit
 }
 
 export function allDefinitions(): Definition[] {
-  return [...shared().definitions.values()].flat();
+  return [...definitions().values()].flat();
+}
+
+/** The names of all queues that this process has defined a task on. */
+export function queues(): string[] {
+  return [...definitions().keys()];
 }

@@ -1,6 +1,6 @@
 /** Per feature: native, emulated or refused with advice. Resolved here and nowhere else. */
 
-import { FunboostError } from "../base/errors.ts";
+import { FunboostError, needsStore } from "../base/errors.ts";
 import type { Broker, BrokerQueue, Features, QueueSpec } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { withAhead } from "../emulation/ahead.ts";
@@ -66,9 +66,4 @@ function checkGlobal(name: string, queue: BrokerQueue, store: Store | undefined)
   if (store.scope !== "process" || !queue.features.durable) return;
   const advice = `needs a store that all processes share, and "${store.name}" belongs to this process. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
   throw new FunboostError("NEEDS_STORE", `"qpsScope: "global"" ${advice}`, { where: name });
-}
-
-export function needsStore(broker: string, option: string): FunboostError {
-  const advice = `"${option}" needs a store, which this broker has not. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
-  return new FunboostError("NEEDS_STORE", advice, { where: broker });
 }

@@ -1,62 +1,53 @@
 /** A definition made ready: options, broker, store and queue, resolved at the first use because imports run before configure() can. */
 
+import { deadline } from "../base/deadline.ts";
 import { FunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
-import { createLogger, type Logger } from "../base/log.ts";
-import { type Opened, shared } from "../base/process-wide.ts";
-import type { Broker, BrokerQueue, Features } from "../contract/broker.ts";
+import { lifetime } from "../base/lifetime.ts";
+import { createLogger } from "../base/log.ts";
+import { processWide } from "../base/process-wide.ts";
+import type { Broker } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
-import { composeRun } from "../options/middleware.ts";
-import { type Options, resolveOptions } from "../options/task.ts";
-import type { Outbox } from "../publish/outbox.ts";
-import { createRecorder, type Recorder } from "../results/records.ts";
+import { composeRun } from "../options/compose.ts";
+import { resolveOptions } from "../options/task.ts";
+import { observedStore } from "../store/guarded.ts";
 import { scopeOf } from "../store/scope.ts";
-import { leaseMs } from "./configure.ts";
-import { type AnyFunction, brokerName, brokerOf, type Definition } from "./definition.ts";
+import { catalog } from "./catalog.ts";
+import { configuration, leaseMs } from "./configure.ts";
+import { brokerName, brokerOf } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
-import { deadline, observedQueue, observedStore } from "./guarded-queue.ts";
+import { observedQueue } from "./guarded-queue.ts";
+import type { Definition, OpenTask } from "./model.ts";
 
-export interface Runtime {
-  readonly definition: Definition;
-  readonly options: Options;
-  readonly brokerName: string;
-  /** Where the broker connects to, as far as it tells. */
-  readonly address: string | undefined;
-  readonly queue: BrokerQueue;
-  /** Keeps rows; absent without `record`. */
-  record: Recorder | undefined;
-  /** What a run calls; absent where nothing runs. */
-  readonly call: AnyFunction | undefined;
-  /** What the engine does by itself. */
-  readonly native: Features;
+export interface OpenBroker {
+  readonly broker: Broker;
+  /** The store on the broker's own server, else the configured one. */
   readonly store: Store | undefined;
-  /** The queue's name in the store. */
-  readonly scope: string;
-  readonly leaseMs: number;
-  readonly log: Logger;
-  /** Made at the first single push. */
-  outbox: Outbox | undefined;
-  /** The dead-letter queue, opened when first needed. */
-  deadLetters(): Promise<BrokerQueue>;
 }
+
+/** One broker per name and instance in a process. */
+export const openedBrokers = processWide("brokers", () => new Map<string | Broker, Promise<OpenBroker>>());
+
+/** Definitions that are or become open: shutdown() makes them start anew. */
+export const openedTasks = processWide("tasks", () => new Set<Definition>());
 
 const openMs = 30_000;
 
-export function resolve(definition: Definition): Promise<Runtime> {
-  definition.resolving ??= openOnce(definition);
-  return definition.resolving;
+export function resolve(definition: Definition): Promise<OpenTask> {
+  definition.opening ??= openOnce(definition);
+  return definition.opening;
 }
 
-async function openOnce(definition: Definition): Promise<Runtime> {
-  const { generation, resolved } = shared();
-  resolved.add(definition);
+async function openOnce(definition: Definition): Promise<OpenTask> {
+  const { generation } = lifetime();
+  openedTasks().add(definition);
   try {
     const runtime = await open(definition);
-    if (generation !== shared().generation) throw shutDown(definition);
-    definition.runtime = runtime;
+    if (generation !== lifetime().generation) throw shutDown(definition);
+    definition.open = runtime;
     return runtime;
   } catch (error) {
-    if (generation === shared().generation) definition.resolving = undefined; // the server may be there next time
+    if (generation === lifetime().generation) definition.opening = undefined; // the server may be there next time
     throw error;
   }
 }
@@ -68,11 +59,10 @@ function shutDown({ params }: Definition): FunboostError {
   );
 }
 
-async function open(definition: Definition): Promise<Runtime> {
-  const state = shared();
-  state.used = true;
-  if (state.shuttingDown) throw shutDown(definition);
-  const { config } = state;
+async function open(definition: Definition): Promise<OpenTask> {
+  lifetime().used = true;
+  if (lifetime().shuttingDown) throw shutDown(definition);
+  const config = configuration();
   const options = resolveOptions(definition.params, config.defaults ?? {});
   const { broker, store } = await openBroker(brokerOf(definition));
   const openNamed = (queue: string) => {
@@ -88,7 +78,7 @@ async function open(definition: Definition): Promise<Runtime> {
   const opened = await openNamed(options.queue);
   const queue = observedQueue(opened.queue, broker.name);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
-  const runtime: Runtime = {
+  const runtime: OpenTask = {
     definition,
     options,
     brokerName: broker.name,
@@ -100,7 +90,7 @@ async function open(definition: Definition): Promise<Runtime> {
     scope: scopeOf(broker, queue, options),
     leaseMs: leaseMs(),
     log: createLogger({ ...config.log, ...options.log }),
-    record: undefined,
+    recorder: undefined,
     outbox: undefined,
     deadLetters: once(async () =>
       observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name),
@@ -111,7 +101,6 @@ async function open(definition: Definition): Promise<Runtime> {
     queue: options.queue,
     features: supportOf(opened.native, queue.features, store),
   }));
-  if (options.record && store) runtime.record = createRecorder(runtime, store, options.record);
   return runtime;
 }
 
@@ -127,9 +116,8 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** One broker per name and instance in a process. */
-export function openBroker(choice: string | Broker): Promise<Opened> {
-  const { brokers } = shared();
+export function openBroker(choice: string | Broker): Promise<OpenBroker> {
+  const brokers = openedBrokers();
   let opened = brokers.get(choice);
   if (!opened) {
     opened = connect(choice);
@@ -140,18 +128,19 @@ export function openBroker(choice: string | Broker): Promise<Opened> {
   return opened;
 }
 
-async function connect(choice: string | Broker): Promise<Opened> {
+async function connect(choice: string | Broker): Promise<OpenBroker> {
   const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
   const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
-  const store = own ?? shared().config.store;
+  const store = own ?? configuration().store;
   return { broker, store: store && observedStore(store) };
 }
 
 async function loadBroker(name: string): Promise<Broker> {
-  const { catalog, config } = shared();
-  const load = catalog[name];
+  const { brokers } = catalog();
+  const config = configuration();
+  const load = brokers[name];
   if (!load) {
-    const known = Object.keys(catalog);
+    const known = Object.keys(brokers);
     const advice =
       known.length > 0
         ? `Known: ${known.join(", ")}.`

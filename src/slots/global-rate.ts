@@ -7,8 +7,9 @@
  */
 import { clock } from "../base/clock.ts";
 import type { Store } from "../contract/store.ts";
+import type { Limit } from "../options/qps.ts";
 import { createMoments, lateMs, type Moment, type Moments } from "./moments.ts";
-import { aheadOf, fetchAheadMs, type Limit, type Rate, slackMs } from "./rate.ts";
+import { aheadOf, fetchAheadMs, type Rate, slackMs } from "./rate.ts";
 
 export interface GlobalRateOptions {
   readonly store: Store;

@@ -6,8 +6,9 @@
  * they are made if in each of these seconds as many other moments stay unused as were late when it began. Nothing is lost by that: those are used late
  * in turn, as soon as they may.
  */
+
+import type { Limit } from "../options/qps.ts";
 import { countWhile } from "./count-while.ts";
-import type { Limit } from "./rate.ts";
 
 /** When it is due, as near as we know: between these two, which are as far apart as the store's answer took. */
 export interface Moment {

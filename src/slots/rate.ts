@@ -1,13 +1,7 @@
 /** qps in one process: evenly spaced starts, and caps over a sliding time. Start n is due at t0 + n/qps; a start up to 20 ms late does not move the later ones. */
 import { clock } from "../base/clock.ts";
+import type { Limit } from "../options/qps.ts";
 import { countWhile } from "./count-while.ts";
-
-/** `spaced`: one start every `perMs / count`. Else at most `count` starts in any `perMs`, as soon as they may. */
-export interface Limit {
-  readonly count: number;
-  readonly perMs: number;
-  readonly spaced: boolean;
-}
 
 /** Absorbs late timers: without it 1,000/s loses 8 % (measured). */
 export const slackMs = 20;

@@ -1,21 +1,29 @@
 /** Writes to the store that must not be lost: tried until they work, while the message stays ours. */
 import { sleep } from "../base/clock.ts";
-import { shared } from "../base/process-wide.ts";
-import type { Runtime } from "../setup/open.ts";
+import { lifetime } from "../base/lifetime.ts";
+import type { Logger } from "../base/log.ts";
+import type { Store } from "../contract/store.ts";
 import { healthOf } from "./health.ts";
 
 const longestPauseMs = 5_000;
 const dayMs = 86_400_000;
 
+/** Whose writes these are. */
+export interface Writer {
+  readonly options: { readonly queue: string };
+  readonly store: Store | undefined;
+  readonly log: Logger;
+}
+
 /** No `async` where it works at once: each promise of a run counts. */
-export function insisting<T>(runtime: Runtime, work: () => Promise<T>): Promise<T> {
-  const { generation } = shared();
+export function insisting<T>(runtime: Writer, work: () => Promise<T>): Promise<T> {
+  const { generation } = lifetime();
   return work().catch((error: unknown) => insistAfter(error, runtime, work, generation));
 }
 
 async function insistAfter<T>(
   first: unknown,
-  { log, options, store }: Runtime,
+  { log, options, store }: Writer,
   work: () => Promise<T>,
   generation: number,
 ): Promise<T> {
@@ -23,7 +31,7 @@ async function insistAfter<T>(
   let error = first;
   for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     health?.say(log, { queue: options.queue }, error);
-    const unref = generation !== shared().generation; // after shutdown() it must not hold the process
+    const unref = generation !== lifetime().generation; // after shutdown() it must not hold the process
     await (health ? health.nap(pauseMs, { unref }) : sleep(pauseMs, { unref }));
     try {
       return await work();
@@ -34,7 +42,7 @@ async function insistAfter<T>(
 }
 
 /** A counter that outlives the process where there is a store. It ends by itself after a day. */
-export async function count(runtime: Runtime, key: string): Promise<number> {
+export async function count(runtime: Writer, key: string): Promise<number> {
   const { store } = runtime;
   if (!store) return localCount(key);
   const [value] = await insisting(runtime, () => store.increment([{ key, by: 1, ttlMs: dayMs }]));

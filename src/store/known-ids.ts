@@ -1,7 +1,6 @@
 /** Ids that callers gave: while a task waits or runs its engine knows them; from its end on, for a day, the store does. */
 import type { Message, Published } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
-import type { Runtime } from "../setup/open.ts";
 
 const dayMs = 86_400_000;
 
@@ -11,7 +10,7 @@ const keyOf = (scope: string, id: string) => `id:${encodeURIComponent(scope)}:${
 
 /** Publishes those whose id is not known. */
 export async function publishUnknown(
-  { scope }: Runtime,
+  { scope }: { readonly scope: string },
   store: Store,
   messages: readonly Message[],
   publish: Publish,
@@ -28,6 +27,6 @@ export async function publishUnknown(
 }
 
 /** What keeps an id known. Written before its message is acknowledged: there is no moment in which nobody knows it. */
-export function endedMark({ scope }: Runtime, id: string): SetEntry {
+export function endedMark({ scope }: { readonly scope: string }, id: string): SetEntry {
   return { key: keyOf(scope, id), value: "1", ttlMs: dayMs };
 }

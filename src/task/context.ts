@@ -1,7 +1,9 @@
 /** The running task, through AsyncLocalStorage: `fct`. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Duration } from "../base/duration.ts";
 import type { Logger } from "../base/log.ts";
-import { shared } from "../base/process-wide.ts";
+import { processWide } from "../base/process-wide.ts";
+import type { WaitOptions } from "./handle.ts";
 
 /** One run of a task. Kept by the core; users see it through `fct`. */
 export interface Run {
@@ -23,8 +25,27 @@ export interface Run {
   suspend(): () => Promise<void>;
 }
 
+/** AsyncLocalStorage, as far as it is used here: our declarations must not need those of Node. */
+interface RunStorage {
+  getStore(): Run | undefined;
+  run<T>(run: Run, work: () => T): T;
+  exit<T>(work: () => T): T;
+}
+
+const runs = processWide("runs", (): RunStorage => new AsyncLocalStorage<Run>());
+
+/** Does `work` as part of a run: `fct` in it is this run. */
+export function inRun<T>(run: Run, work: () => T): T {
+  return runs().run(run, work);
+}
+
+/** Does `work` as part of no run. */
+export function outsideRuns<T>(work: () => T): T {
+  return runs().exit(work);
+}
+
 export function currentRun(): Run | undefined {
-  const run = shared().runs.getStore();
+  const run = runs().getStore();
   return run?.ended ? undefined : run;
 }
 
@@ -104,3 +125,19 @@ export const fct: TaskContext = {
     return run ? `${run.queue}.${run.taskId}.${name}` : name;
   },
 };
+
+/** A wait ends with its caller's signal, and with the run that it is made in. */
+export function waitSignal({ signal }: WaitOptions): AbortSignal | undefined {
+  const ofRun = currentRun()?.controller.signal;
+  return signal && ofRun ? AbortSignal.any([signal, ofRun]) : (signal ?? ofRun);
+}
+
+/** Gives the running task's slot back for as long as `work` takes. */
+export async function suspended<T>(work: Promise<T>): Promise<T> {
+  const resume = currentRun()?.suspend();
+  try {
+    return await work;
+  } finally {
+    await resume?.();
+  }
+}

@@ -8,8 +8,7 @@ import {
   type SerializedError,
   TaskError,
 } from "../base/errors.ts";
-import type { Ended, MessageState } from "../contract/broker.ts";
-import type { Runtime } from "../setup/open.ts";
+import type { Ended } from "../contract/broker.ts";
 
 /** The final record of a task. Times are epoch milliseconds. */
 export interface TaskRecord<R = unknown> {
@@ -38,29 +37,6 @@ export interface Outcome extends Omit<TaskRecord, "error"> {
 export function toOutcome(id: string, queue: string, { error, ...ended }: Ended): Outcome {
   const facts = { attempts: 1, endedAt: clock.now(), host: "", pid: 0 };
   return { id, queue, ...facts, ...ended, ...(error && { error: error as unknown as SerializedError }) };
-}
-
-/** How it ended, if it has. */
-export async function kept(
-  { queue, store, scope, options }: Runtime,
-  id: string,
-  facts: boolean,
-): Promise<Outcome | undefined> {
-  if (queue.result) {
-    const ended = await queue.result(id, { facts });
-    return ended && toOutcome(id, options.queue, ended);
-  }
-  const [text] = store ? await store.results.get(scope, [id]) : [];
-  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
-}
-
-/** Has not ended, as far as that is known. */
-export function isOpen(state: MessageState | FinalStatus | undefined): boolean {
-  return state === "waiting" || state === "delayed" || state === "running";
-}
-
-export function isOver(state: MessageState | FinalStatus | undefined): boolean {
-  return state !== undefined && !isOpen(state);
 }
 
 export function toRecord<R>(outcome: Outcome, classes: readonly ErrorClass[]): TaskRecord<R> {

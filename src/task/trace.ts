@@ -1,6 +1,6 @@
 /** W3C trace context: from whoever publishes to the run, in the message's headers, and on to its children. */
 
-import { shared } from "../base/process-wide.ts";
+import { processWide } from "../base/process-wide.ts";
 import { currentRun } from "./context.ts";
 
 export type Headers = Readonly<Record<string, string>>;
@@ -13,13 +13,19 @@ export interface TraceHooks {
   readonly run?: <T>(headers: Headers, work: () => T) => T;
 }
 
+const tracing = processWide("trace", (): { hooks: TraceHooks | undefined } => ({ hooks: undefined }));
+
+export function setTraceHooks(hooks: TraceHooks | undefined): void {
+  tracing().hooks = hooks;
+}
+
 const carried = ["traceparent", "tracestate", "baggage"] as const;
 
 /** What a message is to carry of the current context: the tracer's word, else what the running task has itself. */
 export function traceHeaders(): Headers | undefined {
-  const { trace } = shared().config;
-  if (trace?.inject) {
-    const headers = trace.inject() as Headers | undefined; // a tracer that is off may answer nothing
+  const { hooks } = tracing();
+  if (hooks?.inject) {
+    const headers = hooks.inject() as Headers | undefined; // a tracer that is off may answer nothing
     return headers && Object.keys(headers).length > 0 ? headers : undefined;
   }
   const own = currentRun()?.headers;
@@ -27,7 +33,7 @@ export function traceHeaders(): Headers | undefined {
   return Object.fromEntries(carried.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])));
 }
 
-export function inTrace<T>(headers: Headers, work: () => T): T {
-  const run = shared().config.trace?.run;
-  return run ? run(headers, work) : work();
+/** What runs a task in the context of its headers, where an application has set it. */
+export function traceRun(): TraceHooks["run"] {
+  return tracing().hooks?.run;
 }

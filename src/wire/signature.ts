@@ -18,7 +18,9 @@ export interface Signature {
   readonly required: number;
 }
 
-type AnyFunction = (...args: never[]) => unknown;
+// biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
+export type AnyFunction = (...args: any[]) => unknown;
+
 /** A parameter as the source has it. */
 type Parameter = {
   readonly name: string | undefined;

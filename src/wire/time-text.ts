@@ -1,8 +1,10 @@
 /** Wall-clock texts of messages: `publish_time_format` and `eta`, in one configured time zone. */
 import { describe, FunboostError } from "../base/errors.ts";
-import { shared } from "../base/process-wide.ts";
+import { processWide } from "../base/process-wide.ts";
 
 type Fields = readonly [year: number, month: number, day: number, hour: number, minute: number, second: number];
+
+const chosen = processWide("timezone", (): { timezone: string | undefined } => ({ timezone: undefined }));
 
 // Made from the shared zone, again when it changes.
 let zone: string | undefined;
@@ -13,13 +15,11 @@ let lastText = "";
 /** The zone of texts without an offset, for all copies of the package; undefined: the system's. */
 export function setTimezone(name?: string): void {
   if (name !== undefined) formatOf(name);
-  const state = shared();
-  const { timezone: _old, ...rest } = state.config;
-  state.config = name === undefined ? rest : { ...rest, timezone: name };
+  chosen().timezone = name;
 }
 
 function refreshZone(): void {
-  const { timezone } = shared().config;
+  const { timezone } = chosen();
   if (timezone === zone) return;
   zoneFormat = timezone === undefined ? undefined : formatOf(timezone);
   zone = timezone;

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Store } from "../../src/contract/index.ts";
-import { filterKey } from "../../src/filter/on-run.ts";
+import { filterKey } from "../../src/filter/key.ts";
 import type { Schema } from "../../src/options/middleware.ts";
 import { createCancels, keepCancel } from "../../src/queue/cancelled-ids.ts";
 

@@ -6,7 +6,7 @@ import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, setClock, sleep } from "../../src/base/clock.ts";
 import type { Store } from "../../src/contract/index.ts";
-import { observedStore } from "../../src/setup/guarded-queue.ts";
+import { observedStore } from "../../src/store/guarded.ts";
 import { healthOf } from "../../src/store/health.ts";
 import { gate, rejection } from "../conformance/until.ts";
 import { handClock } from "../support/hand-clock.ts";

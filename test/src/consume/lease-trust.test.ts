@@ -6,7 +6,7 @@ import { setClock, sleep } from "../../../src/base/clock.ts";
 import { createPulse } from "../../../src/consume/lease-trust.ts";
 import { startDuties } from "../../../src/consume/upkeep.ts";
 import type { Delivery, Settlement } from "../../../src/contract/index.ts";
-import type { Runtime } from "../../../src/setup/open.ts";
+import type { OpenTask } from "../../../src/setup/model.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
 import { gate } from "../../conformance/until.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -149,7 +149,7 @@ describe("a process that stood still", () => {
 
 function duties(pulse: ReturnType<typeof createPulse>, renew: () => Promise<void>, giveBack: () => void) {
   const engine = { setWindow() {}, renew, status: () => ({ held: [] }), close: async () => {} };
-  const runtime = { queue: {}, leaseMs } as unknown as Runtime;
+  const runtime = { queue: {}, leaseMs } as unknown as OpenTask;
   return startDuties(
     runtime,
     engine,

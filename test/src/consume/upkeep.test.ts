@@ -5,7 +5,7 @@ import { setClock, sleep } from "../../../src/base/clock.ts";
 import { createPulse } from "../../../src/consume/lease-trust.ts";
 import { startDuties } from "../../../src/consume/upkeep.ts";
 import type { BrokerQueue, Consumer, Store } from "../../../src/contract/index.ts";
-import type { Runtime } from "../../../src/setup/open.ts";
+import type { OpenTask } from "../../../src/setup/model.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
 const leaseMs = 200;
@@ -34,7 +34,7 @@ function crowd(turnMs = 500) {
       await sleep(turnMs, { signal });
       turn.ended = true;
     };
-    const runtime = { queue: { maintain } as BrokerQueue, leaseMs, store, scope: "q" } as Runtime;
+    const runtime = { queue: { maintain } as BrokerQueue, leaseMs, store, scope: "q" } as OpenTask;
     const stop = startDuties(
       runtime,
       {} as Consumer,

@@ -4,13 +4,14 @@ import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createLogger, type Logger } from "../../../src/base/log.ts";
-import { shared } from "../../../src/base/process-wide.ts";
+import { catalog } from "../../../src/setup/catalog.ts";
+import { configuration } from "../../../src/setup/configure.ts";
 
 const loose = configure as (configuration: unknown) => void;
-const { catalog } = shared();
+const { brokers } = catalog();
 
 afterEach(() => {
-  shared().catalog = catalog;
+  catalog().brokers = brokers;
   configure({});
 });
 
@@ -46,31 +47,31 @@ describe("configure() refuses", () => {
     ["a zone that is no text", { timezone: ["UTC"] }, /"timezone" is an array of 1/],
     ["defaults", { defaults: { concurrency: 0 } }, /"concurrency" is 0/],
     ["a lease too short", { lease: 100 }, /lease.*200 ms.*100/],
-  ])("%s", (_, configuration, text) => {
-    expect(() => loose(configuration)).toThrow(text);
-    expect(shared().config).toEqual({});
+  ])("%s", (_, given, text) => {
+    expect(() => loose(given)).toThrow(text);
+    expect(configuration()).toEqual({});
   });
 
   it.each([{ brokers: { bullmq: "redis://u:secret@host" } }, { store: "redis://u:secret@host" }])(
     "without saying a secret: %#",
     (configuration) => {
-      expect(() => loose(configuration)).toThrow(/redis:\/\/\*\*\*@host/);
+      expect(() => loose(given)).toThrow(/redis:\/\/\*\*\*@host/);
     },
   );
 });
 
 describe("configure() takes", () => {
   it("brokers of any name where there is no catalog", () => {
-    shared().catalog = {};
+    catalog().brokers = {};
     configure({ brokers: { mine: { url: "x" } } });
-    expect(shared().config).toEqual({ brokers: { mine: { url: "x" } } });
+    expect(configuration()).toEqual({ brokers: { mine: { url: "x" } } });
   });
 
   it("a store, brokers and signals", () => {
     const store = memoryStore();
     configure({ store, brokers: { memory: {} }, signals: false });
-    expect(shared().config).toEqual({ store, brokers: { memory: {} }, signals: false });
-    expect(shared().config.store).toBe(store);
+    expect(configuration()).toEqual({ store, brokers: { memory: {} }, signals: false });
+    expect(configuration().store).toBe(store);
   });
 
   it("the log as a task does: a level, false, or options", () => {
@@ -80,7 +81,7 @@ describe("configure() takes", () => {
     const levels = (log: Parameters<typeof configure>[0]["log"]) => {
       lines.length = 0;
       configure(log === undefined ? {} : { log });
-      const made = createLogger({ ...shared().config.log, logger });
+      const made = createLogger({ ...configuration().log, logger });
       for (const level of ["debug", "info", "warn", "error"] as const) made[level]({}, level);
       return lines.join(" ");
     };

@@ -2,9 +2,9 @@
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock } from "../../../src/base/clock.ts";
+import type { Limit } from "../../../src/options/qps.ts";
 import { createGlobalRate } from "../../../src/slots/global-rate.ts";
 import { createMoments, type Moment } from "../../../src/slots/moments.ts";
-import type { Limit } from "../../../src/slots/rate.ts";
 
 /** Consumers that always have `waiting` deliveries and start what they may; the clock goes on by hand, so that no busy machine can disturb it. */
 async function run(limits: readonly Limit[], consumers: number, ms: number, waiting = 5) {

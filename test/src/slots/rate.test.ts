@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock } from "../../../src/base/clock.ts";
-import { createRate, type Limit } from "../../../src/slots/rate.ts";
+import type { Limit } from "../../../src/options/qps.ts";
+import { createRate } from "../../../src/slots/rate.ts";
 
 let nowMs = 0;
 const at = (ms: number) => {

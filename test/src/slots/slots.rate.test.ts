@@ -6,7 +6,7 @@ import { createPace } from "../../../src/consume/start-rate.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
 import { concurrencyPool, type Places } from "../../../src/options/pool.ts";
 import { holdAll } from "../../../src/queue/live-limits.ts";
-import type { Runtime } from "../../../src/setup/open.ts";
+import type { OpenTask } from "../../../src/setup/model.ts";
 import { createRate } from "../../../src/slots/rate.ts";
 import type { Ended } from "../../../src/slots/slot.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
@@ -75,7 +75,7 @@ describe("a hold", () => {
       looks++;
       slots.setRate(rate);
     };
-    const pace = createPace({ options: {} } as Runtime, { ...slots, setRate }, () => {});
+    const pace = createPace({ options: {} } as OpenTask, { ...slots, setRate }, () => {});
     for (let i = 0; i < 100; i++) {
       pace.hold(600); // as each look into the store does
       await clock.pass(300);
@@ -89,7 +89,7 @@ describe("a hold", () => {
 
   it("of all processes is not ended by a shorter one", async () => {
     const store = memoryStore();
-    const runtime = { options: { qpsScope: "global" }, store, scope: "q" } as Runtime;
+    const runtime = { options: { qpsScope: "global" }, store, scope: "q" } as OpenTask;
     await holdAll(runtime, 3_600_000);
     await holdAll(runtime, 1_000);
     const [until] = await store.get(["live:hold:q"]);

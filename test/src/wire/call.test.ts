@@ -1,16 +1,10 @@
 /** The wire envelope: Python's golden samples, binding, limits, and bodies that are no call. */
 import { afterEach, describe, expect, test } from "vitest";
 import { parseJson, stringifyJson } from "../../../src/base/json.ts";
-import {
-  deadLetterBody,
-  decodeBody,
-  encodeBody,
-  type MessageLimits,
-  readExtra,
-  setTimezone,
-  stampExtra,
-} from "../../../src/wire/call.ts";
+import { decodeBody, encodeBody, type MessageLimits, setTimezone } from "../../../src/wire/call.ts";
+import { deadLetterBody } from "../../../src/wire/dead-letter.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
+import { readExtra, stampExtra } from "../../../src/wire/stamp.ts";
 
 const add = readSignature((a: number, b: number, c = 3) => a + b + c, ["a", "b", "c?"]);
 const two = readSignature((file: string, height: number) => `${file}${height}`);

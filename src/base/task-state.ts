@@ -1,0 +1,13 @@
+/** Whether a task has ended, by what is known of it. */
+
+import type { MessageState } from "../contract/broker.ts";
+import type { FinalStatus } from "./errors.ts";
+
+/** Has not ended, as far as that is known. */
+export function isOpen(state: MessageState | FinalStatus | undefined): boolean {
+  return state === "waiting" || state === "delayed" || state === "running";
+}
+
+export function isOver(state: MessageState | FinalStatus | undefined): boolean {
+  return state !== undefined && !isOpen(state);
+}

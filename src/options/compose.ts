@@ -1,0 +1,126 @@
+/** Middleware and schemas put around a run and around a publish. */
+import { within } from "../base/clock.ts";
+import { describe, FunboostError, toError } from "../base/errors.ts";
+import { fct } from "../task/context.ts";
+import { DeadLetterError, FatalError } from "../task/errors.ts";
+import type { Handle } from "../task/handle.ts";
+import type { AnyFunction } from "../wire/signature.ts";
+import { isRecord } from "./checks.ts";
+import type { Issue, Middleware, Outgoing, PublishMiddleware, Schema, Validated } from "./middleware.ts";
+
+/** What is called for a run: the function, in its schemas and middleware. */
+export function composeRun(
+  fn: AnyFunction,
+  use: readonly Middleware[],
+  input: Schema | undefined,
+  output: Schema | undefined,
+): AnyFunction {
+  if (use.length === 0 && !input && !output) return fn;
+  return async (...args: unknown[]) => {
+    const valid = input ? await validate(input, args, (text) => new DeadLetterError(`bad input: ${text}`)) : args;
+    const run = async (): Promise<unknown> => fn(...valid);
+    const value = await use.reduceRight<() => Promise<unknown>>((next, each, i) => () => around(each, i, next), run)();
+    return output ? (await validate(output, [value], (text) => new FatalError(`bad output: ${text}`)))[0] : value;
+  };
+}
+
+async function around(middleware: Middleware, index: number, next: () => Promise<unknown>): Promise<unknown> {
+  let called: Promise<unknown> | undefined;
+  let failed: Promise<unknown> | undefined;
+  const value = await middleware(fct, () => {
+    const run = next();
+    called = run;
+    run.catch(() => void (failed = run)); // whoever called next() may look at it late, or never
+    return run;
+  });
+  if (value !== undefined || (called && failed === called)) return value; // it has caught the error
+  if (called) return called; // maybe not awaited: the run is not over before its work is
+  throw new FunboostError(
+    "BAD_OPTION",
+    `use[${index}] answered nothing and did not call next(): the task has not run. Call next(), or answer its result.`,
+    fct.queue === undefined ? {} : { where: fct.queue },
+  );
+}
+
+/** Before anything is sent: the arguments as they are, or BAD_ARGS. A schema that asks a server gets as long as the publish has. */
+export async function checkInput(
+  input: Schema,
+  args: readonly unknown[],
+  { queue, publishTimeoutMs }: CheckedAt,
+): Promise<void> {
+  const refusal = (text: string) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue });
+  const checked = validate(input, args, refusal);
+  if (!(await within(checked, publishTimeoutMs))) {
+    checked.catch(() => {}); // nobody waits for it any more
+    throw refusal(`the schema did not answer within ${publishTimeoutMs} ms (publishTimeout)`);
+  }
+}
+
+interface CheckedAt {
+  readonly queue: string;
+  readonly publishTimeoutMs: number;
+}
+
+/** One argument is checked as it is, several as a list. A schema that throws refuses too. */
+async function validate(
+  schema: Schema,
+  args: readonly unknown[],
+  refusal: (text: string) => Error,
+): Promise<readonly unknown[]> {
+  const one = args.length <= 1;
+  const result = await Promise.resolve()
+    .then(() => schema["~standard"].validate(one ? args[0] : args))
+    .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${toError(error).message}` }] }));
+  if (!isRecord(result))
+    throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
+  if (result.issues) throw refusal(result.issues.map(issueText).join("; "));
+  if (one) return [result.value];
+  if (!Array.isArray(result.value))
+    throw refusal(`the schema answered ${describe(result.value)} for a list of arguments`);
+  return result.value;
+}
+
+function issueText({ message, path }: Issue): string {
+  const place = path?.map((each) => String(typeof each === "object" ? each.key : each)).join(".");
+  return place ? `${place}: ${message}` : message;
+}
+
+export function composePublish(
+  use: readonly PublishMiddleware[],
+  publish: (outgoing: Outgoing) => Promise<Handle>,
+): (outgoing: Outgoing) => Promise<Handle> {
+  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>(
+    (next, each, i) => (outgoing) => aroundPublish(each, i, outgoing, next),
+    publish,
+  );
+}
+
+/** Answers what the middleware does; one that answers nothing must have called `next()`. */
+async function aroundPublish(
+  middleware: PublishMiddleware,
+  index: number,
+  outgoing: Outgoing,
+  next: (outgoing: Outgoing) => Promise<Handle>,
+): Promise<Handle> {
+  let called: Promise<Handle> | undefined;
+  const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
+    called = next(merged(outgoing, changed, index));
+    called.catch(() => {}); // whoever called next() may look at it late, or never
+    return called;
+  });
+  if (handle ?? called) return handle ?? (called as Promise<Handle>);
+  throw new FunboostError(
+    "BAD_OPTION",
+    `usePublish[${index}] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.`,
+  );
+}
+
+function merged(outgoing: Outgoing, changed: Partial<Outgoing> = {}, index: number): Outgoing {
+  const { args, options } = changed;
+  if (args !== undefined && !Array.isArray(args))
+    throw new FunboostError(
+      "BAD_ARGS",
+      `usePublish[${index}] called next() with args ${describe(args)}. Allowed: a list of arguments.`,
+    );
+  return { args: args ?? outgoing.args, options: options ?? outgoing.options };
+}

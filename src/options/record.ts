@@ -1,0 +1,44 @@
+/** The option `record`, and the rows that it keeps. */
+import { type Duration, durationMs } from "../base/duration.ts";
+import type { FinalStatus } from "../base/errors.ts";
+import type { Outcome, TaskRecord } from "../task/outcome.ts";
+import { boolean, type Check, checkMembers, durationAboveZero, isRecord, refuseOption } from "./checks.ts";
+
+export interface RecordParams {
+  /** How long a row is kept. @default "7d" */
+  readonly ttl?: Duration;
+  /** Keep results in the rows. @default true */
+  readonly results?: boolean;
+  /** A row when a run starts, too. @default false */
+  readonly running?: boolean;
+}
+
+export interface RecordOptions {
+  readonly ttlMs: number;
+  readonly results: boolean;
+  readonly running: boolean;
+}
+
+/** A task's row: its record, and its arguments as text, cut at 1,000 characters. */
+export interface TaskRow<R = unknown> extends Omit<TaskRecord<R>, "status"> {
+  readonly status: FinalStatus | "running";
+  readonly args: string;
+}
+
+/** Called for each end, with its row, before the task is acknowledged. */
+export type OnRecord = (row: TaskRow) => unknown;
+
+export const checkRecord: Check = (value, name) => {
+  if (isRecord(value)) checkMembers(value, { ttl: durationAboveZero, results: boolean, running: boolean }, name);
+  else if (typeof value !== "boolean")
+    refuseOption(name, value, 'true, false, or { ttl: "7d", results: true, running: false }');
+};
+
+export function resolveRecord(record: boolean | RecordParams | undefined): RecordOptions | undefined {
+  if (!record) return undefined;
+  const { ttl = "7d", results = true, running = false } = record === true ? {} : record;
+  return { ttlMs: durationMs(ttl, "record.ttl"), results, running };
+}
+
+/** A row as it is made. */
+export type RowOutcome = Omit<Outcome, "status"> & Pick<TaskRow, "status">;

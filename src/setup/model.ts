@@ -1,0 +1,55 @@
+/** What boost() was given, and what it becomes when it is opened. Types only. */
+import type { Logger } from "../base/log.ts";
+import type { BrokerQueue, Features, Message, Published } from "../contract/broker.ts";
+import type { Store } from "../contract/store.ts";
+import type { RowOutcome } from "../options/record.ts";
+import type { Options, TaskParams } from "../options/task.ts";
+import type { AnyFunction, Signature } from "../wire/signature.ts";
+
+/** What boost() was given, before anything is opened. */
+export interface Definition {
+  readonly params: TaskParams;
+  /** Absent for a publisher, which holds no worker code. */
+  readonly fn: AnyFunction | undefined;
+  readonly signature: Signature;
+  /** The public object made from it. */
+  task: unknown;
+  /** Set once it is open, so that the hot path needs no await. */
+  open: OpenTask | undefined;
+  opening: Promise<OpenTask> | undefined;
+}
+
+/** A task's queue, and where its state is kept: what most of what is done with a task needs. */
+export interface OpenQueue {
+  readonly options: Options;
+  readonly brokerName: string;
+  readonly queue: BrokerQueue;
+  readonly store: Store | undefined;
+  /** The queue's name in the store. */
+  readonly scope: string;
+  readonly leaseMs: number;
+  readonly log: Logger;
+}
+
+/** A definition made ready: options, broker, store and queue. */
+export interface OpenTask extends OpenQueue {
+  readonly definition: Definition;
+  /** Where the broker connects to, as far as it tells. */
+  readonly address: string | undefined;
+  /** What a run calls; absent where nothing runs. */
+  readonly call: AnyFunction | undefined;
+  /** What the engine does by itself. */
+  readonly native: Features;
+  /** Made at the first row; absent without `record`. */
+  recorder: Recorder | undefined;
+  /** Made at the first single push. */
+  outbox: Outbox | undefined;
+  /** The dead-letter queue, opened when first needed. */
+  deadLetters(): Promise<BrokerQueue>;
+}
+
+/** Sends one message, with others of its tick. */
+export type Outbox = (message: Message) => Promise<Published>;
+
+/** Resolves when the row is kept. `json`: the outcome, where its text is there already. */
+export type Recorder = (outcome: RowOutcome, args: string, json?: string) => Promise<void>;

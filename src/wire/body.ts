@@ -1,0 +1,38 @@
+/** A body as it came: text or value, with or without its `extra`. */
+import { parseJson, stringifyJson } from "../base/json.ts";
+import type { JsonObject } from "../contract/index.ts";
+import { isObject } from "./arguments.ts";
+import type { Extra } from "./limits.ts";
+
+export function parseBody(raw: unknown): unknown {
+  const text = textOf(raw);
+  if (text === undefined) return raw;
+  const json = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  if (!/^\s*[[{"\-\dtfn]/.test(json)) return text;
+  try {
+    return parseJson(json);
+  } catch {
+    return text; // what only looks like JSON is text
+  }
+}
+
+export function textOf(raw: unknown): string | undefined {
+  if (typeof raw === "string") return raw;
+  return raw instanceof Uint8Array
+    ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("utf8")
+    : undefined;
+}
+
+export function extraOf(body: unknown): Extra | undefined {
+  return isObject(body) && Object.hasOwn(body, "extra") && isObject(body.extra) ? body.extra : undefined;
+}
+
+export function withoutExtra(body: JsonObject): JsonObject {
+  const { extra: _, ...rest } = body;
+  return rest;
+}
+
+/** What `withExtra` marked, as it was. */
+export function originalOf(body: JsonObject): unknown {
+  return (body.extra as Extra).is_raw === true ? body.raw : stringifyJson(withoutExtra(body));
+}
