@@ -19,7 +19,7 @@ import { type WaitIdleOptions, waitIdle } from "./results/wait-idle.ts";
 import { define, definitionOn, register } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
 import type { Definition } from "./setup/model.ts";
-import { resolve } from "./setup/open.ts";
+import { openTask } from "./setup/open.ts";
 import type { Handle } from "./task/handle.ts";
 import type { AnyFunction } from "./wire/signature.ts";
 
@@ -138,10 +138,10 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
     },
     counts: () => callQueue(definition, "count"),
     clear: () => callQueue(definition, "clear"),
-    info: async () => queueInfo(await resolve(definition)),
-    stats: async (query) => queueStats(await resolve(definition), query),
+    info: async () => queueInfo(await openTask(definition)),
+    stats: async (query) => queueStats(await openTask(definition), query),
     features: async () => {
-      const { native, queue, store } = await resolve(definition);
+      const { native, queue, store } = await openTask(definition);
       return supportOf(native, queue.features, store);
     },
     handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
@@ -155,11 +155,11 @@ function consumingMembers(definition: Definition) {
     pause: () => callQueue(definition, "setPaused", true),
     resume: () => callQueue(definition, "setPaused", false),
     paused: () => callQueue(definition, "paused"),
-    setQps: async (qps: Qps | null) => setLiveQps(await resolve(definition), qps),
-    setConcurrency: async (n: number | null) => setLiveConcurrency(await resolve(definition), n),
+    setQps: async (qps: Qps | null) => setLiveQps(await openTask(definition), qps),
+    setConcurrency: async (n: number | null) => setLiveConcurrency(await openTask(definition), n),
     waitIdle: (options?: WaitIdleOptions) => waitIdle(definition, options),
     deadLetters: deadLettersOf(definition),
-    records: async (query?: RecordsQuery) => queryRecords(await resolve(definition), query),
+    records: async (query?: RecordsQuery) => queryRecords(await openTask(definition), query),
   };
 }
 

@@ -9,7 +9,7 @@ import { type Checks, checkMembers, duration, isRecord } from "./options/checks.
 import { configuration } from "./setup/configure.ts";
 import { defaultBroker } from "./setup/definition.ts";
 import { openBroker } from "./setup/open.ts";
-import { observedStore } from "./store/guarded.ts";
+import { guardedStore } from "./store/guarded.ts";
 import { type Lease, takeLease } from "./store/lease.ts";
 
 export interface LockOptions {
@@ -73,7 +73,7 @@ function check(key: string, options: LockOptions, work: unknown): { ttlMs: numbe
 
 async function storeOf(choice: string | Broker | undefined): Promise<Store> {
   const own = configuration().store;
-  if (choice === undefined && own) return observedStore(own);
+  if (choice === undefined && own) return guardedStore(own);
   const broker = choice ?? defaultBroker();
   const { store } = await openBroker(broker);
   if (!store) throw needsStore(typeof broker === "string" ? broker : broker.name, "withLock()");

@@ -1,6 +1,6 @@
 /** How many runs at once: what the code says, what one process sets for itself, and what is set for all while tasks run. */
 
-export interface RunsAtOnce {
+export interface Concurrency {
   /** For this process. */
   setOwn(n: number): void;
   /** For all; undefined: taken back. Answers what is in force here. */
@@ -8,7 +8,7 @@ export interface RunsAtOnce {
 }
 
 /** What is set for all beats the code. What a process sets for itself beats the code too; where both are set the smaller one holds. */
-export function runsAtOnce(code: number, use: (n: number) => void): RunsAtOnce {
+export function createConcurrency(code: number, use: (n: number) => void): Concurrency {
   let own: number | undefined;
   let live: number | undefined;
   const apply = () => {

@@ -8,7 +8,7 @@ import { checkConcurrency } from "../options/task-checks.ts";
 import { configuration } from "../setup/configure.ts";
 import { sameBroker } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";
-import { resolve } from "../setup/open.ts";
+import { openTask } from "../setup/open.ts";
 import { type RunningConsumer, startConsumer } from "./consumer.ts";
 import type { ConsumerStatus, Consuming } from "./consumers.ts";
 import { consumers } from "./consumers.ts";
@@ -130,8 +130,8 @@ async function insistOnStarting(
   const trouble = createTrouble(definition);
   for (let pauseMs = 200; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
-      const runtime = await resolve(definition);
-      const consumer = await startConsumer(runtime, concurrency ?? runtime.options.concurrency);
+      const task = await openTask(definition);
+      const consumer = await startConsumer(task, concurrency ?? task.options.concurrency);
       trouble.over();
       return consumer;
     } catch (error) {

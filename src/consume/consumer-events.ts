@@ -4,7 +4,7 @@ import { FunboostError } from "../base/errors.ts";
 import { type Fields, fetching, isWatched, points, settling, tell } from "../base/events.ts";
 import type { Delivery, Handler, Settlement } from "../contract/broker.ts";
 
-export interface Watched {
+export interface ConsumerEvents {
   handle(delivery: Delivery, handler: Handler): Promise<Settlement>;
   setWindow(n: number): void;
   settled(delivery: Delivery, how: "applied" | "stale"): void;
@@ -16,7 +16,7 @@ export interface Watched {
 const mostCrashed = 1_000;
 
 /** Costs a look at a few flags while nobody listens. */
-export function watched(where: Fields): Watched {
+export function createConsumerEvents(where: Fields): ConsumerEvents {
   const fetches = createFetches(where);
   const settlements = createSettlements(where);
   const crashed = createCrashes(where);

@@ -10,21 +10,21 @@ import { holdAll } from "../queue/live-limits.ts";
 import { watchLive } from "../queue/live-watch.ts";
 import { newTally } from "../queue/tally.ts";
 import { createRunner } from "../run/run.ts";
-import type { Place } from "../run/task-run.ts";
+import type { RunHost } from "../run/task-run.ts";
 import type { OpenTask } from "../setup/model.ts";
 import { createSlots, type Slots } from "../slots/slots.ts";
 import type { SlotsOptions } from "../slots/state.ts";
 import { healthOf } from "../store/health.ts";
-import { type RunsAtOnce, runsAtOnce } from "./concurrency.ts";
-import { type Watched, watched } from "./consumer-events.ts";
+import { type Concurrency, createConcurrency } from "./concurrency.ts";
+import { type ConsumerEvents, createConsumerEvents } from "./consumer-events.ts";
 import type { ConsumerStatus } from "./consumers.ts";
-import { startSeconds } from "./each-second.ts";
-import { createHeld, type Flags, type Holding } from "./hold-reason.ts";
-import { createPulse, type Pulse } from "./lease-trust.ts";
-import { createPace } from "./start-rate.ts";
-import { type Ending, finish, type Stopping } from "./stop.ts";
+import { startEachSecond } from "./each-second.ts";
+import { createHoldReason, type Flags, type HoldReason } from "./hold-reason.ts";
+import { createLeaseTrust, type LeaseTrust } from "./lease-trust.ts";
+import { createStartRate } from "./start-rate.ts";
+import { type Stopping, type StoppingConsumer, stopConsumer } from "./stop.ts";
 import { createTrouble, type Trouble } from "./trouble.ts";
-import { type Keeping, startDuties } from "./upkeep.ts";
+import { type Keeping, startUpkeep } from "./upkeep.ts";
 
 const tooLate =
   "a run ended too late to count: its lease was lost, or its message removed; the task may run twice. Does it block the event loop for seconds?";
@@ -44,38 +44,38 @@ export interface RunningConsumer {
 }
 
 /** Starts consuming; resolves when connected. */
-export async function startConsumer(runtime: OpenTask, concurrency: number): Promise<RunningConsumer> {
-  const { options, queue } = runtime;
-  const trouble = createTrouble(runtime.definition, runtime.log);
+export async function startConsumer(task: OpenTask, concurrency: number): Promise<RunningConsumer> {
+  const { options, queue } = task;
+  const trouble = createTrouble(task.definition, task.log);
   const tally = newTally();
-  const place: Place = {
+  const place: RunHost = {
     signalled: new Set(),
     cancelled: () => false,
     filter: undefined,
     tally,
     slowDown: async () => {},
   };
-  const told = watched(whereOf(runtime));
+  const told = createConsumerEvents(whereOf(task));
   let engine: Consumer | undefined;
   const setWindow = (n: number) => {
     if (!engine) return;
     engine.setWindow(n);
     told.setWindow(n);
   };
-  const pulse = createPulse(runtime.leaseMs);
-  const slots = createSlots({ ...slotsOptions(runtime, concurrency, place, setWindow), overslept: pulse.overslept });
+  const pulse = createLeaseTrust(task.leaseMs);
+  const slots = createSlots({ ...slotsOptions(task, concurrency, place, setWindow), overslept: pulse.overslept });
   const switches = createSwitches(slots, (await queue.paused?.()) ?? false);
   const { flags, set } = switches;
-  const atOnce = runsAtOnce(concurrency, slots.setLimit);
-  const live = await followLive(runtime, { slots, place, atOnce }, trouble.report);
-  engine = await queue.consume(...listeners(runtime, slots, trouble, told)).catch(async (error: unknown) => {
+  const atOnce = createConcurrency(concurrency, slots.setLimit);
+  const live = await followLive(task, { slots, place, atOnce }, trouble.report);
+  engine = await queue.consume(...listeners(task, slots, trouble, told)).catch(async (error: unknown) => {
     await live.stop();
     throw error;
   });
-  place.filter = filterOf(runtime, trouble.report); // nothing is fetched before the next line
+  place.filter = filterOf(task, trouble.report); // nothing is fetched before the next line
   slots.refreshWindow();
-  tell(points.ready, () => whereOf(runtime));
-  switches.holding = createHeld(whereOf(runtime), {
+  tell(points.ready, () => whereOf(task));
+  switches.holding = createHoldReason(whereOf(task), {
     ...slots,
     flags,
     ...options,
@@ -83,27 +83,21 @@ export async function startConsumer(runtime: OpenTask, concurrency: number): Pro
     pace: live.pace,
     held: () => engine?.status().held.length ?? 0,
   });
-  const endDuties = startDuties(
-    runtime,
-    engine,
-    trouble.report,
-    onPaused(runtime, flags, set),
-    heldBy(engine, slots, pulse),
-  );
-  const endSeconds = startSeconds(runtime, tally, slots.running, switches.holding, trouble.report);
-  const unwatch = watchStore(runtime, (store) => set({ store }));
+  const endDuties = startUpkeep(task, engine, trouble.report, onPaused(task, flags, set), heldBy(engine, slots, pulse));
+  const endSeconds = startEachSecond(task, tally, slots.running, switches.holding, trouble.report);
+  const unwatch = watchStore(task, (store) => set({ store }));
   const stopDuties = async () => {
     unwatch();
     await Promise.all([endDuties(), live.stop(), place.filter?.stop(), endSeconds()]);
   };
-  return consumerOf(runtime, { slots, atOnce, engine, told, signalled: place.signalled, flags, set, stopDuties });
+  return consumerOf(task, { slots, atOnce, engine, told, signalled: place.signalled, flags, set, stopDuties });
 }
 
 function createSwitches(slots: Slots, paused: boolean) {
   const flags: Flags = { here: false, queue: paused, store: false, closing: false };
   const switches = {
     flags,
-    holding: (): Holding | undefined => undefined,
+    holding: (): HoldReason | undefined => undefined,
     set(change: Partial<Flags>) {
       Object.assign(flags, change);
       slots.setMode(flags.here || flags.queue || flags.store || flags.closing ? "closed" : "open");
@@ -115,7 +109,7 @@ function createSwitches(slots: Slots, paused: boolean) {
 }
 
 /** What lies unstarted in lanes and slots. */
-function heldBy(engine: Consumer, slots: Slots, pulse: Pulse): Keeping {
+function heldBy(engine: Consumer, slots: Slots, pulse: LeaseTrust): Keeping {
   return {
     ...pulse,
     giveBack() {
@@ -126,24 +120,24 @@ function heldBy(engine: Consumer, slots: Slots, pulse: Pulse): Keeping {
   };
 }
 
-function onPaused(runtime: OpenTask, flags: Readonly<Flags>, set: (change: Partial<Flags>) => void) {
+function onPaused(task: OpenTask, flags: Readonly<Flags>, set: (change: Partial<Flags>) => void) {
   return (paused: boolean) => {
-    if (paused !== flags.queue) tell(paused ? points.paused : points.resumed, () => whereOf(runtime));
+    if (paused !== flags.queue) tell(paused ? points.paused : points.resumed, () => whereOf(task));
     set({ queue: paused });
   };
 }
 
-function slotsOptions(runtime: OpenTask, limit: number, place: Place, setWindow: (n: number) => void): SlotsOptions {
-  const { maxSuspended, prefetch, pool, queue } = runtime.options;
-  const lookahead = Math.min(prefetch ?? limit * 2, runtime.queue.lookahead);
-  const onFull = once(() => runtime.log.warn({ queue, maxSuspended }, full));
+function slotsOptions(task: OpenTask, limit: number, place: RunHost, setWindow: (n: number) => void): SlotsOptions {
+  const { maxSuspended, prefetch, pool, queue } = task.options;
+  const lookahead = Math.min(prefetch ?? limit * 2, task.queue.lookahead);
+  const onFull = once(() => task.log.warn({ queue, maxSuspended }, full));
   return {
     limit,
     maxSuspended,
     lookahead,
     rate: undefined,
     pool,
-    run: createRunner(runtime, place),
+    run: createRunner(task, place),
     setWindow,
     onFull,
   };
@@ -160,37 +154,37 @@ function watchStore({ options, queue, store }: OpenTask, onDown: (down: boolean)
   return health.watch(onDown);
 }
 
-function filterOf(runtime: OpenTask, onError: (error: Error) => void): Filter | undefined {
-  const { options, store } = runtime;
+function filterOf(task: OpenTask, onError: (error: Error) => void): Filter | undefined {
+  const { options, store } = task;
   return options.filter?.when === "done" && store
-    ? createFilter(runtime, options.filter, store, (error) => onError(toError(error)))
+    ? createFilter(task, options.filter, store, (error) => onError(toError(error)))
     : undefined;
 }
 
 interface Live {
   readonly slots: Slots;
-  readonly place: Place;
-  readonly atOnce: RunsAtOnce;
+  readonly place: RunHost;
+  readonly atOnce: Concurrency;
 }
 
 /** The code's own limits, and what is changed from outside while tasks run. */
-async function followLive(runtime: OpenTask, { slots, place, atOnce }: Live, onError: (error: Error) => void) {
-  const { limits } = runtime.options;
-  const pace = createPace(runtime, slots, (error) => onError(toError(error)));
+async function followLive(task: OpenTask, { slots, place, atOnce }: Live, onError: (error: Error) => void) {
+  const { limits } = task.options;
+  const pace = createStartRate(task, slots, (error) => onError(toError(error)));
   pace.setLimits(limits);
   const live = await watchLive(
-    runtime,
+    task,
     {
       setQps(qps) {
-        tell(points.limits, () => ({ ...whereOf(runtime), qps }));
+        tell(points.limits, () => ({ ...whereOf(task), qps }));
         pace.setLimits(qps === undefined ? limits : limitsOf(qps));
       },
       setConcurrency(n) {
         const inForce = atOnce.setLive(n);
-        tell(points.limits, () => ({ ...whereOf(runtime), concurrency: inForce }));
+        tell(points.limits, () => ({ ...whereOf(task), concurrency: inForce }));
       },
       hold: pace.hold,
-      switched: (to) => tell(points.notices, () => ({ ...whereOf(runtime), to })),
+      switched: (to) => tell(points.notices, () => ({ ...whereOf(task), to })),
       cancel(id) {
         for (const run of place.signalled) if (run.taskId === id) run.cancel();
       },
@@ -200,7 +194,7 @@ async function followLive(runtime: OpenTask, { slots, place, atOnce }: Live, onE
   place.cancelled = live.cancelled;
   place.slowDown = async (ms) => {
     pace.hold(ms);
-    const told = holdAll(runtime, ms).catch((error: unknown) => onError(toError(error))); // the task is no worse for it
+    const told = holdAll(task, ms).catch((error: unknown) => onError(toError(error))); // the task is no worse for it
     await within(told, tellMs);
   };
   return { ...live, pace: pace.kind };
@@ -222,7 +216,7 @@ function listeners(
   { options, log, store, queue }: OpenTask,
   slots: Slots,
   trouble: Trouble,
-  told: Watched,
+  told: ConsumerEvents,
 ): Parameters<BrokerQueue["consume"]> {
   const handler = (delivery: Delivery) => {
     trouble.over();
@@ -240,14 +234,14 @@ function listeners(
   return [handler, { signal, onSettled, onError }];
 }
 
-interface Parts extends Ending {
-  readonly told: Watched;
-  readonly atOnce: RunsAtOnce;
+interface Parts extends StoppingConsumer {
+  readonly told: ConsumerEvents;
+  readonly atOnce: Concurrency;
   readonly flags: Readonly<Flags>;
   set(change: Partial<Flags>): void;
 }
 
-function consumerOf(runtime: OpenTask, parts: Parts): RunningConsumer {
+function consumerOf(task: OpenTask, parts: Parts): RunningConsumer {
   const { slots, atOnce, engine, flags, set } = parts;
   let closing: Promise<void> | undefined;
   return {
@@ -257,22 +251,22 @@ function consumerOf(runtime: OpenTask, parts: Parts): RunningConsumer {
       checkConcurrency(n, "concurrency");
       atOnce.setOwn(n);
     },
-    status: () => statusOf(runtime, slots, engine, flags.here || flags.queue),
+    status: () => statusOf(task, slots, engine, flags.here || flags.queue),
     running: slots.running,
     suspended: slots.suspended,
-    stop: (stopping) => (closing ??= closeTold(runtime, parts, stopping)),
+    stop: (stopping) => (closing ??= closeTold(task, parts, stopping)),
   };
 }
 
-async function closeTold(runtime: OpenTask, parts: Parts, stopping: Stopping): Promise<void> {
+async function closeTold(task: OpenTask, parts: Parts, stopping: Stopping): Promise<void> {
   const from = clock.monotonic();
-  tell(points.closing, () => whereOf(runtime));
+  tell(points.closing, () => whereOf(task));
   try {
-    await finish(parts, stopping);
+    await stopConsumer(parts, stopping);
   } finally {
     parts.told.closed();
     tell(points.closed, () => ({
-      ...whereOf(runtime),
+      ...whereOf(task),
       orphanedIds: parts.engine.status().held,
       elapsedMs: clock.monotonic() - from,
     }));

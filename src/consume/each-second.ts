@@ -4,21 +4,21 @@ import { toError } from "../base/errors.ts";
 import { createCounter } from "../queue/stats.ts";
 import type { Tally } from "../queue/tally.ts";
 import type { OpenTask } from "../setup/model.ts";
-import type { Holding } from "./hold-reason.ts";
+import type { HoldReason } from "./hold-reason.ts";
 import { createSummary } from "./summary.ts";
 
 const secondMs = 1_000;
 
 /** Answers the function that stops it, which adds up the rest. */
-export function startSeconds(
-  runtime: OpenTask,
+export function startEachSecond(
+  task: OpenTask,
   tally: Tally,
   running: () => number,
-  holding: () => Holding | undefined,
+  holding: () => HoldReason | undefined,
   onError: (error: Error) => void,
 ): () => Promise<void> {
-  const add = createCounter(runtime, tally);
-  const summarize = createSummary(runtime, tally, running);
+  const add = createCounter(task, tally);
+  const summarize = createSummary(task, tally, running);
   const failed = (error: unknown) => onError(toError(error));
   const stop = repeat(
     secondMs,

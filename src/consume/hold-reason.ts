@@ -1,11 +1,11 @@
 /** Which control keeps a consumer from starting anything, and since when. */
 import { clock } from "../base/clock.ts";
 import { type Fields, points, tell } from "../base/events.ts";
-import type { Places } from "../options/pool.ts";
+import type { PoolSlots } from "../options/pool.ts";
 
 export type Control = "paused" | "store" | "slowDown" | "qps" | "pool" | "maxSuspended";
 
-export interface Holding {
+export interface HoldReason {
   readonly control: Control;
   readonly ms: number;
 }
@@ -22,7 +22,7 @@ export interface Flags {
 /** What a consumer knows of itself. */
 export interface HoldView {
   readonly flags: Readonly<Flags>;
-  readonly pool: Places | undefined;
+  readonly pool: PoolSlots | undefined;
   readonly maxSuspended: number;
   readonly tally: { readonly ran: number };
   running(): number;
@@ -37,7 +37,7 @@ const againMs = 60_000;
 const stillMs = 1_000;
 
 /** Answers what holds; each change of it is an event, and each minute while it lasts. Called at each change of a flag, and once a second. */
-export function createHeld(where: Fields, view: HoldView): () => Holding | undefined {
+export function createHoldReason(where: Fields, view: HoldView): () => HoldReason | undefined {
   const look = createLook(view);
   let control: Control | undefined;
   let since = 0;

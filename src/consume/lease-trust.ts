@@ -2,14 +2,14 @@
 import { clock } from "../base/clock.ts";
 import { trustedMs } from "../store/lease.ts";
 
-export interface Pulse {
+export interface LeaseTrust {
   /** The leases of all that is held were renewed, asked at `from`. */
   beat(from: number): void;
   /** By the clock: overdue work runs before the timer that would tell. */
   overslept(): boolean;
 }
 
-export function createPulse(leaseMs: number): Pulse {
+export function createLeaseTrust(leaseMs: number): LeaseTrust {
   let from = clock.monotonic();
   return {
     beat(at) {

@@ -6,7 +6,7 @@ import { createGlobalRate } from "../slots/global-rate.ts";
 import { createRate, type Rate } from "../slots/rate.ts";
 import type { Slots } from "../slots/slots.ts";
 
-export interface Pace {
+export interface StartRate {
   /** Undefined: no limit. */
   setLimits(limits: readonly Limit[] | undefined): void;
   /** Nothing starts for so long. */
@@ -15,7 +15,7 @@ export interface Pace {
   kind(): "slowDown" | "qps" | undefined;
 }
 
-export function createPace(runtime: OpenQueue, slots: Slots, onError: (error: unknown) => void): Pace {
+export function createStartRate(task: OpenQueue, slots: Slots, onError: (error: unknown) => void): StartRate {
   let rate: Rate | undefined;
   let heldUntil = 0;
   const held: Rate = { take: () => Math.max(1, heldUntil - clock.monotonic()), ahead: () => 0 };
@@ -28,7 +28,7 @@ export function createPace(runtime: OpenQueue, slots: Slots, onError: (error: un
   const goOnIn = createAlarm(apply);
   return {
     setLimits(limits) {
-      rate = limits && rateOf(runtime, limits, slots.pump, onError);
+      rate = limits && rateOf(task, limits, slots.pump, onError);
       apply();
     },
     hold(ms) {

@@ -2,7 +2,7 @@
 import { clock, sleep, within } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
 import type { Consumer } from "../contract/broker.ts";
-import type { Place } from "../run/task-run.ts";
+import type { RunHost } from "../run/task-run.ts";
 import type { Slots } from "../slots/slots.ts";
 
 const tickMs = 50;
@@ -18,15 +18,15 @@ export interface Stopping {
   readonly others: { running(): number; suspended(): number };
 }
 
-export interface Ending {
+export interface StoppingConsumer {
   readonly slots: Slots;
   readonly engine: Consumer;
-  readonly signalled: Place["signalled"];
+  readonly signalled: RunHost["signalled"];
   set(change: { readonly closing?: true }): void;
   stopDuties(): Promise<void>;
 }
 
-export async function finish(ending: Ending, { graceMs, others }: Stopping): Promise<void> {
+export async function stopConsumer(ending: StoppingConsumer, { graceMs, others }: Stopping): Promise<void> {
   const { slots, engine, set, stopDuties } = ending;
   set({ closing: true });
   engine.setWindow(0);
@@ -49,7 +49,7 @@ async function untilIdle(slots: Slots, others: Stopping["others"], endsAt: numbe
   }
 }
 
-async function drain({ slots, engine, signalled }: Ending, graceMs: number): Promise<void> {
+async function drain({ slots, engine, signalled }: StoppingConsumer, graceMs: number): Promise<void> {
   const settled = slots.idle().then(() => engine.close());
   if (await within(settled, graceMs)) return;
   for (const { controller } of signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));

@@ -5,7 +5,7 @@ import { queueInfo, timeLeft } from "../queue/info.ts";
 import { newsOf, type Tally } from "../queue/tally.ts";
 import { configuration } from "../setup/configure.ts";
 import type { OpenQueue } from "../setup/model.ts";
-import type { Holding } from "./hold-reason.ts";
+import type { HoldReason } from "./hold-reason.ts";
 
 const everyMs = 60_000;
 /** In all processes, when that is more than here by this. */
@@ -13,11 +13,11 @@ const notably = 1.2;
 
 /** Called once a second. */
 export function createSummary(
-  runtime: OpenQueue,
+  task: OpenQueue,
   tally: Tally,
   running: () => number,
-): (held: Holding | undefined) => Promise<void> {
-  if (!summaryWanted({ ...configuration().log, ...runtime.options.log })) return async () => {};
+): (held: HoldReason | undefined) => Promise<void> {
+  if (!summaryWanted({ ...configuration().log, ...task.options.log })) return async () => {};
   let last = { ...tally };
   let lastAt = clock.monotonic();
   let saidHeld = "";
@@ -27,15 +27,15 @@ export function createSummary(
     const news = { ...newsOf(tally, last), spanMs: now - lastAt };
     [last, lastAt] = [{ ...tally }, now];
     if (news.ran + news.failed + running() === 0 && !held) return;
-    const left = await whatIsLeft(runtime, tally, news).catch(() => undefined); // trouble is said elsewhere
+    const left = await whatIsLeft(task, tally, news).catch(() => undefined); // trouble is said elsewhere
     if (news.ran + news.failed + running() === 0 && left?.waiting === 0) return;
     const isHeld = news.ran === 0 && held ? `${held.control} ${left?.waiting}` : "";
     if (isHeld !== "" && isHeld === saidHeld) return; // nothing has happened since
     saidHeld = isHeld;
     const { ran, failed, retried } = news;
     const waiting = left && { waiting: left.waiting, delayed: left.delayed };
-    runtime.log.info(
-      { queue: runtime.options.queue, ran, failed, retried, running: running(), ...waiting },
+    task.log.info(
+      { queue: task.options.queue, ran, failed, retried, running: running(), ...waiting },
       textOf(news, held, left),
     );
   };
@@ -55,19 +55,19 @@ interface Left {
   readonly perSecond: number | undefined;
 }
 
-async function whatIsLeft(runtime: OpenQueue, tally: Tally, { ran, retried, spanMs }: News): Promise<Left> {
-  if (runtime.store) {
-    const { ready, delayed, etaMs, ranPerMinute } = await queueInfo(runtime);
+async function whatIsLeft(task: OpenQueue, tally: Tally, { ran, retried, spanMs }: News): Promise<Left> {
+  if (task.store) {
+    const { ready, delayed, etaMs, ranPerMinute } = await queueInfo(task);
     return { waiting: ready, delayed, etaMs, perSecond: ranPerMinute / 60 };
   }
-  const counts = await runtime.queue.count?.();
+  const counts = await task.queue.count?.();
   const etaMs =
     counts &&
     timeLeft(counts, { total: tally, recent: { ran, retried }, spanMs, paused: undefined, limits: undefined });
   return { waiting: counts?.ready, delayed: counts?.delayed, etaMs, perSecond: undefined };
 }
 
-function textOf({ ran, spanMs }: News, held: Holding | undefined, left: Left | undefined): string {
+function textOf({ ran, spanMs }: News, held: HoldReason | undefined, left: Left | undefined): string {
   if (ran === 0)
     return held
       ? `nothing starts: ${held.control}, for ${durationText(held.ms)}`

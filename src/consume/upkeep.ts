@@ -7,7 +7,7 @@ import type { BrokerQueue, Consumer } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { type Lease, takeLease } from "../store/lease.ts";
-import type { Pulse } from "./lease-trust.ts";
+import type { LeaseTrust } from "./lease-trust.ts";
 
 type Maintain = NonNullable<BrokerQueue["maintain"]>;
 
@@ -17,25 +17,25 @@ const leastTurnMs = 30_000;
 const renewMs = 30_000;
 
 /** Tells what waits here unstarted whether it is still ours. */
-export interface Keeping extends Pulse {
+export interface Keeping extends LeaseTrust {
   /** All that has not started goes back, where `overslept`. */
   giveBack(): void;
 }
 
 /** Leases, rescue and flags, each on its own clock. Adapters keep no such timers. */
-export function startDuties(
-  runtime: OpenQueue,
+export function startUpkeep(
+  task: OpenQueue,
   engine: Consumer,
   onError: (error: Error) => void,
   onPaused: (paused: boolean) => void,
   held: Keeping,
 ): () => Promise<void> {
-  const { queue, leaseMs, brokerName } = runtime;
+  const { queue, leaseMs, brokerName } = task;
   const failed = (error: unknown) => onError(toError(error));
   const duties: (() => Promise<void>)[] = [];
   held.beat(clock.monotonic()); // connecting may have taken long
   duties.push(repeat(leaseMs / 4, () => renew(engine, held, brokerName), failed)); // with its jitter every third of a lease at the latest
-  if (queue.maintain) duties.push(startMaintaining(runtime, toldOf(runtime, queue.maintain), failed));
+  if (queue.maintain) duties.push(startMaintaining(task, toldOf(task, queue.maintain), failed));
   if (queue.paused) duties.push(repeat(flagPollMs, async () => onPaused((await queue.paused?.()) ?? false), failed));
   return async () => void (await Promise.all(duties.map((end) => end())));
 }

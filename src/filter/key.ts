@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { describe, FunboostError } from "../base/errors.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
-import { kept } from "../results/read.ts";
+import { readOutcome } from "../results/read.ts";
 import type { OpenQueue } from "../setup/model.ts";
 
 /** The key in the store; `given` is the message's own `filterKey`. */
@@ -35,8 +35,8 @@ function sortedMembers(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-export async function isCancelled(runtime: OpenQueue, id: string): Promise<boolean> {
-  return (await kept(runtime, id, false))?.status === "cancelled";
+export async function isCancelled(task: OpenQueue, id: string): Promise<boolean> {
+  return (await readOutcome(task, id, false))?.status === "cancelled";
 }
 
 /** Gives a key back, if it still holds this. */

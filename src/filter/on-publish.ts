@@ -30,13 +30,13 @@ const lookAgainMs = 50;
 
 /** Claims each key for its message's id before the publish, and gives back the claims of what was not accepted. */
 export async function publishUnseen(
-  runtime: OpenTask,
+  task: OpenTask,
   store: Store,
   filter: FilterOptions,
   messages: readonly Message[],
   publish: Publish,
 ): Promise<readonly Published[]> {
-  const claims = await claimAll(runtime, store, filter, messages);
+  const claims = await claimAll(task, store, filter, messages);
   const fresh = claims.filter(({ message, owner }) => message.id === owner);
   const published = await publish(fresh.map(({ message }) => message)).catch(
     async (error: { readonly accepted?: readonly string[] }) => {
@@ -44,29 +44,29 @@ export async function publishUnseen(
       const lost = fresh.filter(({ owner }) => !accepted.has(owner));
       await store.set(lost.map((each) => freed(each.key, claimOf(each)))).catch(() => {}); // the publish's own error says more
       await keepClaims(
-        runtime,
+        task,
         store,
         fresh.filter(({ owner }) => accepted.has(owner)),
       );
       throw error;
     },
   );
-  await keepClaims(runtime, store, fresh);
+  await keepClaims(task, store, fresh);
   const own = new Map(fresh.map(({ message }, i) => [message, published[i] as Published]));
   return claims.map(({ message, owner }) => own.get(message) ?? { id: owner, existing: true });
 }
 
 /** A key that another publisher has claimed is decided when it has published, or when its claim has ended: it may have died. */
 async function claimAll(
-  runtime: OpenTask,
+  task: OpenTask,
   store: Store,
   filter: FilterOptions,
   messages: readonly Message[],
 ): Promise<readonly Claimed[]> {
-  const { publishTimeoutMs, queue } = runtime.options;
+  const { publishTimeoutMs, queue } = task.options;
   const entries = messages.map((message) => ({
     message: { ...message, id: message.id ?? uuidv7() },
-    key: keyOf(runtime, filter, message),
+    key: keyOf(task, filter, message),
     ttlMs: filter.ttlMs + (message.delayMs ?? 0),
   }));
   const owners = new Map<Entry, string>();
@@ -79,18 +79,18 @@ async function claimAll(
         "filter: another process has begun to publish an equal message, and has not ended.",
         { where: queue },
       );
-    await claimSome(runtime, store, open, owners);
+    await claimSome(task, store, open, owners);
   }
   return entries.map((entry) => ({ ...entry, owner: owners.get(entry) as string }));
 }
 
 async function claimSome(
-  runtime: OpenTask,
+  task: OpenTask,
   store: Store,
   open: readonly Entry[],
   owners: Map<Entry, string>,
 ): Promise<void> {
-  const { publishTimeoutMs } = runtime.options;
+  const { publishTimeoutMs } = task.options;
   // As long as a publish may take and a bit, so that none goes on behind its claim.
   const claims = open.map((entry) => ({
     key: entry.key,
@@ -100,7 +100,7 @@ async function claimSome(
   }));
   const won = await store.set(claims);
   const found = await store.get(open.map(({ key }) => key));
-  const freed = await Promise.all(open.map((entry, i) => freeIfCancelled(runtime, store, entry, found[i] ?? "")));
+  const freed = await Promise.all(open.map((entry, i) => freeIfCancelled(task, store, entry, found[i] ?? "")));
   const ours = new Set(claims.filter((_, i) => won[i]).map(({ value }) => value));
   for (const [i, entry] of open.entries()) {
     const value = found[i] ?? "";
@@ -113,14 +113,9 @@ async function claimSome(
 }
 
 /** A task that was cancelled keeps nobody from being published. */
-async function freeIfCancelled(
-  runtime: OpenTask,
-  store: Store,
-  { key, message }: Entry,
-  value: string,
-): Promise<boolean> {
+async function freeIfCancelled(task: OpenTask, store: Store, { key, message }: Entry, value: string): Promise<boolean> {
   const owner = value.startsWith(publishedPrefix) ? value.slice(publishedPrefix.length) : message.id;
-  if (owner === message.id || !(await isCancelled(runtime, owner))) return false;
+  if (owner === message.id || !(await isCancelled(task, owner))) return false;
   await store.set([freed(key, value)]);
   return true;
 }

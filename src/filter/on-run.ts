@@ -10,7 +10,7 @@ import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
 import type { OpenQueue } from "../setup/model.ts";
-import { insisting } from "../store/insist.ts";
+import { insist } from "../store/insist.ts";
 import type { Outcome } from "../task/outcome.ts";
 import { filterKey, freed, isCancelled } from "./key.ts";
 
@@ -35,14 +35,14 @@ export interface Filter {
 }
 
 export function createFilter(
-  runtime: OpenQueue,
+  task: OpenQueue,
   options: FilterOptions,
   store: Store,
   onError: (error: unknown) => void,
 ): Filter {
-  const { leaseMs, scope } = runtime;
+  const { leaseMs, scope } = task;
   const held = new Map<string, string>();
-  const claims: Claims = { runtime, store, held, claimMs: 2 * leaseMs };
+  const claims: Claims = { task, store, held, claimMs: 2 * leaseMs };
   const stop = repeat(
     leaseMs / 3,
     async () => {
@@ -55,13 +55,11 @@ export function createFilter(
     done(key, id, outcome) {
       held.delete(key);
       const mark: SetEntry = { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: running(id) } };
-      return insisting(runtime, () => store.set([mark])).then(([isOurs]) =>
-        isOurs ? undefined : markAnyway(claims, mark),
-      );
+      return insist(task, () => store.set([mark])).then(([isOurs]) => (isOurs ? undefined : markAnyway(claims, mark)));
     },
     async settle(key, id, settlement) {
       held.delete(key);
-      await insisting(runtime, async () => {
+      await insist(task, async () => {
         if (settlement.outcome === "failed") await store.set([freed(key, running(id))]);
         else await extend(claims, [[key, id]], claims.claimMs + ("delayMs" in settlement ? settlement.delayMs : 0));
       });
@@ -71,7 +69,7 @@ export function createFilter(
 }
 
 interface Claims {
-  readonly runtime: OpenQueue;
+  readonly task: OpenQueue;
   readonly store: Store;
   /** Claimed by this process: key to task id. */
   readonly held: Map<string, string>;
@@ -85,9 +83,9 @@ function extend({ store }: Claims, keys: readonly [string, string][], ttlMs: num
 }
 
 function take(claims: Claims, key: string, id: string): Promise<Claim> {
-  const { runtime, store, held, claimMs } = claims;
+  const { task, store, held, claimMs } = claims;
   const claim: SetEntry = { key, value: running(id), ttlMs: claimMs, if: "absent" };
-  return insisting(runtime, () => store.set([claim])).then(([claimed]) => {
+  return insist(task, () => store.set([claim])).then(([claimed]) => {
     if (!claimed) return meet(claims, key, id);
     held.set(key, id);
     return { may: "run", key };
@@ -96,8 +94,8 @@ function take(claims: Claims, key: string, id: string): Promise<Claim> {
 
 /** Somebody has it: another message, or this one before. */
 async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
-  const { runtime, store, held } = claims;
-  const [found] = await insisting(runtime, () => store.get([key]));
+  const { task, store, held } = claims;
+  const [found] = await insist(task, () => store.get([key]));
   if (found === running(id)) {
     held.set(key, id);
     return { may: "run", key };
@@ -109,19 +107,19 @@ async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
 }
 
 /** Not over the claim or the mark of another: this run may have slept through its own. */
-async function markAnyway({ runtime, store }: Claims, mark: SetEntry): Promise<void> {
-  await insisting(runtime, () => store.set([{ ...mark, if: "absent" }]));
+async function markAnyway({ task, store }: Claims, mark: SetEntry): Promise<void> {
+  await insist(task, () => store.set([{ ...mark, if: "absent" }]));
 }
 
 /** A retry that was cancelled while it waited cannot give its key back. */
 async function takesOver(
-  { runtime, store, held, claimMs }: Claims,
+  { task, store, held, claimMs }: Claims,
   found: string,
   key: string,
   id: string,
 ): Promise<boolean> {
-  if (!(await insisting(runtime, () => isCancelled(runtime, found.slice(runPrefix.length))))) return false;
-  const [won = false] = await insisting(runtime, () =>
+  if (!(await insist(task, () => isCancelled(task, found.slice(runPrefix.length))))) return false;
+  const [won = false] = await insist(task, () =>
     store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]),
   );
   if (won) held.set(key, id);

@@ -9,7 +9,7 @@ export interface ConcurrencyPool {
 }
 
 /** What consumers do with it. */
-export interface Places extends ConcurrencyPool {
+export interface PoolSlots extends ConcurrencyPool {
   take(): void;
   free(): void;
   /** `goOn` is called once, when a place may be free: those that wait longest first. */
@@ -34,7 +34,7 @@ export function concurrencyPool(size: number): ConcurrencyPool {
     );
   const waiting = new Set<() => void>();
   let used = 0;
-  const pool: Places = {
+  const pool: PoolSlots = {
     size,
     get used() {
       return used;

@@ -7,7 +7,7 @@ import type { Broker } from "../contract/index.ts";
 import { type Backoff, type BackoffPlan, parseBackoff } from "./backoff.ts";
 import { type FilterOptions, type FilterParams, resolveFilter } from "./filter.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
-import type { ConcurrencyPool, Places } from "./pool.ts";
+import type { ConcurrencyPool, PoolSlots } from "./pool.ts";
 import { type Limit, limitsOf, type Qps } from "./qps.ts";
 import { type OnRecord, type RecordOptions, type RecordParams, resolveRecord } from "./record.ts";
 
@@ -91,7 +91,7 @@ export interface Options {
   readonly broker: string | Broker;
   readonly brokerOptions: Readonly<Record<string, unknown>>;
   readonly concurrency: number;
-  readonly pool: Places | undefined;
+  readonly pool: PoolSlots | undefined;
   readonly prefetch: number | undefined;
   readonly limits: readonly Limit[] | undefined;
   readonly qpsScope: "process" | "global";
@@ -142,7 +142,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
     concurrency:
       given.concurrency ?? (given.qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
-    pool: given.pool as Places | undefined,
+    pool: given.pool as PoolSlots | undefined,
     prefetch: given.prefetch,
     limits: limitsOf(given.qps),
     qpsScope: given.qpsScope ?? "process",

@@ -11,7 +11,7 @@ import { TaskHandle } from "../results/handle.ts";
 import { configuration } from "../setup/configure.ts";
 import { brokerName, brokerOf } from "../setup/definition.ts";
 import type { Definition, OpenTask, Outbox } from "../setup/model.ts";
-import { resolve } from "../setup/open.ts";
+import { openTask } from "../setup/open.ts";
 import { publishUnknown } from "../store/known-ids.ts";
 import { currentRun } from "../task/context.ts";
 import type { Outcome } from "../task/outcome.ts";
@@ -74,11 +74,11 @@ async function publishPlain<R>(
   options: PublishOptions | undefined,
 ): Promise<TaskHandle<R>> {
   const message = toMessage(definition, args, options);
-  const runtime = definition.open ?? (await connected(definition));
-  checkMessage(runtime, message, options);
+  const task = definition.open ?? (await connected(definition));
+  checkMessage(task, message, options);
   // An id may be refused or known: such a message goes by itself.
   const published =
-    message.id === undefined ? await outboxOf(runtime)(message) : ((await send(runtime, [message]))[0] as Published);
+    message.id === undefined ? await outboxOf(task)(message) : ((await send(task, [message]))[0] as Published);
   return new TaskHandle<R>(definition, published, options?.rpc);
 }
 
@@ -93,12 +93,12 @@ async function eachThrough<R>(definition: Definition, items: readonly PublishIte
   if (!first) return handles;
   if (handles.length === 0) throw first;
   const ids = handles.map(({ id }) => id);
-  throw publishError(first, await resolve(definition), ids, failures.length, true);
+  throw publishError(first, await openTask(definition), ids, failures.length, true);
 }
 
-function outboxOf(runtime: OpenTask): Outbox {
-  runtime.outbox ??= createOutbox((messages) => send(runtime, messages));
-  return runtime.outbox;
+function outboxOf(task: OpenTask): Outbox {
+  task.outbox ??= createOutbox((messages) => send(task, messages));
+  return task.outbox;
 }
 
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
@@ -110,13 +110,13 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
     return eachThrough(definition, items);
   }
   await checkAll(items, input, definition);
-  const runtime = definition.open ?? (await connected(definition));
+  const task = definition.open ?? (await connected(definition));
   messages.forEach((message, i) => {
-    checkMessage(runtime, message, items[i]);
+    checkMessage(task, message, items[i]);
   });
   const handles: TaskHandle<R>[] = [];
   for (let from = 0; from < messages.length; from += chunk) {
-    const published = await send(runtime, messages.slice(from, from + chunk), handles);
+    const published = await send(task, messages.slice(from, from + chunk), handles);
     published.forEach((each, i) => {
       handles.push(new TaskHandle<R>(definition, each, items[from + i]?.rpc));
     });
@@ -147,9 +147,9 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
       where: definition.params.queue,
     });
   }
-  const runtime = definition.open ?? (await connected(definition));
+  const task = definition.open ?? (await connected(definition));
   const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
-  const [published] = await send(runtime, [{ body: raw as Message["body"], ...(currentRun() ? { ahead: true } : {}) }]);
+  const [published] = await send(task, [{ body: raw as Message["body"], ...(currentRun() ? { ahead: true } : {}) }]);
   return new TaskHandle<R>(definition, published as Published, undefined);
 }
 
@@ -193,7 +193,7 @@ async function connected(definition: Definition): Promise<OpenTask> {
   const where = brokerName(broker);
   const address = typeof broker === "string" ? undefined : broker.address?.();
   try {
-    return await deadline(resolve(definition), ms, "connecting", where, address);
+    return await deadline(openTask(definition), ms, "connecting", where, address);
   } catch (cause) {
     if (!isFunboostError(cause) || cause.code !== "BROKER_DOWN") throw cause;
     throw new PublishError(`queue "${definition.params.queue}": nothing was accepted. ${cause.message}`, [], {
@@ -204,30 +204,30 @@ async function connected(definition: Definition): Promise<OpenTask> {
 }
 
 async function send(
-  runtime: OpenTask,
+  task: OpenTask,
   messages: readonly Message[],
   before: readonly { readonly id: string }[] = [],
 ): Promise<readonly Published[]> {
-  const { options, brokerName } = runtime;
+  const { options, brokerName } = task;
   const publish = () =>
     deadline(
-      publishNew(runtime, messages),
+      publishNew(task, messages),
       options.publishTimeoutMs,
       `publishing to queue "${options.queue}"`,
       brokerName,
-      runtime.address,
+      task.address,
     );
   const fields = () => ({ queue: options.queue, broker: brokerName, count: messages.length });
   try {
     const published = await (isWatched(publishing)
       ? inSpan(publishing, fields(), publish, (all) => ({ ids: all.map(({ id }) => id) }))
       : publish());
-    if (points.duplicate.hasSubscribers) tellDuplicates(runtime, published);
+    if (points.duplicate.hasSubscribers) tellDuplicates(task, published);
     return published;
   } catch (error) {
     throw publishError(
       toError(error),
-      runtime,
+      task,
       before.map(({ id }) => id),
       messages.length,
     );
@@ -239,25 +239,25 @@ function tellDuplicates({ options, brokerName }: OpenTask, published: readonly P
     if (existing) tell(points.duplicate, () => ({ queue: options.queue, broker: brokerName, taskId: id }));
 }
 
-async function publishNew(runtime: OpenTask, messages: readonly Message[]): Promise<readonly Published[]> {
-  const { options, store } = runtime;
+async function publishNew(task: OpenTask, messages: readonly Message[]): Promise<readonly Published[]> {
+  const { options, store } = task;
   const endsAt = clock.monotonic() + options.publishTimeoutMs;
-  if (!store) return publishUnended(runtime, messages, endsAt);
+  if (!store) return publishUnended(task, messages, endsAt);
   const publish = (fresh: readonly Message[]) =>
-    publishUnknown(runtime, store, fresh, (unknown) => publishUnended(runtime, unknown, endsAt));
+    publishUnknown(task, store, fresh, (unknown) => publishUnended(task, unknown, endsAt));
   return options.filter?.when === "published"
-    ? publishUnseen(runtime, store, options.filter, messages, publish)
+    ? publishUnseen(task, store, options.filter, messages, publish)
     : publish(messages);
 }
 
 async function publishUnended(
-  runtime: OpenTask,
+  task: OpenTask,
   messages: readonly Message[],
   endsAt: number,
 ): Promise<readonly Published[]> {
-  const { queue, options, brokerName } = runtime;
+  const { queue, options, brokerName } = task;
   const ended =
-    options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(runtime, messages) : undefined;
+    options.rpc && messages.some(({ id }) => id !== undefined) ? await endedBefore(task, messages) : undefined;
   // The caller has been told that nothing was accepted: what a store held up must not be sent behind their back.
   if (clock.monotonic() >= endsAt)
     throw new FunboostError("BROKER_DOWN", "the store answered too late, nothing was sent.", { where: brokerName });

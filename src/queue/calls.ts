@@ -3,7 +3,7 @@
 import { FunboostError } from "../base/errors.ts";
 import type { BrokerQueue } from "../contract/broker.ts";
 import type { Definition } from "../setup/model.ts";
-import { resolve } from "../setup/open.ts";
+import { openTask } from "../setup/open.ts";
 
 type Calls = Required<Pick<BrokerQueue, "count" | "clear" | "setPaused" | "paused">>;
 
@@ -12,7 +12,7 @@ export async function callQueue<K extends keyof Calls>(
   name: K,
   ...args: Parameters<Calls[K]>
 ): Promise<Awaited<ReturnType<Calls[K]>>> {
-  const { queue, brokerName } = definition.open ?? (await resolve(definition));
+  const { queue, brokerName } = definition.open ?? (await openTask(definition));
   const call = queue[name] as ((...args: unknown[]) => Promise<Awaited<ReturnType<Calls[K]>>>) | undefined;
   if (!call)
     throw new FunboostError("UNSUPPORTED", `has no ${name}(), and it cannot be emulated.`, { where: brokerName });

@@ -7,26 +7,26 @@ import { asBody, parseJson } from "../base/json.ts";
 import type { BrokerQueue, Delivery, JsonObject, Peeked } from "../contract/broker.ts";
 import { whole } from "../options/checks.ts";
 import type { Definition, OpenTask } from "../setup/model.ts";
-import { resolve } from "../setup/open.ts";
+import { openTask } from "../setup/open.ts";
 import { deadLetterBody } from "../wire/dead-letter.ts";
 import { readExtra, stampExtra } from "../wire/stamp.ts";
 import { type RedriveOptions, redrive } from "./redrive.ts";
 
 /** Publishes the copy with its reason. False: it could not be, the message must stay where it is. */
-export async function toDeadLetters(runtime: OpenTask, delivery: Delivery, error: Error): Promise<boolean> {
-  const { options, log } = runtime;
+export async function toDeadLetters(task: OpenTask, delivery: Delivery, error: Error): Promise<boolean> {
+  const { options, log } = task;
   try {
-    const dead = await runtime.deadLetters();
+    const dead = await task.deadLetters();
     const copy = asBody(copyOf(delivery, options.queue, error));
     await deadline(
       dead.publish([{ body: copy }]),
       options.publishTimeoutMs,
       "publishing to the dead-letter queue",
-      runtime.brokerName,
+      task.brokerName,
     );
     tell(points.deadletter, () => ({
       queue: options.queue,
-      broker: runtime.brokerName,
+      broker: task.brokerName,
       taskId: delivery.id,
       attempt: delivery.attempt,
       error,
@@ -66,9 +66,9 @@ export interface DeadLetters {
 
 export function deadLettersOf(definition: Definition): DeadLetters {
   const open = async <K extends "count" | "peek">(call: K): Promise<NonNullable<BrokerQueue[K]>> => {
-    const runtime = definition.open ?? (await resolve(definition));
-    const found = (await runtime.deadLetters())[call];
-    if (!found) throw new FunboostError("UNSUPPORTED", `cannot ${call} messages.`, { where: runtime.brokerName });
+    const task = definition.open ?? (await openTask(definition));
+    const found = (await task.deadLetters())[call];
+    if (!found) throw new FunboostError("UNSUPPORTED", `cannot ${call} messages.`, { where: task.brokerName });
     return found as NonNullable<BrokerQueue[K]>;
   };
   return {
@@ -77,8 +77,8 @@ export function deadLettersOf(definition: Definition): DeadLetters {
       return ready + delayed;
     },
     redrive: async (options) => {
-      const runtime = definition.open ?? (await resolve(definition));
-      return redrive(runtime, await runtime.deadLetters(), options);
+      const task = definition.open ?? (await openTask(definition));
+      return redrive(task, await task.deadLetters(), options);
     },
     list: async (limit = 100) => {
       whole(1, mostListed)(limit, "limit");

@@ -37,8 +37,8 @@ export interface QueueInfo {
   readonly etaMs: number | undefined;
 }
 
-export async function queueInfo(runtime: OpenQueue): Promise<QueueInfo> {
-  const { store, scope, queue, options, brokerName } = runtime;
+export async function queueInfo(task: OpenQueue): Promise<QueueInfo> {
+  const { store, scope, queue, options, brokerName } = task;
   if (!store) throw needsStore(brokerName, "info()");
   const [counts, paused, live, done] = await Promise.all([
     queue.count?.(),
@@ -62,7 +62,7 @@ export async function queueInfo(runtime: OpenQueue): Promise<QueueInfo> {
     ranPerMinute: perMinute(recent.ran),
     failedPerMinute: perMinute(recent.failed),
     meanMs: recent.ran > 0 ? recent.ms / recent.ran : undefined,
-    etaMs: counts && timeLeft(counts, { ...done, paused, limits: limitsInForce(runtime, live, done.consumers) }),
+    etaMs: counts && timeLeft(counts, { ...done, paused, limits: limitsInForce(task, live, done.consumers) }),
   };
 }
 

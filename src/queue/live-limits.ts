@@ -21,23 +21,23 @@ function storeOf({ store, brokerName }: OpenQueue, option: string): Store {
   return store;
 }
 
-async function change(runtime: OpenQueue, option: "qps" | "concurrency", value: unknown): Promise<void> {
-  const store = storeOf(runtime, option === "qps" ? "setQps()" : "setConcurrency()");
-  const key = keysOf(runtime.scope)[option];
+async function change(task: OpenQueue, option: "qps" | "concurrency", value: unknown): Promise<void> {
+  const store = storeOf(task, option === "qps" ? "setQps()" : "setConcurrency()");
+  const key = keysOf(task.scope)[option];
   if (value === null) await store.delete([key]);
   else await store.set([{ key, value: JSON.stringify(value) }]);
-  await store.notify(channelOf(runtime.scope), option);
+  await store.notify(channelOf(task.scope), option);
 }
 
 /** For all processes, now and later, until it is set to null: then the code's own value holds again. */
-export async function setLiveQps(runtime: OpenQueue, qps: Qps | null): Promise<void> {
+export async function setLiveQps(task: OpenQueue, qps: Qps | null): Promise<void> {
   if (qps !== null) checkQps(qps, "qps");
-  await change(runtime, "qps", qps);
+  await change(task, "qps", qps);
 }
 
-export async function setLiveConcurrency(runtime: OpenQueue, concurrency: number | null): Promise<void> {
+export async function setLiveConcurrency(task: OpenQueue, concurrency: number | null): Promise<void> {
   if (concurrency !== null) checkConcurrency(concurrency, "concurrency");
-  await change(runtime, "concurrency", concurrency);
+  await change(task, "concurrency", concurrency);
 }
 
 /** Where `qps` is global all processes hold. A shorter hold does not end a longer one. */

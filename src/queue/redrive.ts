@@ -32,14 +32,14 @@ const moving = "moving";
 const moved = "moved";
 
 /** Each is published under its old id, and only then taken off the dead letters: whoever is killed between the two leaves marks, so that the next redrive goes on. Answers how many. */
-export async function redrive(runtime: OpenQueue, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
+export async function redrive(task: OpenQueue, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
   checkMembers({ ...options }, checks);
   const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
   const rate =
     ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
-  const { queue } = runtime.options;
+  const { queue } = task.options;
   const state: State = {
-    runtime,
+    task,
     limit,
     taken: 0,
     moved: 0,
@@ -67,7 +67,7 @@ export async function redrive(runtime: OpenQueue, dead: BrokerQueue, options: Re
 }
 
 interface State {
-  readonly runtime: OpenQueue;
+  readonly task: OpenQueue;
   readonly limit: number;
   taken: number;
   moved: number;
@@ -81,16 +81,16 @@ interface State {
 
 /** Another task's, where several share one dead-letter queue: held until the end, for what is put back comes again. */
 function putAside(state: State): Promise<Settlement> | Settlement {
-  const { runtime, aside } = state;
+  const { task, aside } = state;
   if (aside.length < mostAside) return new Promise((settle) => aside.push(() => settle({ outcome: "returned" })));
   const text = `${mostAside} dead letters of other tasks are before its own: redrive those first, or give each task a dead-letter queue of its own.`;
-  state.failure ??= new FunboostError("UNSUPPORTED", text, { where: runtime.options.queue });
+  state.failure ??= new FunboostError("UNSUPPORTED", text, { where: task.options.queue });
   return { outcome: "returned" };
 }
 
 async function move(state: State, redriven: Redriven): Promise<Settlement> {
   try {
-    if (await moveOnce(state.runtime, redriven)) state.moved++;
+    if (await moveOnce(state.task, redriven)) state.moved++;
     state.lastAt = clock.monotonic();
     return { outcome: "done" };
   } catch (error) {
@@ -100,17 +100,17 @@ async function move(state: State, redriven: Redriven): Promise<Settlement> {
 }
 
 /** False: a redrive that was killed had moved it already. */
-async function moveOnce(runtime: OpenQueue, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
-  const { store, scope } = runtime;
+async function moveOnce(task: OpenQueue, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
+  const { store, scope } = task;
   const message = redriven as Message & { readonly id: string };
-  if (!store) return !(await wasMoved(runtime, message.id)) && publishAgain(runtime, message, letter, false);
-  if (letter === undefined) return publishAgain(runtime, message, undefined, false);
+  if (!store) return !(await wasMoved(task, message.id)) && publishAgain(task, message, letter, false);
+  if (letter === undefined) return publishAgain(task, message, undefined, false);
   const key = movedKey(scope, letter);
   const [before] = await store.get([key]);
   if (before === moved) return false;
   await store.set([{ key, value: moving, ttlMs: markedMs }]);
-  const isNew = await publishAgain(runtime, message, letter, before === moving);
-  await store.set([movedMark(runtime, letter)]);
+  const isNew = await publishAgain(task, message, letter, before === moving);
+  await store.set([movedMark(task, letter)]);
   return isNew;
 }
 
@@ -123,17 +123,17 @@ export function movedMark({ scope }: OpenQueue, letter: string): SetEntry {
 
 /** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. `again`: it may be there already. */
 async function publishAgain(
-  runtime: OpenQueue,
+  task: OpenQueue,
   message: Message & { readonly id: string },
   letter: string | undefined,
   again: boolean,
 ): Promise<boolean> {
-  const { queue, store, scope, options } = runtime;
+  const { queue, store, scope, options } = task;
   const { id, ...anew } = message;
   if (again && isOpen(await queue.state?.(id))) return false;
   const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
   if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
-  if (await taken(runtime, message)) return true;
+  if (await taken(task, message)) return true;
   if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
   // A name of its own that stays the same: the engine takes it once.
   const [published] = await queue.publish([letter === undefined ? anew : { ...anew, id: `redriven-${letter}` }]);
@@ -174,7 +174,7 @@ async function untilOver(
     Math.min(mostHeld, state.limit, ratePerSecond === undefined ? mostHeld : Math.ceil(ratePerSecond / 4)),
   );
   consumer.setWindow(held);
-  let renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+  let renewAt = clock.monotonic() + state.task.leaseMs / 4;
   const rescue = async () => dead.maintain?.(new AbortController().signal); // what a redrive held that was killed: nobody else may consume here
   try {
     await rescue();
@@ -183,7 +183,7 @@ async function untilOver(
       if (clock.monotonic() > renewAt) {
         await consumer.renew?.(); // at a slow rate one is held for long
         await rescue();
-        renewAt = clock.monotonic() + state.runtime.leaseMs / 4;
+        renewAt = clock.monotonic() + state.task.leaseMs / 4;
       }
       consumer.setWindow(held + state.aside.length);
       const { held: unsettled } = consumer.status();
@@ -191,7 +191,7 @@ async function untilOver(
       if (unsettled.length > state.aside.length || idleMs < quietMs) continue;
       const { ready = 0, running = 0 } = (await dead.count?.()) ?? {};
       if (ready > 0) state.lastAt = clock.monotonic();
-      else if (running <= state.aside.length || idleMs > 3 * state.runtime.leaseMs) return;
+      else if (running <= state.aside.length || idleMs > 3 * state.task.leaseMs) return;
       else await sleep(heldMs); // by a redrive that goes on, or one that was killed: then it comes back
     }
   } finally {

@@ -9,17 +9,17 @@ import { tellCancel } from "../queue/live-limits.ts";
 import type { OpenTask } from "../setup/model.ts";
 import { keepCancelled, recordCancelled } from "./keep.ts";
 import { readRow } from "./query-records.ts";
-import { kept } from "./read.ts";
+import { readOutcome } from "./read.ts";
 
 /** While a connection is lost, or a server starts. */
 const againMs = 200;
 
 /** Tried for as long as a publish may take: a cancel that is asked during a reconnect must not be lost. */
-export async function cancelTask(runtime: OpenTask, id: string): Promise<boolean> {
-  const endsAt = clock.monotonic() + runtime.options.publishTimeoutMs;
+export async function cancelTask(task: OpenTask, id: string): Promise<boolean> {
+  const endsAt = clock.monotonic() + task.options.publishTimeoutMs;
   for (let first = true; ; first = false) {
     try {
-      return await cancelOnce(runtime, id, first);
+      return await cancelOnce(task, id, first);
     } catch (error) {
       if (!isFunboostError(error) || error.code !== "BROKER_DOWN" || clock.monotonic() >= endsAt) throw error;
       await sleep(againMs);
@@ -28,28 +28,28 @@ export async function cancelTask(runtime: OpenTask, id: string): Promise<boolean
 }
 
 /** Not the first: what it finds gone may be what it has removed, and the answer was lost. */
-async function cancelOnce(runtime: OpenTask, id: string, first: boolean): Promise<boolean> {
-  const { queue, store, brokerName, scope } = runtime;
+async function cancelOnce(task: OpenTask, id: string, first: boolean): Promise<boolean> {
+  const { queue, store, brokerName, scope } = task;
   if (!queue.cancel && !store) throw needsStore(brokerName, "cancel()");
   const removed = (await queue.cancel?.([id])) ?? [];
-  if (removed.length > 0) return takenOut(runtime, id); // before the store is asked anything: it may be away, and the message is gone
-  const state = await stateOf(runtime, id);
-  if (!first && state === "unknown" && (await readRow(runtime, id)) === undefined) return takenOut(runtime, id);
+  if (removed.length > 0) return takenOut(task, id); // before the store is asked anything: it may be away, and the message is gone
+  const state = await stateOf(task, id);
+  if (!first && state === "unknown" && (await readRow(task, id)) === undefined) return takenOut(task, id);
   if (isOver(state)) return false;
   if (!store) return ((await queue.askToEnd?.([id])) ?? []).length > 0;
   await keepCancel(store, scope, id);
-  await tellCancel(runtime);
-  if (!queue.cancel) await keepCancelled(runtime, id); // it may wait for long yet, and nobody can tell whether it runs
+  await tellCancel(task);
+  if (!queue.cancel) await keepCancelled(task, id); // it may wait for long yet, and nobody can tell whether it runs
   return true;
 }
 
-async function takenOut(runtime: OpenTask, id: string): Promise<true> {
-  await recordCancelled(runtime, id);
-  await keepCancelled(runtime, id);
+async function takenOut(task: OpenTask, id: string): Promise<true> {
+  await recordCancelled(task, id);
+  await keepCancelled(task, id);
   return true;
 }
 
 /** As far as the engine and the store can tell. Undefined: neither can. */
-export async function stateOf(runtime: OpenTask, id: string): Promise<MessageState | FinalStatus | undefined> {
-  return (await kept(runtime, id, false))?.status ?? (await runtime.queue.state?.(id));
+export async function stateOf(task: OpenTask, id: string): Promise<MessageState | FinalStatus | undefined> {
+  return (await readOutcome(task, id, false))?.status ?? (await task.queue.state?.(id));
 }

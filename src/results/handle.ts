@@ -8,14 +8,14 @@ import type { MessageState, Published } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
 import type { Definition, OpenTask } from "../setup/model.ts";
-import { resolve } from "../setup/open.ts";
+import { openTask } from "../setup/open.ts";
 import { suspended, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "../task/outcome.ts";
 import { cancelTask, stateOf } from "./cancel.ts";
 import { followProgress, readProgress } from "./progress.ts";
 import { readRow } from "./query-records.ts";
-import { kept } from "./read.ts";
+import { readOutcome } from "./read.ts";
 
 const waitChecks: Checks = { timeout: duration, signal: abortSignal };
 
@@ -38,24 +38,24 @@ export class TaskHandle<R> implements Handle<R> {
   }
 
   async waitResult(options?: WaitOptions): Promise<R> {
-    const runtime = await this.#resolved();
-    return resultOf(await this.#wait(runtime, options, false), runtime.options.errors);
+    const task = await this.#resolved();
+    return resultOf(await this.#wait(task, options, false), task.options.errors);
   }
 
   async waitRecord(options?: WaitOptions): Promise<TaskRecord<R>> {
-    const runtime = await this.#resolved();
-    return toRecord(await this.#wait(runtime, options, true), runtime.options.errors);
+    const task = await this.#resolved();
+    return toRecord(await this.#wait(task, options, true), task.options.errors);
   }
 
   async record(): Promise<TaskRecord<R> | undefined> {
-    const runtime = await this.#resolved();
-    const outcome = (await kept(runtime, this.id, true)) ?? (await readRow(runtime, this.id));
-    return outcome && toRecord(outcome, runtime.options.errors);
+    const task = await this.#resolved();
+    const outcome = (await readOutcome(task, this.id, true)) ?? (await readRow(task, this.id));
+    return outcome && toRecord(outcome, task.options.errors);
   }
 
   async state(): Promise<MessageState | FinalStatus> {
-    const runtime = await this.#resolved();
-    return (await stateOf(runtime, this.id)) ?? "unknown";
+    const task = await this.#resolved();
+    return (await stateOf(task, this.id)) ?? "unknown";
   }
 
   async progress<T = unknown>(): Promise<T | undefined> {
@@ -65,13 +65,12 @@ export class TaskHandle<R> implements Handle<R> {
   async *follow<T = unknown>(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<T, void, undefined> {
     checkMembers({ ...options }, { signal: abortSignal });
     const { signal } = options;
-    const runtime = await this.#resolved();
-    yield* followProgress(
-      runtime,
-      this.id,
-      async () => isOver(await stateOf(runtime, this.id)),
-      signal,
-    ) as AsyncGenerator<T, void, undefined>;
+    const task = await this.#resolved();
+    yield* followProgress(task, this.id, async () => isOver(await stateOf(task, this.id)), signal) as AsyncGenerator<
+      T,
+      void,
+      undefined
+    >;
   }
 
   async cancel(): Promise<boolean> {
@@ -79,11 +78,11 @@ export class TaskHandle<R> implements Handle<R> {
   }
 
   #resolved(): Promise<OpenTask> | OpenTask {
-    return this.#definition.open ?? resolve(this.#definition);
+    return this.#definition.open ?? openTask(this.#definition);
   }
 
-  async #wait(runtime: OpenTask, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
-    const { rpc, queue } = runtime.options;
+  async #wait(task: OpenTask, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
+    const { rpc, queue } = task.options;
     checkWait(options);
     if (!(this.#rpc ?? rpc)) {
       throw new FunboostError(
@@ -94,7 +93,7 @@ export class TaskHandle<R> implements Handle<R> {
     }
     const timeoutMs =
       options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
-    return suspended(awaitOutcome(runtime, this.id, facts, timeoutMs, waitSignal(options)));
+    return suspended(awaitOutcome(task, this.id, facts, timeoutMs, waitSignal(options)));
   }
 }
 
@@ -132,13 +131,13 @@ async function waitThroughTrouble(store: Store, scope: string, id: string, signa
 }
 
 async function awaitOutcome(
-  runtime: OpenTask,
+  task: OpenTask,
   id: string,
   facts: boolean,
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Outcome> {
-  const { queue } = runtime.options;
+  const { queue } = task.options;
   signal?.throwIfAborted();
   const late = new AbortController();
   // any() instead of a listener on the caller's signal: hundreds of waits may share one.
@@ -153,7 +152,7 @@ async function awaitOutcome(
     ),
   );
   try {
-    return await ending(runtime, id, facts, stop);
+    return await ending(task, id, facts, stop);
   } catch (error) {
     throw stop.aborted ? stop.reason : error;
   } finally {

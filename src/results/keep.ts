@@ -5,7 +5,7 @@ import { toError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { OnRecord, TaskRow } from "../options/record.ts";
 import type { OpenTask } from "../setup/model.ts";
-import { insisting } from "../store/insist.ts";
+import { insist } from "../store/insist.ts";
 import { type Outcome, toRecord } from "../task/outcome.ts";
 import { recorderOf } from "./records.ts";
 
@@ -33,14 +33,14 @@ async function callHook(hook: OnRecord, row: TaskRow, log: Logger): Promise<void
 }
 
 /** A message that was taken out before it started: whoever waits for it, anywhere, is answered. */
-export async function keepCancelled(runtime: OpenTask, id: string): Promise<void> {
-  if (!runtime.store || runtime.queue.result) return;
-  return keepOutcome(runtime, cancelledNow(runtime, id));
+export async function keepCancelled(task: OpenTask, id: string): Promise<void> {
+  if (!task.store || task.queue.result) return;
+  return keepOutcome(task, cancelledNow(task, id));
 }
 
 /** Its row: the message is gone, and its arguments with it. */
-export async function recordCancelled(runtime: OpenTask, id: string): Promise<void> {
-  await recordRow(runtime, cancelledNow(runtime, id), "");
+export async function recordCancelled(task: OpenTask, id: string): Promise<void> {
+  await recordRow(task, cancelledNow(task, id), "");
 }
 
 function cancelledNow({ options }: OpenTask, id: string): Outcome {
@@ -48,12 +48,12 @@ function cancelledNow({ options }: OpenTask, id: string): Outcome {
 }
 
 /** Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer. */
-export function keepOutcome(runtime: OpenTask, outcome: Outcome, text = JSON.stringify(outcome)): Promise<void> {
-  const { options, store, scope } = runtime;
+export function keepOutcome(task: OpenTask, outcome: Outcome, text = JSON.stringify(outcome)): Promise<void> {
+  const { options, store, scope } = task;
   const ttlMs = Math.max(
     options.rpc?.ttlMs ?? 1_800_000,
     options.filter?.when === "published" ? options.filter.ttlMs : 0,
   );
   const entry = { id: outcome.id, outcome: text, ttlMs };
-  return insisting(runtime, () => store?.results.put(scope, [entry]) ?? Promise.resolve());
+  return insist(task, () => store?.results.put(scope, [entry]) ?? Promise.resolve());
 }

@@ -23,12 +23,12 @@ interface Told {
 }
 
 /** Trouble with the store is logged and not thrown: the task's work goes on. What a run tells that another one has followed, as its lease was lost, is dropped. */
-export async function keepProgress(runtime: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
-  const { store, options, log, brokerName } = runtime;
+export async function keepProgress(task: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
+  const { store, options, log, brokerName } = task;
   if (!store) throw needsStore(brokerName, "fct.progress()");
   checkJson(value, "progress", options.queue);
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
-  const keep = keepUnlessStale(runtime, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then(
+  const keep = keepUnlessStale(task, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then(
     (kept) =>
       kept
         ? undefined
@@ -43,9 +43,9 @@ export async function keepProgress(runtime: OpenQueue, delivery: Delivery, value
   );
 }
 
-async function keepUnlessStale(runtime: OpenQueue, store: Store, id: string, told: Told): Promise<boolean> {
-  const key = keyOf(runtime, id);
-  const entry = { key, value: JSON.stringify(told), ttlMs: runtime.options.rpc?.ttlMs ?? defaultTtlMs };
+async function keepUnlessStale(task: OpenQueue, store: Store, id: string, told: Told): Promise<boolean> {
+  const key = keyOf(task, id);
+  const entry = { key, value: JSON.stringify(told), ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs };
   for (;;) {
     const [text] = await store.get([key]);
     if (text !== undefined && isFollowed(told, JSON.parse(text) as Told)) return false;
@@ -62,25 +62,25 @@ function isFollowed({ publishedAt, attempt, crashes }: Told, last: Told): boolea
   return last.attempt > attempt || (last.attempt === attempt && last.crashes > crashes);
 }
 
-export async function readProgress(runtime: OpenQueue, id: string): Promise<unknown> {
-  const { store, brokerName } = runtime;
+export async function readProgress(task: OpenQueue, id: string): Promise<unknown> {
+  const { store, brokerName } = task;
   if (!store) throw needsStore(brokerName, "progress()");
-  const [text] = await store.get([keyOf(runtime, id)]);
+  const [text] = await store.get([keyOf(task, id)]);
   return text === undefined ? undefined : (JSON.parse(text) as Told).value;
 }
 
 /** Each value that is seen, from the latest on, until the task has ended; values that follow each other faster than they are read are skipped. */
 export async function* followProgress(
-  runtime: OpenQueue,
+  task: OpenQueue,
   id: string,
   ended: () => Promise<boolean>,
   signal?: AbortSignal,
 ): AsyncGenerator<unknown> {
-  const { store, brokerName } = runtime;
+  const { store, brokerName } = task;
   if (!store) throw needsStore(brokerName, "progress()");
   let wake = () => {};
   let told = false;
-  const unsubscribe = await store.subscribe(keyOf(runtime, id), () => {
+  const unsubscribe = await store.subscribe(keyOf(task, id), () => {
     told = true;
     wake();
   });
@@ -89,7 +89,7 @@ export async function* followProgress(
   try {
     for (let last: string | undefined; !signal?.aborted; ) {
       const over = await ended(); // before the look: what was told before the end is seen
-      const [text] = await store.get([keyOf(runtime, id)]);
+      const [text] = await store.get([keyOf(task, id)]);
       if (text !== undefined && text !== last) yield (JSON.parse(text) as Told).value;
       last = text;
       if (over) return;

@@ -32,17 +32,17 @@ export async function readRow({ store, scope }: OpenQueue, id: string): Promise<
   return (row.status as string) === "running" ? undefined : row;
 }
 
-export async function queryRecords<R>(runtime: OpenQueue, query: RecordsQuery = {}): Promise<TaskRow<R>[]> {
-  const { store, options, brokerName } = runtime;
+export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {}): Promise<TaskRow<R>[]> {
+  const { store, options, brokerName } = task;
   if (!store) throw needsStore(brokerName, "records()");
   checkQuery(query);
   const { limit = 100 } = query;
   const oldest = sinceMs(query.since, options.record?.ttlMs ?? 7 * 24 * hourMs);
   const seen = new Set<string>();
   const found: TaskRow<R>[] = [];
-  for (const hour of await filledHours(store, runtime.scope, oldest)) {
+  for (const hour of await filledHours(store, task.scope, oldest)) {
     if (found.length >= limit) break;
-    for (const row of (await readHour(store, listKey(runtime.scope, hour))).reverse()) {
+    for (const row of (await readHour(store, listKey(task.scope, hour))).reverse()) {
       if (found.length >= limit) break;
       if (seen.has(row.id)) continue; // its newer row has been met
       seen.add(row.id);

@@ -3,7 +3,7 @@ import type { OpenQueue } from "../setup/model.ts";
 import { type Outcome, toOutcome } from "../task/outcome.ts";
 
 /** How it ended, if it has. */
-export async function kept(
+export async function readOutcome(
   { queue, store, scope, options }: OpenQueue,
   id: string,
   facts: boolean,

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";
 import type { OpenQueue, OpenTask, Recorder } from "../setup/model.ts";
-import { insisting } from "../store/insist.ts";
+import { insist } from "../store/insist.ts";
 
 export const hourMs = 3_600_000;
 const longestArgs = 1_000;
@@ -25,8 +25,8 @@ export function recorderOf(task: OpenTask): Recorder | undefined {
   return task.recorder;
 }
 
-function createRecorder(runtime: OpenQueue, store: Store, { ttlMs, results }: RecordOptions): Recorder {
-  const { scope } = runtime;
+function createRecorder(task: OpenQueue, store: Store, { ttlMs, results }: RecordOptions): Recorder {
+  const { scope } = task;
   let waiting: { readonly line: Line; readonly kept: () => void }[] = [];
   let writing = false;
   /** One batch after the other: the row of a start must not come behind that of the end. */
@@ -35,7 +35,7 @@ function createRecorder(runtime: OpenQueue, store: Store, { ttlMs, results }: Re
       const batch = waiting;
       waiting = [];
       const lines = batch.map(({ line }) => line);
-      await insisting(runtime, async () => write(store, scope, await inTime(runtime, store, lines), ttlMs));
+      await insist(task, async () => write(store, scope, await inTime(task, store, lines), ttlMs));
       for (const { kept } of batch) kept();
     }
     writing = false;

@@ -6,7 +6,7 @@ import { FunboostError, WaitTimeoutError } from "../base/errors.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
 import { callQueue } from "../queue/calls.ts";
 import type { Definition } from "../setup/model.ts";
-import { resolve } from "../setup/open.ts";
+import { openTask } from "../setup/open.ts";
 import { currentRun, suspended, waitSignal } from "../task/context.ts";
 
 export interface WaitIdleOptions {
@@ -23,7 +23,7 @@ const [leastMs, mostMs] = [20, 100];
 
 export async function waitIdle(definition: Definition, options: WaitIdleOptions = {}): Promise<void> {
   checkMembers({ ...options }, checks);
-  const { queue, brokerName } = await resolve(definition);
+  const { queue, brokerName } = await openTask(definition);
   const name = definition.params.queue;
   if (!queue.features.exactCount)
     throw new FunboostError("UNSUPPORTED", "cannot count exactly, so waitIdle() could not tell when a queue is idle.", {

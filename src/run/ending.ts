@@ -10,7 +10,7 @@ import { movedMark } from "../queue/redrive.ts";
 import { host, keepOutcome, pid, recordRow } from "../results/keep.ts";
 import { argsText, recorderOf } from "../results/records.ts";
 import type { OpenTask } from "../setup/model.ts";
-import { count, insisting } from "../store/insist.ts";
+import { countUp, insist } from "../store/insist.ts";
 import { endedMark } from "../store/known-ids.ts";
 import type { RequeueError, RetryError } from "../task/errors.ts";
 import type { Outcome } from "../task/outcome.ts";
@@ -34,15 +34,15 @@ const buryAgainMs = 1_000;
 
 const done: Done = Object.freeze({ outcome: "done" });
 
-export function succeed(runtime: OpenTask, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
+export function succeed(task: OpenTask, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
   const lost = value === undefined || value === null ? undefined : findLost(value);
   const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
   const { limits, keepDone } = attempt;
-  if (!wantsResult(runtime, limits) && !isRecorded(runtime) && !keepDone && !isMarked(limits)) return settlement;
-  const outcome = outcomeOf(runtime, attempt, "done");
+  if (!wantsResult(task, limits) && !isRecorded(task) && !keepDone && !isMarked(limits)) return settlement;
+  const outcome = outcomeOf(task, attempt, "done");
   if (lost) Object.assign(outcome, { lostAt: lost.path, error: serializeError(lost.error) });
   else if (value !== undefined) outcome.result = value;
-  return conclude(runtime, attempt, settlement, outcome);
+  return conclude(task, attempt, settlement, outcome);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
@@ -55,15 +55,15 @@ function findLost(value: unknown): { path: string; error: Error } | undefined {
   }
 }
 
-export async function decide(runtime: OpenTask, attempt: Attempt, error: Error, logger: Logger): Promise<Settlement> {
-  const { options } = runtime;
+export async function decide(task: OpenTask, attempt: Attempt, error: Error, logger: Logger): Promise<Settlement> {
+  const { options } = task;
   const { delivery, limits } = attempt;
   const code = isFunboostError(error) ? error.code : undefined;
-  if (code === "REQUEUE") return requeue(runtime, attempt, error as RequeueError);
+  if (code === "REQUEUE") return requeue(task, attempt, error as RequeueError);
   const maxRetries = limits.maxRetries ?? options.maxRetries;
   const body = options.log?.bodies ? { body: delivery.body } : {};
   if (code !== "FATAL" && code !== "DEAD_LETTER" && delivery.attempt <= maxRetries) {
-    const delayMs = retryDelayMs(runtime, delivery, error);
+    const delayMs = retryDelayMs(task, delivery, error);
     logger.info({ attempt: delivery.attempt, delayMs, ...body, error }, "task failed, will retry");
     return { outcome: "retry", error, delayMs };
   }
@@ -72,7 +72,7 @@ export async function decide(runtime: OpenTask, attempt: Attempt, error: Error, 
     { attempt: delivery.attempt, ...body, error },
     dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good",
   );
-  return dead ? buried(runtime, attempt, error) : finish(runtime, attempt, "failed", error);
+  return dead ? buried(task, attempt, error) : endAs(task, attempt, "failed", error);
 }
 
 function retryDelayMs({ options }: OpenTask, delivery: Delivery, error: Error): number {
@@ -80,13 +80,13 @@ function retryDelayMs({ options }: OpenTask, delivery: Delivery, error: Error): 
   return after ?? backoffMs(options.backoff, delivery.attempt);
 }
 
-async function requeue(runtime: OpenTask, attempt: Attempt, error: RequeueError): Promise<Settlement> {
-  const { scope, options } = runtime;
+async function requeue(task: OpenTask, attempt: Attempt, error: RequeueError): Promise<Settlement> {
+  const { scope, options } = task;
   const { id, publishedAt } = attempt.delivery;
-  const times = await count(runtime, `requeues:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`);
+  const times = await countUp(task, `requeues:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`);
   if (times > options.maxRequeues) {
     return buried(
-      runtime,
+      task,
       attempt,
       new FunboostError("DEAD_LETTER", `requeued ${options.maxRequeues} times (maxRequeues)`, { cause: error }),
     );
@@ -95,69 +95,63 @@ async function requeue(runtime: OpenTask, attempt: Attempt, error: RequeueError)
 }
 
 /** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
-export async function buried(runtime: OpenTask, attempt: Attempt, error: Error): Promise<Settlement> {
-  const published = await toDeadLetters(runtime, attempt.delivery, error);
-  return published ? finish(runtime, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
+export async function buried(task: OpenTask, attempt: Attempt, error: Error): Promise<Settlement> {
+  const published = await toDeadLetters(task, attempt.delivery, error);
+  return published ? endAs(task, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
 }
 
-export async function finish(
-  runtime: OpenTask,
-  attempt: Attempt,
-  status: FinalStatus,
-  error: Error,
-): Promise<Settlement> {
-  const outcome = outcomeOf(runtime, attempt, status);
+export async function endAs(task: OpenTask, attempt: Attempt, status: FinalStatus, error: Error): Promise<Settlement> {
+  const outcome = outcomeOf(task, attempt, status);
   outcome.error = serializeError(error);
-  return conclude(runtime, attempt, { outcome: "failed", error }, outcome);
+  return conclude(task, attempt, { outcome: "failed", error }, outcome);
 }
 
 type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
 
 /** Keeps what is to be known of the end, each where it is asked for: with the engine, as a result, as a row, with the task's own hook. */
 function conclude(
-  runtime: OpenTask,
+  task: OpenTask,
   attempt: Attempt,
   settlement: Final,
   outcome: Outcome,
 ): Promise<Settlement> | Settlement {
   const { keepDone, limits } = attempt;
-  if (isMarked(limits)) return concludeMarked(runtime, attempt, settlement, outcome);
-  if (!keepDone || outcome.status !== "done") return tell(runtime, attempt, settlement, outcome);
+  if (isMarked(limits)) return concludeMarked(task, attempt, settlement, outcome);
+  if (!keepDone || outcome.status !== "done") return keepEnd(task, attempt, settlement, outcome);
   const text = JSON.stringify(outcome);
-  return keepDone(text).then(() => tell(runtime, attempt, settlement, outcome, text));
+  return keepDone(text).then(() => keepEnd(task, attempt, settlement, outcome, text));
 }
 
-function tell(
-  runtime: OpenTask,
+function keepEnd(
+  task: OpenTask,
   attempt: Attempt,
   settlement: Final,
   outcome: Outcome,
   text?: string,
 ): Promise<Settlement> | Settlement {
-  const { queue } = runtime;
+  const { queue } = task;
   const settled = queue.result ? { ...settlement, record: endedOf(outcome) } : settlement;
-  const keeps = wantsResult(runtime, attempt.limits) && !queue.result;
-  const keep = () => keepOutcome(runtime, outcome, text).then(() => settled);
+  const keeps = wantsResult(task, attempt.limits) && !queue.result;
+  const keep = () => keepOutcome(task, outcome, text).then(() => settled);
   // The row first: a waiter finds it. No `async`: each promise of a run counts.
-  if (isRecorded(runtime))
-    return recordRow(runtime, outcome, argsText(attempt.args)).then(() => (keeps ? keep() : settled));
+  if (isRecorded(task)) return recordRow(task, outcome, argsText(attempt.args)).then(() => (keeps ? keep() : settled));
   return keeps ? keep() : settled;
 }
 
 /** What must be known of a message that is over, whoever is killed. */
 async function concludeMarked(
-  runtime: OpenTask,
+  task: OpenTask,
   attempt: Attempt,
   settlement: Final,
   outcome: Outcome,
 ): Promise<Settlement> {
   const { deadLetter, givenId, ...limits } = attempt.limits;
   const marks = [
-    ...(deadLetter === undefined ? [] : [movedMark(runtime, deadLetter)]),
-    ...(givenId && outcome.status !== "cancelled" ? [endedMark(runtime, outcome.id)] : []), // its id may be used again
+    ...(deadLetter === undefined ? [] : [movedMark(task, deadLetter)]),
+    ...(givenId && outcome.status !== "cancelled" ? [endedMark(task, outcome.id)] : []), // its id may be used again
   ];
-  await insisting(runtime, async () => runtime.store?.set(marks));
-  return conclude(runtime, { ...attempt, limits }, settlement, outcome);
+  await insist(task, async () => task.store?.set(marks));
+  return conclude(task, { ...attempt, limits }, settlement, outcome);
 }
 
 /** Few messages are. */
@@ -170,9 +164,9 @@ function endedOf({ id: _id, queue: _queue, result: _result, ...ended }: Outcome)
 }
 
 /** Nothing waits for it: the row of the end replaces it. */
-export async function recordStart(runtime: OpenTask, attempt: Attempt): Promise<void> {
-  await recorderOf(runtime)?.(
-    { ...outcomeOf(runtime, attempt, "done"), status: "running", endedAt: attempt.startedAt },
+export async function recordStart(task: OpenTask, attempt: Attempt): Promise<void> {
+  await recorderOf(task)?.(
+    { ...outcomeOf(task, attempt, "done"), status: "running", endedAt: attempt.startedAt },
     argsText(attempt.args),
   );
 }
@@ -182,12 +176,12 @@ function isRecorded({ options }: OpenTask): boolean {
 }
 
 /** Done before, by itself (only its acknowledgement was lost) or by an equal message, whose result it answers. */
-export async function filtered(runtime: OpenTask, attempt: Attempt, owner: Outcome): Promise<Settlement> {
+export async function filtered(task: OpenTask, attempt: Attempt, owner: Outcome): Promise<Settlement> {
   const { result, lostAt, error } = owner;
-  const outcome = owner.id === attempt.delivery.id ? { ...owner } : outcomeOf(runtime, attempt, "filtered");
+  const outcome = owner.id === attempt.delivery.id ? { ...owner } : outcomeOf(task, attempt, "filtered");
   if (result !== undefined) outcome.result = result;
   if (lostAt !== undefined) Object.assign(outcome, { lostAt, error });
-  return conclude(runtime, attempt, result === undefined ? done : { outcome: "done", result }, outcome);
+  return conclude(task, attempt, result === undefined ? done : { outcome: "done", result }, outcome);
 }
 
 /** An engine that keeps results keeps them without being asked, and answers more than it is asked for. */

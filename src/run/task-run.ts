@@ -19,7 +19,7 @@ import type { Call } from "../wire/call.ts";
 export const lingerMs = 5_000;
 
 /** What a run may ask of the consumer that it runs in. */
-export interface Place {
+export interface RunHost {
   /** Runs that have asked for their signal. */
   readonly signalled: Set<TaskRun>;
   cancelled: Cancels["has"];
@@ -41,16 +41,16 @@ function isCancel(signal: AbortSignal | undefined): boolean {
 /** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
 export class TaskRun implements Run {
   ended = false;
-  readonly #runtime: OpenQueue;
+  readonly #task: OpenQueue;
   readonly #delivery: Delivery;
   readonly #call: Call;
   readonly #slot: Slot;
-  readonly #place: Place;
+  readonly #place: RunHost;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
 
-  constructor(runtime: OpenQueue, delivery: Delivery, call: Call, slot: Slot, place: Place) {
-    this.#runtime = runtime;
+  constructor(task: OpenQueue, delivery: Delivery, call: Call, slot: Slot, place: RunHost) {
+    this.#task = task;
     this.#delivery = delivery;
     this.#call = call;
     this.#slot = slot;
@@ -61,7 +61,7 @@ export class TaskRun implements Run {
     return this.#delivery.id;
   }
   get queue(): string {
-    return this.#runtime.options.queue;
+    return this.#task.options.queue;
   }
   get attempt(): number {
     return this.#delivery.attempt;
@@ -82,7 +82,7 @@ export class TaskRun implements Run {
     return this.#delivery.native;
   }
   get logger(): Logger {
-    this.#logger ??= childLogger(this.#runtime.log, { queue: this.queue, taskId: this.taskId });
+    this.#logger ??= childLogger(this.#task.log, { queue: this.queue, taskId: this.taskId });
     return this.#logger;
   }
   get controller(): AbortController {
@@ -100,7 +100,7 @@ export class TaskRun implements Run {
     clock.after(lingerMs, () => this.ended || this.stuck("cancel"), { unref: true });
   }
   progress(value: unknown): Promise<void> {
-    return keepProgress(this.#runtime, this.#delivery, value);
+    return keepProgress(this.#task, this.#delivery, value);
   }
   suspend(): () => Promise<void> {
     return this.#slot.suspend();
@@ -122,7 +122,7 @@ export class TaskRun implements Run {
   }
   /** Its function goes on, long after it was told to end. */
   stuck(reason: "timeout" | "cancel"): void {
-    const { options, brokerName } = this.#runtime;
+    const { options, brokerName } = this.#task;
     tell(points.stuck, () => ({
       queue: options.queue,
       broker: brokerName,

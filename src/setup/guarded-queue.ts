@@ -6,7 +6,7 @@ import type { BrokerQueue, Consumer } from "../contract/broker.ts";
 const callMs = 30_000;
 
 /** `publish` has its own deadline, from `publishTimeout`; a result that is waited for that of its caller. */
-export function observedQueue(queue: BrokerQueue, where: string): BrokerQueue {
+export function guardedQueue(queue: BrokerQueue, where: string): BrokerQueue {
   const wrap = <T>(work: () => Promise<T>, name: string) => deadline(work(), callMs, `${name}()`, where);
   const calls = wrapped(
     queue,

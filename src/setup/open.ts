@@ -10,13 +10,13 @@ import type { Broker } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { composeRun } from "../options/compose.ts";
 import { resolveOptions } from "../options/task.ts";
-import { observedStore } from "../store/guarded.ts";
+import { guardedStore } from "../store/guarded.ts";
 import { scopeOf } from "../store/scope.ts";
 import { catalog } from "./catalog.ts";
 import { configuration, leaseMs } from "./configure.ts";
 import { brokerName, brokerOf } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
-import { observedQueue } from "./guarded-queue.ts";
+import { guardedQueue } from "./guarded-queue.ts";
 import type { Definition, OpenTask } from "./model.ts";
 
 export interface OpenBroker {
@@ -33,7 +33,7 @@ export const openedTasks = processWide("tasks", () => new Set<Definition>());
 
 const openMs = 30_000;
 
-export function resolve(definition: Definition): Promise<OpenTask> {
+export function openTask(definition: Definition): Promise<OpenTask> {
   definition.opening ??= openOnce(definition);
   return definition.opening;
 }
@@ -42,10 +42,10 @@ async function openOnce(definition: Definition): Promise<OpenTask> {
   const { generation } = lifetime();
   openedTasks().add(definition);
   try {
-    const runtime = await open(definition);
+    const task = await open(definition);
     if (generation !== lifetime().generation) throw shutDown(definition);
-    definition.open = runtime;
-    return runtime;
+    definition.open = task;
+    return task;
   } catch (error) {
     if (generation === lifetime().generation) definition.opening = undefined; // the server may be there next time
     throw error;
@@ -76,9 +76,9 @@ async function open(definition: Definition): Promise<OpenTask> {
     );
   };
   const opened = await openNamed(options.queue);
-  const queue = observedQueue(opened.queue, broker.name);
+  const queue = guardedQueue(opened.queue, broker.name);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
-  const runtime: OpenTask = {
+  const task: OpenTask = {
     definition,
     options,
     brokerName: broker.name,
@@ -93,7 +93,7 @@ async function open(definition: Definition): Promise<OpenTask> {
     recorder: undefined,
     outbox: undefined,
     deadLetters: once(async () =>
-      observedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name),
+      guardedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name),
     ),
   };
   tell(points.opened, () => ({
@@ -101,7 +101,7 @@ async function open(definition: Definition): Promise<OpenTask> {
     queue: options.queue,
     features: supportOf(opened.native, queue.features, store),
   }));
-  return runtime;
+  return task;
 }
 
 /** The same answer for all; after a failure the next caller tries again. */
@@ -132,7 +132,7 @@ async function connect(choice: string | Broker): Promise<OpenBroker> {
   const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
   const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
   const store = own ?? configuration().store;
-  return { broker, store: store && observedStore(store) };
+  return { broker, store: store && guardedStore(store) };
 }
 
 async function loadBroker(name: string): Promise<Broker> {
@@ -163,7 +163,7 @@ function fromEnvironment(name: string): { url: string } | undefined {
 
 /** Opens every defined task's queue, so that what is wrong shows at start. */
 export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
-  const outcomes = await Promise.allSettled(definitions.map(resolve));
+  const outcomes = await Promise.allSettled(definitions.map(openTask));
   const errors = outcomes.flatMap((outcome, i) =>
     outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : [],
   );

@@ -1,18 +1,18 @@
 /** One run's slot: given back while the run waits for another task, taken again before any new delivery starts. */
 import type { Settlement } from "../contract/broker.ts";
-import type { Places } from "../options/pool.ts";
+import type { PoolSlots } from "../options/pool.ts";
 
 export interface SlotCounts {
   running: number;
   suspended: number;
   /** Places shared with other tasks. */
-  readonly pool: Places | undefined;
+  readonly pool: PoolSlots | undefined;
   /** Suspended runs whose wait has ended: each takes the next free slot. */
   readonly resuming: (() => void)[];
 }
 
 /** A run under way, as far as slots are concerned. */
-export interface Ended {
+export interface RunEnd {
   readonly settlement: Settlement;
   /** Resolves when the function has really returned: after a timeout it may still be at work. */
   readonly returned?: Promise<unknown> | undefined;

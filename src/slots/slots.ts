@@ -7,7 +7,7 @@
  */
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Rate } from "./rate.ts";
-import { type Ended, TakenSlot } from "./slot.ts";
+import { type RunEnd, TakenSlot } from "./slot.ts";
 import { createState, type SlotsOptions, type SlotsState as State, type Waiting } from "./state.ts";
 import { updateWindow, type WindowState } from "./window.ts";
 
@@ -145,7 +145,7 @@ function begin(state: State, delivery: Delivery): Promise<Settlement> {
   );
 }
 
-function settle(state: State, slot: TakenSlot, ended: Ended): Settlement {
+function settle(state: State, slot: TakenSlot, ended: RunEnd): Settlement {
   if (ended.returned) void ended.returned.finally(() => release(state, slot));
   else release(state, slot);
   return ended.settlement;

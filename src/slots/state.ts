@@ -1,9 +1,9 @@
 /** What slots keep account of: slots.ts alone changes it. */
 import { createAlarm } from "../base/clock.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
-import type { Places } from "../options/pool.ts";
+import type { PoolSlots } from "../options/pool.ts";
 import type { Rate } from "./rate.ts";
-import type { Ended, Slot, SlotCounts } from "./slot.ts";
+import type { RunEnd, Slot, SlotCounts } from "./slot.ts";
 import type { WindowState } from "./window.ts";
 
 export interface SlotsOptions {
@@ -11,8 +11,8 @@ export interface SlotsOptions {
   readonly maxSuspended: number;
   readonly lookahead: number;
   rate: Rate | undefined;
-  readonly pool?: Places | undefined;
-  readonly run: (delivery: Delivery, slot: Slot) => Promise<Ended> | Ended;
+  readonly pool?: PoolSlots | undefined;
+  readonly run: (delivery: Delivery, slot: Slot) => Promise<RunEnd> | RunEnd;
   readonly setWindow: (n: number) => void;
   /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
   readonly onFull?: () => void;
@@ -25,7 +25,7 @@ export interface Waiting {
 }
 
 export interface SlotsState extends SlotsOptions, WindowState, SlotCounts {
-  readonly pool: Places | undefined;
+  readonly pool: PoolSlots | undefined;
   readonly ahead: Waiting[];
   readonly waiting: Waiting[];
   readonly idlers: (() => void)[];

@@ -1,6 +1,6 @@
 /** How many deliveries an adapter may hold, told to it at most once a tick. */
 
-import type { Places } from "../options/pool.ts";
+import type { PoolSlots } from "../options/pool.ts";
 import type { Rate } from "./rate.ts";
 
 export interface WindowState {
@@ -13,7 +13,7 @@ export interface WindowState {
   readonly waiting: readonly unknown[];
   readonly maxSuspended: number;
   readonly lookahead: number;
-  readonly pool: Places | undefined;
+  readonly pool: PoolSlots | undefined;
   rate: Rate | undefined;
   readonly setWindow: (n: number) => void;
   sentWindow: number;

@@ -13,7 +13,7 @@ interface Asking<Answer> {
 type ListCall<Item, Answer> = (items: readonly Item[]) => Promise<readonly Answer[]>;
 
 /** The same call. When it fails it fails for all who asked with it: each tries again by itself. */
-export function joining<Item, Answer>(call: ListCall<Item, Answer>): ListCall<Item, Answer> {
+export function coalesce<Item, Answer>(call: ListCall<Item, Answer>): ListCall<Item, Answer> {
   let items: Item[] = [];
   let asking: Asking<Answer>[] = [];
   const flush = () => {
@@ -48,12 +48,12 @@ function answerAll<Answer>(call: () => Promise<readonly Answer[]>, askers: reado
 }
 
 /** The same store, with those calls joined that a run makes. */
-export function joinedStore(store: Store): Store {
+export function coalescedStore(store: Store): Store {
   const puts = new Map<string, Store["results"]["put"]>();
   return {
     ...store,
-    get: joining((keys) => store.get(keys)),
-    set: joining((entries) => store.set(entries)),
+    get: coalesce((keys) => store.get(keys)),
+    set: coalesce((entries) => store.set(entries)),
     results: {
       ...store.results,
       put(queue, results) {
@@ -66,7 +66,7 @@ export function joinedStore(store: Store): Store {
 }
 
 function joinedPut(store: Store, queue: string): Store["results"]["put"] {
-  const put = joining<Parameters<Store["results"]["put"]>[1][number], void>(async (results) => {
+  const put = coalesce<Parameters<Store["results"]["put"]>[1][number], void>(async (results) => {
     await store.results.put(queue, results);
     return [];
   });

@@ -3,7 +3,7 @@
 import { orUndone, unanswered, whenLate, wrapped } from "../base/deadline.ts";
 import { inSpan, isWatched, storing } from "../base/events.ts";
 import type { Store } from "../contract/store.ts";
-import { joinedStore } from "./coalesced.ts";
+import { coalescedStore } from "./coalesced.ts";
 import { type HealthRecord, healthOf, shareHealth } from "./health.ts";
 
 /** A store answers in milliseconds: what waits for it goes on this long after a call whose answer was lost. */
@@ -12,7 +12,7 @@ const storeCallMs = 10_000;
 const observed = new WeakMap<Store, Store>();
 
 /** One for each store, however many brokers use it: an outage is one. */
-export function observedStore(store: Store): Store {
+export function guardedStore(store: Store): Store {
   const known = observed.get(store) ?? observe(store);
   observed.set(store, known);
   return known;
@@ -33,7 +33,7 @@ function observe(store: Store): Store {
     const coming = store.subscribe(...how);
     return orUndone(wrap()(() => coming, "subscribe") as typeof coming, coming, (stop) => stop());
   };
-  const seen = joinedStore({
+  const seen = coalescedStore({
     ...wrapped(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], wrap()),
     subscribe,
     timers: wrapped(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], wrap("timers.")),

@@ -16,9 +16,9 @@ export interface Writer {
 }
 
 /** No `async` where it works at once: each promise of a run counts. */
-export function insisting<T>(runtime: Writer, work: () => Promise<T>): Promise<T> {
+export function insist<T>(task: Writer, work: () => Promise<T>): Promise<T> {
   const { generation } = lifetime();
-  return work().catch((error: unknown) => insistAfter(error, runtime, work, generation));
+  return work().catch((error: unknown) => insistAfter(error, task, work, generation));
 }
 
 async function insistAfter<T>(
@@ -42,10 +42,10 @@ async function insistAfter<T>(
 }
 
 /** A counter that outlives the process where there is a store. It ends by itself after a day. */
-export async function count(runtime: Writer, key: string): Promise<number> {
-  const { store } = runtime;
+export async function countUp(task: Writer, key: string): Promise<number> {
+  const { store } = task;
   if (!store) return localCount(key);
-  const [value] = await insisting(runtime, () => store.increment([{ key, by: 1, ttlMs: dayMs }]));
+  const [value] = await insist(task, () => store.increment([{ key, by: 1, ttlMs: dayMs }]));
   return value ?? 1;
 }
 

@@ -6,7 +6,7 @@ import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, setClock, sleep } from "../../src/base/clock.ts";
 import type { Store } from "../../src/contract/index.ts";
-import { observedStore } from "../../src/store/guarded.ts";
+import { guardedStore } from "../../src/store/guarded.ts";
 import { healthOf } from "../../src/store/health.ts";
 import { gate, rejection } from "../conformance/until.ts";
 import { handClock } from "../support/hand-clock.ts";
@@ -277,7 +277,7 @@ describe("a store's call", () => {
       await stat(".");
       return answer;
     };
-    const asked = observedStore({ ...inner, increment }).increment([{ key: "k", by: 1 }]);
+    const asked = guardedStore({ ...inner, increment }).increment([{ key: "k", by: 1 }]);
     for (const from = performance.now(); performance.now() - from < 100; );
     expect(await asked).toEqual([1]);
   });
@@ -287,7 +287,7 @@ describe("a store's call", () => {
     const increment = () => {
       throw new Error("no");
     };
-    const store = observedStore({ ...memoryStore(), increment });
+    const store = guardedStore({ ...memoryStore(), increment });
     await expect(store.increment([])).rejects.toMatchObject({ code: "BROKER_DOWN" });
     await store.get(["k"]);
     expect(healthOf(store).down).toBe(false);
@@ -300,7 +300,7 @@ describe("a store's call", () => {
     const late = gate();
     let stopped = 0;
     const subscribe = () => late.opened.then(() => () => void stopped++);
-    const refused = rejection(observedStore({ ...memoryStore(), subscribe }).subscribe("c", () => {}));
+    const refused = rejection(guardedStore({ ...memoryStore(), subscribe }).subscribe("c", () => {}));
     await pass(11_000);
     expect((await refused).code).toBe("BROKER_DOWN");
     late.open();

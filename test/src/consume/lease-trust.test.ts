@@ -3,8 +3,8 @@ import { boost, configure, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock, sleep } from "../../../src/base/clock.ts";
-import { createPulse } from "../../../src/consume/lease-trust.ts";
-import { startDuties } from "../../../src/consume/upkeep.ts";
+import { createLeaseTrust } from "../../../src/consume/lease-trust.ts";
+import { startUpkeep } from "../../../src/consume/upkeep.ts";
 import type { Delivery, Settlement } from "../../../src/contract/index.ts";
 import type { OpenTask } from "../../../src/setup/model.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
@@ -21,7 +21,7 @@ function delivery(id: string): Delivery {
 }
 
 /** Slots for one run at a time, and what became of each delivery. */
-function slotsOf(pulse: ReturnType<typeof createPulse>) {
+function slotsOf(pulse: ReturnType<typeof createLeaseTrust>) {
   const ran: string[] = [];
   const work = gate();
   const slots = createSlots({
@@ -43,7 +43,7 @@ function slotsOf(pulse: ReturnType<typeof createPulse>) {
 describe("a process that stood still", () => {
   it("starts nothing that it held, not even before its own timers run", async () => {
     const { standStill } = handClock();
-    const { slots, ran, work } = slotsOf(createPulse(leaseMs));
+    const { slots, ran, work } = slotsOf(createLeaseTrust(leaseMs));
     const outcomes = ["one", "two", "three"].map((id) => slots.handle(delivery(id)));
     standStill(2 * leaseMs);
     work.open();
@@ -53,7 +53,7 @@ describe("a process that stood still", () => {
 
   it("starts nothing that it held to run alone", async () => {
     const { standStill } = handClock();
-    const { slots, ran, work } = slotsOf(createPulse(leaseMs));
+    const { slots, ran, work } = slotsOf(createLeaseTrust(leaseMs));
     const outcomes = [slots.handle(delivery("one")), slots.handle({ ...delivery("poison"), crashes: 2 })];
     standStill(2 * leaseMs);
     work.open();
@@ -64,7 +64,7 @@ describe("a process that stood still", () => {
 
   it("goes on with what it holds while its leases are renewed", async () => {
     const { pass } = handClock();
-    const pulse = createPulse(leaseMs);
+    const pulse = createLeaseTrust(leaseMs);
     const { slots, ran, work } = slotsOf(pulse);
     const stop = duties(
       pulse,
@@ -81,7 +81,7 @@ describe("a process that stood still", () => {
 
   it.each(["before a renewal", "during a renewal"])("gives back what it holds: %s", async (when) => {
     const { pass, standStill } = handClock();
-    const pulse = createPulse(leaseMs);
+    const pulse = createLeaseTrust(leaseMs);
     const given: boolean[] = [];
     let asked = 0;
     const renew = async () => {
@@ -118,7 +118,7 @@ describe("a process that stood still", () => {
 
   it("renews again after a renewal that hangs", async () => {
     const { pass } = handClock();
-    const pulse = createPulse(leaseMs);
+    const pulse = createLeaseTrust(leaseMs);
     let asked = 0;
     const stop = duties(
       pulse,
@@ -133,7 +133,7 @@ describe("a process that stood still", () => {
   it("gives back what it holds while its leases cannot be renewed", async () => {
     const { pass } = handClock();
     const given: unknown[] = [];
-    const pulse = createPulse(leaseMs);
+    const pulse = createLeaseTrust(leaseMs);
     const stop = duties(
       pulse,
       () => Promise.reject(new Error("the engine is down")),
@@ -147,10 +147,10 @@ describe("a process that stood still", () => {
   });
 });
 
-function duties(pulse: ReturnType<typeof createPulse>, renew: () => Promise<void>, giveBack: () => void) {
+function duties(pulse: ReturnType<typeof createLeaseTrust>, renew: () => Promise<void>, giveBack: () => void) {
   const engine = { setWindow() {}, renew, status: () => ({ held: [] }), close: async () => {} };
   const runtime = { queue: {}, leaseMs } as unknown as OpenTask;
-  return startDuties(
+  return startUpkeep(
     runtime,
     engine,
     () => {},

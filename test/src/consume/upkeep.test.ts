@@ -2,8 +2,8 @@
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock, sleep } from "../../../src/base/clock.ts";
-import { createPulse } from "../../../src/consume/lease-trust.ts";
-import { startDuties } from "../../../src/consume/upkeep.ts";
+import { createLeaseTrust } from "../../../src/consume/lease-trust.ts";
+import { startUpkeep } from "../../../src/consume/upkeep.ts";
 import type { BrokerQueue, Consumer, Store } from "../../../src/contract/index.ts";
 import type { OpenTask } from "../../../src/setup/model.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -35,12 +35,12 @@ function crowd(turnMs = 500) {
       turn.ended = true;
     };
     const runtime = { queue: { maintain } as BrokerQueue, leaseMs, store, scope: "q" } as OpenTask;
-    const stop = startDuties(
+    const stop = startUpkeep(
       runtime,
       {} as Consumer,
       (error) => errors.push(error),
       () => {},
-      { ...createPulse(leaseMs), giveBack() {} },
+      { ...createLeaseTrust(leaseMs), giveBack() {} },
     );
     stops.push(stop);
     return stop;

@@ -8,7 +8,7 @@ import type { Broker, Store } from "../../../src/contract/index.ts";
 import { timeLeft } from "../../../src/queue/info.ts";
 import { createCounter } from "../../../src/queue/stats.ts";
 import { newTally } from "../../../src/queue/tally.ts";
-import { resolve } from "../../../src/setup/open.ts";
+import { openTask } from "../../../src/setup/open.ts";
 import { gate } from "../../conformance/until.ts";
 import { quickClock } from "../../support/quick-clock.ts";
 import { withStore } from "../../support/with-store.ts";
@@ -52,7 +52,7 @@ async function described(queue: string, broker: Broker) {
   const job = task(() => {}, { queue }, broker);
   const definition = findDefinition(queue, broker);
   if (!definition) throw new Error("not defined");
-  return { job, runtime: await resolve(definition) };
+  return { job, runtime: await openTask(definition) };
 }
 
 describe("info()", () => {

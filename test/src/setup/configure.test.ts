@@ -54,7 +54,7 @@ describe("configure() refuses", () => {
 
   it.each([{ brokers: { bullmq: "redis://u:secret@host" } }, { store: "redis://u:secret@host" }])(
     "without saying a secret: %#",
-    (configuration) => {
+    (given) => {
       expect(() => loose(given)).toThrow(/redis:\/\/\*\*\*@host/);
     },
   );

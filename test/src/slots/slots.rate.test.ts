@@ -2,13 +2,13 @@
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, setClock } from "../../../src/base/clock.ts";
-import { createPace } from "../../../src/consume/start-rate.ts";
+import { createStartRate } from "../../../src/consume/start-rate.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
-import { concurrencyPool, type Places } from "../../../src/options/pool.ts";
+import { concurrencyPool, type PoolSlots } from "../../../src/options/pool.ts";
 import { holdAll } from "../../../src/queue/live-limits.ts";
 import type { OpenTask } from "../../../src/setup/model.ts";
 import { createRate } from "../../../src/slots/rate.ts";
-import type { Ended } from "../../../src/slots/slot.ts";
+import type { RunEnd } from "../../../src/slots/slot.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
@@ -19,7 +19,7 @@ function setUp() {
   const ids: string[] = [];
   const run = ({ id }: { id: string }) => {
     ids.push(id);
-    return new Promise<Ended>((resolve) => setTimeout(() => resolve({ settlement }), 2_000).unref());
+    return new Promise<RunEnd>((resolve) => setTimeout(() => resolve({ settlement }), 2_000).unref());
   };
   const slots = createSlots({ limit: 5, maxSuspended: 10, lookahead: 0, rate: slow(), run, setWindow() {} });
   return { slots, ids, give: (id: string) => void slots.handle({ id, body: {}, attempt: 1, native: undefined }) };
@@ -49,9 +49,9 @@ describe("slots under a rate", () => {
   });
 
   it("start thousands that end at once, in one queue and in two that share a pool", async () => {
-    const pool = concurrencyPool(1) as Places;
+    const pool = concurrencyPool(1) as PoolSlots;
     let open = () => {};
-    const first = new Promise<Ended>((resolve) => (open = () => resolve({ settlement })));
+    const first = new Promise<RunEnd>((resolve) => (open = () => resolve({ settlement })));
     let runs = 0;
     const run = () => (runs++ === 0 ? first : { settlement });
     const both = [pool, pool].map((each) =>
@@ -75,7 +75,7 @@ describe("a hold", () => {
       looks++;
       slots.setRate(rate);
     };
-    const pace = createPace({ options: {} } as OpenTask, { ...slots, setRate }, () => {});
+    const pace = createStartRate({ options: {} } as OpenTask, { ...slots, setRate }, () => {});
     for (let i = 0; i < 100; i++) {
       pace.hold(600); // as each look into the store does
       await clock.pass(300);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery, Settlement } from "../../../src/contract/index.ts";
-import { concurrencyPool, type Places } from "../../../src/options/pool.ts";
-import type { Ended, Slot } from "../../../src/slots/slot.ts";
+import { concurrencyPool, type PoolSlots } from "../../../src/options/pool.ts";
+import type { RunEnd, Slot } from "../../../src/slots/slot.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
 import type { SlotsOptions } from "../../../src/slots/state.ts";
 
@@ -15,7 +15,7 @@ function setUp(options: Partial<SlotsOptions> = {}) {
   const started: Started[] = [];
   const windows: number[] = [];
   const run = (delivery: Delivery, slot: Slot) =>
-    new Promise<Ended>((resolve) =>
+    new Promise<RunEnd>((resolve) =>
       started.push({ delivery, slot, end: () => resolve({ settlement: { outcome: "done" } }) }),
     );
   const slots = createSlots({
@@ -203,7 +203,7 @@ describe("slots", () => {
   it("keeps the slot of a timed-out run until its function has returned", async () => {
     let returned = () => {};
     const ids: string[] = [];
-    const run = async ({ id }: Delivery): Promise<Ended> => {
+    const run = async ({ id }: Delivery): Promise<RunEnd> => {
       ids.push(id);
       return { settlement: { outcome: "done" }, returned: new Promise<void>((resolve) => (returned = resolve)) };
     };
@@ -220,7 +220,7 @@ describe("slots", () => {
 
 describe("a pool", () => {
   it("is one limit over several consumers, each in its turn, and suspended runs give their place back", async () => {
-    const pool = concurrencyPool(2) as Places;
+    const pool = concurrencyPool(2) as PoolSlots;
     const one = setUp({ limit: 5, pool });
     const two = setUp({ limit: 5, pool });
     for (const id of ["a", "b", "c"]) void one.give(id);
@@ -249,7 +249,7 @@ describe("a pool", () => {
   });
 
   it("keeps the window small while others use it", async () => {
-    const pool = concurrencyPool(3) as Places;
+    const pool = concurrencyPool(3) as PoolSlots;
     const one = setUp({ limit: 5, pool });
     const two = setUp({ limit: 5, pool });
     for (const id of ["a", "b", "c"]) void one.give(id);

@@ -2,12 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../adapters/memory/store.ts";
 import type { Store } from "../../../src/contract/store.ts";
-import { joinedStore, joining } from "../../../src/store/coalesced.ts";
+import { coalesce, coalescedStore } from "../../../src/store/coalesced.ts";
 
 describe("joining", () => {
   const setUp = (fail = () => false) => {
     const calls: (readonly number[])[] = [];
-    const double = joining<number, number>(async (items) => {
+    const double = coalesce<number, number>(async (items) => {
       calls.push(items);
       if (fail()) throw new Error("away");
       return items.map((item) => 2 * item);
@@ -58,7 +58,7 @@ describe("a store with joined calls", () => {
         },
       },
     };
-    return { store: joinedStore(counted), calls };
+    return { store: coalescedStore(counted), calls };
   };
 
   it("decides each entry in the order of the calls", async () => {
