@@ -5,6 +5,7 @@ import type { Agenda, AgendaBackend, JobParameters } from "agenda";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { Broker, QueueSpec, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
+import { checkNames } from "../shared/check-names.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { serverClock } from "./clock.ts";
 import { isPlain } from "./jobs.ts";
@@ -178,7 +179,7 @@ const schemes: readonly (readonly [RegExp, Source])[] = [
 
 /** Options may come from configuration, unseen by the compiler. Answers which backend they mean. */
 function checkOptions(options: AgendaOptions): Source {
-  checkNames(options, optionNames, "agenda()");
+  checkNames(where, options, optionNames, "agenda()");
   const { url, backend } = options;
   if (url && backend) throw new FunboostError("BAD_OPTION", 'takes "url" or "backend", not both.', { where });
   if (backend) return kindOf(backend);
@@ -223,7 +224,7 @@ function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
       { where },
     );
   }
-  checkNames(options, ["keepDone", "keepFailed", "lockLifetime"], `brokerOptions of "${queue}"`);
+  checkNames(where, options, ["keepDone", "keepFailed", "lockLifetime"], `brokerOptions of "${queue}"`);
   const own = options as AgendaQueueOptions;
   for (const name of ["keepDone", "keepFailed"] as const) {
     if (own[name] !== undefined && typeof own[name] !== "boolean")
@@ -237,10 +238,4 @@ function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
     );
   }
   return own;
-}
-
-function checkNames(options: object, allowed: readonly string[], of: string): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown)
-    throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where });
 }

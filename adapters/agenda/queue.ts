@@ -2,7 +2,7 @@
 import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.ts";
 import { type AgendaConsumer, type ConsumeContext, consumeJobs } from "./consume.ts";
 import { bodyOf, crashesOf, idOf, jobName, loadJobs, rowId, stateOf, unchanged, withCrashes } from "./jobs.ts";
-import { agendaPublisher } from "./publish.ts";
+import { createPublisher } from "./publish.ts";
 import { ownerPrefix, type Unlocked } from "./table.ts";
 
 export const features: Features = {
@@ -41,7 +41,7 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
   return {
     features,
     lookahead: link.lookahead,
-    publish: agendaPublisher(link, news, time, name),
+    publish: createPublisher(link, news, time, name),
     async consume(handler, options) {
       const consumer = consumeJobs(context, name, handler, options);
       consumers.add(consumer);

@@ -4,11 +4,12 @@ import { clock } from "../../src/base/clock.ts";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { Broker, BrokerQueue, Consumer, Features, QueueSpec, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
+import { checkNames } from "../shared/check-names.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { type BeeClients, beeClients, type NodeRedisClass, nowhere } from "./client.ts";
 import { consumeJobs } from "./consumer.ts";
 import { type BeeQueue, bodyOf, type OpenQueue } from "./jobs.ts";
-import { checkNames, halfCharacter, jobOptions, makePublisher } from "./publish.ts";
+import { createPublisher, halfCharacter, jobOptions } from "./publish.ts";
 import { scripts } from "./scripts.ts";
 import type { GivenNodeRedis, NodeRedisOptions } from "./source.ts";
 
@@ -42,6 +43,7 @@ export interface BeeQueueQueueOptions {
 
 type BeeClass = new (name: string, settings: Readonly<Record<string, unknown>>) => BeeQueue;
 
+const where = "bee-queue";
 const keptFailed = 5_000;
 
 const features: Features = {
@@ -66,7 +68,7 @@ const features: Features = {
  * const send = boost({ queue: "mail", broker: beeQueue({ url: "redis://127.0.0.1:6379" }) }, async (to: string) => `sent to ${to}`);
  */
 export function beeQueue(options: BeeQueueOptions = {}): Broker {
-  checkNames(options, ["url", "connection", "prefix", "storePrefix"], "beeQueue()");
+  checkNames(where, options, ["url", "connection", "prefix", "storePrefix"], "beeQueue()");
   const { prefix = "bq", storePrefix, ...source } = options;
   const clients = beeClients(source, loadClient);
   const queues = new Map<BrokerQueue, () => Promise<void>>();
@@ -130,7 +132,7 @@ async function openQueue(
     lookahead: 0,
     // Job ids count from 1 under each prefix: the store, which all prefixes of a server share, must not mix them up.
     ...(prefix === "bq" ? {} : { scope: `${prefix}:${spec.queue}` }),
-    publish: makePublisher(open, options.job),
+    publish: createPublisher(open, options.job),
     async consume(handler, consumeOptions) {
       const consumer = await consumeJobs(open, handler, consumeOptions).catch((error: unknown) =>
         Promise.reject(clients.explain(error)),
@@ -211,16 +213,16 @@ function administration({ bee, base, clients: { run, explain } }: OpenQueue) {
 function checkSpec({ queue, options }: QueueSpec): BeeQueueQueueOptions {
   if (!queue || halfCharacter.test(queue)) {
     const text = `Bee-Queue cannot take the queue name ${describe(queue)}. Allowed is any text that UTF-8 can write.`;
-    throw new FunboostError("BAD_QUEUE", text, { where: "bee-queue" });
+    throw new FunboostError("BAD_QUEUE", text, { where });
   }
   const of = `of "${queue}"`;
-  checkNames(options, ["prefix", "queue", "job"], `brokerOptions ${of}`);
+  checkNames(where, options, ["prefix", "queue", "job"], `brokerOptions ${of}`);
   const { queue: own = {}, job = {} } = options as BeeQueueQueueOptions;
-  checkNames(own, [...switches, "stallInterval"], `brokerOptions.queue ${of}`);
-  checkNames(job, jobOptions, `brokerOptions.job ${of}`);
+  checkNames(where, own, [...switches, "stallInterval"], `brokerOptions.queue ${of}`);
+  checkNames(where, job, jobOptions, `brokerOptions.job ${of}`);
   const refuse = (name: string, allowed: string, value: unknown) =>
     new FunboostError("BAD_OPTION", `brokerOptions.queue.${name} ${of} must be ${allowed}, got ${describe(value)}.`, {
-      where: "bee-queue",
+      where,
     });
   for (const name of switches)
     if (own[name] !== undefined && typeof own[name] !== "boolean") throw refuse(name, "true or false", own[name]);

@@ -13,6 +13,7 @@ import type {
   Store,
 } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
+import { checkNames } from "../shared/check-names.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
 import { anyJobId, cancelJobs, taskId } from "./jobs.ts";
@@ -61,7 +62,7 @@ const features: Features = {
  * const send = boost({ queue: "mail", broker: bullmq({ url: "redis://127.0.0.1:6379" }) }, async (to: string) => `sent to ${to}`);
  */
 export function bullmq(options: BullmqOptions = {}): Broker {
-  checkNames(options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
+  checkNames("bullmq", options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
   const { prefix = "bull", storePrefix, ...source } = options;
   const clients = redisClients("bullmq", source);
   const queues = new Set<BrokerQueue>();
@@ -182,16 +183,8 @@ function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
       { where: "bullmq" },
     );
   }
-  checkNames(options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
+  checkNames("bullmq", options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
   return options as BullmqQueueOptions;
-}
-
-function checkNames(options: object, allowed: readonly string[], of: string): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown)
-    throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, {
-      where: "bullmq",
-    });
 }
 
 async function loadBullmq(): Promise<Bullmq> {

@@ -3,6 +3,7 @@ import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
 import { clock, repeat, sleep } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 import { inNeutralContext, type RedisClients } from "../shared/redis-client.ts";
+import { resultOrNull } from "../shared/result-or-null.ts";
 import { aheadAgainAfter, taskId } from "./jobs.ts";
 
 export type Bullmq = Pick<typeof import("bullmq"), "Job" | "Queue" | "Worker" | "WaitingError">;
@@ -51,7 +52,7 @@ export async function consumeJobs(
     return handler(entry.delivery).then((settlement) => {
       if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
       if (mayDrop) dropIfMany(job, clock.monotonic());
-      return carried(settlement.result);
+      return resultOrNull(settlement.result);
     });
   }
 
@@ -148,17 +149,6 @@ function settler(bull: Bullmq, report: (error: unknown) => void) {
         return putBack(entry, job.moveToWait(token));
     }
   };
-}
-
-/** BullMQ would run a task again whose result it cannot stringify. */
-function carried(result: unknown): unknown {
-  if (typeof result !== "object" && typeof result !== "bigint") return result;
-  try {
-    JSON.stringify(result);
-    return result;
-  } catch {
-    return null;
-  }
 }
 
 const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildrenError", "UnrecoverableError"]);

@@ -1,7 +1,7 @@
 /** The store on Redis: every change is one command or one script, sent together with what the same tick sends. */
 import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { FunboostError } from "../../src/base/errors.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
+import { checkNames } from "../shared/check-names.ts";
 import { type RedisClients, redisClients } from "../shared/redis-client.ts";
 import { type RedisNotices, redisNotices, redisWaits } from "../shared/redis-notices.ts";
 import { type ScriptName, scripts } from "./store-scripts.ts";
@@ -31,12 +31,8 @@ interface Server {
  * configure({ store: redisStore({ url: "redis://127.0.0.1:6379" }) });
  */
 export function redisStore(options: RedisStoreOptions = {}): Store {
+  checkNames("redis", options, ["url", "connection", "prefix"], "redisStore()");
   const { prefix = "funboost:", ...source } = options;
-  const unknown = Object.keys(source).find((name) => name !== "url" && name !== "connection");
-  if (unknown)
-    throw new FunboostError("BAD_OPTION", `redisStore() has no "${unknown}". Allowed: url, connection, prefix.`, {
-      where: "redis",
-    });
   const clients = redisClients("redis", source, true);
   const server = makeServer(clients, prefix);
   const { client, call, key, notices } = server;
