@@ -6,7 +6,7 @@ import type { Redis } from "ioredis";
 import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
-import { redisClients } from "../shared/redis-client.ts";
+import { createRedisClients } from "../shared/redis-clients.ts";
 import { agendaScripts } from "./redis-scripts.ts";
 import {
   type AgendaLink,
@@ -23,7 +23,7 @@ const traits = { lookahead: 50, loadsOneByOne: true, keepsFailed: false } as con
 
 export async function connectRedis(url: string | undefined, keyPrefix: string | undefined): Promise<AgendaLink> {
   const { RedisBackend: Backend } = await load();
-  const clients = redisClients("agenda", url === undefined ? {} : { url });
+  const clients = createRedisClients("agenda", url === undefined ? {} : { url });
   const redis = await clients.get("commands").catch((error: unknown) => Promise.reject(unreadableUrl(error) ?? error));
   const prefix = keyPrefix ?? defaultPrefix;
   const backend = new Backend({ redis: redis as never, keyPrefix: prefix });

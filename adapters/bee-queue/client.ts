@@ -3,7 +3,9 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { clock, jittered, sleep } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
-import { inNeutralContext, type RedisSource, redisClients } from "../shared/redis-client.ts";
+import { inNeutralContext } from "../shared/neutral-context.ts";
+import { createRedisClients } from "../shared/redis-clients.ts";
+import type { RedisSource } from "../shared/redis-source.ts";
 import type { Script } from "./scripts.ts";
 import { type BeeSource, forIoredis, type NodeRedisOptions, plainError, settingsOf } from "./source.ts";
 
@@ -52,7 +54,7 @@ export function beeClients(source: BeeSource, load: () => Promise<NodeRedisClass
   const settings = settingsOf(source);
   const forStore: RedisSource =
     source.url !== undefined ? { url: source.url } : source.connection ? { connection: forIoredis(settings) } : {};
-  const { address, explain: explainRedis } = redisClients(where, forStore); // never asked for a connection here
+  const { address, explain: explainRedis } = createRedisClients(where, forStore); // never asked for a connection here
   const explain = (error: unknown) => explainRedis(plainError(error));
   const another = async () =>
     connectTo(await load(), settings, address).catch((error: unknown) => Promise.reject(explain(error)));

@@ -6,8 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { clock, jittered, repeat, sleep } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../src/contract/index.ts";
+import { inNeutralContext } from "../shared/neutral-context.ts";
 import { type PollConsumer, type PollSource, poll, type Settled } from "../shared/poll.ts";
-import { inNeutralContext } from "../shared/redis-client.ts";
 import { command, hangUp, type NodeRedis } from "./client.ts";
 import { type BeeDelivery, type Ending, endingOf, type OpenQueue, toDelivery, withScripts } from "./jobs.ts";
 import { scripts } from "./scripts.ts";

@@ -1,6 +1,7 @@
 /** Where a Bee-Queue broker connects to: the url or what the caller has of node_redis 3, the same for ioredis, which the store needs; and its errors. */
 import { describe, FunboostError, toError } from "../../src/base/errors.ts";
-import { type RedisSource, redisClients } from "../shared/redis-client.ts";
+import { createRedisClients } from "../shared/redis-clients.ts";
+import type { RedisSource } from "../shared/redis-source.ts";
 
 /** Options of node_redis 3. */
 export interface NodeRedisOptions {
@@ -57,7 +58,7 @@ export function settingsOf({ url, connection }: BeeSource): NodeRedisOptions {
 
 function fromUrl(url: string): NodeRedisOptions {
   if (typeof url !== "string" || !/^rediss?:\/\/./.test(url) || !URL.canParse(url)) {
-    redisClients(where, { url }); // says what it must begin with
+    createRedisClients(where, { url }); // says what it must begin with
     throw new FunboostError(
       "BAD_OPTION",
       "url cannot be read: characters such as / @ # in a password are written %2F %40 %23.",

@@ -15,7 +15,8 @@ import type {
 import { redisStore } from "../redis/store.ts";
 import { checkNames } from "../shared/check-names.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
+import { inNeutralContext } from "../shared/neutral-context.ts";
+import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
 import { anyJobId, cancelJobs, taskId } from "./jobs.ts";
 import { makePublisher } from "./publish.ts";
 import { type Bullmq, consumeJobs } from "./worker.ts";
@@ -64,7 +65,7 @@ const features: Features = {
 export function bullmq(options: BullmqOptions = {}): Broker {
   checkNames("bullmq", options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
   const { prefix = "bull", storePrefix, ...source } = options;
-  const clients = redisClients("bullmq", source);
+  const clients = createRedisClients("bullmq", source);
   const queues = new Set<BrokerQueue>();
   let store: Store | undefined;
   return {

@@ -5,7 +5,7 @@ import { clock } from "../../src/base/clock.ts";
 import type { BrokerQueue, Message } from "../../src/contract/index.ts";
 import { accept, createPublishBatches, type PublishEntry, refuse } from "../shared/publish-batches.ts";
 import { publishError } from "../shared/publish-error.ts";
-import type { RedisClients } from "../shared/redis-client.ts";
+import type { RedisClients } from "../shared/redis-clients.ts";
 import { aheadAgainAfter, anyJobId, jobId, makePriorities, taskId } from "./jobs.ts";
 
 type JobClass = typeof import("bullmq").Job;
@@ -95,7 +95,7 @@ function jobOptions(
 
 /**
  * Each job by itself, as BullMQ's own add() sends it: the server works on one while the next is made, and what is written in a tick
- * goes out together (redis-client.ts). A pipeline makes both wait for each other: 0.63 of bare BullMQ's rate against 1.07, measured.
+ * goes out together (redis-connection.ts). A pipeline makes both wait for each other: 0.63 of bare BullMQ's rate against 1.07, measured.
  */
 async function makeSender(queue: Queue) {
   const backend = queue.getBackend();

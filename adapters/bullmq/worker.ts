@@ -2,7 +2,8 @@
 import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
 import { clock, repeat, sleep } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
-import { inNeutralContext, type RedisClients } from "../shared/redis-client.ts";
+import { inNeutralContext } from "../shared/neutral-context.ts";
+import type { RedisClients } from "../shared/redis-clients.ts";
 import { resultOrNull } from "../shared/result-or-null.ts";
 import { aheadAgainAfter, taskId } from "./jobs.ts";
 

@@ -1,4 +1,4 @@
-/** A consumer for engines that are asked for messages: window, batched settlements with the next fetch, wake-up, backoff, closing. */
+/** A consumer for engines that are asked for messages: window, settlements, wake-up, backoff, closing. */
 import { clock, jittered } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
@@ -19,7 +19,10 @@ export interface Exchanged<D extends Delivery> {
 }
 
 export interface PollSource<D extends Delivery> {
-  /** Carries out settlements, then takes up to `take` messages: both or neither. A settlement that is repeated after an error must do no harm. */
+  /**
+   * Carries out settlements, then takes up to `take` messages: both or neither. A settlement that is repeated after an
+   * error must do no harm.
+   */
   exchange(settled: readonly Settled<D>[], take: number): Promise<Exchanged<D>>;
   /** Most settlements, and most messages, of one exchange. */
   readonly batchSize: number;

@@ -1,4 +1,4 @@
-/** publish() for engines that take jobs in batches: what one tick publishes goes together, and each call gets its own answer. */
+/** publish() for engines that take batches: what one tick publishes goes together, each call gets its answer. */
 import { createTickBatches } from "../../src/base/tick-batches.ts";
 import type { Published } from "../../src/contract/index.ts";
 
@@ -22,7 +22,7 @@ export interface PublishBatches<Job> {
   readonly size: number;
   /** Each of them must come to `accept` or to `refuse`. Must not throw. */
   send(batch: readonly PublishEntry<Job>[]): void;
-  /** What a call rejects with of which `count` jobs only those with these ids were accepted, and one failed with `error`. */
+  /** What a call rejects with when of its `count` jobs only those with these ids were accepted, and one failed. */
   explain(error: unknown, accepted: readonly string[], count: number): Error;
 }
 
