@@ -1,4 +1,4 @@
-/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. The consuming half is in parts/bullmq/worker.ts. */
+/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
 import type { Job, JobsOptions, Queue, QueueOptions, WorkerOptions } from "bullmq";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import { describe, FunboostError } from "../../src/base/errors.ts";
@@ -14,12 +14,13 @@ import type {
 } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { checkNames } from "../shared/check-names.ts";
-import { missingPeer } from "../shared/missing-peer.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
-import { anyJobId, cancelJobs, taskId } from "./jobs.ts";
-import { makePublisher } from "./publish.ts";
-import { type Bullmq, consumeJobs } from "./worker.ts";
+import { loadBullmq } from "./bullmq.ts";
+import { cancelJobs } from "./cancel-jobs.ts";
+import { consumeJobs } from "./consume.ts";
+import { anyJobId, taskId } from "./job-ids.ts";
+import { createPublisher } from "./publish.ts";
 
 export interface BullmqOptions {
   /** @default "redis://127.0.0.1:6379" */
@@ -60,7 +61,8 @@ const features: Features = {
  * BullMQ on Redis 5 or later.
  *
  * @example
- * const send = boost({ queue: "mail", broker: bullmq({ url: "redis://127.0.0.1:6379" }) }, async (to: string) => `sent to ${to}`);
+ * const broker = bullmq({ url: "redis://127.0.0.1:6379" });
+ * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
 export function bullmq(options: BullmqOptions = {}): Broker {
   checkNames("bullmq", options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
@@ -100,8 +102,8 @@ async function openQueue(
   const queue = inNeutralContext(() => new bull.Queue(spec.queue, { ...options.queue, connection: client, prefix }));
   queue.on("error", () => {}); // each call reports its own
   await queue.waitUntilReady();
-  const publisher = await makePublisher(bull.Job, queue, client, options.job, clients.explain).catch((error: unknown) =>
-    Promise.reject(clients.explain(error)),
+  const publisher = await createPublisher(bull.Job, queue, client, options.job, clients.explain).catch(
+    (error: unknown) => Promise.reject(clients.explain(error)),
   );
   const consumers = new Set<Consumer>();
   return {
@@ -186,12 +188,4 @@ function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
   }
   checkNames("bullmq", options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
   return options as BullmqQueueOptions;
-}
-
-async function loadBullmq(): Promise<Bullmq> {
-  try {
-    return await import("bullmq");
-  } catch (cause) {
-    throw missingPeer("bullmq", "bullmq", cause);
-  }
 }
