@@ -1,27 +1,19 @@
-/** The publishing half of the Bee-Queue adapter: what one tick publishes is written together, and each call gets its own answer. */
+/** The publishing half of the Bee-Queue adapter: what one tick publishes is written together. */
 import { clock } from "../../src/base/clock.ts";
-import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { BrokerQueue, Message } from "../../src/contract/index.ts";
-import { checkNames } from "../shared/check-names.ts";
 import { accept, createPublishBatches, type PublishEntry, refuse } from "../shared/publish-batches.ts";
 import { publishError } from "../shared/publish-error.ts";
-import type { BeeJob, OpenQueue } from "./jobs.ts";
+import type { BeeJob } from "./bee.ts";
+import type { OpenQueue } from "./open-queue.ts";
+import { checkId, checkMessageOptions } from "./options.ts";
 import { scripts } from "./scripts.ts";
-
-const where = "bee-queue";
-
-/** Half a character, which UTF-8 cannot write. */
-export const halfCharacter = /\p{Surrogate}/u;
-
-/** What Bee-Queue's own workers read. All else of a job, such as when it is due, is ours to write. */
-export const jobOptions = ["retries", "backoff", "timeout"] as const;
 
 /** Of one script: small enough that the server works on one while the next is made. */
 const batchSize = 250;
 
 /**
- * The jobs are Bee-Queue's own. Its saveAll() sends one script call for each: 0.86 of its rate with what boost() adds, against 1.4 this way,
- * measured.
+ * The jobs are Bee-Queue's own. Its saveAll() sends one script call for each: 0.86 of its rate with what boost() adds,
+ * against 1.4 this way, measured.
  */
 export function createPublisher(
   queue: OpenQueue,
@@ -31,7 +23,7 @@ export function createPublisher(
   const enqueue = createPublishBatches<BeeJob>({
     size: batchSize,
     send: (batch) => void save(queue, batch),
-    explain: (error, accepted, count) => publishError(where, explain(error), accepted, count),
+    explain: (error, accepted, count) => publishError("bee-queue", explain(error), accepted, count),
   });
   return (messages) => {
     try {
@@ -63,7 +55,7 @@ function newJob(
   { bee, name }: OpenQueue,
   defaults: object | undefined,
 ): BeeJob {
-  if (native) checkNames(where, native, jobOptions, `a message of "${name}"`);
+  checkMessageOptions(native, name);
   const job = bee.createJob(body);
   job.data = body ?? null; // Bee-Queue makes {} of null, 0, false and ""
   if (defaults || native) Object.assign(job.options, defaults, native);
@@ -73,10 +65,4 @@ function newJob(
   if (ahead) job.options.ahead = true;
   if (delayMs > 0) job.delayUntil(Math.ceil(clock.now() + delayMs));
   return job;
-}
-
-function checkId(id: string, queue: string): string {
-  if (id !== "" && !/^-?\d+$/.test(id) && !halfCharacter.test(id)) return id;
-  const text = `Bee-Queue counts its own job ids, so it cannot take the task id ${describe(id)}. Allowed is any text that is no whole number: "order-${id}".`;
-  throw new FunboostError("BAD_OPTION", text, { where: queue });
 }
