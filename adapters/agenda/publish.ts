@@ -4,10 +4,12 @@ import { describe, FunboostError, isFunboostError, toError } from "../../src/bas
 import { createTickBatches } from "../../src/base/tick-batches.ts";
 import type { BrokerQueue, Message, Published } from "../../src/contract/index.ts";
 import { publishError } from "../shared/publish-error.ts";
-import type { ServerClock } from "./clock.ts";
-import { isPlain, rowId, withId } from "./jobs.ts";
-import type { AgendaNews } from "./news.ts";
-import type { AgendaLink, NewJob } from "./table.ts";
+import { rowId, withId } from "./ids.ts";
+import type { AgendaLink } from "./link.ts";
+import type { AgendaNotices } from "./notices.ts";
+import { isPlain } from "./plain-text.ts";
+import type { ServerClock } from "./server-clock.ts";
+import type { NewJob } from "./table.ts";
 
 /** Rows of one statement. */
 const batchSize = 500;
@@ -22,14 +24,14 @@ interface Call {
 
 export function createPublisher(
   link: AgendaLink,
-  news: AgendaNews,
+  notices: AgendaNotices,
   time: ServerClock,
   name: string,
 ): BrokerQueue["publish"] {
   const add = createTickBatches<Call>({
     size: Number.POSITIVE_INFINITY,
     schedule: setImmediate,
-    send: (calls) => void sendAll(link, news, name, calls),
+    send: (calls) => void sendAll(link, notices, name, calls),
   });
   return (messages) =>
     new Promise((resolve, reject) => {
@@ -40,10 +42,11 @@ export function createPublisher(
 }
 
 /** Never rejects: each call gets its own answer. */
-async function sendAll(link: AgendaLink, news: AgendaNews, name: string, calls: readonly Call[]): Promise<void> {
+async function sendAll(link: AgendaLink, notices: AgendaNotices, name: string, calls: readonly Call[]): Promise<void> {
   await attempt(link, name, calls);
   const [first] = calls.flatMap(({ jobs, published }) => (published.length > 0 ? jobs : []));
-  if (first) await news.announce(name, first.id, first.nextRunAt); // before the caller goes on, and may end its process
+  // Before the caller goes on, and may end its process.
+  if (first) await notices.announce(name, first.id, first.nextRunAt);
   for (const call of calls) if (call.published.length === call.jobs.length) call.resolve(call.published);
 }
 

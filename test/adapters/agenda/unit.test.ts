@@ -4,9 +4,9 @@ import { inspect } from "node:util";
 import { Agenda, type AgendaBackend, type JobParameters } from "agenda";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { agenda } from "../../../adapters/agenda/broker.ts";
-import { serverClock } from "../../../adapters/agenda/clock.ts";
-import { jobName } from "../../../adapters/agenda/jobs.ts";
+import { jobName } from "../../../adapters/agenda/ids.ts";
 import { adoptMongo } from "../../../adapters/agenda/mongo.ts";
+import { createServerClock } from "../../../adapters/agenda/server-clock.ts";
 import { installedAgenda, refuseOldAgenda } from "../../../adapters/agenda/version.ts";
 import { setClock, sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Delivery, Settlement } from "../../../src/contract/index.ts";
@@ -604,7 +604,7 @@ describe("before anything is sent", () => {
 
   it("tickets follow the server's clock, in order, also when the wall clock jumps", async () => {
     let server = 1_000_000;
-    const time = serverClock(async () => server);
+    const time = createServerClock(async () => server);
     await time.sync();
     const tickets = Array.from({ length: 9_000 }, () => time.ticket(0));
     const places = tickets.map(({ at, rank }) => at.getTime() * 10_000 + rank);
