@@ -15,7 +15,7 @@ import { adoptRedis, connectRedis } from "./redis.ts";
 import { createServerClock } from "./server-clock.ts";
 import { ownerPrefix } from "./table.ts";
 import { withoutSecrets } from "./urls.ts";
-import { installedAgenda, refuseOldAgenda } from "./version.ts";
+import { agendaVersion, refuseOldAgenda } from "./version.ts";
 
 export type { AgendaOptions, AgendaQueueOptions };
 
@@ -33,7 +33,7 @@ export function agenda(options: AgendaOptions = {}): Broker {
   const queues = new Set<AgendaQueue>();
   let opening: Promise<OpenAgenda> | undefined;
   let store: Store | undefined;
-  const opened = () => {
+  const openOnce = () => {
     opening ??= open(source, options).catch((error) => {
       opening = undefined; // the next call tries again
       throw error;
@@ -45,7 +45,7 @@ export function agenda(options: AgendaOptions = {}): Broker {
     features,
     async open(spec) {
       const own = checkSpec(spec);
-      const queue = openQueue(contextOf(await opened(), own), spec, () => queues.delete(queue));
+      const queue = openQueue(contextOf(await openOnce(), own), spec, () => queues.delete(queue));
       queues.add(queue);
       return queue;
     },
@@ -77,7 +77,7 @@ const ownerName = () =>
 
 async function open(source: Source, { url, backend, collection }: AgendaOptions): Promise<OpenAgenda> {
   const next = recurrence(await loadAgenda());
-  refuseOldAgenda(installedAgenda());
+  refuseOldAgenda(agendaVersion());
   const link = backend ? await adopt(source, backend) : await connect(source, url, collection);
   try {
     const owner = ownerName();

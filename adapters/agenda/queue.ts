@@ -4,7 +4,7 @@ import { type AgendaConsumer, consumeJobs } from "./consume.ts";
 import { idOf, jobName, rowId } from "./ids.ts";
 import { bodyOf, crashesOf, loadJobs, stateOf, withCrashes } from "./jobs.ts";
 import { createPublisher } from "./publish.ts";
-import { unchanged } from "./row-after.ts";
+import { unchangedRow } from "./row-after.ts";
 import type { ConsumeContext } from "./session.ts";
 import { ownerPrefix, type UnlockedRow } from "./table.ts";
 
@@ -132,7 +132,7 @@ async function rescue(
   if (ids.length === 0) return;
   const rows = (await loadJobs(link, name, ids)).map((job): UnlockedRow => {
     const notAfter = job.lastModifiedBy?.startsWith(ownerPrefix) ? ours : others;
-    const row = { ...unchanged(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
+    const row = { ...unchangedRow(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
     // Bare Agenda clears it while a job runs.
     return job.nextRunAt ? row : { ...row, nextRunAt: time.ticket(0).at, rank: 0 };
   });

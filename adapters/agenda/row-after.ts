@@ -15,7 +15,7 @@ export interface RowRules {
 }
 
 /** All that is left as it is. */
-export function unchanged(job: Job, owner: string): UnlockedRow {
+export function unchangedRow(job: Job, owner: string): UnlockedRow {
   return {
     ...fenceOf(job),
     nextRunAt: job.nextRunAt,
@@ -37,7 +37,7 @@ export function rowAfter(
 ): UnlockedRow | undefined {
   const now = new Date(time.now());
   const recurring = isRecurring(job);
-  const run = { ...unchanged(job, owner), lastRunAt: job.lockedAt ?? now };
+  const run = { ...unchangedRow(job, owner), lastRunAt: job.lockedAt ?? now };
   const again = (delayMs: number) => {
     const { at, rank } = time.ticket(delayMs);
     return { nextRunAt: at, rank: recurring ? undefined : rank }; // one that stays keeps its priority
@@ -49,7 +49,7 @@ export function rowAfter(
   const nextRunAt = recurring ? next({ ...job, lastRunAt: run.lastRunAt }) : null;
   switch (settlement.outcome) {
     case "returned":
-      return unchanged(job, owner);
+      return unchangedRow(job, owner);
     case "postponed":
       return { ...run, ...again(settlement.delayMs) };
     case "retry":

@@ -4,7 +4,7 @@ import { missingPeer } from "../shared/missing-peer.ts";
 import type { NodeRedis, NodeRedisClass } from "./node-redis.ts";
 
 /** `attempt` and `ahead` are ours, beside Bee-Queue's own. */
-export interface JobOptions {
+interface JobOptions {
   timestamp: number;
   stacktraces: unknown[];
   retries?: number;

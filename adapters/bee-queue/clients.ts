@@ -3,7 +3,7 @@ import { createRedisClients } from "../shared/redis-clients.ts";
 import type { RedisSource } from "../shared/redis-source.ts";
 import {
   command,
-  connectTo,
+  createNodeRedis,
   hangUp,
   isNoScript,
   type NodeRedis,
@@ -39,7 +39,7 @@ export function createClients(source: BeeSource, load: () => Promise<NodeRedisCl
   const { address, explain: explainRedis } = createRedisClients(where, forStore); // never asked for a connection here
   const explain = (error: unknown) => explainRedis(plainError(error));
   const another = async () =>
-    connectTo(await load(), settings, address).catch((error: unknown) => Promise.reject(explain(error)));
+    createNodeRedis(await load(), settings, address).catch((error: unknown) => Promise.reject(explain(error)));
   const commands = createShared(another);
   const subscriber = createShared(async () => createSubscriber(await another()));
   return {

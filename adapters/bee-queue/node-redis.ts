@@ -29,7 +29,7 @@ const connectTimeoutMs = 4_000;
 const oldest = 5;
 
 /** It fails while it is made, and comes back by itself once it was there. */
-export async function connectTo(
+export async function createNodeRedis(
   Client: NodeRedisClass,
   settings: NodeRedisOptions,
   address: string,

@@ -1,7 +1,6 @@
 /** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
-import type { Job, JobsOptions, Queue, QueueOptions, WorkerOptions } from "bullmq";
-import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { describe, FunboostError } from "../../src/base/errors.ts";
+import type { Job, Queue } from "bullmq";
+import type { Redis } from "ioredis";
 import type {
   Broker,
   BrokerQueue,
@@ -20,27 +19,10 @@ import { loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
 import { anyJobId, taskId } from "./job-ids.ts";
+import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
 
-export interface BullmqOptions {
-  /** @default "redis://127.0.0.1:6379" */
-  readonly url?: string;
-  /** An ioredis client, whose settings are copied (yours is never closed), or ioredis options. */
-  readonly connection?: Redis | Cluster | RedisOptions;
-  /** Of BullMQ's keys. @default "bull" */
-  readonly prefix?: string;
-  /** Of the keys of the store on the same server. @default "funboost:" */
-  readonly storePrefix?: string;
-}
-
-/** `brokerOptions` of a task on BullMQ: BullMQ's own options, passed through. */
-export interface BullmqQueueOptions {
-  readonly prefix?: string;
-  readonly queue?: Partial<Omit<QueueOptions, "connection" | "prefix">>;
-  readonly worker?: Partial<Omit<WorkerOptions, "connection" | "prefix" | "concurrency" | "autorun">>;
-  /** For each job that is published. */
-  readonly job?: Partial<JobsOptions>;
-}
+export type { BullmqOptions, BullmqQueueOptions };
 
 const features: Features = {
   ids: true,
@@ -176,16 +158,4 @@ async function reschedule(job: Job | undefined, delayMs: number): Promise<boolea
   if ((await job?.getState()) !== "delayed") return false;
   await job?.changeDelay(delayMs);
   return true;
-}
-
-function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
-  if (!queue || queue.includes(":")) {
-    throw new FunboostError(
-      "BAD_QUEUE",
-      `BullMQ cannot take the queue name ${describe(queue)}. Allowed is any text without ":".`,
-      { where: "bullmq" },
-    );
-  }
-  checkNames("bullmq", options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
-  return options as BullmqQueueOptions;
 }

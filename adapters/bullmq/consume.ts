@@ -116,15 +116,15 @@ function toDelivery(job: Job, signal: AbortSignal | undefined): Delivery {
 }
 
 function createDropper() {
-  let kept = 0;
+  let count = 0;
   let since = 0;
   return (job: Job, now: number): void => {
     if (now - since >= 1_000) {
-      kept = 0;
+      count = 0;
       since = now;
     }
     // A job with a given id stays: it is how a second publish under that id is noticed.
-    if (++kept > mostKeptPerSecond && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? ""))
+    if (++count > mostKeptPerSecond && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? ""))
       job.opts.removeOnComplete = true;
   };
 }
