@@ -1,6 +1,6 @@
 /** The consuming half of the Agenda adapter: asks for jobs, delivers them, renews their locks. */
 import type { ConsumeOptions, Consumer, Handler } from "../../src/contract/index.ts";
-import { type Exchanged, type PollConsumer, type PollSource, poll, type Settled } from "../shared/poll.ts";
+import { type ExchangeAnswer, type PollConsumer, type PollSource, poll, type SettledDelivery } from "../shared/poll.ts";
 import { claim } from "./claim.ts";
 import { idOf } from "./ids.ts";
 import { bodyOf, crashesOf, fenceOf, publishedAtOf } from "./jobs.ts";
@@ -54,8 +54,8 @@ function createSource(session: Session): PollSource<AgendaDelivery> & Pick<Agend
     get idleMs() {
       return notices.isHeard() ? idleMs.behindNotices : idleMs.alone;
     },
-    exchange(settled, take) {
-      const exchanging = link.call(() => exchange(session, settled, take));
+    exchange(settlements, take) {
+      const exchanging = link.call(() => exchange(session, settlements, take));
       underWay = exchanging.catch(() => {}).finally(() => (underWay = undefined));
       return exchanging;
     },
@@ -76,18 +76,18 @@ async function untilQuiet(underWay: () => Promise<unknown> | undefined): Promise
 
 async function exchange(
   session: Session,
-  settled: readonly Settled<AgendaDelivery>[],
+  settlements: readonly SettledDelivery<AgendaDelivery>[],
   take: number,
-): Promise<Exchanged<AgendaDelivery>> {
+): Promise<ExchangeAnswer<AgendaDelivery>> {
   const { context, name, locks, applied } = session;
   const { link, notices, time } = context;
-  const again = await settle(session, settled);
+  const again = await settle(session, settlements);
   // Nobody knows yet when it is due.
   if (again) await notices.announce(name, again.id, again.nextRunAt ?? new Date(time.now()));
   const scanned = new Date(time.now());
   const claimed = take > 0 ? await claim(session, take) : [];
-  const stale = settled.map(({ delivery }) => !applied.get(delivery.native));
-  for (const { delivery } of settled) for (const map of [locks, applied]) map.delete(delivery.native);
+  const stale = settlements.map(({ delivery }) => !applied.get(delivery.native));
+  for (const { delivery } of settlements) for (const map of [locks, applied]) map.delete(delivery.native);
   const deliveries = claimed.map((job) => toDelivery(link, job));
   if (take === 0 || claimed.length > 0) return { stale, deliveries, more: claimed.length > 0 };
   const dueAt = await link.table.nextDueAt(name, scanned).catch(() => undefined);
@@ -102,7 +102,7 @@ async function renew({ context, locks }: Session, poller: PollConsumer<AgendaDel
   const answers = await link.call(() => link.table.renew(jobs.map(fenceOf), at));
   jobs.forEach((job, i) => answers[i] && locks.has(job) && locks.set(job, at.getTime()));
   const lost = new Set(jobs.filter((_, i) => !answers[i]));
-  if (lost.size > 0) poller.lost(({ native }) => lost.has(native));
+  if (lost.size > 0) poller.abort(({ native }) => lost.has(native));
 }
 
 function toDelivery({ table }: AgendaLink, job: Job): AgendaDelivery {

@@ -1,6 +1,6 @@
 /** Ends what has run, under the fence of each job's own lock. */
 import type { Settlement } from "../../src/contract/index.ts";
-import type { Settled } from "../shared/poll.ts";
+import type { SettledDelivery } from "../shared/poll.ts";
 import { fenceOf, loadJobs } from "./jobs.ts";
 import { rowAfter } from "./row-after.ts";
 import type { AgendaDelivery, Session } from "./session.ts";
@@ -17,10 +17,10 @@ interface Ending {
 /** Writes what is not known yet, and notes in `applied` how it went. Answers one that comes again. */
 export async function settle(
   session: Session,
-  settled: readonly Settled<AgendaDelivery>[],
+  settlements: readonly SettledDelivery<AgendaDelivery>[],
 ): Promise<UnlockedRow | undefined> {
   const { applied } = session;
-  const endings = settled.flatMap(({ delivery: { native: job }, settlement }) =>
+  const endings = settlements.flatMap(({ delivery: { native: job }, settlement }) =>
     applied.has(job) ? [] : [{ key: job, job, settlement }],
   );
   const again = await write(session, endings);

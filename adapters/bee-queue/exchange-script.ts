@@ -4,8 +4,8 @@ import { createScript } from "./script.ts";
 /**
  * Ends what has ended, raises what is due, takes up to `take`; with -1 it only ends.
  * ARGV: now, token, take, token of the exchange whose answer was lost or "", most failed jobs to keep (0: all), number
- * of endings, number of brought ids; for each ending: id, its token, where to, new data or "", event or ""; then the ids
- * that a blocking wait brought.
+ * of endings, number of brought ids; for each ending: id, its token, where to, new data or "", event or ""; then the
+ * ids that a blocking wait brought.
  * Answers: numbers of the stale endings; id, data, crashes of each job taken; the time of the next delayed job or "";
  * 1 when there is more.
  */

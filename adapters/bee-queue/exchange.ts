@@ -1,7 +1,7 @@
 /** One round trip of a Bee-Queue consumer, and what is kept in mind between two of them. */
 import { randomBytes } from "node:crypto";
 import { clock } from "../../src/base/clock.ts";
-import type { PollSource, Settled } from "../shared/poll.ts";
+import type { PollSource, SettledDelivery } from "../shared/poll.ts";
 import { type BeeDelivery, toDelivery } from "./delivery.ts";
 import { type Ending, endingOf } from "./endings.ts";
 import type { OpenQueue } from "./open-queue.ts";
@@ -27,7 +27,7 @@ export function createExchange(state: ConsumerState, waiter: Waiter): PollSource
   const own = randomBytes(6).toString("hex");
   const argumentsOf = createArguments(state.queue);
   let count = 0;
-  return async (settled, take) => {
+  return async (settlements, take) => {
     const { lostToken } = state;
     // What the wait may bring has its place; what was lost has it already.
     const free = take > 0 && waiter.isWaiting() && lostToken === "" ? take - 1 : take;
@@ -35,14 +35,14 @@ export function createExchange(state: ConsumerState, waiter: Waiter): PollSource
     const token = lostToken || `${own}${++count}`;
     if (free > 0) state.lostToken = token;
     const asked = { token, lostToken, take: take > 0 ? free : -1, ids: freshOf(arrivals, state.queue) };
-    const [late, taken, next, more] = await send(state.queue, asked, settled.map(argumentsOf)).catch(
+    const [late, taken, next, more] = await send(state.queue, asked, settlements.map(argumentsOf)).catch(
       (error: unknown) => {
         state.arrivals.unshift(...arrivals);
         throw error;
       },
     );
     if (free > 0) state.lostToken = "";
-    const stale = forget(state, settled, late);
+    const stale = forget(state, settlements, late);
     const deliveries = deliver(state, taken, token);
     giveBack(state);
     const empty = more === 0 && deliveries.length < free;
@@ -59,8 +59,8 @@ export function createExchange(state: ConsumerState, waiter: Waiter): PollSource
 
 /** What the script is told of each ending. Made once: a settlement may be sent again. */
 function createArguments({ endings }: OpenQueue) {
-  const made = new WeakMap<Settled<BeeDelivery>, Ending>();
-  return (each: Settled<BeeDelivery>): readonly (string | number)[] => {
+  const made = new WeakMap<SettledDelivery<BeeDelivery>, Ending>();
+  return (each: SettledDelivery<BeeDelivery>): readonly (string | number)[] => {
     const known = made.get(each) ?? endingOf(each.delivery, each.settlement, endings);
     made.set(each, known);
     return [each.delivery.id, each.delivery.token, ...known];
@@ -86,10 +86,14 @@ function send(
 }
 
 /** Answers for each whether it came too late. */
-function forget({ tokens }: ConsumerState, settled: readonly Settled<BeeDelivery>[], late: Answer[0]): boolean[] {
-  const stale = new Array<boolean>(settled.length).fill(false);
+function forget(
+  { tokens }: ConsumerState,
+  settlements: readonly SettledDelivery<BeeDelivery>[],
+  late: Answer[0],
+): boolean[] {
+  const stale = new Array<boolean>(settlements.length).fill(false);
   for (const n of late) stale[n - 1] = true;
-  for (const { delivery } of settled) if (tokens.get(delivery.id) === delivery.token) tokens.delete(delivery.id);
+  for (const { delivery } of settlements) if (tokens.get(delivery.id) === delivery.token) tokens.delete(delivery.id);
   return stale;
 }
 

@@ -22,7 +22,7 @@ export function keepLeases(
       ...some.map(([, token]) => token),
     ])) as number[];
     const gone = new Set(lost.map((n) => some[n - 1]?.join()));
-    if (gone.size > 0) consumer.lost(({ id, token }) => gone.has([id, token].join()));
+    if (gone.size > 0) consumer.abort(({ id, token }) => gone.has([id, token].join()));
   }
   async function renew(): Promise<void> {
     const all = [...tokens];
