@@ -1,59 +1,39 @@
-/** Agenda 6 on its three backends, PostgreSQL, Redis and MongoDB: jobs stay readable in Agenda's tools. The queue itself is in parts/agenda/queue.ts. */
+/** Agenda 6 on its three backends, PostgreSQL, Redis and MongoDB: jobs stay readable in Agenda's tools. */
 
 import { hostname } from "node:os";
 import type { Agenda, AgendaBackend, JobParameters } from "agenda";
-import { describe, FunboostError } from "../../src/base/errors.ts";
-import type { Broker, QueueSpec, Store } from "../../src/contract/index.ts";
+import type { Broker, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { serverClock } from "./clock.ts";
-import { isPlain } from "./jobs.ts";
-import { adoptMongo, connectMongo, isMongo, mongoAddress } from "./mongo.ts";
-import { type AgendaNews, agendaNews } from "./news.ts";
-import { adoptPostgres, connectPostgres, poolOf, postgresAddress } from "./postgres.ts";
+import type { AgendaLink } from "./link.ts";
+import { adoptMongo, connectMongo, mongoAddress } from "./mongo.ts";
+import { type AgendaNotices, createNotices } from "./notices.ts";
+import { type AgendaOptions, type AgendaQueueOptions, checkOptions, checkSpec, type Source } from "./options.ts";
+import { adoptPostgres, connectPostgres, postgresAddress } from "./postgres.ts";
 import { type AgendaQueue, features, openQueue, type QueueContext } from "./queue.ts";
-import { adoptRedis, clientOf, connectRedis } from "./redis.ts";
-import { type AgendaLink, ownerPrefix, withoutSecrets } from "./table.ts";
-import { installedAgenda, refuseOldAgenda } from "./version.ts";
+import { adoptRedis, connectRedis } from "./redis.ts";
+import { createServerClock } from "./server-clock.ts";
+import { ownerPrefix } from "./table.ts";
+import { withoutSecrets } from "./urls.ts";
+import { agendaVersion, refuseOldAgenda } from "./version.ts";
 
-export interface AgendaOptions {
-  /** `postgres://`, `postgresql://`, `redis://`, `rediss://`, `mongodb://` or `mongodb+srv://`: the scheme chooses the backend. @default "postgres://127.0.0.1:5432/postgres" */
-  readonly url?: string;
-  /** A backend of Agenda that you have made; it is never closed. */
-  readonly backend?: AgendaBackend;
-  /** Where Agenda keeps its jobs: the table, the collection, or the prefix of the keys. @default Agenda's own: "agenda_jobs", "agendaJobs", "agenda:" */
-  readonly collection?: string;
-  /** Of the keys of the store on the same Redis. @default "funboost:" */
-  readonly storePrefix?: string;
-}
-
-/** `brokerOptions` of a task on Agenda. */
-export interface AgendaQueueOptions {
-  /** Jobs that are done stay, for Agenda's tools. On Redis their number makes counting slower. @default false */
-  readonly keepDone?: boolean;
-  /** Jobs that failed stay, for Agenda's tools. @default true; on Redis false */
-  readonly keepFailed?: boolean;
-  /** How long the lock of a bare Agenda worker on the same name is respected, in milliseconds: its `lockLifetime`. @default 600000 */
-  readonly lockLifetime?: number;
-}
-
-const where = "agenda";
-const optionNames = ["url", "backend", "collection", "storePrefix"];
+export type { AgendaOptions, AgendaQueueOptions };
 
 /**
  * Agenda 6.2.6 or later. A queue is a job name; the arguments are the job's `data`.
- * On Redis, counting and looking for lost jobs read all jobs of a name, and so does each claim of a bare Agenda worker: keep its queues below
- * some thousands, or use PostgreSQL. A queue that is longer is warned about.
+ * On Redis, counting and looking for lost jobs read all jobs of a name, and so does each claim of a bare Agenda worker:
+ * keep its queues below some thousands, or use PostgreSQL. A queue that is longer is warned about.
  *
  * @example
- * const send = boost({ queue: "mail", broker: agenda({ url: "postgres://127.0.0.1/app" }) }, async (to: string) => `sent to ${to}`);
+ * const broker = agenda({ url: "postgres://127.0.0.1/app" });
+ * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
 export function agenda(options: AgendaOptions = {}): Broker {
   const source = checkOptions(options);
   const queues = new Set<AgendaQueue>();
-  let opening: Promise<Opened> | undefined;
+  let opening: Promise<OpenAgenda> | undefined;
   let store: Store | undefined;
-  const opened = () => {
+  const openOnce = () => {
     opening ??= open(source, options).catch((error) => {
       opening = undefined; // the next call tries again
       throw error;
@@ -65,7 +45,7 @@ export function agenda(options: AgendaOptions = {}): Broker {
     features,
     async open(spec) {
       const own = checkSpec(spec);
-      const queue = openQueue(contextOf(await opened(), own), spec, () => queues.delete(queue));
+      const queue = openQueue(contextOf(await openOnce(), own), spec, () => queues.delete(queue));
       queues.add(queue);
       return queue;
     },
@@ -77,17 +57,15 @@ export function agenda(options: AgendaOptions = {}): Broker {
       await Promise.all([...queues].map((queue) => queue.abandon()));
       await store?.close();
       const found = await ending?.catch(() => undefined);
-      await found?.news.close();
+      await found?.notices.close();
       await found?.link.close();
     },
   };
 }
 
-type Source = "postgres" | "redis" | "mongo";
-
-interface Opened {
+interface OpenAgenda {
   readonly link: AgendaLink;
-  readonly news: AgendaNews;
+  readonly notices: AgendaNotices;
   readonly time: QueueContext["time"];
   readonly next: QueueContext["next"];
   readonly owner: string;
@@ -97,16 +75,16 @@ interface Opened {
 const ownerName = () =>
   `${ownerPrefix}${hostname().slice(0, 60)}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
 
-async function open(source: Source, { url, backend, collection }: AgendaOptions): Promise<Opened> {
+async function open(source: Source, { url, backend, collection }: AgendaOptions): Promise<OpenAgenda> {
   const next = recurrence(await loadAgenda());
-  refuseOldAgenda(installedAgenda());
+  refuseOldAgenda(agendaVersion());
   const link = backend ? await adopt(source, backend) : await connect(source, url, collection);
   try {
     const owner = ownerName();
-    const time = serverClock(() => link.call(() => link.table.now()));
+    const time = createServerClock(() => link.call(() => link.table.now()));
     await time.sync();
-    const news = await link.call(() => agendaNews(link.backend, backend === undefined, owner));
-    return { link, news, time, next, owner };
+    const notices = await link.call(() => createNotices(link.backend, backend === undefined, owner));
+    return { link, notices, time, next, owner };
   } catch (error) {
     await link.close();
     throw error;
@@ -124,12 +102,12 @@ function adopt(source: Source, backend: AgendaBackend): Promise<AgendaLink> {
 }
 
 function contextOf(
-  { link, news, time, next, owner }: Opened,
+  { link, notices, time, next, owner }: OpenAgenda,
   { keepDone = false, keepFailed, lockLifetime = 600_000 }: AgendaQueueOptions,
 ): QueueContext {
   return {
     link,
-    news,
+    notices,
     time,
     next,
     owner,
@@ -168,79 +146,4 @@ function storeOf({ url, storePrefix }: AgendaOptions): Store {
 function addressOf(source: Source, url: string | undefined): string {
   if (source === "mongo") return mongoAddress(url);
   return source === "postgres" ? postgresAddress(url) : withoutSecrets(url ?? "the given backend");
-}
-
-const schemes: readonly (readonly [RegExp, Source])[] = [
-  [/^postgres(ql)?:\/\//, "postgres"],
-  [/^rediss?:\/\//, "redis"],
-  [/^mongodb(\+srv)?:\/\//, "mongo"],
-];
-
-/** Options may come from configuration, unseen by the compiler. Answers which backend they mean. */
-function checkOptions(options: AgendaOptions): Source {
-  checkNames(options, optionNames, "agenda()");
-  const { url, backend } = options;
-  if (url && backend) throw new FunboostError("BAD_OPTION", 'takes "url" or "backend", not both.', { where });
-  if (backend) return kindOf(backend);
-  if (url === undefined || url === "") return "postgres";
-  const found = schemes.find(([scheme]) => scheme.test(url));
-  if (found) return found[1];
-  const given = typeof url === "string" ? JSON.stringify(withoutSecrets(url)) : describe(url);
-  throw new FunboostError(
-    "BAD_OPTION",
-    `url must begin with postgres://, postgresql://, redis://, rediss://, mongodb:// or mongodb+srv://, got ${given}.`,
-    {
-      where,
-    },
-  );
-}
-
-function kindOf(backend: AgendaBackend): Source {
-  if (typeof backend !== "object" || typeof backend.repository !== "object") {
-    throw new FunboostError(
-      "BAD_OPTION",
-      `backend must be a PostgresBackend, RedisBackend or MongoBackend of Agenda 6, got ${describe(backend)}.`,
-      { where },
-    );
-  }
-  if (poolOf(backend)) return "postgres";
-  if (clientOf(backend)) return "redis";
-  if (isMongo(backend)) return "mongo";
-  throw new FunboostError(
-    "BAD_OPTION",
-    `takes Agenda's backends for PostgreSQL, Redis and MongoDB, got "${backend.name}". Set "url", or use one of these.`,
-    {
-      where,
-    },
-  );
-}
-
-function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
-  if (queue === "" || !isPlain(queue)) {
-    throw new FunboostError(
-      "BAD_QUEUE",
-      `a queue name is text without NUL and halves of surrogate pairs, got ${describe(queue)}.`,
-      { where },
-    );
-  }
-  checkNames(options, ["keepDone", "keepFailed", "lockLifetime"], `brokerOptions of "${queue}"`);
-  const own = options as AgendaQueueOptions;
-  for (const name of ["keepDone", "keepFailed"] as const) {
-    if (own[name] !== undefined && typeof own[name] !== "boolean")
-      throw new FunboostError("BAD_OPTION", `"${name}" must be true or false, got ${describe(own[name])}.`, { where });
-  }
-  if (own.lockLifetime !== undefined && !(Number(own.lockLifetime) >= 1_000)) {
-    throw new FunboostError(
-      "BAD_OPTION",
-      `"lockLifetime" must be milliseconds, at least 1000, got ${describe(own.lockLifetime)}.`,
-      { where },
-    );
-  }
-  return own;
-}
-
-function checkNames(options: object, allowed: readonly string[], of: string): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown)
-    throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, { where });
 }

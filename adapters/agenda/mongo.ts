@@ -1,17 +1,18 @@
-/** Agenda's MongoDB backend: how it is connected, and the commands for what its repository has not. */
+/** Agenda's MongoDB backend: how it is connected, and its errors in our words. */
 
 import type { MongoBackend } from "@agendajs/mongo-backend";
 import type { AgendaBackend } from "agenda";
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { answering, answerTimeoutMs } from "./mongo-answers.ts";
-import { agendaCommands, type Repository } from "./mongo-commands.ts";
-import { type AgendaLink, withoutSecrets } from "./table.ts";
+import { answerInTime, answerTimeoutMs } from "./answer-in-time.ts";
+import type { AgendaLink } from "./link.ts";
+import { createMongoTable, type Repository } from "./mongo-table.ts";
+import { withoutSecrets } from "./urls.ts";
 
 const defaultUrl = "mongodb://127.0.0.1:27017/agenda";
 const selectionTimeoutMs = 4_000;
-/** The driver's monitors keep a process alive, and cannot be told not to: the connection is closed when nobody has used it for this long. */
+/** The driver's monitors keep a process alive, whatever it is told: the connection is closed after an idle time. */
 const idleMs = 1_500;
 const traits = { lookahead: 10, loadsOneByOne: false, keepsFailed: true } as const;
 
@@ -25,11 +26,11 @@ export async function connectMongo(url: string | undefined, collection: string |
   };
   const options = { ...timeouts, maxIdleTimeMS: 60_000 };
   const backend = new Backend({ address, options, ...(collection === undefined ? {} : { collection }) });
-  const connection = whileUsed(
+  const connection = createConnection(
     () => backend.connect(),
     () => backend.disconnect(),
   );
-  const explain = explainer(mongoAddress(url));
+  const explain = createExplain(mongoAddress(url));
   const call = <T>(work: () => Promise<T>) =>
     connection.use(work).catch((error: unknown) => Promise.reject(explain(error)));
   await call(async () => {});
@@ -37,7 +38,7 @@ export async function connectMongo(url: string | undefined, collection: string |
     engine: "MongoDB",
     backend: inTime(backend),
     ...traits,
-    table: agendaCommands(backend),
+    table: createMongoTable(backend),
     call,
     close: connection.close,
   };
@@ -45,14 +46,15 @@ export async function connectMongo(url: string | undefined, collection: string |
 
 /** Takes a backend of the user's, which is never closed. */
 export async function adoptMongo(backend: AgendaBackend): Promise<AgendaLink> {
-  const explain = explainer("the given backend");
+  const explain = createExplain("the given backend");
   const call = <T>(work: () => Promise<T>) => work().catch((error: unknown) => Promise.reject(explain(error)));
-  if (!(backend.repository as Repository).collection) await call(() => backend.connect()); // a second time would leave the first connection open
+  // A second time would leave the first connection open.
+  if (!(backend.repository as Repository).collection) await call(() => backend.connect());
   return {
     engine: "MongoDB",
     backend: inTime(backend),
     ...traits,
-    table: agendaCommands(backend),
+    table: createMongoTable(backend),
     call,
     close: async () => {},
   };
@@ -61,7 +63,7 @@ export async function adoptMongo(backend: AgendaBackend): Promise<AgendaLink> {
 /** Its own repository's calls answer in time too. */
 function inTime(backend: AgendaBackend): AgendaBackend {
   return new Proxy(backend, {
-    get: (own, name) => (name === "repository" ? answering(own.repository) : Reflect.get(own, name, own)),
+    get: (own, name) => (name === "repository" ? answerInTime(own.repository) : Reflect.get(own, name, own)),
   });
 }
 
@@ -78,7 +80,7 @@ async function load(): Promise<{ readonly MongoBackend: typeof MongoBackend }> {
 }
 
 /** Connects at the first use, and again after an idle time. */
-function whileUsed(connect: () => Promise<void>, disconnect: () => Promise<void>) {
+function createConnection(connect: () => Promise<void>, disconnect: () => Promise<void>) {
   let connected: Promise<void> | undefined;
   let ending: Promise<void> = Promise.resolve();
   let users = 0;
@@ -115,8 +117,16 @@ function whileUsed(connect: () => Promise<void>, disconnect: () => Promise<void>
 
 /** Unauthorized, authentication failed, unknown mechanism, too old a server. */
 const refusedCodes = new Set([13, 18, 8000, 334]);
+const refusals = /Authentication|ParseError|InvalidArgument|CompatibilityError|certificate|self-signed/i;
+const outages = new RegExp(
+  [
+    "Mongo(Network|ServerSelection|NotConnected|Topology|Pool|WaitQueue|ExpiredSession|ClientClosed|NotPrimary)",
+    "ECONN|ETIMEDOUT|EPIPE",
+  ].join("|"),
+  "i",
+);
 
-function explainer(address: string) {
+function createExplain(address: string) {
   return (error: unknown): Error => {
     if (isFunboostError(error)) return error;
     const {
@@ -126,29 +136,16 @@ function explainer(address: string) {
     } = error as { code?: number | string; name?: string; message?: string };
     const text = maskSecrets(message);
     const cause = Object.assign(new Error(text), { name });
-    if (
-      refusedCodes.has(code as number) ||
-      /Authentication|ParseError|InvalidArgument|CompatibilityError|certificate|self-signed/i.test(`${name} ${text}`)
-    ) {
+    if (refusedCodes.has(code as number) || refusals.test(`${name} ${text}`)) {
       const advice = "Check user, password, authSource and the server's version (4.2 or later)";
       return new FunboostError("BROKER_REFUSED", `MongoDB at ${address} refuses: ${text}. ${advice}.`, {
         where: "agenda",
         cause,
       });
     }
-    if (
-      /Mongo(Network|ServerSelection|NotConnected|Topology|Pool|WaitQueue|ExpiredSession|ClientClosed|NotPrimary)|ECONN|ETIMEDOUT|EPIPE/i.test(
-        `${name} ${text}`,
-      )
-    ) {
-      return new FunboostError(
-        "BROKER_DOWN",
-        `MongoDB at ${address} cannot be used now: ${text}. Is it up, and is the address right?`,
-        {
-          where: "agenda",
-          cause,
-        },
-      );
+    if (outages.test(`${name} ${text}`)) {
+      const why = `MongoDB at ${address} cannot be used now: ${text}. Is it up, and is the address right?`;
+      return new FunboostError("BROKER_DOWN", why, { where: "agenda", cause });
     }
     return error instanceof Error ? error : cause;
   };

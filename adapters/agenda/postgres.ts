@@ -1,12 +1,13 @@
-/** Agenda's PostgreSQL backend: how it is connected, and the statements that its repository has not. */
+/** Agenda's PostgreSQL backend: how it is connected, and its errors in our words. */
 
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
 import { within } from "../../src/base/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { agendaStatements, type Pool } from "./postgres-sql.ts";
-import { type AgendaLink, unreadableUrl, withoutSecrets } from "./table.ts";
+import type { AgendaLink } from "./link.ts";
+import { createPostgresTable, type Pool } from "./postgres-table.ts";
+import { unreadableUrl, withoutSecrets } from "./urls.ts";
 
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
 const connectTimeoutMs = 4_000;
@@ -35,10 +36,10 @@ export async function connectPostgres(url: string | undefined, tableName: string
   const pool = poolOf(backend) as Pool;
   pool.on("error", () => {}); // each call reports its own
   pool.on("acquire", (client) => client.unref());
-  const explain = explainer(withoutSecrets(connectionString));
+  const explain = createExplain(withoutSecrets(connectionString));
   try {
     await backend.connect();
-    await makeTable(pool, tableName ?? defaultTable, () => new Backend({ pool: pool as never, ...own }).connect());
+    await createTable(pool, tableName ?? defaultTable, () => new Backend({ pool: pool as never, ...own }).connect());
   } catch (error) {
     await backend.disconnect().catch(() => {});
     throw explain(error);
@@ -54,7 +55,7 @@ export async function connectPostgres(url: string | undefined, tableName: string
 
 /** Takes a backend of the user's, which is never closed. */
 export async function adoptPostgres(backend: AgendaBackend): Promise<AgendaLink> {
-  const explain = explainer("the given backend");
+  const explain = createExplain("the given backend");
   await backend.connect().catch((error: unknown) => Promise.reject(explain(error)));
   return link(backend, poolOf(backend) as Pool, tableOf(backend), explain, async () => {});
 }
@@ -94,14 +95,14 @@ function link(
     lookahead: 50,
     loadsOneByOne: false,
     keepsFailed: true,
-    table: agendaStatements(pool, `"${table.replaceAll('"', '""')}"`),
+    table: createPostgresTable(pool, `"${table.replaceAll('"', '""')}"`),
     call: (work) => work().catch((error: unknown) => Promise.reject(explain(error))),
     close,
   };
 }
 
 /** Only where it is missing or old; one process at a time. */
-async function makeTable(pool: Pool, table: string, make: () => Promise<void>): Promise<void> {
+async function createTable(pool: Pool, table: string, create: () => Promise<void>): Promise<void> {
   const isThere = async () => {
     const { rows } = await pool.query(
       "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'skip_days'",
@@ -113,7 +114,7 @@ async function makeTable(pool: Pool, table: string, make: () => Promise<void>): 
   const client = await pool.connect();
   try {
     await client.query("SELECT pg_advisory_lock(hashtext($1))", [`funboost agenda ${table}`]);
-    if (!(await isThere())) await make();
+    if (!(await isThere())) await create();
   } finally {
     await client.query("SELECT pg_advisory_unlock(hashtext($1))", [`funboost agenda ${table}`]).catch(() => {});
     client.release();
@@ -123,8 +124,15 @@ async function makeTable(pool: Pool, table: string, make: () => Promise<void>): 
 /** Wrong password, role, database, permission, certificate, table. */
 const refusals = /^(28|3D|42501|42P01|42703|0A|3F)/;
 const outages = /^(08|53|57P|58)/;
+const unreachable = new RegExp(
+  [
+    "ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT",
+    "terminat|timeout|not queryable|client was closed",
+  ].join("|"),
+  "i",
+);
 
-function explainer(address: string) {
+function createExplain(address: string) {
   return (error: unknown): Error => {
     if (isFunboostError(error)) return error;
     const unreadable = unreadableUrl(error);
@@ -139,20 +147,9 @@ function explainer(address: string) {
         cause,
       });
     }
-    if (
-      outages.test(code) ||
-      /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|terminat|timeout|not queryable|client was closed/i.test(
-        `${code} ${text}`,
-      )
-    ) {
-      return new FunboostError(
-        "BROKER_DOWN",
-        `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`,
-        {
-          where: "agenda",
-          cause,
-        },
-      );
+    if (outages.test(code) || unreachable.test(`${code} ${text}`)) {
+      const why = `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`;
+      return new FunboostError("BROKER_DOWN", why, { where: "agenda", cause });
     }
     return error instanceof Error ? error : cause;
   };

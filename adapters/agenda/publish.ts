@@ -1,11 +1,15 @@
 /** Publishing: what one tick asks for goes in lists, in order. Agenda's own `saveJob` takes one job, and no id. */
 
-import { describe, FunboostError, isFunboostError, PublishError } from "../../src/base/errors.ts";
-import type { Message, Published } from "../../src/contract/index.ts";
-import type { ServerClock } from "./clock.ts";
-import { isPlain, rowId, withId } from "./jobs.ts";
-import type { AgendaNews } from "./news.ts";
-import type { AgendaLink, NewJob } from "./table.ts";
+import { describe, FunboostError, isFunboostError, toError } from "../../src/base/errors.ts";
+import { createTickBatches } from "../../src/base/tick-batches.ts";
+import type { BrokerQueue, Message, Published } from "../../src/contract/index.ts";
+import { publishError } from "../shared/publish-error.ts";
+import { rowId, withId } from "./ids.ts";
+import type { AgendaLink } from "./link.ts";
+import type { AgendaNotices } from "./notices.ts";
+import { isPlain } from "./plain-text.ts";
+import type { ServerClock } from "./server-clock.ts";
+import type { NewJob } from "./table.ts";
 
 /** Rows of one statement. */
 const batchSize = 500;
@@ -18,45 +22,64 @@ interface Call {
   reject(error: unknown): void;
 }
 
-export function agendaPublisher(link: AgendaLink, news: AgendaNews, time: ServerClock, name: string) {
-  let waiting: Call[] = [];
-  const send = async (calls: readonly Call[]): Promise<void> => {
-    const rows = calls.flatMap((call) => call.jobs.map((job, i) => ({ job, call, id: call.ids[i] as string })));
-    for (let from = 0; from < rows.length; from += batchSize) {
-      const some = rows.slice(from, from + batchSize);
-      const jobs = some.map(({ job }) => job);
-      const fresh = await link.call(() => link.table.insert(name, jobs));
-      for (const [i, { call, id }] of some.entries()) call.published.push(fresh[i] ? { id } : { id, existing: true });
-    }
-  };
-  const attempt = async (calls: readonly Call[]): Promise<void> => {
-    try {
-      await send(calls);
-    } catch (error) {
-      const left = calls.filter((call) => call.published.length < call.jobs.length);
-      // One call's bad data must not take the others with it.
-      const alone = calls.length > 1 && !(isFunboostError(error) && error.code === "BROKER_DOWN");
-      for (const call of left) {
-        if (alone && call.published.length === 0) await attempt([call]);
-        else call.reject(publishError(call, error));
-      }
-    }
-  };
-  const flush = async (): Promise<void> => {
-    const calls = waiting;
-    waiting = [];
-    await attempt(calls);
-    const first = calls.flatMap(({ jobs, published }) => (published.length > 0 ? jobs : []))[0];
-    if (first) await news.announce(name, first.id, first.nextRunAt); // before the caller goes on, and may end its process
-    for (const call of calls) if (call.published.length === call.jobs.length) call.resolve(call.published);
-  };
-  return (messages: readonly Message[]): Promise<readonly Published[]> =>
+export function createPublisher(
+  link: AgendaLink,
+  notices: AgendaNotices,
+  time: ServerClock,
+  name: string,
+): BrokerQueue["publish"] {
+  const add = createTickBatches<Call>({
+    size: Number.POSITIVE_INFINITY,
+    schedule: setImmediate,
+    send: (calls) => void sendAll(link, notices, name, calls),
+  });
+  return (messages) =>
     new Promise((resolve, reject) => {
       if (messages.length === 0) return resolve([]);
       const rows = messages.map((message) => newJob(link, time, name, message));
-      const call = { jobs: rows.map(({ job }) => job), ids: rows.map(({ id }) => id), published: [], resolve, reject };
-      if (waiting.push(call) === 1) setImmediate(() => void flush());
+      add({ jobs: rows.map(({ job }) => job), ids: rows.map(({ id }) => id), published: [], resolve, reject });
     });
+}
+
+/** Never rejects: each call gets its own answer. */
+async function sendAll(link: AgendaLink, notices: AgendaNotices, name: string, calls: readonly Call[]): Promise<void> {
+  await attempt(link, name, calls);
+  const [first] = calls.flatMap(({ jobs, published }) => (published.length > 0 ? jobs : []));
+  // Before the caller goes on, and may end its process.
+  if (first) await notices.announce(name, first.id, first.nextRunAt);
+  for (const call of calls) if (call.published.length === call.jobs.length) call.resolve(call.published);
+}
+
+async function attempt(link: AgendaLink, name: string, calls: readonly Call[]): Promise<void> {
+  try {
+    await insert(link, name, calls);
+  } catch (error) {
+    const left = calls.filter((call) => call.published.length < call.jobs.length);
+    // One call's bad data must not take the others with it.
+    const alone = calls.length > 1 && !(isFunboostError(error) && error.code === "BROKER_DOWN");
+    for (const call of left) {
+      if (alone && call.published.length === 0) await attempt(link, name, [call]);
+      else call.reject(failureOf(call, error));
+    }
+  }
+}
+
+/** Writes down with each call what is in the queue of it. */
+async function insert(link: AgendaLink, name: string, calls: readonly Call[]): Promise<void> {
+  const rows = calls.flatMap((call) => call.jobs.map((job, i) => ({ job, call, id: call.ids[i] as string })));
+  for (let from = 0; from < rows.length; from += batchSize) {
+    const some = rows.slice(from, from + batchSize);
+    const jobs = some.map(({ job }) => job);
+    const fresh = await link.call(() => link.table.insert(name, jobs));
+    for (const [i, { call, id }] of some.entries()) call.published.push(fresh[i] ? { id } : { id, existing: true });
+  }
+}
+
+/** The database's own errors say most, where nothing was accepted. */
+function failureOf({ published, jobs }: Call, error: unknown): unknown {
+  if (published.length === 0) return error;
+  const ids = published.map(({ id }) => id);
+  return publishError("agenda", toError(error), ids, jobs.length);
 }
 
 function newJob(
@@ -87,11 +110,4 @@ function newJob(
     id: id ?? row,
     job: { id: row, data, nextRunAt: at, rank, publishedAt: new Date(publishedAt ?? time.now()), failCount },
   };
-}
-
-function publishError({ published, jobs }: Call, error: unknown): unknown {
-  if (published.length === 0) return error;
-  const accepted = published.map(({ id }) => id);
-  const text = `${jobs.length - accepted.length} of ${jobs.length} messages were not accepted: ${(error as Error).message}`;
-  return new PublishError(text, accepted, { where: "agenda", cause: error });
 }

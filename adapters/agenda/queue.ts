@@ -1,9 +1,12 @@
-/** One queue on Agenda: a job name. The consuming half is in consume.ts. */
+/** One queue on Agenda: a job name. */
 import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.ts";
-import { type AgendaConsumer, type ConsumeContext, consumeJobs } from "./consume.ts";
-import { bodyOf, crashesOf, idOf, jobName, loadJobs, rowId, stateOf, unchanged, withCrashes } from "./jobs.ts";
-import { agendaPublisher } from "./publish.ts";
-import { ownerPrefix, type Unlocked } from "./table.ts";
+import { type AgendaConsumer, consumeJobs } from "./consume.ts";
+import { idOf, jobName, rowId } from "./ids.ts";
+import { bodyOf, crashesOf, loadJobs, stateOf, withCrashes } from "./jobs.ts";
+import { createPublisher } from "./publish.ts";
+import { unchangedRow } from "./row-after.ts";
+import type { ConsumeContext } from "./session.ts";
+import { ownerPrefix, type UnlockedRow } from "./table.ts";
 
 export const features: Features = {
   ids: true,
@@ -31,7 +34,7 @@ export interface AgendaQueue extends BrokerQueue {
 }
 
 export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () => void): AgendaQueue {
-  const { link, news, time } = context;
+  const { link, notices, time } = context;
   const name = jobName(spec.queue);
   const consumers = new Set<AgendaConsumer>();
   const closeAll = async (force: boolean) => {
@@ -41,7 +44,7 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
   return {
     features,
     lookahead: link.lookahead,
-    publish: agendaPublisher(link, news, time, name),
+    publish: createPublisher(link, notices, time, name),
     async consume(handler, options) {
       const consumer = consumeJobs(context, name, handler, options);
       consumers.add(consumer);
@@ -54,11 +57,11 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
       name,
       async () => void (await Promise.all([...consumers].map((consumer) => consumer.quiet()))),
     ),
-    maintain: onceAtATime(() => link.call(() => rescue(context, name, spec.leaseMs))),
+    maintain: oneAtATime(() => link.call(() => rescue(context, name, spec.leaseMs))),
   };
 }
 
-function onceAtATime(work: () => Promise<void>): () => Promise<void> {
+function oneAtATime(work: () => Promise<void>): () => Promise<void> {
   let working: Promise<void> | undefined;
   return () => {
     working ??= work().finally(() => (working = undefined));
@@ -67,7 +70,7 @@ function onceAtATime(work: () => Promise<void>): () => Promise<void> {
 }
 
 /** `quiet`: what a fetch of ours has just taken is given back first, where nobody wants it. */
-function administration({ link, news, time }: QueueContext, name: string, quiet: () => Promise<void>) {
+function administration({ link, notices, time }: QueueContext, name: string, quiet: () => Promise<void>) {
   const { table, call } = link;
   const now = () => new Date(time.now());
   const load = (ids: readonly string[]) => loadJobs(link, name, ids);
@@ -97,7 +100,7 @@ function administration({ link, news, time }: QueueContext, name: string, quiet:
         const job = await find(id);
         const { at } = time.ticket(delayMs);
         if (!job || !(await table.reschedule(name, String(job._id), at, now()))) return false;
-        await news.announce(name, String(job._id), at);
+        await notices.announce(name, String(job._id), at);
         return true;
       }),
   } satisfies Partial<BrokerQueue>;
@@ -110,13 +113,15 @@ const warned = new Set<string>();
 function warnOfMany(name: string, stored: number): void {
   if (stored <= many || warned.has(name)) return;
   warned.add(name);
-  const text = `Agenda's Redis backend holds ${stored} jobs named "${name}". Counting them and looking for lost ones reads them all, and so does each claim of a bare Agenda worker.`;
-  process.emitWarning(`[funboost] [agenda] ${text} Remove what is over, or use PostgreSQL for backlogs.`);
+  const found = `Agenda's Redis backend holds ${stored} jobs named "${name}".`;
+  const cost =
+    "Counting them and looking for lost ones reads them all, and so does each claim of a bare Agenda worker.";
+  process.emitWarning(`[funboost] [agenda] ${found} ${cost} Remove what is over, or use PostgreSQL for backlogs.`);
 }
 
 /** Gives back what dead processes held: one crash more, at its old place. */
 async function rescue(
-  { link, news, time, owner, lockLifetimeMs }: QueueContext,
+  { link, notices, time, owner, lockLifetimeMs }: QueueContext,
   name: string,
   leaseMs: number,
 ): Promise<void> {
@@ -125,12 +130,13 @@ async function rescue(
   const [ours, others] = [new Date(time.now() - leaseMs), new Date(time.now() - lockLifetimeMs)];
   const ids = await link.table.expired(name, ours, others);
   if (ids.length === 0) return;
-  const rows = (await loadJobs(link, name, ids)).map((job): Unlocked => {
+  const rows = (await loadJobs(link, name, ids)).map((job): UnlockedRow => {
     const notAfter = job.lastModifiedBy?.startsWith(ownerPrefix) ? ours : others;
-    const row = { ...unchanged(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
-    return job.nextRunAt ? row : { ...row, nextRunAt: time.ticket(0).at, rank: 0 }; // bare Agenda clears it while a job runs
+    const row = { ...unchangedRow(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
+    // Bare Agenda clears it while a job runs.
+    return job.nextRunAt ? row : { ...row, nextRunAt: time.ticket(0).at, rank: 0 };
   });
   const answers = await link.table.unlock(name, rows);
   const first = rows.find((_, i) => answers[i]);
-  if (first) await news.announce(name, first.id, new Date(time.now()));
+  if (first) await notices.announce(name, first.id, new Date(time.now()));
 }

@@ -1,4 +1,4 @@
-/** Scripts on the keys of Agenda's Redis backend: what must be one step, or one round trip, and is not in its repository. */
+/** Scripts on the keys of Agenda's Redis backend, for what its repository cannot do in one step. */
 
 /** ARGV: prefix, name, then what each script says. Redis keeps the keys' names as Agenda wrote them. */
 const common = `
@@ -23,7 +23,8 @@ local function state(id)
   if found[1] ~= 'null' then return 'running' end
   return found[2] == 'null' and 'finished' or 'waiting', tonumber(redis.call('ZSCORE', byTime, id) or 0)
 end
--- Until visit answers true: what is due, in order, each once. All names share one index; its front is looked at first, unless this name has few jobs.
+-- Until visit answers true: what is due, in order, each once.
+-- All names share one index; its front is looked at first, unless this name has few jobs.
 -- Where others fill the front, the jobs of this name are read and sorted, if they are fewer.
 local function eachDue(limit, visit)
   local own, seen, from = redis.call('SCARD', byName), {}, 0
@@ -133,6 +134,6 @@ redis.call('ZADD', byTime, ARGV[5], ARGV[3])
 return 1`,
 } as const;
 
-export const agendaScripts = Object.fromEntries(
+export const redisScripts = Object.fromEntries(
   Object.entries(bodies).map(([name, body]) => [name, common + body]),
 ) as Readonly<Record<keyof typeof bodies, string>>;

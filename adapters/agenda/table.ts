@@ -1,6 +1,5 @@
-/** What the adapter needs of an Agenda backend beside its repository: whatever the repository cannot do under a fence, under a given id, or in one step. */
-import type { AgendaBackend, JobParameters } from "agenda";
-import { FunboostError } from "../../src/base/errors.ts";
+/** What the adapter needs of a backend that its repository cannot do under a fence, under an id, or in one step. */
+import type { JobParameters } from "agenda";
 import type { Counts } from "../../src/contract/index.ts";
 
 /** A job as a backend's repository hands it out. */
@@ -17,7 +16,9 @@ export interface NewJob {
   readonly failCount: number | null;
 }
 
-/** One lock: `token` is what its claim wrote as `lastModifiedBy`. It is void as soon as anybody else writes to the row. */
+/**
+ * One lock: `token` is what its claim wrote as `lastModifiedBy`. It is void as soon as anybody else writes to the row.
+ */
 export interface Fence {
   readonly id: string;
   readonly token: string | null;
@@ -26,7 +27,7 @@ export interface Fence {
 }
 
 /** What a row becomes when its lock is given back. */
-export interface Unlocked extends Fence {
+export interface UnlockedRow extends Fence {
   readonly nextRunAt: Date | null;
   /** Undefined: its priority stays, and its place among those of one millisecond where `nextRunAt` does. */
   readonly rank: number | undefined;
@@ -56,10 +57,13 @@ export interface AgendaTable {
   now(): Promise<number>;
   /** False: there is a row of this id. */
   insert(name: string, jobs: readonly NewJob[]): Promise<readonly boolean[]>;
-  /** Locks the first jobs that are due and free, in order; answers their ids. Absent: the repository takes one after another. */
+  /**
+   * Locks the first jobs that are due and free, in order; answers their ids. Absent: the repository takes one after
+   * another.
+   */
   claim?(name: string, claim: Claim): Promise<readonly string[]>;
   remove(name: string, fences: readonly Fence[]): Promise<readonly boolean[]>;
-  unlock(name: string, rows: readonly Unlocked[]): Promise<readonly boolean[]>;
+  unlock(name: string, rows: readonly UnlockedRow[]): Promise<readonly boolean[]>;
   renew(fences: readonly Fence[], lockedAt: Date): Promise<readonly boolean[]>;
   /** Ids of locked rows whose lock was taken by us before `ours`, or by others before `others`. */
   expired(name: string, ours: Date, others: Date): Promise<readonly string[]>;
@@ -74,39 +78,6 @@ export interface AgendaTable {
   removeWaiting(name: string, ids?: readonly string[]): Promise<readonly string[]>;
   /** Only what is delayed. */
   reschedule(name: string, id: string, nextRunAt: Date, now: Date): Promise<boolean>;
-}
-
-/** A backend that is connected. */
-export interface AgendaLink {
-  readonly engine: "PostgreSQL" | "Redis" | "MongoDB";
-  readonly backend: AgendaBackend;
-  readonly table: AgendaTable;
-  /** How many jobs are worth holding unstarted. */
-  readonly lookahead: number;
-  /** Its `queryJobs` asks for one job after another: asked side by side, they go out together. */
-  readonly loadsOneByOne: boolean;
-  /** Whether failed jobs stay by default: not where their number makes counting slower. */
-  readonly keepsFailed: boolean;
-  /** Runs `work` while connected; its errors come out in our words. */
-  call<T>(work: () => Promise<T>): Promise<T>;
-  close(): Promise<void>;
-}
-
-/** Half of a surrogate pair, in a JSON text. */
-export const halfPair = /(?<!\\)(?:\\\\)*\\ud[89a-f]../i;
-
-/** For messages. A password may stand in the query too, or hold characters that no URL may have. */
-export const withoutSecrets = (url: string): string => url.replace(/\/\/.*@/s, "//***@").replace(/\?.*/s, "");
-
-/** Undefined: `error` is not about how a url is written. Those of the clients carry the url. */
-export function unreadableUrl(error: unknown): Error | undefined {
-  if (!(error instanceof URIError) && (error as { code?: unknown } | undefined)?.code !== "ERR_INVALID_URL")
-    return undefined;
-  return new FunboostError(
-    "BAD_OPTION",
-    "url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.",
-    { where: "agenda" },
-  );
 }
 
 /** Begins the `lastModifiedBy` of every lock of ours. */

@@ -17,7 +17,7 @@ export function refuseOldAgenda(version: string | undefined): void {
 }
 
 /** Undefined in a bundle, which tells no version. */
-export function installedAgenda(): string | undefined {
+export function agendaVersion(): string | undefined {
   try {
     const entry = createRequire(import.meta.url).resolve("agenda");
     const manifest = JSON.parse(readFileSync(join(entry, "../../package.json"), "utf8")) as {

@@ -1,7 +1,6 @@
-/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. The consuming half is in parts/bullmq/worker.ts. */
-import type { Job, JobsOptions, Queue, QueueOptions, WorkerOptions } from "bullmq";
-import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { describe, FunboostError } from "../../src/base/errors.ts";
+/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
+import type { Job, Queue } from "bullmq";
+import type { Redis } from "ioredis";
 import type {
   Broker,
   BrokerQueue,
@@ -13,31 +12,17 @@ import type {
   Store,
 } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
-import { missingPeer } from "../shared/missing-peer.ts";
-import { inNeutralContext, type RedisClients, redisClients } from "../shared/redis-client.ts";
-import { anyJobId, cancelJobs, taskId } from "./jobs.ts";
-import { makePublisher } from "./publish.ts";
-import { type Bullmq, consumeJobs } from "./worker.ts";
+import { checkNames } from "../shared/check-names.ts";
+import { inNeutralContext } from "../shared/neutral-context.ts";
+import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
+import { loadBullmq } from "./bullmq.ts";
+import { cancelJobs } from "./cancel-jobs.ts";
+import { consumeJobs } from "./consume.ts";
+import { anyJobId, taskId } from "./job-ids.ts";
+import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
+import { createPublisher } from "./publish.ts";
 
-export interface BullmqOptions {
-  /** @default "redis://127.0.0.1:6379" */
-  readonly url?: string;
-  /** An ioredis client, whose settings are copied (yours is never closed), or ioredis options. */
-  readonly connection?: Redis | Cluster | RedisOptions;
-  /** Of BullMQ's keys. @default "bull" */
-  readonly prefix?: string;
-  /** Of the keys of the store on the same server. @default "funboost:" */
-  readonly storePrefix?: string;
-}
-
-/** `brokerOptions` of a task on BullMQ: BullMQ's own options, passed through. */
-export interface BullmqQueueOptions {
-  readonly prefix?: string;
-  readonly queue?: Partial<Omit<QueueOptions, "connection" | "prefix">>;
-  readonly worker?: Partial<Omit<WorkerOptions, "connection" | "prefix" | "concurrency" | "autorun">>;
-  /** For each job that is published. */
-  readonly job?: Partial<JobsOptions>;
-}
+export type { BullmqOptions, BullmqQueueOptions };
 
 const features: Features = {
   ids: true,
@@ -58,12 +43,13 @@ const features: Features = {
  * BullMQ on Redis 5 or later.
  *
  * @example
- * const send = boost({ queue: "mail", broker: bullmq({ url: "redis://127.0.0.1:6379" }) }, async (to: string) => `sent to ${to}`);
+ * const broker = bullmq({ url: "redis://127.0.0.1:6379" });
+ * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
 export function bullmq(options: BullmqOptions = {}): Broker {
-  checkNames(options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
+  checkNames("bullmq", options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
   const { prefix = "bull", storePrefix, ...source } = options;
-  const clients = redisClients("bullmq", source);
+  const clients = createRedisClients("bullmq", source);
   const queues = new Set<BrokerQueue>();
   let store: Store | undefined;
   return {
@@ -98,8 +84,8 @@ async function openQueue(
   const queue = inNeutralContext(() => new bull.Queue(spec.queue, { ...options.queue, connection: client, prefix }));
   queue.on("error", () => {}); // each call reports its own
   await queue.waitUntilReady();
-  const publisher = await makePublisher(bull.Job, queue, client, options.job, clients.explain).catch((error: unknown) =>
-    Promise.reject(clients.explain(error)),
+  const publisher = await createPublisher(bull.Job, queue, client, options.job, clients.explain).catch(
+    (error: unknown) => Promise.reject(clients.explain(error)),
   );
   const consumers = new Set<Consumer>();
   return {
@@ -172,32 +158,4 @@ async function reschedule(job: Job | undefined, delayMs: number): Promise<boolea
   if ((await job?.getState()) !== "delayed") return false;
   await job?.changeDelay(delayMs);
   return true;
-}
-
-function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
-  if (!queue || queue.includes(":")) {
-    throw new FunboostError(
-      "BAD_QUEUE",
-      `BullMQ cannot take the queue name ${describe(queue)}. Allowed is any text without ":".`,
-      { where: "bullmq" },
-    );
-  }
-  checkNames(options, ["prefix", "queue", "worker", "job"], `brokerOptions of "${queue}"`);
-  return options as BullmqQueueOptions;
-}
-
-function checkNames(options: object, allowed: readonly string[], of: string): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown)
-    throw new FunboostError("BAD_OPTION", `${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`, {
-      where: "bullmq",
-    });
-}
-
-async function loadBullmq(): Promise<Bullmq> {
-  try {
-    return await import("bullmq");
-  } catch (cause) {
-    throw missingPeer("bullmq", "bullmq", cause);
-  }
 }

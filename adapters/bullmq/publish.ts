@@ -1,49 +1,44 @@
-/** The publishing half of the BullMQ adapter: what one tick publishes is written together, and each call gets its own answer. */
+/** The publishing half of the BullMQ adapter: what one tick publishes is written together. */
 import type { JobJson, JobsOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { clock } from "../../src/base/clock.ts";
-import { isFunboostError, PublishError } from "../../src/base/errors.ts";
-import type { BrokerQueue, Message, Published } from "../../src/contract/index.ts";
-import type { RedisClients } from "../shared/redis-client.ts";
-import { aheadAgainAfter, anyJobId, jobId, makePriorities, taskId } from "./jobs.ts";
+import type { BrokerQueue, Message } from "../../src/contract/index.ts";
+import { accept, createPublishBatches, type PublishEntry, refuse } from "../shared/publish-batches.ts";
+import { publishError } from "../shared/publish-error.ts";
+import type { RedisClients } from "../shared/redis-clients.ts";
+import { aheadAgainAfter } from "./ahead-again.ts";
+import { anyJobId, jobId, taskId } from "./job-ids.ts";
+import { createPriorities } from "./priorities.ts";
 
 type JobClass = typeof import("bullmq").Job;
+type Entry = PublishEntry<NewJob>;
 type Reply = readonly [error: Error | null, reply?: unknown];
 
 interface NewJob {
-  readonly job: JobJson;
+  readonly json: JobJson;
   readonly id: string | undefined;
-}
-
-/** One publish() call: its jobs may travel in several batches, among those of other calls. */
-interface Call {
-  readonly results: (Published | undefined)[];
-  left: number;
-  error?: unknown;
-  readonly settle: (call: Call) => void;
-}
-
-interface Entry extends NewJob {
-  readonly call: Call;
-  readonly index: number;
 }
 
 /** Of a transaction: small enough that the server works on one while the next is written. */
 const batchSize = 250;
 
-export async function makePublisher(
+export async function createPublisher(
   Job: JobClass,
   queue: Queue,
   client: Redis,
   defaults: Partial<JobsOptions> | undefined,
   explain: RedisClients["explain"],
 ) {
-  const priorities = await makePriorities(queue, client);
-  const send = await makeSender(queue);
-  const enqueue = makeBatches((batch) => {
-    priorities.checkSoon();
-    send(batch);
-  }, explain);
+  const priorities = await createPriorities(queue, client);
+  const send = await createSender(queue);
+  const enqueue = createPublishBatches<NewJob>({
+    size: batchSize,
+    send(batch) {
+      priorities.checkSoon();
+      send(batch);
+    },
+    explain: (error, accepted, count) => publishError("bullmq", explain(error), accepted, count),
+  });
   const publish: BrokerQueue["publish"] = async (messages) => {
     if (messages.length === 0) return [];
     const sooner = messages.some(({ priority, ahead }) => (priority ?? 0) > 0 && !ahead);
@@ -52,7 +47,8 @@ export async function makePublisher(
     const published = await enqueue(
       messages.map((message) => newJob(message, timestamp, Job, queue, defaults, priorities.of)),
     );
-    if (sooner) await priorities.sweep().catch(() => {}); // all is published: the order is put right by the next such publish
+    // All is published: where this fails, the order is put right by the next such publish.
+    if (sooner) await priorities.sweep().catch(() => {});
     for (const [i, { ahead, delayMs }] of messages.entries()) {
       if (ahead && delayMs) aheadAgainAfter(delayMs, () => queue.getJob(anyJobId(published[i]?.id ?? "", queue)));
     }
@@ -63,7 +59,7 @@ export async function makePublisher(
 
 type PriorityOf = (priority: number) => number;
 
-/** BullMQ's own class where it has something to check or to derive; elsewhere what it would make is written down directly. */
+/** BullMQ's own class where it has something to check or to derive; elsewhere what it would make is written down. */
 function newJob(
   message: Message,
   timestamp: number,
@@ -75,14 +71,11 @@ function newJob(
   const id = message.id === undefined ? undefined : jobId(message.id, queue);
   const opts = jobOptions(message, priorityOf);
   if (message.native || defaults || opts.delay) {
-    return {
-      job: new Job(queue, queue.name, message.body, { ...defaults, ...message.native, ...opts }, id).toFlowEntry()
-        .jobData,
-      id,
-    };
+    const job = new Job(queue, queue.name, message.body, { ...defaults, ...message.native, ...opts }, id);
+    return { json: job.toFlowEntry().jobData, id };
   }
-  const job = { name: queue.name, data: JSON.stringify(message.body ?? null), opts, timestamp };
-  return { job: job as unknown as JobJson, id };
+  const json = { name: queue.name, data: JSON.stringify(message.body ?? null), opts, timestamp };
+  return { json: json as unknown as JobJson, id };
 }
 
 /** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. */
@@ -100,49 +93,30 @@ function jobOptions(
   return opts;
 }
 
-/** Collects what is published until the tick ends or a batch is full. */
-function makeBatches(send: (batch: readonly Entry[]) => void, explain: RedisClients["explain"]) {
-  let waiting: Entry[] = [];
-  function flush(): void {
-    const batch = waiting;
-    waiting = [];
-    if (batch.length > 0) send(batch);
-  }
-  return (jobs: readonly NewJob[]): Promise<readonly Published[]> =>
-    new Promise((resolve, reject) => {
-      const settle = ({ error, results }: Call) =>
-        error === undefined ? resolve(results as Published[]) : reject(publishError(error, results, explain));
-      const call: Call = { results: new Array(jobs.length).fill(undefined), left: jobs.length, settle };
-      for (const [index, { job, id }] of jobs.entries()) {
-        if (waiting.push({ job, id, call, index }) === 1) queueMicrotask(flush);
-        if (waiting.length >= batchSize) flush();
-      }
-    });
-}
-
 /**
- * Each job by itself, as BullMQ's own add() sends it: the server works on one while the next is made, and what is written in a tick
- * goes out together (redis-client.ts). A pipeline makes both wait for each other: 0.63 of bare BullMQ's rate against 1.07, measured.
+ * Each job by itself, as BullMQ's own add() sends it: the server works on one while the next is made, and what is
+ * written in a tick goes out together (redis-connection.ts). A pipeline makes both wait for each other: 0.63 of bare
+ * BullMQ's rate against 1.07, measured.
  */
-async function makeSender(queue: Queue) {
+async function createSender(queue: Queue) {
   const backend = queue.getBackend();
   const commands = await backend.client;
   const noId = undefined as unknown as string;
 
   function sendOne(entry: Entry): void {
     const failed = (error: Error) => settleEntry(entry, [error]);
-    backend.addJob(entry.job, noId).then((id) => settleEntry(entry, [null, id]), failed);
+    backend.addJob(entry.job.json, noId).then((id) => settleEntry(entry, [null, id]), failed);
   }
   /** With ids in a transaction: "was it there before?" and the add are one step. */
   function sendKnown(batch: readonly Entry[]): void {
     const transaction = commands.multi();
-    for (const { id, job } of batch) {
-      (transaction as unknown as Redis).exists(queue.toKey(id ?? ""));
-      backend.addJobToTransaction(transaction, job, id ?? noId).catch(() => {}); // only queues it; its answer comes with exec
+    for (const { job } of batch) {
+      (transaction as unknown as Redis).exists(queue.toKey(job.id ?? ""));
+      backend.addJobToTransaction(transaction, job.json, job.id ?? noId).catch(() => {}); // its answer comes with exec
     }
     const answer = (replies: readonly Reply[]) => {
       for (const [i, entry] of batch.entries()) {
-        const existing = entry.id !== undefined && replies[2 * i]?.[1] === 1;
+        const existing = entry.job.id !== undefined && replies[2 * i]?.[1] === 1;
         settleEntry(entry, replies[2 * i + 1] ?? [new Error("Connection is closed.")], existing);
       }
     };
@@ -153,29 +127,15 @@ async function makeSender(queue: Queue) {
   }
   return (batch: readonly Entry[]): void => {
     // All in the transaction where one needs it, or the others would overtake it.
-    if (batch.some(({ id }) => id !== undefined)) sendKnown(batch);
+    if (batch.some(({ job }) => job.id !== undefined)) sendKnown(batch);
     else for (const entry of batch) sendOne(entry);
   };
 }
 
-function settleEntry({ call, index, id }: Entry, [error, reply]: Reply, existing = false): void {
-  if (error) call.error ??= error;
+function settleEntry(entry: Entry, [error, reply]: Reply, existing = false): void {
+  const { id } = entry.job;
+  if (error) refuse(entry, error);
   else if (typeof reply === "number")
-    call.error ??= new Error(`BullMQ answered ${reply} for job ${id ?? ""}: its parent is missing or cannot take it.`);
-  else call.results[index] = existing ? { id: taskId(String(reply)), existing } : { id: taskId(String(reply)) };
-  if (--call.left === 0) call.settle(call);
-}
-
-function publishError(error: unknown, results: Call["results"], explain: RedisClients["explain"]): Error {
-  const accepted = results.flatMap((each) => (each ? [each.id] : []));
-  const cause = explain(error);
-  if (accepted.length === 0 && isFunboostError(cause)) return cause;
-  return new PublishError(
-    `${results.length - accepted.length} of ${results.length} messages were not accepted: ${cause.message}`,
-    accepted,
-    {
-      where: "bullmq",
-      cause,
-    },
-  );
+    refuse(entry, new Error(`BullMQ answered ${reply} for job ${id ?? ""}: its parent is missing or cannot take it.`));
+  else accept(entry, existing ? { id: taskId(String(reply)), existing } : { id: taskId(String(reply)) });
 }

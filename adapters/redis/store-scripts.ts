@@ -3,7 +3,7 @@
 const now = "local t = redis.call('TIME'); local now = t[1] * 1000 + t[2] / 1000";
 
 /** name -> number of keys and text. `ARGV` are texts; "" stands for "none". */
-export const scripts = {
+export const storeScripts = {
   /** KEYS key; ARGV value, ttlMs, expected. Writes if the key holds what is expected. */
   setEqual: {
     keys: 1,
@@ -19,7 +19,11 @@ local value = redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
 if new and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return value`,
   },
-  /** KEYS key; ARGV perMs, count, slackMs. Answers in how many ms the first of them is due; the key holds when the next would be. As in the other stores: after an idle time from now; where starts are closer than the slack, from the slack ago. */
+  /**
+   * KEYS key; ARGV perMs, count, slackMs. Answers in how many ms the first of them is due; the key holds when the next
+   * would be. As in the other stores: after an idle time from now; where starts are closer than the slack, from the
+   * slack ago.
+   */
   reserve: {
     keys: 1,
     lua: `${now}
@@ -30,7 +34,10 @@ local after = first + per * count
 redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(math.max(after - now, 0) + slack) + 1000)
 return string.format('%.3f', first - now)`,
   },
-  /** KEYS lease, fence; ARGV owner, ttlMs, the term to renew. One fence for all leases: it grows, and leaves no key behind for each name. */
+  /**
+   * KEYS lease, fence; ARGV owner, ttlMs, the term to renew. One fence for all leases: it grows, and leaves no key
+   * behind for each name.
+   */
   lease: {
     keys: 2,
     lua: `local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
@@ -56,7 +63,7 @@ for i = 1, #ARGV, 3 do
   redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])
 end`,
   },
-  /** KEYS due, leased, payloads; ARGV limit, ttlMs. Answers the time to the next one ("" if none), then id, payload, ... */
+  /** KEYS due, leased, payloads; ARGV limit, ttlMs. Answers the time to the next one or "", then id, payload, ... */
   timersLease: {
     keys: 3,
     lua: `${now}
@@ -73,14 +80,18 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('
 end
 for k = 1, 2 do
   local first = redis.call('ZRANGE', KEYS[k], 0, 0, 'WITHSCORES')[2]
-  if first and (answer[1] == '' or first - now < tonumber(answer[1])) then answer[1] = string.format('%.3f', math.max(first - now, 0)) end
+  if first and (answer[1] == '' or first - now < tonumber(answer[1])) then
+    answer[1] = string.format('%.3f', math.max(first - now, 0))
+  end
 end
 return answer`,
   },
   /** KEYS leased, payloads; ARGV ids. */
   timersAck: {
     keys: 2,
-    lua: "for _, id in ipairs(ARGV) do if redis.call('ZREM', KEYS[1], id) == 1 then redis.call('HDEL', KEYS[2], id) end end",
+    lua: `for _, id in ipairs(ARGV) do
+  if redis.call('ZREM', KEYS[1], id) == 1 then redis.call('HDEL', KEYS[2], id) end
+end`,
   },
   /** KEYS due, leased, payloads; ARGV ids. A lease that is over protects no longer. Answers what was removed. */
   timersRemove: {
@@ -104,7 +115,10 @@ return removed`,
     lua: `for i = 2, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
 if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
   },
-  /** KEYS result; ARGV outcome, ttlMs. A list of one item, as Python's funboost has it; waiters hear of it with the outcome, if it is short. */
+  /**
+   * KEYS result; ARGV outcome, ttlMs. A list of one item, as Python's funboost has it; waiters hear of it with the
+   * outcome, if it is short.
+   */
   putResult: {
     keys: 1,
     lua: `if redis.call('EXISTS', KEYS[1]) == 1 then return end
@@ -114,4 +128,4 @@ redis.call('PUBLISH', KEYS[1], #ARGV[1] < 16384 and ARGV[1] or '')`,
   },
 } as const;
 
-export type ScriptName = keyof typeof scripts;
+export type StoreScript = keyof typeof storeScripts;

@@ -1,10 +1,11 @@
 /** The store on Redis: every change is one command or one script, sent together with what the same tick sends. */
 import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { FunboostError } from "../../src/base/errors.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
-import { type RedisClients, redisClients } from "../shared/redis-client.ts";
-import { type RedisNotices, redisNotices, redisWaits } from "../shared/redis-notices.ts";
-import { type ScriptName, scripts } from "./store-scripts.ts";
+import { checkNames } from "../shared/check-names.ts";
+import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
+import { createRedisNotices, type RedisNotices } from "../shared/redis-notices.ts";
+import { createRedisWaits } from "../shared/redis-waits.ts";
+import { type StoreScript, storeScripts } from "./store-scripts.ts";
 
 export interface RedisStoreOptions {
   /** @default "redis://127.0.0.1:6379" */
@@ -17,7 +18,7 @@ export interface RedisStoreOptions {
 
 interface Server {
   client(): Promise<Redis>;
-  run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  run(name: StoreScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
   /** Runs `work`; its errors come out in our words. */
   call<T>(work: () => Promise<T>): Promise<T>;
   key(kind: string, name: string): string;
@@ -31,23 +32,19 @@ interface Server {
  * configure({ store: redisStore({ url: "redis://127.0.0.1:6379" }) });
  */
 export function redisStore(options: RedisStoreOptions = {}): Store {
+  checkNames("redis", options, ["url", "connection", "prefix"], "redisStore()");
   const { prefix = "funboost:", ...source } = options;
-  const unknown = Object.keys(source).find((name) => name !== "url" && name !== "connection");
-  if (unknown)
-    throw new FunboostError("BAD_OPTION", `redisStore() has no "${unknown}". Allowed: url, connection, prefix.`, {
-      where: "redis",
-    });
-  const clients = redisClients("redis", source, true);
-  const server = makeServer(clients, prefix);
+  const clients = createRedisClients("redis", source, true);
+  const server = createServer(clients, prefix);
   const { client, call, key, notices } = server;
-  const results = makeResults(server);
+  const results = createResults(server);
   return {
     name: "redis",
     scope: "shared",
     durable: true,
     ...keyValues(server),
     ...limits(server),
-    timers: makeTimers(server),
+    timers: createTimers(server),
     list: lists(server),
     notify: (channel, text) => call(async () => void (await (await client()).publish(key("notify", channel), text))),
     subscribe: (channel, listener, onSwitch) => call(() => notices.hear(key("notify", channel), listener, onSwitch)),
@@ -59,13 +56,13 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
   };
 }
 
-function makeServer(clients: RedisClients, prefix: string): Server {
+function createServer(clients: RedisClients, prefix: string): Server {
   const prepared = new WeakSet<Redis>();
   async function client(): Promise<Redis> {
     const redis = await clients.get("commands");
     if (prepared.has(redis)) return redis;
     prepared.add(redis);
-    for (const [name, { keys, lua }] of Object.entries(scripts))
+    for (const [name, { keys, lua }] of Object.entries(storeScripts))
       redis.defineCommand(`funboost:${name}`, { numberOfKeys: keys, lua });
     return redis;
   }
@@ -80,7 +77,7 @@ function makeServer(clients: RedisClients, prefix: string): Server {
     },
     call: (work) => work().catch((error: unknown) => Promise.reject(clients.explain(error))),
     key: (kind, name) => `${prefix}${kind}:${name}`,
-    notices: redisNotices(clients),
+    notices: createRedisNotices(clients),
   };
 }
 
@@ -156,7 +153,7 @@ function lists({ client, run, call, key }: Server): Store["list"] {
   };
 }
 
-function makeTimers({ client, run, call, key }: Server): Timers {
+function createTimers({ client, run, call, key }: Server): Timers {
   const keysOf = (queue: string) =>
     [key("timers:due", queue), key("timers:leased", queue), key("timers:payload", queue)] as const;
   return {
@@ -189,12 +186,12 @@ function makeTimers({ client, run, call, key }: Server): Timers {
   };
 }
 
-function makeResults({ client, run, call, key, notices }: Server) {
+function createResults({ client, run, call, key, notices }: Server) {
   // A queue's name may hold colons, and so may an id: without a mark, "a:b" + "c" would be "a" + "b:c".
   const keyOf = (queue: string, id: string) =>
     key("result", `${queue.replace(/[%:]/g, (character) => encodeURIComponent(character))}:${id}`);
   const readOne = async (name: string) => (await (await client()).lindex(name, 0)) ?? undefined;
-  const waiting = redisWaits(readOne, notices);
+  const waiting = createRedisWaits(readOne, notices);
   const api: Results = {
     put: (queue, results) =>
       call(

@@ -1,14 +1,14 @@
-/** A consumer for engines that are asked for messages: window, batched settlements with the next fetch, wake-up, backoff, closing. */
+/** A consumer for engines that are asked for messages: window, settlements, wake-up, backoff, closing. */
 import { clock, jittered } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 
-export interface Settled<D extends Delivery> {
+export interface SettledDelivery<D extends Delivery> {
   readonly delivery: D;
   readonly settlement: Settlement;
 }
 
-export interface Exchanged<D extends Delivery> {
+export interface ExchangeAnswer<D extends Delivery> {
   /** True for each settlement that came too late. Left out: none did. */
   readonly stale?: readonly boolean[];
   readonly deliveries: readonly D[];
@@ -19,8 +19,11 @@ export interface Exchanged<D extends Delivery> {
 }
 
 export interface PollSource<D extends Delivery> {
-  /** Carries out settlements, then takes up to `take` messages: both or neither. A settlement that is repeated after an error must do no harm. */
-  exchange(settled: readonly Settled<D>[], take: number): Promise<Exchanged<D>>;
+  /**
+   * Carries out settlements, then takes up to `take` messages: both or neither. A settlement that is repeated after an
+   * error must do no harm.
+   */
+  exchange(settlements: readonly SettledDelivery<D>[], take: number): Promise<ExchangeAnswer<D>>;
   /** Most settlements, and most messages, of one exchange. */
   readonly batchSize: number;
   /** Asks again after this time, whatever the notices say. */
@@ -30,8 +33,8 @@ export interface PollSource<D extends Delivery> {
 export interface PollConsumer<D extends Delivery> extends Consumer {
   /** There may be something: asks at once, if the window has room. */
   wake(): void;
-  /** The engine has taken these away: aborts their signals. */
-  lost(gone: (delivery: D) => boolean): void;
+  /** Aborts the signals of those that the engine has taken away. */
+  abort(isLost: (delivery: D) => boolean): void;
 }
 
 const backoffMs = { first: 100, longest: 5000 };
@@ -39,9 +42,9 @@ const backoffMs = { first: 100, longest: 5000 };
 interface State<D extends Delivery> {
   window: number;
   /** Delivered, and their settlement not yet in force. */
-  readonly held: Map<D, AbortController | undefined>;
+  readonly deliveries: Map<D, AbortController | undefined>;
   /** Ended, to go with the next exchange. */
-  settled: Settled<D>[];
+  settlements: SettledDelivery<D>[];
   /** Came in while closing: given back, and never seen by the core. */
   readonly unseen: Set<D>;
   /** There may be messages; false once an exchange brought fewer than asked for. */
@@ -78,8 +81,8 @@ export function poll<D extends Delivery>(
   });
   return {
     wake,
-    lost(gone) {
-      for (const [delivery, controller] of state.held) if (gone(delivery)) controller?.abort();
+    abort(isLost) {
+      for (const [delivery, controller] of state.deliveries) if (isLost(delivery)) controller?.abort();
     },
     setWindow(n) {
       if (state.phase !== "open") return;
@@ -88,18 +91,18 @@ export function poll<D extends Delivery>(
       if (wider && state.hungry) kick();
     },
     status: () => ({
-      held: [...state.held.keys()].map(({ id }) => id),
+      held: [...state.deliveries.keys()].map(({ id }) => id),
       ...(state.lastFetchAt === undefined ? {} : { lastFetchAt: state.lastFetchAt }),
     }),
-    close: closer(state, kick),
+    close: createClose(state, kick),
   };
 }
 
 function createState<D extends Delivery>(): State<D> {
   return {
     window: 0,
-    held: new Map(),
-    settled: [],
+    deliveries: new Map(),
+    settlements: [],
     unseen: new Set(),
     hungry: true,
     busy: false,
@@ -124,9 +127,9 @@ function createStep<D extends Delivery>(
   options: ConsumeOptions,
   { kick, wake, deliver }: Steps<D>,
 ): () => void {
-  const succeed = (settled: readonly Settled<D>[], take: number, exchanged: Exchanged<D>) => {
+  const succeed = (settlements: readonly SettledDelivery<D>[], take: number, exchanged: ExchangeAnswer<D>) => {
     state.failures = 0;
-    confirm(state, settled, exchanged.stale, options);
+    confirm(state, settlements, exchanged.stale, options);
     for (const delivery of exchanged.deliveries) deliver(delivery);
     if (take > 0) again(state, take, exchanged, source.idleMs, wake);
     state.busy = false;
@@ -141,33 +144,33 @@ function createStep<D extends Delivery>(
   };
   const step = () => {
     if (state.phase === "closed") return;
-    const settled = state.settled.slice(0, source.batchSize);
-    const take = room(state, settled.length, source.batchSize);
-    if (settled.length === 0 && take === 0) return rest(state);
+    const settlements = state.settlements.slice(0, source.batchSize);
+    const take = room(state, settlements.length, source.batchSize);
+    if (settlements.length === 0 && take === 0) return rest(state);
     if (take > 0) {
       state.cancelTimer();
       state.hungry = false; // set again by a wake-up meanwhile
     }
-    source.exchange(settled, take).then((exchanged) => succeed(settled, take, exchanged), fail);
+    source.exchange(settlements, take).then((exchanged) => succeed(settlements, take, exchanged), fail);
   };
   return step;
 }
 
 function room<D extends Delivery>(state: State<D>, leaving: number, batchSize: number): number {
   if (state.phase !== "open" || !state.hungry) return 0;
-  return Math.max(0, Math.min(batchSize, state.window - state.held.size + leaving));
+  return Math.max(0, Math.min(batchSize, state.window - state.deliveries.size + leaving));
 }
 
 /** Nothing to do: a settlement, a wider window or a wake-up starts it again. */
 function rest<D extends Delivery>(state: State<D>): void {
   state.busy = false;
-  if (state.phase === "forced" || (state.phase === "closing" && state.held.size === 0)) state.idle();
+  if (state.phase === "forced" || (state.phase === "closing" && state.deliveries.size === 0)) state.idle();
 }
 
 function again<D extends Delivery>(
   state: State<D>,
   take: number,
-  { deliveries, more = false, nextDueMs }: Exchanged<D>,
+  { deliveries, more = false, nextDueMs }: ExchangeAnswer<D>,
   idleMs: number,
   wake: () => void,
 ): void {
@@ -188,18 +191,18 @@ function start<D extends Delivery>(
 ): void {
   const controller = options.signal ? new AbortController() : undefined;
   const delivery = controller ? { ...taken, signal: controller.signal } : taken;
-  state.held.set(delivery, controller);
+  state.deliveries.set(delivery, controller);
   const end = (settlement: Settlement) => {
     if (state.phase === "forced" || state.phase === "closed") {
-      if (state.held.delete(delivery)) options.onSettled(delivery, "stale");
+      if (state.deliveries.delete(delivery)) options.onSettled(delivery, "stale");
       return;
     }
-    state.settled.push({ delivery, settlement });
+    state.settlements.push({ delivery, settlement });
     kick();
   };
   if (state.phase !== "open") {
     state.unseen.add(delivery);
-    state.settled.push({ delivery, settlement: { outcome: "returned" } });
+    state.settlements.push({ delivery, settlement: { outcome: "returned" } });
     return;
   }
   handler(delivery).then(end, (thrown: unknown) => {
@@ -210,13 +213,13 @@ function start<D extends Delivery>(
 
 function confirm<D extends Delivery>(
   state: State<D>,
-  settled: readonly Settled<D>[],
+  settlements: readonly SettledDelivery<D>[],
   stale: readonly boolean[] | undefined,
   options: ConsumeOptions,
 ): void {
-  state.settled = state.settled.slice(settled.length);
-  for (const [index, { delivery }] of settled.entries()) {
-    if (state.held.delete(delivery) && !state.unseen.delete(delivery))
+  state.settlements = state.settlements.slice(settlements.length);
+  for (const [index, { delivery }] of settlements.entries()) {
+    if (state.deliveries.delete(delivery) && !state.unseen.delete(delivery))
       options.onSettled(delivery, stale?.[index] ? "stale" : "applied");
   }
 }
@@ -227,7 +230,7 @@ function pause<D extends Delivery>(state: State<D>): number {
 }
 
 /** Flushes in both cases: what has ended is never redelivered because of a stop. */
-function closer<D extends Delivery>(state: State<D>, kick: () => void): Consumer["close"] {
+function createClose<D extends Delivery>(state: State<D>, kick: () => void): Consumer["close"] {
   let closed: Promise<void> | undefined;
   const drain = () =>
     new Promise<void>((resolve) => {

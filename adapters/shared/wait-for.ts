@@ -2,7 +2,7 @@
 
 export type Settle = (outcome: string | Error) => void;
 
-/** Resolves or rejects with what it is settled with first. `begin` keeps that, and answers what forgets it: called once. */
+/** Ends with what it is settled with first. `begin` keeps `settle`, and answers what forgets it again: called once. */
 export function waitOnce(signal: AbortSignal, begin: (settle: Settle) => () => void): Promise<string> {
   if (signal.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {

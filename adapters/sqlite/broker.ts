@@ -15,7 +15,7 @@ import type {
 } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
-import { type Exchanged, poll, type Settled } from "../shared/poll.ts";
+import { type ExchangeAnswer, poll, type SettledDelivery } from "../shared/poll.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./path.ts";
 import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "./sql.ts";
@@ -232,9 +232,9 @@ function consume(
 ): Consumer {
   let owner: number | undefined;
   const exchange = async (
-    settled: readonly Settled<SqliteDelivery>[],
+    settled: readonly SettledDelivery<SqliteDelivery>[],
     take: number,
-  ): Promise<Exchanged<SqliteDelivery>> => {
+  ): Promise<ExchangeAnswer<SqliteDelivery>> => {
     if (settled.length === 0 && !(await file.read(ops.hasWork))) {
       return { deliveries: [], nextDueMs: await file.read(() => (ops.isPaused() ? undefined : ops.nextDueMs())) };
     }
@@ -250,7 +250,7 @@ function consume(
     async renew() {
       const mine = owner;
       if (mine === undefined || poller.status().held.length === 0) return;
-      if (!(await file.write(() => ops.renew(mine, leaseMs)))) poller.lost(({ native }) => native.owner === mine);
+      if (!(await file.write(() => ops.renew(mine, leaseMs)))) poller.abort(({ native }) => native.owner === mine);
     },
     async close(how) {
       await poller.close(how);
@@ -266,7 +266,7 @@ function consume(
 /** Settlements first, so that what they free is taken in the same transaction. */
 function exchangeRows(
   ops: QueueSql,
-  settled: readonly Settled<SqliteDelivery>[],
+  settled: readonly SettledDelivery<SqliteDelivery>[],
   take: number,
   owner: number | undefined,
   leaseMs: number,

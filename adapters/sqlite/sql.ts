@@ -1,6 +1,6 @@
 /** What the SQLite broker says to its file: tables, statements, and what they mean for one queue. All of it runs inside a transaction of the caller's. */
 import type { Counts, Delivery, Message, MessageState } from "../../src/contract/index.ts";
-import type { Settled } from "../shared/poll.ts";
+import type { SettledDelivery } from "../shared/poll.ts";
 import { jsonText, type SqliteFile } from "./file.ts";
 import { batchSize } from "./writer.ts";
 
@@ -254,7 +254,7 @@ function delivery([ord, id, rank, attempt, crashes, publishedAt, body]: ReadyRow
   return { id, body, attempt, crashes, ahead: rank === aheadRank, publishedAt, native: { ord, owner } };
 }
 
-type Ended = Settled<SqliteDelivery>;
+type Ended = SettledDelivery<SqliteDelivery>;
 
 function settle(file: SqliteFile, owner: number, ended: readonly Ended[]): void {
   const places = (...outcomes: readonly string[]) =>

@@ -1,4 +1,5 @@
 /** What all parts of the adapter know of an open queue. */
+import { createForgetfulMap, type ForgetfulMap } from "../../src/base/forgetful-map.ts";
 import type { TemporalClient } from "./connect/client.ts";
 
 export type Mode = "auto" | "workflow" | "activity";
@@ -16,7 +17,7 @@ export interface TemporalQueue {
 
 /** What this process did last: other parts need not ask which kind it is, or wait until lists show it. */
 export interface Recent {
-  readonly kinds: Map<string, Kind>;
+  readonly kinds: ForgetfulMap<string, Kind>;
   /** Lists must show it. */
   published: Trace | undefined;
   /** Lists must not show it as open. */
@@ -29,4 +30,10 @@ export interface Trace {
   readonly at: number;
 }
 
-export const makeRecent = (): Recent => ({ kinds: new Map(), published: undefined, ended: undefined });
+const mostKinds = 10_000;
+
+export const makeRecent = (): Recent => ({
+  kinds: createForgetfulMap(mostKinds),
+  published: undefined,
+  ended: undefined,
+});

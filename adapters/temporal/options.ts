@@ -2,6 +2,7 @@
 import type { ConnectionOptions } from "@temporalio/client";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { Message, QueueSpec } from "../../src/contract/index.ts";
+import { checkNames } from "../shared/check-names.ts";
 import { type Target, takesActivity } from "./connect/client.ts";
 import { checkQueue, pauseName, whyNoQueue } from "./connect/protocol.ts";
 import type { Kind, Mode, TemporalQueue } from "./opened.ts";
@@ -62,7 +63,7 @@ export interface Checked {
 
 export function checkOptions(options: TemporalOptions): Checked {
   if (!isObject(options)) throw badOption(`temporal() takes an object of options, got ${describe(options)}.`);
-  checkNames(options, optionNames, "temporal()");
+  checkNames("temporal", options, optionNames, "temporal()");
   const {
     namespace = "default",
     mode = "auto",
@@ -127,7 +128,7 @@ function addressOf(text: unknown): { address: string; secure: boolean } {
 export function checkSpec({ queue, options }: QueueSpec, orchestrator: string): TemporalQueueOptions {
   const of = `brokerOptions of "${queue}"`;
   checkQueue(queue, [orchestrator, pauseName]);
-  checkNames(options, queueOptionNames, of);
+  checkNames("temporal", options, queueOptionNames, of);
   const { mode, maxTaskQueueActivitiesPerSecond: most } = options as TemporalQueueOptions;
   if (mode !== undefined) checkMode(mode, `${of}: `);
   if (most !== undefined && !(typeof most === "number" && most > 0 && most < Number.POSITIVE_INFINITY))
@@ -143,7 +144,7 @@ export function checkMessage(
 ): void {
   if (!native) return;
   const of = `brokerOptions of a message of "${queue}"`;
-  checkNames(native, messageOptionNames, of);
+  checkNames("temporal", native, messageOptionNames, of);
   const { mode } = native as TemporalMessageOptions;
   if (mode === undefined) return;
   if (mode !== "activity" && mode !== "workflow")
@@ -156,11 +157,6 @@ export function checkMessage(
 function checkMode(mode: Mode, of: string): void {
   if (!modes.includes(mode))
     throw badOption(`${of}mode must be ${modes.map((each) => `"${each}"`).join(", ")}, got ${describe(mode)}.`);
-}
-
-function checkNames(options: object, allowed: readonly string[], of: string): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown) throw badOption(`${of} has no "${unknown}". Allowed: ${allowed.join(", ")}.`);
 }
 
 function badOption(message: string): FunboostError {

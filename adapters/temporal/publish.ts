@@ -1,8 +1,9 @@
 /** The publishing half of the Temporal adapter: one start for each message, as a standalone activity or as a workflow. */
 import { clock } from "../../src/base/clock.ts";
-import { FunboostError, isFunboostError, PublishError, toError } from "../../src/base/errors.ts";
+import { FunboostError, toError } from "../../src/base/errors.ts";
 import type { Message, Published } from "../../src/contract/index.ts";
 import { orderedId } from "../shared/ordered-id.ts";
+import { publishError } from "../shared/publish-error.ts";
 import { isGone, limited, type TemporalClient, takesActivity } from "./connect/client.ts";
 import {
   allowDuplicate,
@@ -23,7 +24,6 @@ import { checkMessage, type TemporalMessageOptions } from "./options.ts";
 
 /** Starts under way on one connection: more do not make it faster. */
 const atOnce = 100;
-const mostKinds = 10_000;
 const shortestTurnMs = 2_000;
 const longestTurnMs = 10_000;
 
@@ -60,13 +60,19 @@ export function makePublisher(queue: TemporalQueue) {
       items.map((item) => started.get(first.get(item.id) as Item) as Promise<Published>),
     );
     const failed = outcomes.find((each) => each.status === "rejected");
-    if (failed) throw publishError(queue.client, failed.reason, outcomes);
+    if (failed)
+      throw publishError("temporal", toError(queue.client.explain(failed.reason)), idsOf(outcomes), items.length);
     return outcomes.map((each, i) => {
       const published = (each as PromiseFulfilledResult<Published>).value;
       return first.get(published.id) === items[i] ? published : { ...published, existing: true };
     });
   };
 }
+
+/** Each once: messages with the same id start one. */
+const idsOf = (outcomes: readonly PromiseSettledResult<Published>[]) => [
+  ...new Set(outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value.id] : []))),
+];
 
 function itemOf(queue: TemporalQueue, message: Message, now: number): Item {
   checkMessage(queue, message);
@@ -186,24 +192,6 @@ async function isOpenAsOther({ client, mode }: TemporalQueue, { fullId, kind }: 
 }
 
 function remember(recent: Recent, { id, fullId, kind }: Item): void {
-  recent.kinds.delete(id);
   recent.kinds.set(id, kind);
   recent.published = { fullId, kind, at: clock.monotonic() };
-  const [oldest] = recent.kinds.keys();
-  if (recent.kinds.size > mostKinds && oldest !== undefined) recent.kinds.delete(oldest);
-}
-
-function publishError(
-  client: TemporalClient,
-  reason: unknown,
-  outcomes: readonly PromiseSettledResult<Published>[],
-): Error {
-  const accepted = [...new Set(outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value.id] : [])))];
-  const cause = toError(client.explain(reason));
-  if (accepted.length === 0 && isFunboostError(cause)) return cause;
-  const refused = outcomes.length - accepted.length;
-  return new PublishError(`${refused} of ${outcomes.length} messages were not accepted: ${cause.message}`, accepted, {
-    where: "temporal",
-    cause,
-  });
 }

@@ -2,6 +2,7 @@
 import { clock } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
 import { type Fields, fetching, isWatched, points, settling, tell } from "../base/events.ts";
+import { createForgetfulMap } from "../base/forgetful-map.ts";
 import type { Delivery, Handler, Settlement } from "../contract/broker.ts";
 
 export interface ConsumerEvents {
@@ -117,12 +118,10 @@ function createSettlements(where: Fields) {
 
 /** Once for each loss: a delivery that is put away and comes back still carries the count. */
 function createCrashes(where: Fields): (delivery: Delivery) => void {
-  const told = new Map<string, number>();
+  const reported = createForgetfulMap<string, number>(mostCrashed);
   return ({ id: taskId, attempt, crashes = 0 }) => {
-    if (crashes <= (told.get(taskId) ?? 0)) return;
-    told.set(taskId, crashes);
-    const [oldest] = told.keys();
-    if (told.size > mostCrashed && oldest !== undefined) told.delete(oldest);
+    if (crashes <= (reported.get(taskId) ?? 0)) return;
+    reported.set(taskId, crashes);
     tell(points.crashed, () => ({ ...where, taskId, attempt, crashes }));
   };
 }

@@ -1,6 +1,6 @@
 /** Publishes due timers into their queue while it is consumed here. */
 import { clock, jittered, sleep } from "../base/clock.ts";
-import { isFunboostError, toError } from "../base/errors.ts";
+import { acceptedOf, isFunboostError, toError } from "../base/errors.ts";
 import type { BrokerQueue, Store } from "../contract/index.ts";
 import { trustedMs } from "../store/lease.ts";
 import { fire } from "./firing.ts";
@@ -90,7 +90,7 @@ async function turn(pump: Pump): Promise<number> {
 async function publish(pump: Pump, entries: readonly Entry[]): Promise<boolean> {
   const failure = await pump.queue.publish(entries.map(({ payload }) => fire(payload))).then(
     () => undefined,
-    (error: unknown) => ({ error, accepted: new Set((error as { accepted?: readonly string[] }).accepted) }),
+    (error: unknown) => ({ error, accepted: new Set(acceptedOf(error)) }),
   );
   const left = failure ? entries.filter(({ id }) => !failure.accepted.has(id)) : [];
   const published = failure ? [...failure.accepted] : entries.map(({ id }) => id);

@@ -1,7 +1,7 @@
 /** Known ids, where the engine's own knowledge ends at the body, a lane or a timer: an id that a caller gave is claimed in the store. */
 import { v7 as uuidv7, validate, version } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
-import { toError } from "../base/errors.ts";
+import { acceptedOf, toError } from "../base/errors.ts";
 import { isOpen } from "../base/task-state.ts";
 import type {
   Broker,
@@ -101,7 +101,7 @@ async function publish(
   const isFresh = (message: Message) => message.id === undefined || mine.has(message);
   const fresh = messages.filter(isFresh);
   const published = await queue.publish(fresh).catch(async (error) => {
-    const accepted = new Set((error as { accepted?: readonly string[] }).accepted);
+    const accepted = new Set(acceptedOf(error));
     const lost = fresh.flatMap(({ id }) => (id === undefined || accepted.has(id) ? [] : id));
     await claims.release(lost).catch(() => {}); // the publish's own error says more
     throw error;

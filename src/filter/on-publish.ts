@@ -1,7 +1,7 @@
 /** filter with `when: "published"`: what was published with the same arguments is not published again. */
 import { v7 as uuidv7 } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
-import { FunboostError, toError } from "../base/errors.ts";
+import { acceptedOf, FunboostError, toError } from "../base/errors.ts";
 import type { Message, Published } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
@@ -38,19 +38,17 @@ export async function publishUnseen(
 ): Promise<readonly Published[]> {
   const claims = await claimAll(task, store, filter, messages);
   const fresh = claims.filter(({ message, owner }) => message.id === owner);
-  const published = await publish(fresh.map(({ message }) => message)).catch(
-    async (error: { readonly accepted?: readonly string[] }) => {
-      const accepted = new Set(error.accepted);
-      const lost = fresh.filter(({ owner }) => !accepted.has(owner));
-      await store.set(lost.map((each) => freed(each.key, claimOf(each)))).catch(() => {}); // the publish's own error says more
-      await keepClaims(
-        task,
-        store,
-        fresh.filter(({ owner }) => accepted.has(owner)),
-      );
-      throw error;
-    },
-  );
+  const published = await publish(fresh.map(({ message }) => message)).catch(async (error: unknown) => {
+    const accepted = new Set(acceptedOf(error));
+    const lost = fresh.filter(({ owner }) => !accepted.has(owner));
+    await store.set(lost.map((each) => freed(each.key, claimOf(each)))).catch(() => {}); // the publish's own error says more
+    await keepClaims(
+      task,
+      store,
+      fresh.filter(({ owner }) => accepted.has(owner)),
+    );
+    throw error;
+  });
   await keepClaims(task, store, fresh);
   const own = new Map(fresh.map(({ message }, i) => [message, published[i] as Published]));
   return claims.map(({ message, owner }) => own.get(message) ?? { id: owner, existing: true });

@@ -1,6 +1,7 @@
 /** Single pushes of one tick travel together: one call to the engine and one deadline for up to a chunk of them. */
 
 import { isFunboostError } from "../base/errors.ts";
+import { createTickBatches } from "../base/tick-batches.ts";
 import type { Message, Published } from "../contract/broker.ts";
 import type { Outbox } from "../setup/model.ts";
 
@@ -12,21 +13,12 @@ interface Letter {
   readonly reject: (error: unknown) => void;
 }
 
-/** Small enough that the engine works on one chunk while the next is written, large enough to be cheap (measured on BullMQ: 10 and 250 are slower). */
+/** Small enough that the engine works on one while the next is written, large enough to be cheap: 10 and 250 are slower. */
 const chunk = 20;
 
 export function createOutbox(send: Send): Outbox {
-  let waiting: Letter[] = [];
-  const flush = () => {
-    const letters = waiting;
-    waiting = [];
-    if (letters.length > 0) deliver(letters, send);
-  };
-  return (message) =>
-    new Promise((resolve, reject) => {
-      if (waiting.push({ message, resolve, reject }) === 1) queueMicrotask(flush);
-      if (waiting.length >= chunk) flush();
-    });
+  const add = createTickBatches<Letter>({ size: chunk, send: (letters) => deliver(letters, send) });
+  return (message) => new Promise((resolve, reject) => add({ message, resolve, reject }));
 }
 
 function deliver(letters: readonly Letter[], send: Send): void {

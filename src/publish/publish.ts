@@ -1,7 +1,15 @@
 /** From arguments to messages in a queue. */
 import { clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
-import { describe, FunboostError, isFunboostError, needsStore, PublishError, toError } from "../base/errors.ts";
+import {
+  acceptedOf,
+  describe,
+  FunboostError,
+  isFunboostError,
+  needsStore,
+  PublishError,
+  toError,
+} from "../base/errors.ts";
 import { inSpan, isWatched, points, publishing, tell } from "../base/events.ts";
 import type { Message, Published } from "../contract/broker.ts";
 import { publishUnseen } from "../filter/on-publish.ts";
@@ -292,7 +300,7 @@ function publishError(
   sent = false,
 ): Error {
   if (!sent && isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // refused before anything was sent
-  const accepted = [...before, ...((cause as Partial<PublishError>).accepted ?? [])];
+  const accepted = [...before, ...acceptedOf(cause)];
   const known =
     accepted.length === 0
       ? "None is known to be accepted"

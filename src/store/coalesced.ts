@@ -1,11 +1,12 @@
 /** Store calls of one tick travel together: one call, one deadline and few promises for all who ask. */
+import { createTickBatches } from "../base/tick-batches.ts";
 import type { Store } from "../contract/store.ts";
 
 /** Small enough for one transaction, large enough to be cheap. */
 const most = 1_000;
 
-interface Asking<Answer> {
-  readonly count: number;
+interface Asking<Item, Answer> {
+  readonly items: readonly Item[];
   readonly resolve: (answers: readonly Answer[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -14,31 +15,28 @@ type ListCall<Item, Answer> = (items: readonly Item[]) => Promise<readonly Answe
 
 /** The same call. When it fails it fails for all who asked with it: each tries again by itself. */
 export function coalesce<Item, Answer>(call: ListCall<Item, Answer>): ListCall<Item, Answer> {
-  let items: Item[] = [];
-  let asking: Asking<Answer>[] = [];
-  const flush = () => {
-    if (asking.length === 0) return;
-    const all = items;
-    const askers = asking;
-    items = [];
-    asking = [];
-    answerAll(async () => call(all), askers);
-  };
-  return (list) =>
-    new Promise((resolve, reject) => {
-      for (const item of list) items.push(item);
-      if (asking.push({ count: list.length, resolve, reject }) === 1) queueMicrotask(flush);
-      if (items.length >= most) flush();
-    });
+  const add = createTickBatches<Asking<Item, Answer>>({
+    size: most,
+    send(askers) {
+      const all: Item[] = [];
+      for (const { items } of askers) for (const item of items) all.push(item);
+      answerAll(async () => call(all), askers);
+    },
+  });
+  return (items) => new Promise((resolve, reject) => add({ items, resolve, reject }, items.length));
 }
 
-function answerAll<Answer>(call: () => Promise<readonly Answer[]>, askers: readonly Asking<Answer>[]): void {
+function answerAll<Item, Answer>(
+  call: () => Promise<readonly Answer[]>,
+  askers: readonly Asking<Item, Answer>[],
+): void {
   call().then(
     (answers) => {
       let from = 0;
-      for (const { count, resolve } of askers) {
-        resolve(count === answers.length ? answers : answers.slice(from, from + count));
-        from += count;
+      for (const { items, resolve } of askers) {
+        const to = from + items.length;
+        resolve(items.length === answers.length ? answers : answers.slice(from, to));
+        from = to;
       }
     },
     (error: unknown) => {

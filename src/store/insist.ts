@@ -1,5 +1,6 @@
 /** Writes to the store that must not be lost: tried until they work, while the message stays ours. */
 import { sleep } from "../base/clock.ts";
+import { createForgetfulMap } from "../base/forgetful-map.ts";
 import { lifetime } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
 import type { Store } from "../contract/store.ts";
@@ -49,14 +50,10 @@ export async function countUp(task: Writer, key: string): Promise<number> {
   return value ?? 1;
 }
 
-const localCounts = new Map<string, number>();
-const mostLocal = 10_000;
+const localCounts = createForgetfulMap<string, number>(10_000);
 
 function localCount(key: string): number {
   const value = (localCounts.get(key) ?? 0) + 1;
-  localCounts.delete(key);
   localCounts.set(key, value);
-  const [oldest] = localCounts.keys();
-  if (localCounts.size > mostLocal && oldest !== undefined) localCounts.delete(oldest);
   return value;
 }

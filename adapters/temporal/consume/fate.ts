@@ -2,6 +2,7 @@
  * Attempts and crashes of a delivery. Temporal counts both in one number, so ours travel with our own failures and heartbeats, and are looked up only
  * where Temporal says that a message was delivered before.
  */
+import { createForgetfulMap } from "../../../src/base/forgetful-map.ts";
 import { isGone, type TemporalClient } from "../connect/client.ts";
 import { type Failure, fromPayload, type Payload, type Payloads, toPayload } from "../connect/protocol.ts";
 import type { Fate, Task } from "./task.ts";
@@ -28,7 +29,7 @@ const mostForetold = 10_000;
 const lookMs = 5_000;
 
 export function makeFates(client: TemporalClient): Fates {
-  const foretold = new Map<string, { readonly delivery: number; readonly fate: Fate }>();
+  const foretold = createForgetfulMap<string, { readonly delivery: number; readonly fate: Fate }>(mostForetold);
   return {
     of(task) {
       if (task.deliveries === 1) return firstFate(task);
@@ -37,12 +38,8 @@ export function makeFates(client: TemporalClient): Fates {
       foretold.delete(key);
       return known?.delivery === task.deliveries ? known.fate : lookUp(client, task);
     },
-    forget: (task) => void foretold.delete(keyOf(task)),
-    foretell(task, fate) {
-      foretold.set(keyOf(task), { delivery: task.deliveries + 1, fate });
-      const [oldest] = foretold.keys();
-      if (foretold.size > mostForetold && oldest !== undefined) foretold.delete(oldest);
-    },
+    forget: (task) => foretold.delete(keyOf(task)),
+    foretell: (task, fate) => foretold.set(keyOf(task), { delivery: task.deliveries + 1, fate }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { sleep, within } from "../../../src/base/clock.ts";
 import { serializeError } from "../../../src/base/errors.ts";
 import type { JsonObject, Settlement } from "../../../src/contract/index.ts";
+import { resultOrNull } from "../../shared/result-or-null.ts";
 import { isGone, isTooLarge, pauseMs, type TemporalClient } from "../connect/client.ts";
 import {
   benign,
@@ -88,7 +89,7 @@ type Done = Extract<Settlement, { outcome: "done" }>;
 function resultOf(settlement: Done, limit: number): Payload {
   const { result, record } = settlement;
   if (record?.lostAt !== undefined) return lostPayload({ ...record });
-  const payload = toPayload(carried(result), record && { ...record });
+  const payload = toPayload(resultOrNull(result), record && { ...record });
   const bytes = payload.data?.length ?? 0;
   return bytes <= limit
     ? payload
@@ -109,15 +110,6 @@ function tooLarge({ record }: Done, error: unknown): Done {
       error: { ...serializeError(new Error(`result: ${reason}.`)) },
     },
   };
-}
-
-function carried(result: unknown): unknown {
-  try {
-    JSON.stringify(result);
-    return result;
-  } catch {
-    return null;
-  }
 }
 
 type Other = Exclude<Settlement, Done>;

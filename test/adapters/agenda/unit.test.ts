@@ -4,10 +4,10 @@ import { inspect } from "node:util";
 import { Agenda, type AgendaBackend, type JobParameters } from "agenda";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { agenda } from "../../../adapters/agenda/broker.ts";
-import { serverClock } from "../../../adapters/agenda/clock.ts";
-import { jobName } from "../../../adapters/agenda/jobs.ts";
+import { jobName } from "../../../adapters/agenda/ids.ts";
 import { adoptMongo } from "../../../adapters/agenda/mongo.ts";
-import { installedAgenda, refuseOldAgenda } from "../../../adapters/agenda/version.ts";
+import { createServerClock } from "../../../adapters/agenda/server-clock.ts";
+import { agendaVersion, refuseOldAgenda } from "../../../adapters/agenda/version.ts";
 import { setClock, sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Delivery, Settlement } from "../../../src/contract/index.ts";
 import { configure } from "../../../src/index.ts";
@@ -559,7 +559,7 @@ describe("a given MongoDB backend that never answers", () => {
 
 describe("before anything is sent", () => {
   it("an Agenda that is too old is refused, naming its version", () => {
-    expect(installedAgenda()).toMatch(/^6\./);
+    expect(agendaVersion()).toMatch(/^6\./);
     for (const version of ["6.2.5", "6.1.9", "5.0.0"])
       expect(() => refuseOldAgenda(version)).toThrow(expect.objectContaining({ code: "BROKER_REFUSED" }));
     expect(() => refuseOldAgenda("6.2.5")).toThrow(/version 6\.2\.5\. Needed is 6\.2\.6/);
@@ -604,7 +604,7 @@ describe("before anything is sent", () => {
 
   it("tickets follow the server's clock, in order, also when the wall clock jumps", async () => {
     let server = 1_000_000;
-    const time = serverClock(async () => server);
+    const time = createServerClock(async () => server);
     await time.sync();
     const tickets = Array.from({ length: 9_000 }, () => time.ticket(0));
     const places = tickets.map(({ at, rank }) => at.getTime() * 10_000 + rank);

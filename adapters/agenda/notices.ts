@@ -1,21 +1,21 @@
-/** News of jobs: inside this process at once, between processes (ours and bare Agenda's) by the backend's notification channel. */
+/** Notices of new jobs: in this process at once, between processes, bare Agenda's too, by the backend's channel. */
 import type { AgendaBackend, JobId, NotificationChannel } from "agenda";
 
-export interface AgendaNews {
+export interface AgendaNotices {
   /** False: only a poll hears of what others publish. */
-  readonly heard: boolean;
+  isHeard(): boolean;
   listen(name: string, listener: () => void): () => void;
   /** Tells of one new job in the name of all that came with it. */
   announce(name: string, id: string, nextRunAt: Date): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `own`: the backend was made here, so its channel is connected here too. Else it is used as far as the user has connected it. */
-export async function agendaNews(backend: AgendaBackend, own: boolean, source: string): Promise<AgendaNews> {
+/** `own`: the backend was made here, so its channel is connected here. Else it is used as its user has connected it. */
+export async function createNotices(backend: AgendaBackend, own: boolean, source: string): Promise<AgendaNotices> {
   const listeners = new Map<string, Set<() => void>>();
   const tell = (name: string) => listeners.get(name)?.forEach((listener) => listener());
   const channel = backend.notificationChannel;
-  const hear = channel?.subscribe((news) => (news.source === source ? undefined : tell(news.jobName)));
+  const stopHearing = channel?.subscribe((notice) => (notice.source === source ? undefined : tell(notice.jobName)));
   if (channel && own) {
     channel.on("error", () => {}); // a poll stands behind it
     channel.on("stateChange", (state) =>
@@ -24,9 +24,7 @@ export async function agendaNews(backend: AgendaBackend, own: boolean, source: s
     await channel.connect();
   }
   return {
-    get heard() {
-      return channel?.state === "connected";
-    },
+    isHeard: () => channel?.state === "connected",
     listen(name, listener) {
       listeners.set(name, (listeners.get(name) ?? new Set()).add(listener));
       return () => {
@@ -42,7 +40,7 @@ export async function agendaNews(backend: AgendaBackend, own: boolean, source: s
         .catch(() => {});
     },
     async close() {
-      hear?.();
+      stopHearing?.();
       if (channel && own) await channel.disconnect().catch(() => {});
     },
   };

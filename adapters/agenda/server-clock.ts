@@ -1,4 +1,4 @@
-/** The server's clock, so that neither a jump of this machine's clock nor a skew between machines moves a lock or a due time. */
+/** The server's clock: neither a jump of ours nor a skew between machines moves a lock or a due time. */
 import { clock } from "../../src/base/clock.ts";
 
 /** Messages of one millisecond that can be told apart: a score of Redis has 4,096 steps between two milliseconds. */
@@ -20,7 +20,7 @@ export interface ServerClock {
   ticket(delayMs: number): Ticket;
 }
 
-export function serverClock(read: () => Promise<number>): ServerClock {
+export function createServerClock(read: () => Promise<number>): ServerClock {
   let offset: number | undefined;
   let last = 0;
   let rank = 0;

@@ -1,7 +1,7 @@
-/** Statements on the table of Agenda's PostgreSQL backend: what must be one step, or one round trip, and is not in its repository. */
+/** The table of Agenda's PostgreSQL backend: statements for what must be one step, or one round trip. */
 
 import { orderedId } from "../shared/ordered-id.ts";
-import { type AgendaTable, iso, ownerPrefix } from "./table.ts";
+import { type AgendaTable, iso, ownerPrefix, type UnlockedRow } from "./table.ts";
 
 /** The part of pg's pool that is used here; pg itself comes with the backend. */
 export interface Pool {
@@ -12,21 +12,22 @@ export interface Pool {
 
 const waiting = "locked_at IS NULL AND next_run_at IS NOT NULL";
 
-export function agendaStatements(pool: Pool, table: string): AgendaTable {
+export function createPostgresTable(pool: Pool, table: string): AgendaTable {
   const list: List = async (text, values) => (await pool.query(text, values)).rows;
   const ids: Ids = async (text, values) => (await list(text, values)).map(({ id }) => id as string);
   /** The statement answers the numbers, from 1, of the entries that held. */
-  const held: Held = async (count, text, values) => {
+  const truths: Truths = async (count, text, values) => {
     const numbers = new Set((await list(text, values)).map(({ n }) => Number(n)));
     return Array.from({ length: count }, (_, i) => numbers.has(i + 1));
   };
   return {
     ...publishing(table, ids),
     ...claiming(table, list),
-    ...settling(table, held),
+    ...settling(table, truths),
     async counts(name, now) {
       const [row = {}] = await list(
-        `SELECT count(*) FILTER (WHERE ${waiting} AND next_run_at <= $2) AS ready, count(*) FILTER (WHERE ${waiting} AND next_run_at > $2) AS delayed,
+        `SELECT count(*) FILTER (WHERE ${waiting} AND next_run_at <= $2) AS ready,
+           count(*) FILTER (WHERE ${waiting} AND next_run_at > $2) AS delayed,
            count(*) FILTER (WHERE locked_at IS NOT NULL) AS running FROM ${table} WHERE name = $1`,
         [name, now],
       );
@@ -43,17 +44,20 @@ export function agendaStatements(pool: Pool, table: string): AgendaTable {
 function finding(table: string, list: List, ids: Ids) {
   return {
     async nextDueAt(name, now) {
-      const text = `SELECT next_run_at AS at FROM ${table} WHERE name = $1 AND disabled = FALSE AND locked_at IS NULL AND next_run_at > $2 ORDER BY next_run_at LIMIT 1`;
+      const text = `SELECT next_run_at AS at FROM ${table}
+        WHERE name = $1 AND disabled = FALSE AND locked_at IS NULL AND next_run_at > $2 ORDER BY next_run_at LIMIT 1`;
       return ((await list(text, [name, now]))[0]?.at as Date | undefined)?.getTime();
     },
     expired: (name, ours, others) =>
       ids(
-        `SELECT id FROM ${table} WHERE name = $1 AND locked_at <= CASE WHEN last_modified_by LIKE '${ownerPrefix}%' THEN $2 ELSE $3 END::timestamptz`,
+        `SELECT id FROM ${table} WHERE name = $1
+           AND locked_at <= CASE WHEN last_modified_by LIKE '${ownerPrefix}%' THEN $2 ELSE $3 END::timestamptz`,
         [name, ours, others],
       ),
     first: (name, n, now) =>
       ids(
-        `SELECT id FROM ${table} WHERE name = $1 AND ${waiting} AND next_run_at <= $2 ORDER BY next_run_at, priority DESC LIMIT $3`,
+        `SELECT id FROM ${table} WHERE name = $1 AND ${waiting} AND next_run_at <= $2
+           ORDER BY next_run_at, priority DESC LIMIT $3`,
         [name, now, n],
       ),
     removeWaiting: (name, some) =>
@@ -62,7 +66,8 @@ function finding(table: string, list: List, ids: Ids) {
         some ? [name, some] : [name],
       ),
     async reschedule(name, id, nextRunAt, now) {
-      const text = `UPDATE ${table} SET next_run_at = $3 WHERE name = $1 AND id = $2 AND locked_at IS NULL AND next_run_at > $4 RETURNING id`;
+      const text = `UPDATE ${table} SET next_run_at = $3
+        WHERE name = $1 AND id = $2 AND locked_at IS NULL AND next_run_at > $4 RETURNING id`;
       return (await ids(text, [name, id, nextRunAt, now])).length === 1;
     },
   } satisfies Partial<AgendaTable>;
@@ -70,7 +75,7 @@ function finding(table: string, list: List, ids: Ids) {
 
 type List = (text: string, values: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>;
 type Ids = (text: string, values: readonly unknown[]) => Promise<readonly string[]>;
-type Held = (count: number, text: string, values: readonly unknown[]) => Promise<readonly boolean[]>;
+type Truths = (count: number, text: string, values: readonly unknown[]) => Promise<readonly boolean[]>;
 
 function publishing(table: string, ids: Ids) {
   return {
@@ -96,7 +101,8 @@ function publishing(table: string, ids: Ids) {
       ]);
       const inserted = await ids(
         `INSERT INTO ${table} (id, name, priority, next_run_at, type, data, start_date, fail_count, disabled, fork)
-         SELECT (e->>0)::uuid, $1, (e->>3)::int, (e->>2)::timestamptz, 'normal', e->1, (e->>4)::timestamptz, (e->>5)::int, FALSE, FALSE
+         SELECT (e->>0)::uuid, $1, (e->>3)::int, (e->>2)::timestamptz, 'normal', e->1, (e->>4)::timestamptz,
+           (e->>5)::int, FALSE, FALSE
          FROM jsonb_array_elements($2::jsonb) AS e ON CONFLICT (id) DO NOTHING RETURNING id`,
         [name, JSON.stringify(rows)],
       );
@@ -111,7 +117,8 @@ function publishing(table: string, ids: Ids) {
 function claiming(table: string, list: List) {
   const free = `name = $1 AND disabled = FALSE AND locked_at IS NULL AND next_run_at <= $2`;
   const text = `UPDATE ${table} SET locked_at = $2, last_modified_by = $3
-    WHERE id = ANY(ARRAY(SELECT id FROM ${table} WHERE ${free} ORDER BY next_run_at, priority DESC LIMIT $4 FOR UPDATE SKIP LOCKED))
+    WHERE id = ANY(ARRAY(
+      SELECT id FROM ${table} WHERE ${free} ORDER BY next_run_at, priority DESC LIMIT $4 FOR UPDATE SKIP LOCKED))
     RETURNING id, next_run_at AS at, priority`;
   type Row = { readonly id: string; readonly at: Date; readonly priority: number };
   return {
@@ -124,46 +131,39 @@ function claiming(table: string, list: List) {
   } satisfies Partial<AgendaTable>;
 }
 
-function settling(table: string, held: Held) {
+function settling(table: string, truths: Truths) {
   const fence = `t.id = s.id AND t.locked_at IS NOT NULL AND t.last_modified_by IS NOT DISTINCT FROM s.token`;
   const fences = "unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS s(id, token, n)";
+  const remove = `DELETE FROM ${table} t USING ${fences} WHERE ${fence} RETURNING s.n`;
+  const renew = `UPDATE ${table} t SET locked_at = $3 FROM ${fences} WHERE ${fence} RETURNING s.n`;
+  const unlock = `UPDATE ${table} t SET locked_at = NULL, next_run_at = s.next,
+      priority = COALESCE(-s.rank, t.priority), last_run_at = s.run, last_finished_at = s.finished,
+      failed_at = s.failed, fail_count = s.count, fail_reason = s.reason, last_modified_by = s.by
+    FROM jsonb_to_recordset($1::jsonb) AS s(n int, id uuid, token text, before timestamptz, next timestamptz, rank int,
+      run timestamptz, finished timestamptz, failed timestamptz, count int, reason text, by text)
+    WHERE ${fence} AND t.locked_at <= COALESCE(s.before, 'infinity') RETURNING s.n`;
   return {
-    remove: (_name, list) =>
-      held(list.length, `DELETE FROM ${table} t USING ${fences} WHERE ${fence} RETURNING s.n`, columns(list)),
-    renew: (list, lockedAt) =>
-      held(list.length, `UPDATE ${table} t SET locked_at = $3 FROM ${fences} WHERE ${fence} RETURNING s.n`, [
-        ...columns(list),
-        lockedAt,
-      ]),
-    unlock: (_name, rows) =>
-      held(
-        rows.length,
-        `UPDATE ${table} t SET locked_at = NULL, next_run_at = s.next, priority = COALESCE(-s.rank, t.priority), last_run_at = s.run, last_finished_at = s.finished,
-           failed_at = s.failed, fail_count = s.count, fail_reason = s.reason, last_modified_by = s.by
-         FROM jsonb_to_recordset($1::jsonb) AS s(n int, id uuid, token text, before timestamptz, next timestamptz, rank int, run timestamptz,
-           finished timestamptz, failed timestamptz, count int, reason text, by text)
-         WHERE ${fence} AND t.locked_at <= COALESCE(s.before, 'infinity') RETURNING s.n`,
-        [
-          JSON.stringify(
-            rows.map((row, i) => ({
-              n: i + 1,
-              id: row.id,
-              token: row.token,
-              before: iso(row.notAfter),
-              next: iso(row.nextRunAt),
-              rank: row.rank,
-              run: iso(row.lastRunAt),
-              finished: iso(row.lastFinishedAt),
-              failed: iso(row.failedAt),
-              count: row.failCount,
-              reason: row.failReason,
-              by: row.lastModifiedBy,
-            })),
-          ),
-        ],
-      ),
+    remove: (_name, list) => truths(list.length, remove, columns(list)),
+    renew: (list, lockedAt) => truths(list.length, renew, [...columns(list), lockedAt]),
+    unlock: (_name, rows) => truths(rows.length, unlock, [JSON.stringify(rows.map(recordOf))]),
   } satisfies Partial<AgendaTable>;
 }
+
+/** As the statement of `unlock` names its columns. */
+const recordOf = (row: UnlockedRow, i: number) => ({
+  n: i + 1,
+  id: row.id,
+  token: row.token,
+  before: iso(row.notAfter),
+  next: iso(row.nextRunAt),
+  rank: row.rank,
+  run: iso(row.lastRunAt),
+  finished: iso(row.lastFinishedAt),
+  failed: iso(row.failedAt),
+  count: row.failCount,
+  reason: row.failReason,
+  by: row.lastModifiedBy,
+});
 
 const columns = (list: readonly { readonly id: string; readonly token: string | null }[]) => [
   list.map(({ id }) => id),

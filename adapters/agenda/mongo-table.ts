@@ -1,9 +1,9 @@
-/** Commands on the collection of Agenda's MongoDB backend: what must be one step, or one round trip, and is not in its repository. */
+/** The collection of Agenda's MongoDB backend: commands for what must be one step, or one round trip. */
 import { randomBytes } from "node:crypto";
 import type { AgendaBackend } from "agenda";
 import { clock } from "../../src/base/clock.ts";
-import { answering } from "./mongo-answers.ts";
-import { type AgendaTable, type Fence, halfPair, type NewJob, ownerPrefix, type Unlocked } from "./table.ts";
+import { answerInTime } from "./answer-in-time.ts";
+import { type AgendaTable, type Fence, type NewJob, ownerPrefix, type UnlockedRow } from "./table.ts";
 
 /** The parts of the driver that are used here; the driver itself comes with the backend. */
 type Id = { toHexString(): string };
@@ -25,14 +25,17 @@ export interface Repository {
   getDb?(): { command(command: Filter): Promise<{ localTime?: Date }> };
 }
 
+/** Half of a surrogate pair, in a JSON text. */
+const halfPair = /(?<!\\)(?:\\\\)*\\ud[89a-f]../i;
+
 const inOrder = { sort: { nextRunAt: 1, priority: -1 }, projection: { _id: 1, nextRunAt: 1 } } as const;
 
 type IdsOf = (filter: Filter, options?: Filter) => Promise<readonly string[]>;
 
-export function agendaCommands(backend: AgendaBackend): AgendaTable {
+export function createMongoTable(backend: AgendaBackend): AgendaTable {
   const repository = backend.repository as Repository;
-  const jobs = () => answering(repository.collection as Collection);
-  const idOf = idMaker(jobs);
+  const jobs = () => answerInTime(repository.collection as Collection);
+  const idOf = createIds(jobs);
   const ids: IdsOf = async (filter, options = { projection: { _id: 1 } }) =>
     (await jobs().find(filter, options).toArray()).map(({ _id }) => _id.toHexString());
   return {
@@ -50,7 +53,7 @@ export function agendaCommands(backend: AgendaBackend): AgendaTable {
     ...writing(jobs, idOf),
     ...waitingJobs(jobs, idOf, ids),
     async now() {
-      const db = repository.getDb && answering(repository.getDb());
+      const db = repository.getDb && answerInTime(repository.getDb());
       const ask = (command: Filter) => db?.command(command);
       const answer = await ask({ hello: 1 })?.catch(() => ask({ isMaster: 1 })); // the older name
       return answer?.localTime?.getTime() ?? clock.now();
@@ -79,7 +82,7 @@ function writing(jobs: () => Collection, idOf: (hex: string) => Id) {
       Promise.all(list.map(async (each) => (await jobs().deleteOne(fence(each))).deletedCount === 1)),
     unlock: (_name, rows) =>
       Promise.all(
-        rows.map(async (row) => (await jobs().updateOne(fence(row), { $set: unlocked(row) })).matchedCount === 1),
+        rows.map(async (row) => (await jobs().updateOne(fence(row), { $set: fieldsOf(row) })).matchedCount === 1),
       ),
     renew: (list, lockedAt) => renew(jobs(), list, lockedAt, idOf),
   } satisfies Partial<AgendaTable>;
@@ -139,7 +142,7 @@ async function countAll(jobs: Collection, name: string, now: Date): Promise<read
 }
 
 /** The driver's own class of ids, without loading the driver a second time: another copy's ids are refused. */
-function idMaker(jobs: () => Collection): (hex: string) => Id {
+function createIds(jobs: () => Collection): (hex: string) => Id {
   let known: (new (hex: string) => Id) | undefined;
   return (hex) => {
     if (!known) {
@@ -188,11 +191,11 @@ async function renew(
   const { matchedCount } = await jobs.updateMany(mine, { $set: { lockedAt } });
   if (matchedCount === list.length) return list.map(() => true);
   const found = await jobs.find(mine, { projection: { lastModifiedBy: 1 } }).toArray();
-  const held = new Set(found.map(({ _id, lastModifiedBy }) => `${_id.toHexString()} ${lastModifiedBy}`));
-  return list.map(({ id, token }) => held.has(`${id} ${token}`));
+  const ours = new Set(found.map(({ _id, lastModifiedBy }) => `${_id.toHexString()} ${lastModifiedBy}`));
+  return list.map(({ id, token }) => ours.has(`${id} ${token}`));
 }
 
-function unlocked(row: Unlocked): Filter {
+function fieldsOf(row: UnlockedRow): Filter {
   const { id: _, token: __, notAfter: ___, rank, ...fields } = row;
   return { ...fields, lockedAt: null, ...(rank === undefined ? {} : { priority: 0 - rank }) };
 }

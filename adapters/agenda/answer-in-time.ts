@@ -6,14 +6,15 @@ export const answerTimeoutMs = 10_000;
 type Call = (...args: unknown[]) => unknown;
 
 /**
- * The same object of the driver, whose calls answer in time. The driver's own timeout begins when a command is written: one that meets a socket
- * which was destroyed a moment ago waits for ever for it to drain (seen in mongodb 7.9, when connections are cut under load).
+ * The same object of the driver, whose calls answer in time. The driver's own timeout begins when a command is written:
+ * one that meets a socket which was destroyed a moment ago waits for ever for it to drain (seen in mongodb 7.9, when
+ * connections are cut under load).
  */
-export function answering<T extends object>(target: T): T {
+export function answerInTime<T extends object>(target: T): T {
   const timely = (value: unknown): unknown => {
     if (value instanceof Promise) return inTime(value);
     return typeof (value as { toArray?: unknown } | undefined)?.toArray === "function"
-      ? answering(value as object)
+      ? answerInTime(value as object)
       : value;
   };
   return new Proxy(target, {

@@ -1,6 +1,7 @@
-/** Where a Bee-Queue broker connects to: the url or what the caller has of node_redis 3, the same for ioredis, which the store needs; and its errors. */
-import { describe, FunboostError, toError } from "../../src/base/errors.ts";
-import { type RedisSource, redisClients } from "../shared/redis-client.ts";
+/** Where a Bee-Queue broker connects to, in the words of node_redis 3, and of ioredis, which the store needs. */
+import { describe, FunboostError } from "../../src/base/errors.ts";
+import { createRedisClients } from "../shared/redis-clients.ts";
+import type { RedisSource } from "../shared/redis-source.ts";
 
 /** Options of node_redis 3. */
 export interface NodeRedisOptions {
@@ -37,9 +38,8 @@ export function settingsOf({ url, connection }: BeeSource): NodeRedisOptions {
   if (typeof connection !== "object" || connection === null)
     throw refuse(`connection must be a node_redis 3 client or its options, got ${describe(connection)}.`);
   if (typeof (connection as { disconnect?: unknown }).disconnect === "function") {
-    throw refuse(
-      'connection is no node_redis 3 client, and Bee-Queue works with no other. Give "url", or options such as { host, port, password }.',
-    );
+    const advice = 'Give "url", or options such as { host, port, password }.';
+    throw refuse(`connection is no node_redis 3 client, and Bee-Queue works with no other. ${advice}`);
   }
   const client = typeof connection.duplicate === "function" ? (connection as GivenNodeRedis) : undefined;
   const { socket, url: inside, retry_strategy: _, ...options } = client?.options ?? (connection as NodeRedisOptions);
@@ -57,7 +57,7 @@ export function settingsOf({ url, connection }: BeeSource): NodeRedisOptions {
 
 function fromUrl(url: string): NodeRedisOptions {
   if (typeof url !== "string" || !/^rediss?:\/\/./.test(url) || !URL.canParse(url)) {
-    redisClients(where, { url }); // says what it must begin with
+    createRedisClients(where, { url }); // says what it must begin with
     throw new FunboostError(
       "BAD_OPTION",
       "url cannot be read: characters such as / @ # in a password are written %2F %40 %23.",
@@ -76,7 +76,8 @@ function fromUrl(url: string): NodeRedisOptions {
   };
 }
 
-export function forIoredis({
+/** The same for ioredis. */
+export function ioredisSettings({
   host,
   port,
   path,
@@ -101,17 +102,4 @@ export function forIoredis({
     ),
   );
   return given as NonNullable<RedisSource["connection"]>;
-}
-
-const broken = new Set<unknown>(["NR_CLOSED", "UNCERTAIN_STATE", "CONNECTION_BROKEN", "NR_FATAL"]);
-
-/** A copy: node_redis' own errors carry the command with its arguments. And what they call a broken state is an outage. */
-export function plainError(error: unknown): Error {
-  if (error instanceof FunboostError) return error;
-  const source = toError(error) as Error & { code?: unknown; origin?: Error & { code?: unknown } };
-  const { origin } = source;
-  const outage = broken.has(source.code);
-  const code = outage ? (origin?.code ?? "ECONNRESET") : source.code;
-  const text = outage ? (origin?.message ?? "connection is closed") : source.message;
-  return Object.assign(new Error(text), { name: source.name }, typeof code === "string" ? { code } : {});
 }

@@ -1,0 +1,52 @@
+/** A job of Bee-Queue as a delivery, and what its text holds. */
+import type { Delivery } from "../../src/contract/index.ts";
+import type { BeeJob, BeeQueue } from "./bee.ts";
+
+export interface BeeDelivery extends Delivery {
+  readonly native: BeeJob;
+  /** Of the exchange that brought it. */
+  readonly token: string;
+  /** The job as it is stored: a run may change what it was given. */
+  readonly text: string;
+}
+
+export function toDelivery(bee: BeeQueue, id: string, text: string, crashes: number, token: string): BeeDelivery {
+  const job = bee.createJob(undefined);
+  job.id = id;
+  const stored = parse(text);
+  if (stored) {
+    Object.assign(job.options, stored.options);
+    job.status = stored.status;
+    job.progress = stored.progress;
+  }
+  job.data = stored ? stored.data : text;
+  const { options } = job;
+  if (!Array.isArray(options.stacktraces)) options.stacktraces = [];
+  return {
+    id,
+    body: job.data,
+    // Bee-Queue's own workers count by the errors that they write down.
+    attempt: Math.max(Number(options.attempt) || 1, options.stacktraces.length + 1),
+    crashes,
+    ahead: options.ahead === true,
+    publishedAt: options.timestamp,
+    native: job,
+    token,
+    text,
+  };
+}
+
+export function bodyOf(text: string): unknown {
+  const stored = parse(text);
+  return stored ? stored.data : text;
+}
+
+/** Undefined for what no version of Bee-Queue writes: whoever put it there, it must not hold up the others. */
+function parse(text: string): BeeJob | undefined {
+  try {
+    const stored = JSON.parse(text) as BeeJob | null;
+    return typeof stored === "object" && stored !== null && "data" in stored ? stored : undefined;
+  } catch {
+    return undefined;
+  }
+}

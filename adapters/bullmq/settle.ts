@@ -1,0 +1,51 @@
+/** Every way but "done" in which a delivery can end, in BullMQ's words. */
+import type { Job } from "bullmq";
+import type { Settlement } from "../../src/contract/index.ts";
+import { aheadAgainAfter } from "./ahead-again.ts";
+import type { Bullmq } from "./bullmq.ts";
+
+/** `entry.moved` becomes true where the job was put back. */
+export function createSettler(bull: Bullmq, report: (error: unknown) => void) {
+  async function putBack(entry: { moved: boolean }, move: Promise<unknown>): Promise<never> {
+    await move.then(() => (entry.moved = true), report);
+    throw new bull.WaitingError(); // tells BullMQ that the job has been taken care of
+  }
+  return async (
+    settlement: Exclude<Settlement, { outcome: "done" }>,
+    job: Job,
+    entry: { moved: boolean },
+    token: string | undefined,
+  ): Promise<never> => {
+    switch (settlement.outcome) {
+      case "failed":
+        throw failureOf(job, settlement.error, 1);
+      case "retry":
+        job.opts.backoff = { type: "fixed", delay: Math.ceil(settlement.delayMs) };
+        if (job.opts.lifo && settlement.delayMs > 0) aheadAgainAfter(settlement.delayMs, async () => job);
+        throw failureOf(job, settlement.error, 2);
+      case "postponed":
+        if (job.opts.lifo && settlement.delayMs > 0) aheadAgainAfter(settlement.delayMs, async () => job);
+        // The wall clock, because BullMQ subtracts it again. Without delay too: so it comes behind what waits.
+        return putBack(entry, job.moveToDelayed(Date.now() + Math.ceil(settlement.delayMs), token));
+      case "returned":
+        return putBack(entry, job.moveToWait(token));
+    }
+  };
+}
+
+const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildrenError", "UnrecoverableError"]);
+
+/**
+ * The core counts attempts: BullMQ is told just now that one more is allowed, or none. Right for jobs of others too.
+ */
+function failureOf(job: Job, error: Error, attempts: 1 | 2): Error {
+  job.opts.attempts = job.attemptsMade + attempts;
+  job.opts.stackTraceLimit ??= 10;
+  if (
+    typeof error.message === "string" &&
+    !meantForBullmq.has(error.name) &&
+    error.message !== "bullmq:rateLimitExceeded"
+  )
+    return error;
+  return Object.assign(new Error(`${error.name}: ${String(error.message)}`), { stack: String(error.stack) });
+}
