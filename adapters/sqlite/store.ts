@@ -3,9 +3,10 @@ import { repeat } from "../../src/base/clock.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
-import { createNotices, createWaits, type Notices, type Waits } from "./news.ts";
-import { checkOptions, chosenFile, type SqliteOptions } from "./path.ts";
+import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
+import { createNotices, type Notices } from "./store-notices.ts";
 import { part, prune, pruneLimit, sql } from "./store-sql.ts";
+import { createWaits, type Waits } from "./store-waits.ts";
 
 const pruneMs = 30_000;
 
@@ -125,7 +126,8 @@ function reserve(
     now: number;
     next: number | null;
   };
-  const afresh = perMs > slackMs ? now : now - slackMs; // starts close to each other: late timers are the rule, catch up by the slack
+  // Starts close to each other: late timers are the rule, catch up by the slack.
+  const afresh = perMs > slackMs ? now : now - slackMs;
   const first = next === null || next + slackMs < now ? afresh : next;
   const after = first + count * perMs;
   file.run(sql.putNextStart, [key, after, Math.ceil(after + slackMs)]);
@@ -200,7 +202,8 @@ function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results
   return {
     async put(queue, results) {
       const { file, waits } = await use();
-      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse()); // of two of one id the last written stays
+      // Of two of one id the last written stays.
+      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse());
       await file.write(() => file.run(sql.putResults, [queue, rows, queue]), results.length);
       file.announce(waits.topic);
     },
