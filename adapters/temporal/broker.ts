@@ -3,9 +3,9 @@ import { hostname } from "node:os";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Broker, BrokerQueue, Consumer, Features } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { administration } from "./admin.ts";
 import { connect, type Peer, type TemporalClient } from "./connect/client.ts";
-import { consumeQueue } from "./consume/consume.ts";
-import { makeRecent, type TemporalQueue } from "./opened.ts";
+import { consumeQueue } from "./consume/consumer.ts";
 import {
   checkOptions,
   checkSpec,
@@ -14,7 +14,7 @@ import {
   type TemporalQueueOptions,
 } from "./options.ts";
 import { makePublisher } from "./publish.ts";
-import { administration } from "./queue.ts";
+import { makeRecent, type TemporalQueue } from "./queue.ts";
 import { makeResults, type ResultPolls } from "./results.ts";
 import type { BundleOption } from "./workflow/bundle.ts";
 

@@ -5,7 +5,7 @@ import type { Message, QueueSpec } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
 import { type Target, takesActivity } from "./connect/client.ts";
 import { checkQueue, pauseName, whyNoQueue } from "./connect/protocol.ts";
-import type { Kind, Mode, TemporalQueue } from "./opened.ts";
+import type { Kind, Mode, TemporalQueue } from "./queue.ts";
 import type { BundleOption } from "./workflow/bundle.ts";
 
 export interface TemporalOptions {

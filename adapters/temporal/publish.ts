@@ -19,8 +19,8 @@ import {
   toPayload,
   useExisting,
 } from "./connect/protocol.ts";
-import type { Kind, Recent, TemporalQueue } from "./opened.ts";
 import { checkMessage, type TemporalMessageOptions } from "./options.ts";
+import type { Kind, Recent, TemporalQueue } from "./queue.ts";
 
 /** Starts under way on one connection: more do not make it faster. */
 const atOnce = 100;

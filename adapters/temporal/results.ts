@@ -3,8 +3,8 @@ import { sleep } from "../../src/base/clock.ts";
 import type { Ended, ResultOptions } from "../../src/contract/index.ts";
 import { isAway, isGone, pauseMs, type TemporalClient } from "./connect/client.ts";
 import { ended, engineId, epochMs, type Payload, prefixOf, recordOf, type Service } from "./connect/protocol.ts";
-import { cancelledAt, doneWith, type Found, failedWith, find, isOpen } from "./look.ts";
-import type { TemporalQueue } from "./opened.ts";
+import { cancelledAt, doneWith, type Found, failedWith, find, isOpen } from "./execution.ts";
+import type { TemporalQueue } from "./queue.ts";
 
 type History = Awaited<ReturnType<Service["getWorkflowExecutionHistory"]>>["history"];
 type Event = NonNullable<NonNullable<History>["events"]>[number];

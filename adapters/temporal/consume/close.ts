@@ -1,8 +1,8 @@
 /** How a Temporal consumer ends: nothing is lost on its way, no attempt and no crash is counted. */
 import { within } from "../../../src/base/clock.ts";
 import type { Consumer } from "../../../src/contract/index.ts";
-import { type Parts, type State, tellWatchers, until } from "./held.ts";
 import { type Polls, untilQuiet } from "./polls.ts";
+import { type Parts, type State, tellWatchers, until } from "./state.ts";
 
 const forcedMs = 2_000;
 

@@ -2,9 +2,9 @@
 import { AsyncResource } from "node:async_hooks";
 import { sleep } from "../../../src/base/clock.ts";
 import { now, pauseMs } from "../connect/client.ts";
-import type { Native } from "../connect/native.ts";
+import type { Native } from "../connect/native-connection.ts";
 import type { PollAnswer } from "../connect/protocol.ts";
-import type { TemporalQueue } from "../opened.ts";
+import type { TemporalQueue } from "../queue.ts";
 
 export interface Polls {
   /** Opens polls, where there is room for what they may bring. */

@@ -2,10 +2,10 @@
 import type { Worker, WorkflowBundle } from "@temporalio/worker";
 import { clock, sleep, within } from "../../../src/base/clock.ts";
 import { pauseMs, type Target } from "../connect/client.ts";
-import { keyOf, type Native, once, useNative } from "../connect/native.ts";
+import { keyOf, type Native, once, useNative } from "../connect/native-connection.ts";
 import { untilQuiet } from "../consume/polls.ts";
-import { makeSlots, type Slots, workflowTuner } from "../consume/slots.ts";
 import { type BundleOption, type Bundler, workflowBundle } from "./bundle.ts";
+import { makeSlots, type Slots, workflowTuner } from "./slots.ts";
 
 export type WorkerPeer = Pick<
   typeof import("@temporalio/worker"),

@@ -14,14 +14,14 @@ import {
   quoted,
   toPayload,
 } from "../../../adapters/temporal/connect/protocol.ts";
-import { fateAfter } from "../../../adapters/temporal/consume/fate.ts";
+import { toDelivery, toTask } from "../../../adapters/temporal/consume/activity-task.ts";
+import { fateAfter } from "../../../adapters/temporal/consume/delivery-counts.ts";
 import { makePolls } from "../../../adapters/temporal/consume/polls.ts";
-import { makeSlots } from "../../../adapters/temporal/consume/slots.ts";
-import { toDelivery, toTask } from "../../../adapters/temporal/consume/task.ts";
 import { checkMessage, checkSpec } from "../../../adapters/temporal/options.ts";
 import { priorityKey } from "../../../adapters/temporal/publish.ts";
 import { workflowBundle } from "../../../adapters/temporal/workflow/bundle.ts";
 import { useOrchestrator } from "../../../adapters/temporal/workflow/orchestrator.ts";
+import { makeSlots } from "../../../adapters/temporal/workflow/slots.ts";
 import { sleep } from "../../../src/base/clock.ts";
 
 describe("names", () => {

@@ -2,16 +2,16 @@
 import type { ConsumeOptions, Consumer, Handler } from "../../../src/contract/index.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
 import { now } from "../connect/client.ts";
-import { type Native, useNative } from "../connect/native.ts";
-import type { TemporalQueue } from "../opened.ts";
+import { type Native, useNative } from "../connect/native-connection.ts";
+import type { TemporalQueue } from "../queue.ts";
 import type { BundleOption } from "../workflow/bundle.ts";
 import { useOrchestrator, type WorkerPeer } from "../workflow/orchestrator.ts";
-import { makeTake } from "./arrive.ts";
 import { makeClose } from "./close.ts";
-import { makeFates } from "./fate.ts";
-import { beatAll, makeState, type Parts, roomToFetch, tellWatchers } from "./held.ts";
+import { makeFates } from "./delivery-counts.ts";
+import { makeTake } from "./intake.ts";
 import { makeAsk, makePolls } from "./polls.ts";
-import { makeSettler } from "./settle.ts";
+import { makeSettler } from "./settler.ts";
+import { beatAll, makeState, type Parts, roomToFetch, tellWatchers } from "./state.ts";
 
 export interface ConsumeSetup {
   readonly queue: TemporalQueue;

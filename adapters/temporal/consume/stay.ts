@@ -1,8 +1,8 @@
 /** Tasks that cannot be given back: their publisher allowed no other delivery, so that would end them unrun. They stay here until they may run. */
 import { clock, repeat } from "../../../src/base/clock.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
-import { beat, type Parts, roomIn, tellWatchers, until } from "./held.ts";
-import type { Fated } from "./task.ts";
+import type { Fated } from "./activity-task.ts";
+import { beat, type Parts, roomIn, tellWatchers, until } from "./state.ts";
 
 /** Before a task is handed on again: the core may not have closed the window yet. */
 const shortestStayMs = 100;

@@ -13,8 +13,8 @@ import {
   type Service,
   toPayload,
 } from "../connect/protocol.ts";
-import { type Fates, fatePayload } from "./fate.ts";
-import type { Fate, Fated } from "./task.ts";
+import type { Fate, Fated } from "./activity-task.ts";
+import { type Fates, fatePayload } from "./delivery-counts.ts";
 
 export interface Settler {
   /** Tries until the server has answered or `stop` aborts; false: it came too late. */

@@ -3,10 +3,10 @@ import { sleep } from "../../../src/base/clock.ts";
 import type { Handler, Settlement } from "../../../src/contract/index.ts";
 import { now, pauseMs } from "../connect/client.ts";
 import type { PollAnswer } from "../connect/protocol.ts";
-import { type Fates, firstFate, isFresh } from "./fate.ts";
-import { beat, type Held, isOpen, makeFasterBeats, type Parts, roomIn, type State, tellWatchers } from "./held.ts";
-import { mustStay, stay, stayOf } from "./kept.ts";
-import { type Fated, type Task, toDelivery, toTask, traceOf } from "./task.ts";
+import { type Fated, type Task, toDelivery, toTask, traceOf } from "./activity-task.ts";
+import { type Fates, firstFate, isFresh } from "./delivery-counts.ts";
+import { beat, type Held, isOpen, makeFasterBeats, type Parts, roomIn, type State, tellWatchers } from "./state.ts";
+import { mustStay, stay, stayOf } from "./stay.ts";
 
 export function makeTake(parts: Parts, fates: Fates, handler: Handler): (answer: PollAnswer) => void {
   const { state, settler, options, queue, report } = parts;

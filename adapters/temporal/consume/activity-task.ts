@@ -9,7 +9,7 @@ import {
   type PollAnswer,
   prefixOf,
 } from "../connect/protocol.ts";
-import type { Trace } from "../opened.ts";
+import type { Trace } from "../queue.ts";
 
 export interface Task {
   readonly token: Uint8Array;

@@ -4,10 +4,10 @@ import { FunboostError } from "../../../src/base/errors.ts";
 import type { ConsumeOptions, Delivery } from "../../../src/contract/index.ts";
 import { isGone, limited, now } from "../connect/client.ts";
 import type { Service } from "../connect/protocol.ts";
-import type { TemporalQueue } from "../opened.ts";
-import { fatePayload } from "./fate.ts";
-import type { Settler } from "./settle.ts";
-import type { Fated } from "./task.ts";
+import type { TemporalQueue } from "../queue.ts";
+import type { Fated } from "./activity-task.ts";
+import { fatePayload } from "./delivery-counts.ts";
+import type { Settler } from "./settler.ts";
 
 export interface Held extends Fated {
   readonly delivery: Delivery;

@@ -15,7 +15,7 @@ import {
   type Service,
   started,
 } from "./connect/protocol.ts";
-import type { Kind, TemporalQueue } from "./opened.ts";
+import type { Kind, TemporalQueue } from "./queue.ts";
 
 type Workflow = Awaited<ReturnType<Service["describeWorkflowExecution"]>>;
 type Activity = Awaited<ReturnType<Service["describeActivityExecution"]>>;

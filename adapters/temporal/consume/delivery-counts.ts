@@ -5,7 +5,7 @@
 import { createForgetfulMap } from "../../../src/base/forgetful-map.ts";
 import { isGone, type TemporalClient } from "../connect/client.ts";
 import { type Failure, fromPayload, type Payload, type Payloads, toPayload } from "../connect/protocol.ts";
-import type { Fate, Task } from "./task.ts";
+import type { Fate, Task } from "./activity-task.ts";
 
 export const fatePayload = (fate: Fate): Payload => toPayload({ attempt: fate.attempt, crashes: fate.crashes });
 
