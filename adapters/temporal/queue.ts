@@ -19,12 +19,12 @@ export interface TemporalQueue {
 export interface Recent {
   readonly kinds: ForgetfulMap<string, Kind>;
   /** Lists must show it. */
-  published: Trace | undefined;
+  published: RecentMessage | undefined;
   /** Lists must not show it as open. */
-  ended: Trace | undefined;
+  ended: RecentMessage | undefined;
 }
 
-export interface Trace {
+export interface RecentMessage {
   readonly fullId: string;
   readonly kind: Kind;
   readonly at: number;
@@ -32,7 +32,7 @@ export interface Trace {
 
 const mostKinds = 10_000;
 
-export const makeRecent = (): Recent => ({
+export const createRecent = (): Recent => ({
   kinds: createForgetfulMap(mostKinds),
   published: undefined,
   ended: undefined,
