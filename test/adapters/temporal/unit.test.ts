@@ -1,4 +1,4 @@
-/** What only Temporal can get wrong, on a server. What needs none lies beside it; all else is in the conformance kit. */
+/** What only Temporal can get wrong, on a server. What needs none lies beside it; all else is in the kit. */
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath, pathToFileURL } from "node:url";
