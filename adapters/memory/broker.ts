@@ -87,11 +87,11 @@ function openQueue(queue: Queue, name: string, prefix: string): BrokerQueue {
       closed = true;
       await Promise.all(consumers.map((consumer) => consumer.close()));
     },
-    ...controls(queue),
+    ...createControls(queue),
   };
 }
 
-function controls(queue: Queue) {
+function createControls(queue: Queue) {
   return {
     count: async () => ({
       ready: queue.waiting,

@@ -96,20 +96,20 @@ function reserve(
 }
 
 function createLeases() {
-  const held = createExpiringMap<{ readonly owner: string; readonly fence: number }>();
+  const holders = createExpiringMap<{ readonly owner: string; readonly fence: number }>();
   let fences = 0; // one row of numbers for all names: a lease that is over needs no memory of its own
   return {
     async lease(name: string, owner: string, ttlMs: number, term?: number) {
-      const current = held.get(name);
+      const current = holders.get(name);
       if ((current && current.owner !== owner) || (term !== undefined && current?.fence !== term)) return null;
       const fence = current?.fence ?? ++fences;
-      held.put(name, { owner, fence }, endOf(ttlMs));
+      holders.put(name, { owner, fence }, endOf(ttlMs));
       return { fence };
     },
     async release(name: string, owner: string) {
-      if (held.get(name)?.owner === owner) held.delete(name);
+      if (holders.get(name)?.owner === owner) holders.delete(name);
     },
-    clear: () => held.clear(),
+    clear: () => holders.clear(),
   };
 }
 

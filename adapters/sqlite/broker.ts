@@ -47,32 +47,32 @@ const features: Features = {
  */
 export function sqlite(options: SqliteOptions = {}): Broker {
   checkOptions(options);
-  const opened: Opened = { queues: new Set(), file: undefined, store: undefined };
+  const state: BrokerState = { queues: new Set(), file: undefined, store: undefined };
   return {
     name: "sqlite",
     features,
     address: () => chosenFile(options),
     async open(spec) {
       checkSpec(spec);
-      opened.file ??= open(options);
-      const file = await opened.file.catch((error) => {
-        opened.file = undefined; // the next call tries again
+      state.file ??= open(options);
+      const file = await state.file.catch((error) => {
+        state.file = undefined; // the next call tries again
         throw error;
       });
       const number = await file.write(() => queueNumber(file, spec.queue));
       const queue = openQueue(file, number, spec);
-      opened.queues.add(queue);
+      state.queues.add(queue);
       return queue;
     },
     async store() {
-      opened.store ??= sqliteStore({ ...options, file: chosenFile(options) });
-      return opened.store;
+      state.store ??= sqliteStore({ ...options, file: chosenFile(options) });
+      return state.store;
     },
-    close: () => close(opened),
+    close: () => close(state),
   };
 }
 
-interface Opened {
+interface BrokerState {
   readonly queues: Set<SqliteQueue>;
   file: Promise<SqliteFile> | undefined;
   store: Store | undefined;
@@ -91,12 +91,12 @@ async function loadDriver(): Promise<SqliteDriver> {
 }
 
 /** At once: what is held is redelivered when its lease ends. */
-async function close(opened: Opened): Promise<void> {
-  const { file, store } = opened;
-  opened.file = undefined;
-  opened.store = undefined;
-  await Promise.all([...opened.queues].map((queue) => queue.abandon()));
-  opened.queues.clear();
+async function close(state: BrokerState): Promise<void> {
+  const { file, store } = state;
+  state.file = undefined;
+  state.store = undefined;
+  await Promise.all([...state.queues].map((queue) => queue.abandon()));
+  state.queues.clear();
   await store?.close();
   await (await file?.catch(() => undefined))?.release();
 }
@@ -146,11 +146,11 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     },
     close: () => closeAll(false),
     abandon: () => closeAll(true),
-    ...controls(file, ops, changed, refuseClosed),
+    ...createControls(file, ops, changed, refuseClosed),
   };
 }
 
-function controls(file: SqliteFile, ops: QueueOperations, changed: () => void, refuseClosed: () => void) {
+function createControls(file: SqliteFile, ops: QueueOperations, changed: () => void, refuseClosed: () => void) {
   const write = async <T>(work: () => T, weight?: number) => {
     refuseClosed();
     return file.write(work, weight);

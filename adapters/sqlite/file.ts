@@ -164,7 +164,7 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     await idle();
     news.close();
     clear();
-    if (presence.isGone()) stranded.push(db);
+    if (presence.isGone()) strandedConnections.push(db);
     else closeConnection(db);
   };
   return {
@@ -213,7 +213,7 @@ function applySchema(file: SqliteFile, { name, version, schema }: Part): void {
 }
 
 /** Connections to files that were deleted. Closing one would delete the -wal of the file that took its place. */
-const stranded: Connection[] = [];
+const strandedConnections: Connection[] = [];
 
 function closeConnection(db: Connection): void {
   try {

@@ -36,13 +36,13 @@ export function createQueueOperations(file: SqliteFile, queue: number) {
       if (rows.length > 0) file.run(sql.claim, [owner, JSON.stringify(rows.map(([ord]) => ord))]);
       return { deliveries: rows.map((each) => toDelivery(each, owner)), more: rows.length === fits };
     },
-    settle: (owner: number, ended: readonly Ended[]) => settle(file, owner, ended),
-    ...leases(file, queue),
-    ...controls(file, queue),
+    settle: (owner: number, ended: readonly SettledDelivery<SqliteDelivery>[]) => settle(file, owner, ended),
+    ...createLeases(file, queue),
+    ...createControls(file, queue),
   };
 }
 
-function leases(file: SqliteFile, queue: number) {
+function createLeases(file: SqliteFile, queue: number) {
   const renew = (owner: number, leaseMs: number) => file.run(sql.renew, [leaseMs, owner]) === 1;
   return {
     renew,
@@ -66,7 +66,7 @@ function leases(file: SqliteFile, queue: number) {
   };
 }
 
-function controls(file: SqliteFile, queue: number) {
+function createControls(file: SqliteFile, queue: number) {
   return {
     counts(): Counts {
       const { ready, due, delayed, running } = file.get<Required<Counts> & { due: number }>(sql.counts, [
@@ -116,9 +116,7 @@ function insertRows(file: SqliteFile, queue: number, rows: readonly NewRow[]): r
   return fresh;
 }
 
-type Ended = SettledDelivery<SqliteDelivery>;
-
-function settle(file: SqliteFile, owner: number, ended: readonly Ended[]): void {
+function settle(file: SqliteFile, owner: number, ended: readonly SettledDelivery<SqliteDelivery>[]): void {
   const places = (...outcomes: readonly string[]) =>
     ended.filter(({ settlement }) => outcomes.includes(settlement.outcome)).map(({ delivery }) => delivery.native.ord);
   const over = places("done", "failed");

@@ -18,8 +18,8 @@ const pruneMs = 30_000;
  */
 export function sqliteStore(options: SqliteOptions = {}): Store {
   checkOptions(options);
-  let opened: Promise<Opened> | undefined;
-  const use = () => (opened ??= open(options));
+  let opening: Promise<OpenStore> | undefined;
+  const use = () => (opening ??= open(options));
   const write: Call = async (work) => {
     const { file } = await use();
     return file.write(() => work(file));
@@ -32,37 +32,37 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     name: "sqlite",
     scope: "host",
     durable: true,
-    ...valuesOf(read, write),
+    ...createValues(read, write),
     reserve: (key, how) => write((file) => reserve(file, key, how)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
-    timers: timersOf(read, write),
-    list: listOf(read, write),
+    timers: createTimers(read, write),
+    list: createLists(read, write),
     async notify(channel, text) {
       const { file, notices } = await use();
       await file.write(() => file.run(sql.addNotice, [channel, text]));
       file.announce(notices.topic);
     },
     subscribe: async (channel, listener) => (await use()).notices.subscribe(channel, listener),
-    results: resultsOf(use, read, write),
+    results: createResults(use, read, write),
     async close() {
-      const closing = opened;
-      opened = undefined;
-      await (await closing?.catch(() => undefined))?.close();
+      const store = opening;
+      opening = undefined;
+      await (await store?.catch(() => undefined))?.close();
     },
   };
 }
 
 type Call = <T>(work: (file: SqliteFile) => T) => Promise<T>;
 
-interface Opened {
+interface OpenStore {
   readonly file: SqliteFile;
   readonly waits: Waits;
   readonly notices: Notices;
   close(): Promise<void>;
 }
 
-async function open(options: SqliteOptions): Promise<Opened> {
+async function open(options: SqliteOptions): Promise<OpenStore> {
   const file = await openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
   const waits = createWaits(file, sql);
   const notices = createNotices(file, sql);
@@ -92,7 +92,7 @@ async function pruneAll(file: SqliteFile): Promise<void> {
   for (const statement of prune) while ((await file.write(() => file.run(statement), pruneLimit)) >= pruneLimit);
 }
 
-function valuesOf(read: Call, write: Call) {
+function createValues(read: Call, write: Call) {
   return {
     get: (keys) =>
       read((file) => {
@@ -153,7 +153,7 @@ function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: 
   return { fence: file.get<{ fence: number }>(sql.addLease, [name, owner, ttlMs])?.fence as number };
 }
 
-function timersOf(read: Call, write: Call): Timers {
+function createTimers(read: Call, write: Call): Timers {
   return {
     add: async (queue, entries) =>
       void (await write((file) =>
@@ -184,7 +184,7 @@ function timersOf(read: Call, write: Call): Timers {
   };
 }
 
-function listOf(read: Call, write: Call): Store["list"] {
+function createLists(read: Call, write: Call): Store["list"] {
   return {
     append: (key, items, ttlMs) =>
       write((file) => {
@@ -198,7 +198,7 @@ function listOf(read: Call, write: Call): Store["list"] {
   };
 }
 
-function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results {
+function createResults(use: () => Promise<OpenStore>, read: Call, write: Call): Results {
   return {
     async put(queue, results) {
       const { file, waits } = await use();

@@ -43,7 +43,7 @@ export function createResults(queue: TemporalQueue, polls: ResultPolls) {
     const wait = waits.get(id) ?? begin(id);
     wait.users++;
     try {
-      const outcome = await Promise.race([wait.outcome, aborted(signal)]);
+      const outcome = await Promise.race([wait.outcome, rejectOnAbort(signal)]);
       return outcome?.status === "done" && facts && outcome.attempts === undefined ? await now(id, facts) : outcome;
     } finally {
       if (--wait.users === 0) wait.stop.abort();
@@ -67,7 +67,7 @@ export function createResults(queue: TemporalQueue, polls: ResultPolls) {
   return { result: call, close: () => Array.from(waits.values(), ({ stop }) => stop.abort()) };
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }
 

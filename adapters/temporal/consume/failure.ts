@@ -16,7 +16,7 @@ const soonestMs = 1;
 /** `next`: the counts of the next delivery, where there is one. */
 export function failureOf({ task }: Arrival, settlement: Unfinished, next: DeliveryCounts | undefined): Failure {
   if (settlement.outcome === "failed") {
-    const details = settlement.record ? [toPayload(fitting({ ...settlement.record }))] : [];
+    const details = settlement.record ? [toPayload(shorten({ ...settlement.record }))] : [];
     return failure(settlement.error, longestFinal, { nonRetryable: true, details });
   }
   const details = next ? [countsPayload(next)] : [];
@@ -66,7 +66,7 @@ function cut(text: unknown, longest: number): string {
 }
 
 /** Errors hold stacks five deep; a huge message must not keep a task from ending. */
-function fitting(record: JsonObject): JsonObject {
+function shorten(record: JsonObject): JsonObject {
   if (JSON.stringify(record).length <= 500_000) return record;
   const { name, message } = record.error as { name?: unknown; message?: unknown };
   return { ...record, error: { name, message: String(message).slice(0, longestFinal.message) } };
