@@ -1,6 +1,6 @@
 /** How a Temporal consumer asks for tasks: by long polls, one for each task that there is room for. */
-import { AsyncResource } from "node:async_hooks";
 import { sleep } from "../../../src/base/clock.ts";
+import { inNeutralContext } from "../../shared/neutral-context.ts";
 import type { NativeUse } from "../connect/native-connection.ts";
 import type { PollAnswer } from "../connect/protocol.ts";
 import { pauseMs } from "../connect/retries.ts";
@@ -34,16 +34,14 @@ const most = 10;
  */
 const longestPollMs = 10_000;
 
-// A poll is opened wherever there is room: what it brings must not see the async context of whoever made that room.
-const neutral = new AsyncResource("funboost.temporal");
-
 export function createPolls({ ask, room, onTask, onError, onPoll, stop }: PollsOptions): Polls {
   let open = 0;
   let wanted = fewest;
   let failures = 0;
   let resting = false;
   const fill = () => {
-    while (!resting && !stop.aborted && open < Math.min(wanted, room())) neutral.runInAsyncScope(poll);
+    // There is room by somebody's doing: what a poll brings must not see the async context of whoever made it.
+    while (!resting && !stop.aborted && open < Math.min(wanted, room())) inNeutralContext(poll);
   };
   function poll(): void {
     open++;
