@@ -1,4 +1,7 @@
-/** A list whose items carry their own links: both ends and any item in the middle cost the same, and a million items are never copied. */
+/**
+ * A list whose items carry their own links: both ends and any item in the middle cost the same, and a million items are
+ * never copied.
+ */
 
 export interface Linked<T> {
   before: T | undefined;
@@ -13,7 +16,7 @@ export interface Deque<T> {
   size: number;
 }
 
-export function deque<T extends Linked<T>>(): Deque<T> {
+export function createDeque<T extends Linked<T>>(): Deque<T> {
   return { first: undefined, last: undefined, size: 0 };
 }
 

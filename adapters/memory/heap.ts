@@ -18,7 +18,7 @@ export interface Heap<T extends Due> {
   all(): readonly T[];
 }
 
-export function heap<T extends Due>(): Heap<T> {
+export function createHeap<T extends Due>(): Heap<T> {
   const list: T[] = [];
   return {
     get size() {

@@ -1,8 +1,9 @@
 /** One queue of the memory broker: its messages, and where each of them is. */
 import { clock } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Delivery, Handler, Message, Published } from "../../src/contract/index.ts";
-import { addFirst, addLast, type Deque, deque, items, type Linked, unlink } from "./deque.ts";
-import { type Due, type Heap, heap } from "./heap.ts";
+import { copy } from "./copy.ts";
+import { addFirst, addLast, createDeque, type Deque, items, type Linked, unlink } from "./deque.ts";
+import { createHeap, type Due, type Heap } from "./heap.ts";
 
 /** Deliveries started before timers and sockets get their turn. */
 export const turn = 512;
@@ -62,11 +63,11 @@ export interface Queue {
   disarm: () => void;
 }
 
-export function makeQueue(): Queue {
+export function createQueue(): Queue {
   return {
     known: new Map(),
     levels: [],
-    later: heap(),
+    later: createHeap(),
     takers: [],
     sequence: 0,
     waiting: 0,
@@ -123,7 +124,7 @@ export function place(queue: Queue, entry: Entry, front: boolean): void {
   while (at < levels.length && (levels[at] as Level).level > entry.level) at++;
   let level = levels[at];
   if (level?.level !== entry.level) {
-    level = { ...deque<Entry>(), level: entry.level };
+    level = { ...createDeque<Entry>(), level: entry.level };
     levels.splice(at, 0, level);
   }
   if (front) addFirst(level, entry);
@@ -207,18 +208,4 @@ export function abandon(queue: Queue, taker: Taker): void {
   }
   taker.drained();
   queue.refilled();
-}
-
-/** What JSON would carry, without the text: no later change of the caller's object reaches the message. */
-export function copy(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(copy);
-  if (typeof (value as { toJSON?: unknown }).toJSON === "function")
-    return copy((value as { toJSON(): unknown }).toJSON());
-  const made: Record<string, unknown> = { ...value };
-  for (const key in made) {
-    const member = made[key];
-    if (typeof member === "object" && member !== null) made[key] = copy(member);
-  }
-  return made;
 }

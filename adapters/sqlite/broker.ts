@@ -1,13 +1,10 @@
 /** SQLite: queues in one file, for all processes of one machine; durable, no server. */
-
 import { describe, FunboostError, PublishError } from "../../src/base/errors.ts";
 import type {
   Broker,
   BrokerQueue,
-  ConsumeOptions,
   Consumer,
   Features,
-  Handler,
   Message,
   Published,
   QueueSpec,
@@ -15,10 +12,12 @@ import type {
 } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
-import { type ExchangeAnswer, poll, type SettledDelivery } from "../shared/poll.ts";
+import { createConsumer } from "./consumer.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
-import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./path.ts";
-import { batches, part, type QueueSql, queueNumber, queueSql, type SqliteDelivery } from "./sql.ts";
+import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./options.ts";
+import { createQueueOperations, type QueueOperations, queueNumber } from "./queue-operations.ts";
+import { batches } from "./rows.ts";
+import { part } from "./sql.ts";
 import { sqliteStore } from "./store.ts";
 import { batchSize, chunks } from "./writer.ts";
 
@@ -40,9 +39,6 @@ const features: Features = {
   results: false,
 };
 
-/** The poll behind the notices. */
-const idleMs = 500;
-
 /**
  * The default broker: a local file that every process of this machine may share.
  *
@@ -51,32 +47,32 @@ const idleMs = 500;
  */
 export function sqlite(options: SqliteOptions = {}): Broker {
   checkOptions(options);
-  const opened: Opened = { queues: new Set(), file: undefined, store: undefined };
+  const state: BrokerState = { queues: new Set(), file: undefined, store: undefined };
   return {
     name: "sqlite",
     features,
     address: () => chosenFile(options),
     async open(spec) {
       checkSpec(spec);
-      opened.file ??= open(options);
-      const file = await opened.file.catch((error) => {
-        opened.file = undefined; // the next call tries again
+      state.file ??= open(options);
+      const file = await state.file.catch((error) => {
+        state.file = undefined; // the next call tries again
         throw error;
       });
       const number = await file.write(() => queueNumber(file, spec.queue));
       const queue = openQueue(file, number, spec);
-      opened.queues.add(queue);
+      state.queues.add(queue);
       return queue;
     },
     async store() {
-      opened.store ??= sqliteStore({ ...options, file: chosenFile(options) });
-      return opened.store;
+      state.store ??= sqliteStore({ ...options, file: chosenFile(options) });
+      return state.store;
     },
-    close: () => close(opened),
+    close: () => close(state),
   };
 }
 
-interface Opened {
+interface BrokerState {
   readonly queues: Set<SqliteQueue>;
   file: Promise<SqliteFile> | undefined;
   store: Store | undefined;
@@ -95,12 +91,12 @@ async function loadDriver(): Promise<SqliteDriver> {
 }
 
 /** At once: what is held is redelivered when its lease ends. */
-async function close(opened: Opened): Promise<void> {
-  const { file, store } = opened;
-  opened.file = undefined;
-  opened.store = undefined;
-  await Promise.all([...opened.queues].map((queue) => queue.abandon()));
-  opened.queues.clear();
+async function close(state: BrokerState): Promise<void> {
+  const { file, store } = state;
+  state.file = undefined;
+  state.store = undefined;
+  await Promise.all([...state.queues].map((queue) => queue.abandon()));
+  state.queues.clear();
   await store?.close();
   await (await file?.catch(() => undefined))?.release();
 }
@@ -118,7 +114,7 @@ interface SqliteQueue extends BrokerQueue {
 }
 
 function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQueue {
-  const ops = queueSql(file, number);
+  const ops = createQueueOperations(file, number);
   const topic = `queue ${number}`;
   const consumers = new Set<Consumer>();
   let closed = false;
@@ -142,7 +138,7 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     },
     async consume(handler, options) {
       refuseClosed();
-      const consumer = consume({ file, ops, topic, leaseMs: spec.leaseMs }, handler, options, () =>
+      const consumer = createConsumer({ file, ops, topic, leaseMs: spec.leaseMs }, handler, options, () =>
         consumers.delete(consumer),
       );
       consumers.add(consumer);
@@ -150,11 +146,11 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     },
     close: () => closeAll(false),
     abandon: () => closeAll(true),
-    ...controls(file, ops, changed, refuseClosed),
+    ...createControls(file, ops, changed, refuseClosed),
   };
 }
 
-function controls(file: SqliteFile, ops: QueueSql, changed: () => void, refuseClosed: () => void) {
+function createControls(file: SqliteFile, ops: QueueOperations, changed: () => void, refuseClosed: () => void) {
   const write = async <T>(work: () => T, weight?: number) => {
     refuseClosed();
     return file.write(work, weight);
@@ -194,7 +190,7 @@ function controls(file: SqliteFile, ops: QueueSql, changed: () => void, refuseCl
 
 async function publish(
   file: SqliteFile,
-  ops: QueueSql,
+  ops: QueueOperations,
   messages: readonly Message[],
   changed: () => void,
 ): Promise<readonly Published[]> {
@@ -215,72 +211,4 @@ async function publish(
     changed();
   }
   return published;
-}
-
-interface ConsumeContext {
-  readonly file: SqliteFile;
-  readonly ops: QueueSql;
-  readonly topic: string;
-  readonly leaseMs: number;
-}
-
-function consume(
-  { file, ops, topic, leaseMs }: ConsumeContext,
-  handler: Handler,
-  options: ConsumeOptions,
-  onClose: () => void,
-): Consumer {
-  let owner: number | undefined;
-  const exchange = async (
-    settled: readonly SettledDelivery<SqliteDelivery>[],
-    take: number,
-  ): Promise<ExchangeAnswer<SqliteDelivery>> => {
-    if (settled.length === 0 && !(await file.read(ops.hasWork))) {
-      return { deliveries: [], nextDueMs: await file.read(() => (ops.isPaused() ? undefined : ops.nextDueMs())) };
-    }
-    const done = await file.write(() => exchangeRows(ops, settled, take, owner, leaseMs), settled.length + take);
-    if (take > 0) owner = done.owner;
-    if (done.again) file.announce(topic);
-    return done;
-  };
-  const poller = poll({ exchange, batchSize, idleMs }, handler, options);
-  const deaf = file.listen(topic, poller.wake);
-  return {
-    ...poller,
-    async renew() {
-      const mine = owner;
-      if (mine === undefined || poller.status().held.length === 0) return;
-      if (!(await file.write(() => ops.renew(mine, leaseMs)))) poller.abort(({ native }) => native.owner === mine);
-    },
-    async close(how) {
-      await poller.close(how);
-      deaf();
-      onClose();
-      if (owner !== undefined && poller.status().held.length === 0)
-        await file.write(() => ops.removeOwner(owner as number)).catch(options.onError);
-      owner = undefined;
-    },
-  };
-}
-
-/** Settlements first, so that what they free is taken in the same transaction. */
-function exchangeRows(
-  ops: QueueSql,
-  settled: readonly SettledDelivery<SqliteDelivery>[],
-  take: number,
-  owner: number | undefined,
-  leaseMs: number,
-) {
-  const owners = new Set(settled.map(({ delivery }) => delivery.native.owner));
-  const alive = new Set([...owners].filter(ops.isAlive));
-  for (const each of alive) {
-    const ended = settled.filter(({ delivery }) => delivery.native.owner === each);
-    ops.settle(each, ended);
-  }
-  const again = settled.some(({ settlement }) => settlement.outcome !== "done" && settlement.outcome !== "failed");
-  const stale = settled.map(({ delivery }) => !alive.has(delivery.native.owner));
-  if (take === 0 || ops.isPaused()) return { owner, stale, again, deliveries: [] };
-  const mine = ops.lease(owner, leaseMs);
-  const claimed = ops.claim(mine, take);
-  return { owner: mine, stale, again, ...claimed, nextDueMs: claimed.more ? undefined : ops.nextDueMs() };
 }

@@ -1,6 +1,10 @@
-/** One SQLite file as this process sees it: one connection, grouped writes that never block the event loop, news of changes. */
+/**
+ * One SQLite file as this process sees it: one connection, grouped writes that never block the event loop, news of
+ * changes.
+ */
 import { FunboostError } from "../../src/base/errors.ts";
-import { createPresence, prepareFolder, sqliteError } from "./path.ts";
+import { sqliteError } from "./errors.ts";
+import { createPresence, prepareFolder } from "./presence.ts";
 import { watchFile } from "./watch.ts";
 import { createWriter, patiently } from "./writer.ts";
 
@@ -27,10 +31,16 @@ export interface SqliteFile {
   run(sql: string, values?: readonly SqlValue[]): number;
   /** The first row. */
   get<T>(sql: string, values?: readonly SqlValue[]): T | undefined;
-  /** The first row's column `j`, parsed: one JSON text crosses the driver three times faster than 500 rows, and whole where a text holds a NUL. */
+  /**
+   * The first row's column `j`, parsed: one JSON text crosses the driver three times faster than 500 rows, and whole
+   * where a text holds a NUL.
+   */
   json<T>(sql: string, values?: readonly SqlValue[]): T;
   read<T>(work: () => T): Promise<T>;
-  /** Runs `work` in a write transaction, with what else was asked for in this tick. It may run more than once: no effects outside the file. */
+  /**
+   * Runs `work` in a write transaction, with what else was asked for in this tick. It may run more than once: no
+   * effects outside the file.
+   */
   write<T>(work: () => T, weight?: number): Promise<T>;
   /** Tells those who listen in this process that there is something new. */
   announce(topic: string): void;
@@ -81,7 +91,9 @@ async function join(Driver: SqliteDriver, path: string, synchronous: Synchronous
   }
 }
 
-/** JSON for `json_each`. Half a surrogate pair in it would abort the process inside the driver; UTF-8 has none anyway. */
+/**
+ * JSON for `json_each`. Half a surrogate pair in it would abort the process inside the driver; UTF-8 has none anyway.
+ */
 export function jsonText(value: unknown): string {
   const text = JSON.stringify(value);
   if (!text.includes("\\ud")) return text;
@@ -98,13 +110,19 @@ function share(Driver: SqliteDriver, path: string) {
   return shared;
 }
 
+const settings = `
+pragma synchronous = normal;
+pragma temp_store = memory;
+pragma cache_size = -16000;
+pragma journal_size_limit = 67108864;
+`;
+
 async function connect(Driver: SqliteDriver, path: string, forget: () => void) {
   const db = new Driver(path, { timeout: 0 });
   await patiently(() => db.prepare("pragma journal_mode = wal").get([]));
-  await patiently(() => db.exec("begin immediate; commit")); // a file that cannot be written is refused now, not at the first publish
-  db.exec(
-    "pragma synchronous = normal; pragma temp_store = memory; pragma cache_size = -16000; pragma journal_size_limit = 67108864",
-  );
+  // A file that cannot be written is refused now, not at the first publish.
+  await patiently(() => db.exec("begin immediate; commit"));
+  db.exec(settings);
   let users = 0;
   const file = createFile(db, path, async (close) => {
     users -= 1;
@@ -146,7 +164,7 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     await idle();
     news.close();
     clear();
-    if (presence.isGone()) stranded.push(db);
+    if (presence.isGone()) strandedConnections.push(db);
     else closeConnection(db);
   };
   return {
@@ -186,19 +204,21 @@ function applySchema(file: SqliteFile, { name, version, schema }: Part): void {
     file.get<{ version: number }>("select version from funboost_schema where part = ?", [name])?.version ?? 0;
   if (found === version) return;
   if (found > version) {
-    const text = `the file ${JSON.stringify(file.path)} was written by a newer funboost (${name} version ${found}, this one knows ${version}). Update funboost, or use another file.`;
-    throw new FunboostError("BROKER_REFUSED", text, { where: "sqlite" });
+    const what = `${name} version ${found}, this one knows ${version}`;
+    const text = `the file ${JSON.stringify(file.path)} was written by a newer funboost (${what}).`;
+    throw new FunboostError("BROKER_REFUSED", `${text} Update funboost, or use another file.`, { where: "sqlite" });
   }
   for (const statement of schema.split(/;\s*$/m)) if (statement.trim() !== "") file.run(statement);
   file.run("insert into funboost_schema (part, version) values (?, ?)", [name, version]);
 }
 
 /** Connections to files that were deleted. Closing one would delete the -wal of the file that took its place. */
-const stranded: Connection[] = [];
+const strandedConnections: Connection[] = [];
 
 function closeConnection(db: Connection): void {
   try {
-    db.prepare("pragma wal_checkpoint(truncate)").get([]); // leaves the whole content in the main file, for whoever copies it
+    // Leaves the whole content in the main file, for whoever copies it.
+    db.prepare("pragma wal_checkpoint(truncate)").get([]);
   } catch {
     // in use by others: the next connection does it
   }

@@ -1,16 +1,60 @@
-/** Tables and statements of the SQLite store. Times are the file's own clock; what has expired counts as gone until it is pruned. */
+/**
+ * Tables and statements of the SQLite store. Times are the file's own clock; what has expired counts as gone until it
+ * is pruned.
+ */
 
 const schema = `
-create table if not exists funboost_value (key text primary key, value text not null, expires integer) without rowid;
+create table if not exists funboost_value (
+  key text primary key,
+  value text not null,
+  expires integer
+) without rowid;
 create index if not exists funboost_value_expires on funboost_value (expires) where expires is not null;
-create table if not exists funboost_rate (key text primary key, next real not null, expires integer not null) without rowid;
-create table if not exists funboost_lease (fence integer primary key autoincrement, name text not null unique, owner text not null, expires integer not null);
-create table if not exists funboost_timer (queue text not null, id text not null, due integer not null, leased integer not null, payload text not null, primary key (queue, id)) without rowid;
+create table if not exists funboost_rate (
+  key text primary key,
+  next real not null,
+  expires integer not null
+) without rowid;
+create table if not exists funboost_lease (
+  fence integer primary key autoincrement,
+  name text not null unique,
+  owner text not null,
+  expires integer not null
+);
+create table if not exists funboost_timer (
+  queue text not null,
+  id text not null,
+  due integer not null,
+  leased integer not null,
+  payload text not null,
+  primary key (queue, id)
+) without rowid;
 create index if not exists funboost_timer_due on funboost_timer (queue, due);
-create table if not exists funboost_list (key text primary key, next integer not null, expires integer) without rowid;
-create table if not exists funboost_list_item (key text not null, n integer not null, item text not null, primary key (key, n)) without rowid;
-create table if not exists funboost_notice (seq integer primary key autoincrement, channel text not null, text text not null, at integer not null);
-create table if not exists funboost_result (seq integer primary key autoincrement, queue text not null, id text not null, outcome text not null, expires integer not null, unique (queue, id));
+create table if not exists funboost_list (
+  key text primary key,
+  next integer not null,
+  expires integer
+) without rowid;
+create table if not exists funboost_list_item (
+  key text not null,
+  n integer not null,
+  item text not null,
+  primary key (key, n)
+) without rowid;
+create table if not exists funboost_notice (
+  seq integer primary key autoincrement,
+  channel text not null,
+  text text not null,
+  at integer not null
+);
+create table if not exists funboost_result (
+  seq integer primary key autoincrement,
+  queue text not null,
+  id text not null,
+  outcome text not null,
+  expires integer not null,
+  unique (queue, id)
+);
 create index if not exists funboost_result_expires on funboost_result (expires);
 `;
 
@@ -26,19 +70,25 @@ const noticeMs = 60_000;
 
 export const sql = {
   values: `select json_group_array(json_array(key, value)) as j from funboost_value where key in ${listed} and ${live}`,
-  put: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?) on conflict (key) do update set value = excluded.value, expires = excluded.expires`,
+  put: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
+    on conflict (key) do update set value = excluded.value, expires = excluded.expires`,
   putAbsent: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
-    on conflict (key) do update set value = excluded.value, expires = excluded.expires where funboost_value.expires <= ${nowMs}`,
+    on conflict (key) do update set value = excluded.value, expires = excluded.expires
+    where funboost_value.expires <= ${nowMs}`,
   putEqual: `update funboost_value set value = ?, expires = ${nowMs} + ? where key = ? and value = ? and ${live}`,
   drop: `delete from funboost_value where key in ${listed}`,
-  increment: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?) on conflict (key) do update set
-    value = iif(funboost_value.expires <= ${nowMs}, excluded.value, cast(funboost_value.value + excluded.value as text)),
-    expires = iif(funboost_value.expires <= ${nowMs}, excluded.expires, funboost_value.expires) returning value`,
+  increment: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
+    on conflict (key) do update set
+    value = iif(
+      funboost_value.expires <= ${nowMs}, excluded.value, cast(funboost_value.value + excluded.value as text)
+    ),
+    expires = iif(funboost_value.expires <= ${nowMs}, excluded.expires, funboost_value.expires)
+    returning value`,
 
   // A start that would be more than the slack late is forgotten: the next one counts afresh.
   nextStart: "select unixepoch('subsec') * 1000 as now, (select next from funboost_rate where key = ?) as next",
-  putNextStart:
-    "insert into funboost_rate (key, next, expires) values (?, ?, ?) on conflict (key) do update set next = excluded.next, expires = excluded.expires",
+  putNextStart: `insert into funboost_rate (key, next, expires) values (?, ?, ?)
+    on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
 
   holder: `select fence, owner from funboost_lease where name = ? and expires > ${nowMs}`,
   renew: `update funboost_lease set expires = ${nowMs} + ? where fence = ?`,
@@ -46,48 +96,63 @@ export const sql = {
   addLease: `insert into funboost_lease (name, owner, expires) values (?, ?, ${nowMs} + ?) returning fence`,
   release: "delete from funboost_lease where name = ? and owner = ?",
 
-  addTimers: `insert into funboost_timer (queue, id, due, leased, payload) select ?, value ->> '$[0]', ${nowMs} + (value ->> '$[1]'), 0, value ->> '$[2]' from json_each(?) where true
+  addTimers: `insert into funboost_timer (queue, id, due, leased, payload)
+    select ?, value ->> '$[0]', ${nowMs} + (value ->> '$[1]'), 0, value ->> '$[2]' from json_each(?) where true
     on conflict (queue, id) do update set due = excluded.due, leased = 0, payload = excluded.payload`,
-  dueTimers: `select json_group_array(json_array(id, payload)) as j from (select id, payload from funboost_timer where queue = ? and due <= ${nowMs} order by due limit ?)`,
+  dueTimers: `select json_group_array(json_array(id, payload)) as j from (
+    select id, payload from funboost_timer where queue = ? and due <= ${nowMs} order by due limit ?)`,
   leaseTimers: `update funboost_timer set leased = 1, due = ${nowMs} + ? where queue = ? and id in ${listed}`,
   nextTimer: `select max(0, min(due) - ${nowMs}) as n from funboost_timer where queue = ?`,
   ackTimers: `delete from funboost_timer where queue = ? and leased = 1 and id in ${listed}`,
-  freeTimers: `select json_group_array(id) as j from funboost_timer where queue = ? and id in ${listed} and (leased = 0 or due <= ${nowMs})`,
+  freeTimers: `select json_group_array(id) as j from funboost_timer
+    where queue = ? and id in ${listed} and (leased = 0 or due <= ${nowMs})`,
   dropTimers: `delete from funboost_timer where queue = ? and id in ${listed}`,
   countTimers: "select count(*) as n from funboost_timer where queue = ?",
   clearTimers: "delete from funboost_timer where queue = ?",
 
   list: `select next from funboost_list where key = ? and ${live}`,
-  putList: `insert into funboost_list (key, next, expires) values (?, ?, ${nowMs} + ?) on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
+  putList: `insert into funboost_list (key, next, expires) values (?, ?, ${nowMs} + ?)
+    on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
   dropItems: "delete from funboost_list_item where key = ?",
   addItems: "insert into funboost_list_item (key, n, item) select ?, ? + key, value from json_each(?)",
-  items:
-    "select json_group_array(item) as j from (select item from funboost_list_item where key = ? and n >= ? order by n limit ?)",
+  items: `select json_group_array(item) as j from (
+    select item from funboost_list_item where key = ? and n >= ? order by n limit ?)`,
 
   addNotice: `insert into funboost_notice (channel, text, at) values (?, ?, ${nowMs})`,
   lastNotice: "select coalesce(max(seq), 0) as n from funboost_notice",
-  notices:
-    "select json_group_array(json_array(seq, channel, text)) as j from (select * from funboost_notice where seq > ? order by seq limit 1000)",
+  notices: `select json_group_array(json_array(seq, channel, text)) as j from (
+    select * from funboost_notice where seq > ? order by seq limit 1000)`,
 
-  putResults: `insert or replace into funboost_result (queue, id, outcome, expires) select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)
-    where not exists (select 1 from funboost_result where queue = ? and id = value ->> '$[0]' and expires > ${nowMs})`,
-  results: `select json_group_array(json_array(id, outcome)) as j from funboost_result where queue = ? and id in ${listed} and ${live}`,
+  putResults: `insert or replace into funboost_result (queue, id, outcome, expires)
+    select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)
+    where not exists (
+      select 1 from funboost_result where queue = ? and id = value ->> '$[0]' and expires > ${nowMs}
+    )`,
+  results: `select json_group_array(json_array(id, outcome)) as j from funboost_result
+    where queue = ? and id in ${listed} and ${live}`,
   dropResults: `delete from funboost_result where queue = ? and id in ${listed}`,
   lastResult: "select coalesce(max(seq), 0) as n from funboost_result",
-  newResults:
-    "select json_group_array(json_array(seq, queue, id)) as j from (select seq, queue, id from funboost_result where seq > ? order by seq limit 1000)",
+  newResults: `select json_group_array(json_array(seq, queue, id)) as j from (
+    select seq, queue, id from funboost_result where seq > ? order by seq limit 1000)`,
   outcomes: `select json_group_array(json_array(queue, id, outcome)) as j from funboost_result where seq in ${listed}`,
 };
 
 /** Each removes up to `pruneLimit` rows; run again while it does. */
 export const prune = [
-  `delete from funboost_value where key in (select key from funboost_value where expires <= ${nowMs} limit ${pruneLimit})`,
-  `delete from funboost_rate where key in (select key from funboost_rate where expires <= ${nowMs} limit ${pruneLimit})`,
-  `delete from funboost_lease where fence in (select fence from funboost_lease where expires <= ${nowMs} limit ${pruneLimit})`,
-  `delete from funboost_result where seq in (select seq from funboost_result where expires <= ${nowMs} limit ${pruneLimit})`,
-  `delete from funboost_notice where seq in (select seq from funboost_notice where at <= ${nowMs} - ${noticeMs} order by seq limit ${pruneLimit})`,
-  `delete from funboost_list_item where (key, n) in
-    (select item.key, item.n from funboost_list list join funboost_list_item item on item.key = list.key where list.expires <= ${nowMs} limit ${pruneLimit})`,
-  `delete from funboost_list where key in (select key from funboost_list list where expires <= ${nowMs}
+  `delete from funboost_value
+    where key in (select key from funboost_value where expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_rate
+    where key in (select key from funboost_rate where expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_lease
+    where fence in (select fence from funboost_lease where expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_result
+    where seq in (select seq from funboost_result where expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_notice where seq in (
+    select seq from funboost_notice where at <= ${nowMs} - ${noticeMs} order by seq limit ${pruneLimit})`,
+  `delete from funboost_list_item where (key, n) in (
+    select item.key, item.n from funboost_list list join funboost_list_item item on item.key = list.key
+    where list.expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_list where key in (
+    select key from funboost_list list where expires <= ${nowMs}
     and not exists (select 1 from funboost_list_item item where item.key = list.key) limit ${pruneLimit})`,
 ];

@@ -3,9 +3,10 @@ import { repeat } from "../../src/base/clock.ts";
 import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
-import { createNotices, createWaits, type Notices, type Waits } from "./news.ts";
-import { checkOptions, chosenFile, type SqliteOptions } from "./path.ts";
+import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
+import { createNotices, type Notices } from "./store-notices.ts";
 import { part, prune, pruneLimit, sql } from "./store-sql.ts";
+import { createWaits, type Waits } from "./store-waits.ts";
 
 const pruneMs = 30_000;
 
@@ -17,8 +18,8 @@ const pruneMs = 30_000;
  */
 export function sqliteStore(options: SqliteOptions = {}): Store {
   checkOptions(options);
-  let opened: Promise<Opened> | undefined;
-  const use = () => (opened ??= open(options));
+  let opening: Promise<OpenStore> | undefined;
+  const use = () => (opening ??= open(options));
   const write: Call = async (work) => {
     const { file } = await use();
     return file.write(() => work(file));
@@ -31,37 +32,37 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     name: "sqlite",
     scope: "host",
     durable: true,
-    ...valuesOf(read, write),
+    ...createValues(read, write),
     reserve: (key, how) => write((file) => reserve(file, key, how)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
-    timers: timersOf(read, write),
-    list: listOf(read, write),
+    timers: createTimers(read, write),
+    list: createLists(read, write),
     async notify(channel, text) {
       const { file, notices } = await use();
       await file.write(() => file.run(sql.addNotice, [channel, text]));
       file.announce(notices.topic);
     },
     subscribe: async (channel, listener) => (await use()).notices.subscribe(channel, listener),
-    results: resultsOf(use, read, write),
+    results: createResults(use, read, write),
     async close() {
-      const closing = opened;
-      opened = undefined;
-      await (await closing?.catch(() => undefined))?.close();
+      const store = opening;
+      opening = undefined;
+      await (await store?.catch(() => undefined))?.close();
     },
   };
 }
 
 type Call = <T>(work: (file: SqliteFile) => T) => Promise<T>;
 
-interface Opened {
+interface OpenStore {
   readonly file: SqliteFile;
   readonly waits: Waits;
   readonly notices: Notices;
   close(): Promise<void>;
 }
 
-async function open(options: SqliteOptions): Promise<Opened> {
+async function open(options: SqliteOptions): Promise<OpenStore> {
   const file = await openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
   const waits = createWaits(file, sql);
   const notices = createNotices(file, sql);
@@ -91,7 +92,7 @@ async function pruneAll(file: SqliteFile): Promise<void> {
   for (const statement of prune) while ((await file.write(() => file.run(statement), pruneLimit)) >= pruneLimit);
 }
 
-function valuesOf(read: Call, write: Call) {
+function createValues(read: Call, write: Call) {
   return {
     get: (keys) =>
       read((file) => {
@@ -125,7 +126,8 @@ function reserve(
     now: number;
     next: number | null;
   };
-  const afresh = perMs > slackMs ? now : now - slackMs; // starts close to each other: late timers are the rule, catch up by the slack
+  // Starts close to each other: late timers are the rule, catch up by the slack.
+  const afresh = perMs > slackMs ? now : now - slackMs;
   const first = next === null || next + slackMs < now ? afresh : next;
   const after = first + count * perMs;
   file.run(sql.putNextStart, [key, after, Math.ceil(after + slackMs)]);
@@ -151,7 +153,7 @@ function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: 
   return { fence: file.get<{ fence: number }>(sql.addLease, [name, owner, ttlMs])?.fence as number };
 }
 
-function timersOf(read: Call, write: Call): Timers {
+function createTimers(read: Call, write: Call): Timers {
   return {
     add: async (queue, entries) =>
       void (await write((file) =>
@@ -182,7 +184,7 @@ function timersOf(read: Call, write: Call): Timers {
   };
 }
 
-function listOf(read: Call, write: Call): Store["list"] {
+function createLists(read: Call, write: Call): Store["list"] {
   return {
     append: (key, items, ttlMs) =>
       write((file) => {
@@ -196,11 +198,12 @@ function listOf(read: Call, write: Call): Store["list"] {
   };
 }
 
-function resultsOf(use: () => Promise<Opened>, read: Call, write: Call): Results {
+function createResults(use: () => Promise<OpenStore>, read: Call, write: Call): Results {
   return {
     async put(queue, results) {
       const { file, waits } = await use();
-      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse()); // of two of one id the last written stays
+      // Of two of one id the last written stays.
+      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse());
       await file.write(() => file.run(sql.putResults, [queue, rows, queue]), results.length);
       file.announce(waits.topic);
     },

@@ -26,7 +26,7 @@ export function watchFile(path: string, version: () => number | undefined): File
       for (const listener of [...(topics.get(topic) ?? [])]) listener();
     },
     listen(topic, listener) {
-      stop ??= watching(path, version, tellAll);
+      stop ??= startWatch(path, version, tellAll);
       const listeners = topics.get(topic) ?? new Set();
       topics.set(topic, listeners.add(listener));
       return () => {
@@ -40,7 +40,7 @@ export function watchFile(path: string, version: () => number | undefined): File
   };
 }
 
-function watching(path: string, version: () => number | undefined, changed: () => void): () => void {
+function startWatch(path: string, version: () => number | undefined, changed: () => void): () => void {
   let seen: number | undefined;
   const look = () => {
     try {

@@ -1,9 +1,13 @@
-/** Writing to a file that other processes write to: what one tick asks for is one transaction, and a lock is waited for without blocking. */
+/**
+ * Writing to a file that other processes write to: what one tick asks for is one transaction, and a lock is waited for
+ * without blocking.
+ */
 import { clock, sleep } from "../../src/base/clock.ts";
-import { sqliteError } from "./path.ts";
+import { sqliteError } from "./errors.ts";
 
 /** Most rows in one transaction: about 2 ms, so that neither this event loop nor the other processes wait long. */
 export const batchSize = 500;
+
 export function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < list.length; from += batchSize) yield list.slice(from, from + batchSize);
 }

@@ -1,11 +1,15 @@
-/** Temporal: a task is a standalone activity or a workflow with one activity; ids, delay, priority, retry, pause and results are Temporal's own. Consuming is in parts/temporal/consume.ts. */
+/**
+ * Temporal: a task is a standalone activity or a workflow with one activity; ids, delay, priority, retry, pause and
+ * results are Temporal's own.
+ */
 import { hostname } from "node:os";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Broker, BrokerQueue, Consumer, Features } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { connect, type Peer, type TemporalClient } from "./connect/client.ts";
-import { consumeQueue } from "./consume/consume.ts";
-import { makeRecent, type TemporalQueue } from "./opened.ts";
+import { createAdmin } from "./admin.ts";
+import { type ClientPeer, connect, type TemporalClient } from "./connect/client.ts";
+import type { Target } from "./connect/target.ts";
+import { createConsumer } from "./consume/consumer.ts";
 import {
   checkOptions,
   checkSpec,
@@ -13,9 +17,9 @@ import {
   type TemporalOptions,
   type TemporalQueueOptions,
 } from "./options.ts";
-import { makePublisher } from "./publish.ts";
-import { administration } from "./queue.ts";
-import { makeResults, type ResultPolls } from "./results.ts";
+import { createPublisher } from "./publish.ts";
+import { createRecent, type TemporalQueue } from "./queue.ts";
+import { createResults, type ResultPolls } from "./results.ts";
 import type { BundleOption } from "./workflow/bundle.ts";
 
 export type { TemporalMessageOptions, TemporalOptions, TemporalQueueOptions };
@@ -36,38 +40,30 @@ const features: Features = {
 };
 
 /**
- * Temporal 1.29 or later, or Temporal Cloud. Publishing needs the package "@temporalio/client", consuming also "@temporalio/worker" and
- * "@temporalio/workflow".
+ * Temporal 1.29 or later, or Temporal Cloud. Publishing needs the package "@temporalio/client", consuming also
+ * "@temporalio/worker" and "@temporalio/workflow".
  *
  * @example
- * const send = boost({ queue: "mail", broker: temporal({ address: "127.0.0.1:7233" }) }, async (to: string) => `sent to ${to}`);
+ * const broker = temporal({ address: "127.0.0.1:7233" });
+ * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
 export function temporal(options: TemporalOptions = {}): Broker {
   const { target, mode, orchestrator, bundle } = checkOptions(options);
   const queues = new Set<BrokerQueue>();
   const polls: ResultPolls = { open: 0 };
-  let connecting: Promise<TemporalClient> | undefined;
-  const client = () => {
-    connecting ??= loadClient()
-      .then((peer) => connect(peer, target, `${process.pid}@${hostname()}`))
-      .catch((error: unknown) => {
-        connecting = undefined; // the server may be there next time
-        throw error;
-      });
-    return connecting;
-  };
+  const connection = createConnection(target);
   return {
     name: "temporal",
     features,
     async open(spec) {
       const own = checkSpec(spec, orchestrator);
       const parts = {
-        client: await client(),
+        client: await connection.client(),
         queue: spec.queue,
         leaseMs: spec.leaseMs,
         mode: own.mode ?? mode,
         orchestrator,
-        recent: makeRecent(),
+        recent: createRecent(),
       };
       const queue = openQueue(parts, own, bundle, polls, () => queues.delete(queue));
       queues.add(queue);
@@ -76,9 +72,28 @@ export function temporal(options: TemporalOptions = {}): Broker {
     address: () => target.address,
     async close() {
       await Promise.all([...queues].map((each) => each.close()));
-      const opened = await connecting?.catch(() => undefined);
+      await connection.close();
+    },
+  };
+}
+
+/** Made at the first use, and made anew where that failed: the server may be there next time. */
+function createConnection(target: Target) {
+  let connecting: Promise<TemporalClient> | undefined;
+  return {
+    client() {
+      connecting ??= loadClient()
+        .then((peer) => connect(peer, target, `${process.pid}@${hostname()}`))
+        .catch((error: unknown) => {
+          connecting = undefined;
+          throw error;
+        });
+      return connecting;
+    },
+    async close() {
+      const client = await connecting?.catch(() => undefined);
       connecting = undefined;
-      await opened?.close();
+      await client?.close();
     },
   };
 }
@@ -91,16 +106,9 @@ function openQueue(
   onClose: () => void,
 ): BrokerQueue {
   const { server, target } = parts.client;
-  if (parts.mode === "activity" && !server.standalone) {
-    const advice = 'Set "activity.enableStandalone" on the server (1.31 or later), or use mode "auto" or "workflow".';
-    throw new FunboostError(
-      "BROKER_REFUSED",
-      `mode "activity": Temporal at ${target.address} has no standalone activities. ${advice}`,
-      { where: "temporal" },
-    );
-  }
+  refuseMode(parts);
   const consumers = new Set<Consumer>();
-  const results = makeResults(parts, polls);
+  const results = createResults(parts, polls);
   return {
     features: {
       ...features,
@@ -110,9 +118,9 @@ function openQueue(
     },
     lookahead: 0,
     ...(target.namespace === "default" ? {} : { scope: `${target.namespace}:${parts.queue}` }),
-    publish: makePublisher(parts),
+    publish: createPublisher(parts),
     async consume(handler, options) {
-      const consumer = await consumeQueue(
+      const consumer = await createConsumer(
         { queue: parts, perSecond: own.maxTaskQueueActivitiesPerSecond, bundle },
         handler,
         options,
@@ -120,7 +128,7 @@ function openQueue(
       consumers.add(consumer);
       return { ...consumer, close: (closing) => consumer.close(closing).finally(() => consumers.delete(consumer)) };
     },
-    ...administration(parts, () => [...consumers].reduce((sum, consumer) => sum + consumer.status().held.length, 0)),
+    ...createAdmin(parts, () => [...consumers].reduce((sum, consumer) => sum + consumer.status().held.length, 0)),
     result: results.result,
     async close() {
       onClose();
@@ -130,7 +138,14 @@ function openQueue(
   };
 }
 
-async function loadClient(): Promise<Peer> {
+function refuseMode({ mode, client: { server, target } }: TemporalQueue): void {
+  if (mode !== "activity" || server.standalone) return;
+  const advice = 'Set "activity.enableStandalone" on the server (1.31 or later), or use mode "auto" or "workflow".';
+  const text = `mode "activity": Temporal at ${target.address} has no standalone activities. ${advice}`;
+  throw new FunboostError("BROKER_REFUSED", text, { where: "temporal" });
+}
+
+async function loadClient(): Promise<ClientPeer> {
   try {
     return await import("@temporalio/client");
   } catch (cause) {

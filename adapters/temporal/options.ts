@@ -3,9 +3,10 @@ import type { ConnectionOptions } from "@temporalio/client";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { Message, QueueSpec } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
-import { type Target, takesActivity } from "./connect/client.ts";
-import { checkQueue, pauseName, whyNoQueue } from "./connect/protocol.ts";
-import type { Kind, Mode, TemporalQueue } from "./opened.ts";
+import { takesActivity } from "./connect/client.ts";
+import { checkQueue, pauseName, whyNoQueue } from "./connect/names.ts";
+import type { Target } from "./connect/target.ts";
+import type { Kind, Mode, TemporalQueue } from "./queue.ts";
 import type { BundleOption } from "./workflow/bundle.ts";
 
 export interface TemporalOptions {
@@ -21,20 +22,27 @@ export interface TemporalOptions {
   /** Headers of every request. */
   readonly metadata?: Readonly<Record<string, string>>;
   /**
-   * How messages travel: "activity" is faster and needs a server with standalone activities, "workflow" works on every server,
-   * "auto" takes what the server has; a delayed message goes as a workflow where the server would ignore its delay. @default "auto"
+   * How messages travel: "activity" is faster and needs a server with standalone activities, "workflow" works on every
+   * server, "auto" takes what the server has; a delayed message goes as a workflow where the server would ignore its
+   * delay. @default "auto"
    */
   readonly mode?: Mode;
   /** The task queue on which workflows are carried forward; one for an app. @default "funboost.orchestrator" */
   readonly orchestrator?: string;
-  /** The workflow's bundle, made on another machine: for images that are read-only or bundled. @default built once, kept in the user's cache folder */
+  /**
+   * The workflow's bundle, made on another machine: for images that are read-only or bundled.
+   * @default built once, kept in the user's cache folder
+   */
   readonly bundle?: BundleOption;
 }
 
 /** `brokerOptions` of a task on Temporal. */
 export interface TemporalQueueOptions {
   readonly mode?: Mode;
-  /** Temporal's own limit for this task queue, over all workers of any kind: approximate, and the last that polls decides. `qps` is exact. */
+  /**
+   * Temporal's own limit for this task queue, over all workers of any kind: approximate, and the last that polls
+   * decides. `qps` is exact.
+   */
   readonly maxTaskQueueActivitiesPerSecond?: number;
 }
 
@@ -131,10 +139,10 @@ export function checkSpec({ queue, options }: QueueSpec, orchestrator: string): 
   checkNames("temporal", options, queueOptionNames, of);
   const { mode, maxTaskQueueActivitiesPerSecond: most } = options as TemporalQueueOptions;
   if (mode !== undefined) checkMode(mode, `${of}: `);
-  if (most !== undefined && !(typeof most === "number" && most > 0 && most < Number.POSITIVE_INFINITY))
-    throw badOption(
-      `${of}: maxTaskQueueActivitiesPerSecond must be a number above 0, got ${describe(most)}. To stop the queue use pause().`,
-    );
+  if (most !== undefined && !(typeof most === "number" && most > 0 && most < Number.POSITIVE_INFINITY)) {
+    const allowed = `maxTaskQueueActivitiesPerSecond must be a number above 0, got ${describe(most)}`;
+    throw badOption(`${of}: ${allowed}. To stop the queue use pause().`);
+  }
   return options as TemporalQueueOptions;
 }
 

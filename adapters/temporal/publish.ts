@@ -1,26 +1,19 @@
-/** The publishing half of the Temporal adapter: one start for each message, as a standalone activity or as a workflow. */
+/**
+ * The publishing half of the Temporal adapter: one start for each message, as a standalone activity or as a workflow.
+ */
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError, toError } from "../../src/base/errors.ts";
 import type { Message, Published } from "../../src/contract/index.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { publishError } from "../shared/publish-error.ts";
-import { isGone, limited, type TemporalClient, takesActivity } from "./connect/client.ts";
-import {
-  allowDuplicate,
-  duration,
-  type Envelope,
-  engineId,
-  longest,
-  type Payload,
-  prefixOf,
-  retryPolicy,
-  running,
-  toEnvelope,
-  toPayload,
-  useExisting,
-} from "./connect/protocol.ts";
-import type { Kind, Recent, TemporalQueue } from "./opened.ts";
+import { type TemporalClient, takesActivity } from "./connect/client.ts";
+import { isGone } from "./connect/errors.ts";
+import { createLimit } from "./connect/limit.ts";
+import { engineId, prefixOf } from "./connect/names.ts";
+import { type Envelope, type Payload, toEnvelope, toPayload } from "./connect/payload.ts";
+import { allowDuplicate, duration, longestRun, retryPolicy, statuses, useExisting } from "./connect/protocol.ts";
 import { checkMessage, type TemporalMessageOptions } from "./options.ts";
+import type { Kind, Recent, TemporalQueue } from "./queue.ts";
 
 /** Starts under way on one connection: more do not make it faster. */
 const atOnce = 100;
@@ -43,11 +36,12 @@ interface Item {
   readonly input: Payload[];
 }
 
-export function makePublisher(queue: TemporalQueue) {
-  const slot = limited(atOnce);
+export function createPublisher(queue: TemporalQueue) {
+  const slot = createLimit(atOnce);
   return async (messages: readonly Message[]): Promise<readonly Published[]> => {
     const publishedAt = clock.now();
-    const items = messages.map((message) => itemOf(queue, message, publishedAt)); // all are checked before the first is sent
+    // All are checked before the first is sent.
+    const items = messages.map((message) => itemOf(queue, message, publishedAt));
     const first = new Map<string, Item>();
     for (const item of items) if (!first.has(item.id)) first.set(item.id, item);
     const started = new Map<Item, Promise<Published>>();
@@ -126,7 +120,7 @@ async function startActivity(
     taskQueue: { name: queue },
     input: { payloads: input },
     heartbeatTimeout: duration(leaseMs),
-    startToCloseTimeout: longest,
+    startToCloseTimeout: longestRun,
     retryPolicy,
     idReusePolicy: allowDuplicate,
     idConflictPolicy: useExisting,
@@ -182,9 +176,12 @@ async function isOpenAsOther({ client, mode }: TemporalQueue, { fullId, kind }: 
         namespace,
         execution: { workflowId: fullId },
       });
-      return workflowExecutionInfo?.status === running;
+      return workflowExecutionInfo?.status === statuses.running;
     }
-    return (await client.service.describeActivityExecution({ namespace, activityId: fullId })).info?.status === running;
+    return (
+      (await client.service.describeActivityExecution({ namespace, activityId: fullId })).info?.status ===
+      statuses.running
+    );
   } catch (error) {
     if (isGone(error)) return false;
     throw error;

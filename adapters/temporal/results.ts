@@ -1,13 +1,17 @@
-/** Results as Temporal keeps them, for as long as its namespace does. All waits for one id share one long poll, and only so many polls are open at once. */
+/**
+ * Results as Temporal keeps them, for as long as its namespace does. All waits for one id share one long poll, and only
+ * so many polls are open at once.
+ */
 import { sleep } from "../../src/base/clock.ts";
 import type { Ended, ResultOptions } from "../../src/contract/index.ts";
-import { isAway, isGone, pauseMs, type TemporalClient } from "./connect/client.ts";
-import { ended, engineId, epochMs, type Payload, prefixOf, recordOf, type Service } from "./connect/protocol.ts";
-import { cancelledAt, doneWith, type Found, failedWith, find, isOpen } from "./look.ts";
-import type { TemporalQueue } from "./opened.ts";
-
-type History = Awaited<ReturnType<Service["getWorkflowExecutionHistory"]>>["history"];
-type Event = NonNullable<NonNullable<History>["events"]>[number];
+import type { TemporalClient } from "./connect/client.ts";
+import { isAway, isGone } from "./connect/errors.ts";
+import { engineId, prefixOf } from "./connect/names.ts";
+import { closeEvent } from "./connect/protocol.ts";
+import { pauseMs } from "./connect/retries.ts";
+import { endOf, endOfEvent, endOfFailure, endOfResult } from "./end.ts";
+import { type Execution, findExecution, isOpen } from "./execution.ts";
+import type { TemporalQueue } from "./queue.ts";
 
 /** Of the 1,200 long polls that a server allows for a namespace. */
 const mostPolls = 500;
@@ -15,7 +19,6 @@ const mostPolls = 500;
 const lookMs = 500;
 /** Longer than the server holds a poll. */
 const pollMs = 70_000;
-const closeEvent = 2;
 
 interface Wait {
   readonly outcome: Promise<Ended | undefined>;
@@ -28,11 +31,11 @@ export interface ResultPolls {
   open: number;
 }
 
-export function makeResults(queue: TemporalQueue, polls: ResultPolls) {
+export function createResults(queue: TemporalQueue, polls: ResultPolls) {
   const waits = new Map<string, Wait>();
   async function now(id: string, facts: boolean): Promise<Ended | undefined> {
-    const found = await find(queue, id);
-    return found && !isOpen(found) ? endedOf(queue.client, found, facts) : undefined;
+    const execution = await findExecution(queue, id);
+    return execution && !isOpen(execution) ? endOf(queue.client, execution, facts) : undefined;
   }
   async function result(id: string, { signal, facts }: ResultOptions): Promise<Ended | undefined> {
     if (!signal) return now(id, facts);
@@ -40,7 +43,7 @@ export function makeResults(queue: TemporalQueue, polls: ResultPolls) {
     const wait = waits.get(id) ?? begin(id);
     wait.users++;
     try {
-      const outcome = await Promise.race([wait.outcome, aborted(signal)]);
+      const outcome = await Promise.race([wait.outcome, rejectOnAbort(signal)]);
       return outcome?.status === "done" && facts && outcome.attempts === undefined ? await now(id, facts) : outcome;
     } finally {
       if (--wait.users === 0) wait.stop.abort();
@@ -64,7 +67,7 @@ export function makeResults(queue: TemporalQueue, polls: ResultPolls) {
   return { result: call, close: () => Array.from(waits.values(), ({ stop }) => stop.abort()) };
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }
 
@@ -81,10 +84,10 @@ async function untilEnded(
     try {
       const end = target && (await pollOnce(queue.client, target, polls, stop));
       if (end) return end;
-      const found = await find(queue, id);
-      if (!found) return undefined;
-      if (!isOpen(found)) return await endedOf(queue.client, found, false);
-      target = found;
+      const execution = await findExecution(queue, id);
+      if (!execution) return undefined;
+      if (!isOpen(execution)) return await endOf(queue.client, execution, false);
+      target = execution;
       tries = 0;
     } catch (error) {
       stop.throwIfAborted();
@@ -107,7 +110,7 @@ async function pollOnce(
   return undefined;
 }
 
-type Target = Pick<Found, "kind" | "fullId" | "runId">;
+type Target = Pick<Execution, "kind" | "fullId" | "runId">;
 
 /** One long poll. Undefined: it has not ended, or only a look can tell how. */
 async function poll(
@@ -134,9 +137,9 @@ async function ask(
   if (kind === "activity") {
     const { outcome } = await service.pollActivityExecution({ namespace, activityId: fullId, runId });
     return outcome?.result
-      ? doneWith(outcome.result.payloads?.[0])
+      ? endOfResult(outcome.result.payloads?.[0])
       : outcome?.failure
-        ? failedWith(outcome.failure)
+        ? endOfFailure(outcome.failure)
         : undefined;
   }
   const execution = { workflowId: fullId, runId };
@@ -147,59 +150,5 @@ async function ask(
     historyEventFilterType: closeEvent,
   });
   const last = history?.events?.at(-1);
-  return last && closedWith(last);
-}
-
-async function endedOf(client: TemporalClient, found: Found, facts: boolean): Promise<Ended> {
-  const { status, activity, workflow } = found;
-  const closedAt = epochMs(activity?.info?.closeTime ?? workflow?.workflowExecutionInfo?.closeTime);
-  if (status === ended.canceled || status === ended.terminated) return cancelledAt(closedAt);
-  const times = { publishedAt: found.startedAt, ...(closedAt !== undefined && { endedAt: closedAt }) };
-  if (activity) {
-    const { outcome, info } = activity;
-    const end = status === ended.completed ? doneWith(outcome?.result?.payloads?.[0]) : failedWith(outcome?.failure);
-    return { ...times, ...(facts && end.attempts === undefined && { attempts: info?.attempt ?? 1 }), ...end };
-  }
-  return { ...times, ...(await workflowEnd(client, found, facts && status === ended.completed)) };
-}
-
-/** The last event says how it ended; what a run told beside its result is in the activity's. */
-async function workflowEnd(
-  { service, target: { namespace } }: TemporalClient,
-  { fullId, runId }: Found,
-  facts: boolean,
-): Promise<Ended> {
-  const execution = { workflowId: fullId, runId };
-  const { history } = await service.getWorkflowExecutionHistory({
-    namespace,
-    execution,
-    ...(facts ? {} : { historyEventFilterType: closeEvent }),
-  });
-  const events = history?.events ?? [];
-  const last = events.at(-1);
-  const known: Partial<Ended> = facts ? factsIn(events) : {};
-  const end: Ended = (last && closedWith(last)) ?? { status: "failed" };
-  return { ...known, ...end, ...(end.status === "done" && known.status ? { status: known.status } : {}) }; // a filtered one is done, to the workflow
-}
-
-function closedWith(event: Event): Ended | undefined {
-  const completed = event.workflowExecutionCompletedEventAttributes;
-  if (completed) return doneWith(completed.result?.payloads?.[0]);
-  if (event.workflowExecutionFailedEventAttributes)
-    return failedWith(event.workflowExecutionFailedEventAttributes.failure);
-  const cancelled = event.workflowExecutionCanceledEventAttributes ?? event.workflowExecutionTerminatedEventAttributes;
-  return cancelled ? cancelledAt(epochMs(event.eventTime)) : undefined;
-}
-
-function factsIn(events: readonly Event[]): Partial<Ended> {
-  const done = events.find((each) => each.activityTaskCompletedEventAttributes)?.activityTaskCompletedEventAttributes;
-  const payload: Payload | undefined = done?.result?.payloads?.[0];
-  const begun = events.find((each) => each.activityTaskStartedEventAttributes);
-  if (!begun) return {};
-  const startedAt = epochMs(begun.eventTime);
-  return {
-    attempts: begun.activityTaskStartedEventAttributes?.attempt ?? 1,
-    ...(startedAt !== undefined && { startedAt }),
-    ...recordOf(payload),
-  };
+  return last && endOfEvent(last);
 }

@@ -1,20 +1,24 @@
 /** How a Temporal consumer ends: nothing is lost on its way, no attempt and no crash is counted. */
 import { within } from "../../../src/base/clock.ts";
 import type { Consumer } from "../../../src/contract/index.ts";
-import { type Parts, type State, tellWatchers, until } from "./held.ts";
-import { type Polls, untilQuiet } from "./polls.ts";
+import { untilQuiet } from "../connect/quiet.ts";
+import type { Polls } from "./polls.ts";
+import { type ConsumerParts, type ConsumerState, tellWatchers, until } from "./state.ts";
 
 const forcedMs = 2_000;
 
-/** `release` gives up the connection. What open polls bring until then, and while others keep it, is given back as it comes. */
-export function makeClose(parts: Parts, polls: Polls, release: () => Promise<void>): Consumer["close"] {
+/**
+ * `release` gives up the connection. What open polls bring until then, and while others keep it, is given back as it
+ * comes.
+ */
+export function createClose(parts: ConsumerParts, polls: Polls, release: () => Promise<void>): Consumer["close"] {
   const { state } = parts;
   let closing: Promise<void> | undefined;
   let forcing: Promise<void> | undefined;
   const over = async () => {
     state.stop.abort();
     await release();
-    await Promise.all([...state.arriving, ...state.kept]);
+    await Promise.all([...state.intakes, ...state.stays]);
   };
   const graceful = async () => {
     await untilQuiet(polls.open, () => state.lastArrivalAt);
@@ -30,13 +34,13 @@ export function makeClose(parts: Parts, polls: Polls, release: () => Promise<voi
   };
 }
 
-async function untilIdle(state: State): Promise<void> {
-  await Promise.all([...state.arriving, ...state.kept]);
+async function untilIdle(state: ConsumerState): Promise<void> {
+  await Promise.all([...state.intakes, ...state.stays]);
   await until(state, () => state.held.size === 0);
 }
 
 /** What is held goes to others now, not when its lease ends. */
-async function giveAllBack({ state, settler, report }: Parts, over: () => Promise<void>): Promise<void> {
+async function giveAllBack({ state, settler, report }: ConsumerParts, over: () => Promise<void>): Promise<void> {
   state.phase = "forced";
   const held = [...state.held.values()];
   state.held.clear();

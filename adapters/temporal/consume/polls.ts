@@ -1,10 +1,10 @@
 /** How a Temporal consumer asks for tasks: by long polls, one for each task that there is room for. */
-import { AsyncResource } from "node:async_hooks";
 import { sleep } from "../../../src/base/clock.ts";
-import { now, pauseMs } from "../connect/client.ts";
-import type { Native } from "../connect/native.ts";
+import { inNeutralContext } from "../../shared/neutral-context.ts";
+import type { NativeUse } from "../connect/native-connection.ts";
 import type { PollAnswer } from "../connect/protocol.ts";
-import type { TemporalQueue } from "../opened.ts";
+import { pauseMs } from "../connect/retries.ts";
+import type { TemporalQueue } from "../queue.ts";
 
 export interface Polls {
   /** Opens polls, where there is room for what they may bring. */
@@ -28,26 +28,27 @@ export interface PollsOptions {
 
 const fewest = 2;
 const most = 10;
-/** The server answers a second before, with nothing. A poll cannot be called back: it may outlive its consumer by this time, twice where the native side tries again. */
-const pollMs = 10_000;
+/**
+ * The server answers a second before, with nothing. A poll cannot be called back: it may outlive its consumer by this
+ * time, twice where the native side tries again.
+ */
+const longestPollMs = 10_000;
 
-// A poll is opened wherever there is room: what it brings must not see the async context of whoever made that room.
-const neutral = new AsyncResource("funboost.temporal");
-
-export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOptions): Polls {
+export function createPolls({ ask, room, onTask, onError, onPoll, stop }: PollsOptions): Polls {
   let open = 0;
   let wanted = fewest;
   let failures = 0;
   let resting = false;
   const fill = () => {
-    while (!resting && !stop.aborted && open < Math.min(wanted, room())) neutral.runInAsyncScope(poll);
+    // There is room by somebody's doing: what a poll brings must not see the async context of whoever made it.
+    while (!resting && !stop.aborted && open < Math.min(wanted, room())) inNeutralContext(poll);
   };
   function poll(): void {
     open++;
     if (failures === 0) onPoll();
-    ask().then(came, failed);
+    ask().then(onAnswer, onFailure);
   }
-  function came(answer: PollAnswer): void {
+  function onAnswer(answer: PollAnswer): void {
     open--;
     failures = 0;
     onPoll();
@@ -57,7 +58,7 @@ export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOpt
     if (brought) onTask(answer);
     fill();
   }
-  function failed(error: unknown): void {
+  function onFailure(error: unknown): void {
     open--;
     if (stop.aborted || resting) return; // the others fail for the same reason
     onError(error);
@@ -71,8 +72,8 @@ export function makePolls({ ask, room, onTask, onError, onPoll, stop }: PollsOpt
 }
 
 /** `perSecond`: Temporal's own limit for a task queue, told with each poll. */
-export function makeAsk(
-  { connection }: Native,
+export function createPoll(
+  { connection }: NativeUse,
   { client, queue }: TemporalQueue,
   perSecond: number | undefined,
 ): () => Promise<PollAnswer> {
@@ -83,27 +84,7 @@ export function makeAsk(
     ...(perSecond !== undefined && { taskQueueMetadata: { maxTasksPerSecond: { value: perSecond } } }),
   };
   return () =>
-    connection.withDeadline(Date.now() + pollMs, () => connection.workflowService.pollActivityTaskQueue(request));
-}
-
-const shortQuietMs = 40;
-const longestQuietMs = 400;
-
-/**
- * Waits, with no new poll, for those that bring something at once; the others would hang for longer, and are cut off.
- * What a poll brings while its process goes down would be lost for as long as the server waits for an answer.
- */
-export async function untilQuiet(
-  polling: () => number,
-  lastArrivalAt: () => number,
-  quietMs = shortQuietMs,
-): Promise<void> {
-  const from = now();
-  for (
-    let time = from;
-    polling() > 0 && time - Math.max(from, lastArrivalAt()) < quietMs && time - from < longestQuietMs;
-    time = now()
-  ) {
-    await sleep(5, { unref: true });
-  }
+    connection.withDeadline(Date.now() + longestPollMs, () =>
+      connection.workflowService.pollActivityTaskQueue(request),
+    );
 }

@@ -1,4 +1,7 @@
-/** The workflow's bundle for Temporal's sandbox: built once for each version of its parts, kept in the user's cache folder. */
+/**
+ * The workflow's bundle for Temporal's sandbox: built once for each version of its parts, kept in the user's cache
+ * folder.
+ */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -83,9 +86,9 @@ async function build(peer: Bundler): Promise<string> {
   try {
     return (await peer.bundleWorkflowCode({ workflowsPath: workflowFile, logger: silent })).code;
   } catch (cause) {
-    const advice =
-      'Are "@temporalio/worker" and "@temporalio/workflow" installed in the same version? In a bundled app set "bundle: { codePath }".';
-    throw new FunboostError("BROKER_REFUSED", `the workflow could not be bundled. ${advice}`, {
+    const question = 'Are "@temporalio/worker" and "@temporalio/workflow" installed in the same version?';
+    const advice = 'In a bundled app set "bundle: { codePath }".';
+    throw new FunboostError("BROKER_REFUSED", `the workflow could not be bundled. ${question} ${advice}`, {
       where: "temporal",
       cause,
     });

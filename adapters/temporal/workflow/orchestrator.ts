@@ -1,11 +1,12 @@
 /** One Worker of Temporal's for each process and server: it carries workflows forward. */
 import type { Worker, WorkflowBundle } from "@temporalio/worker";
 import { clock, sleep, within } from "../../../src/base/clock.ts";
-import { pauseMs, type Target } from "../connect/client.ts";
-import { keyOf, type Native, once, useNative } from "../connect/native.ts";
-import { untilQuiet } from "../consume/polls.ts";
-import { makeSlots, type Slots, workflowTuner } from "../consume/slots.ts";
+import { type NativeUse, once, useNativeConnection } from "../connect/native-connection.ts";
+import { untilQuiet } from "../connect/quiet.ts";
+import { pauseMs } from "../connect/retries.ts";
+import { type Target, targetKey } from "../connect/target.ts";
 import { type BundleOption, type Bundler, workflowBundle } from "./bundle.ts";
+import { createSlots, type Slots, workflowTuner } from "./slots.ts";
 
 export type WorkerPeer = Pick<
   typeof import("@temporalio/worker"),
@@ -46,7 +47,7 @@ export async function useOrchestrator(
   options: OrchestratorOptions,
   onError: Report,
 ): Promise<() => Promise<void>> {
-  const key = `${keyOf(options.target)}/${options.taskQueue}`;
+  const key = `${targetKey(options.target)}/${options.taskQueue}`;
   const found = orchestrators.get(key) ?? startOrchestrator(peer, options);
   const user: Report = (error) => onError(error); // one consumer may use it twice
   orchestrators.set(key, found);
@@ -87,7 +88,8 @@ function startOrchestrator(peer: WorkerPeer, options: OrchestratorOptions): Orch
 }
 
 async function windDown(polling: Polling, stop: AbortController, ended: Promise<void>): Promise<void> {
-  // An activity that has just ended needs its workflow carried to its end: a waiter, in another process perhaps, waits for that.
+  // An activity that has just ended needs its workflow carried to its end: a waiter, in another process perhaps, waits
+  // for that.
   await untilQuiet(
     () => 1,
     () => polling.lastAt,
@@ -104,9 +106,9 @@ async function windDown(polling: Polling, stop: AbortController, ended: Promise<
 
 async function prepareOrchestrator(peer: WorkerPeer, options: OrchestratorOptions, polling: Polling) {
   const bundle = await workflowBundle(peer, options.bundle);
-  const native = await useNative(peer, options.target, options.taskQueue);
+  const native = await useNativeConnection(peer, options.target, options.taskQueue);
   const make = () => {
-    polling.slots = makeSlots(
+    polling.slots = createSlots(
       () => (polling.open ? mostWorkflowTasks : 0),
       () => (polling.lastAt = clock.monotonic()),
     );
@@ -122,7 +124,7 @@ async function prepareOrchestrator(peer: WorkerPeer, options: OrchestratorOption
 
 function createOrchestrator(
   peer: WorkerPeer,
-  { connection }: Native,
+  { connection }: NativeUse,
   options: OrchestratorOptions,
   bundle: WorkflowBundle,
   slots: Slots,
@@ -135,12 +137,16 @@ function createOrchestrator(
     identity,
     tuner: workflowTuner(slots),
     workflowBundle: bundle,
-    // A workflow is looked at twice, perhaps weeks apart: kept in between, each would hold memory, and wait for us when we have died.
+    // A workflow is looked at twice, perhaps weeks apart: kept in between, each would hold memory, and wait for us when
+    // we have died.
     maxCachedWorkflows: 0,
   });
 }
 
-/** A Worker that fails is replaced; resolves when stopped. The first is run in any case: a connection cannot be closed over one that never ran. */
+/**
+ * A Worker that fails is replaced; resolves when stopped. The first is run in any case: a connection cannot be closed
+ * over one that never ran.
+ */
 async function keepRunning(
   first: Worker,
   again: () => Promise<Worker>,

@@ -1,6 +1,7 @@
 /**
- * The workflow that carries one message: it runs the activity that is named like itself, once, and answers what that answers.
- * It is only ever bundled for Temporal's sandbox. Histories replay it for as long as a message waits: what it does may be added to, never changed.
+ * The workflow that carries one message: it runs the activity that is named like itself, once, and answers what that
+ * answers. It is only ever bundled for Temporal's sandbox. Histories replay it for as long as a message waits: what it
+ * does may be added to, never changed.
  */
 import { ApplicationFailure, proxyActivities, workflowInfo } from "@temporalio/workflow";
 
@@ -10,7 +11,10 @@ interface Envelope {
 
 type Activity = (...args: unknown[]) => Promise<unknown>;
 
-/** Serves every workflow type of its task queue: the type is the name of the task's queue, so that Temporal's UI can filter by it. */
+/**
+ * Serves every workflow type of its task queue: the type is the name of the task's queue, so that Temporal's UI can
+ * filter by it.
+ */
 // biome-ignore lint/style/noDefaultExport: so Temporal finds the workflow for any type
 export default async function boostTask(...args: unknown[]): Promise<unknown> {
   const { workflowType } = workflowInfo();

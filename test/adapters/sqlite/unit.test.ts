@@ -1,4 +1,6 @@
-/** What only SQLite promises: its file, its places, its leases between processes, its news. The kit covers the contract. */
+/**
+ * What only SQLite promises: its file, its places, its leases between processes, its news. The kit covers the contract.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -304,9 +306,8 @@ describe("consumers", () => {
     const foreign = new Database(file);
     await sleep(30);
     const at = performance.now();
-    foreign.exec(
-      "insert into funboost_message (queue, id, rank, due, attempt, published_at, body) values (1, 'x', 0, 0, 1, 0, '{}')",
-    );
+    foreign.exec(`insert into funboost_message (queue, id, rank, due, attempt, published_at, body)
+      values (1, 'x', 0, 0, 1, 0, '{}')`);
     await until(() => deliveries.length === 1);
     expect(performance.now() - at).toBeLessThan(100);
   });
@@ -389,9 +390,8 @@ describe("the file", () => {
     const { default: Database } = (await import("libsql")) as unknown as {
       default: new (file: string) => { exec(sql: string): void };
     };
-    new Database(file).exec(
-      "create table funboost_schema (part text primary key, version integer not null); insert into funboost_schema values ('broker', 99)",
-    );
+    new Database(file).exec(`create table funboost_schema (part text primary key, version integer not null);
+      insert into funboost_schema values ('broker', 99)`);
     await expect(openQueue(make(file))).rejects.toThrow("newer funboost");
   });
 

@@ -1,4 +1,4 @@
-/** What only Temporal can get wrong, on a server. What needs none is in temporal.parts.unit.test.ts, all else in the conformance kit. */
+/** What only Temporal can get wrong, on a server. What needs none lies beside it; all else is in the kit. */
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -128,7 +128,7 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     expect(thrown).toEqual([]);
   });
 
-  it("a delayed message is a workflow where the server would ignore its delay, others are standalone activities", async () => {
+  it("a delayed message is a workflow where its delay would be ignored, others are standalone activities", async () => {
     const { queue, name } = await fresh();
     const [now, later] = await queue.publish([{ body: { n: 1 } }, { body: { n: 2 }, delayMs: 60_000 }]);
     const client = await foreign();
@@ -252,7 +252,7 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     ]);
   });
 
-  it("what may be delivered only once stays while the window is 0, or when it is postponed or returned, and runs in the end", {
+  it("what may be delivered only once stays at a window of 0, or when it is put off or returned, and runs in the end", {
     timeout: 40_000,
   }, async () => {
     const { queue, name } = await fresh({ mode: "activity" });
@@ -457,7 +457,8 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
       const broker = temporal({ address });
       const queue = await broker.open({ queue: ${JSON.stringify(`${run}-runtime`)}, options: {}, leaseMs: 1000 });
       for (const _ of [1, 2]) {
-        const consumer = await queue.consume(async () => ({ outcome: "done" }), { signal: false, onSettled() {}, onError() {} });
+        const options = { signal: false, onSettled() {}, onError() {} };
+        const consumer = await queue.consume(async () => ({ outcome: "done" }), options);
         console.log(process.listenerCount("SIGUSR2"));
         await consumer.close();
       }
@@ -478,8 +479,11 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
       const broker = temporal({ address });
       const queue = await broker.open({ queue: ${JSON.stringify(`${run}-publisher`)}, options: {}, leaseMs: 1000 });
       await queue.publish([{ id: "p", body: { n: 1 } }]);
-      const waiting = queue.result("p", { facts: false, signal: AbortSignal.timeout(20_000) }).catch((error) => error.name);
-      console.log(await queue.cancel(["p"]), JSON.stringify(await waiting).slice(0, 21), Object.keys(Module._cache).some((file) => file.includes("core-bridge")));`);
+      const options = { facts: false, signal: AbortSignal.timeout(20_000) };
+      const waiting = queue.result("p", options).catch((error) => error.name);
+      const cancelled = await queue.cancel(["p"]);
+      const isLoaded = Object.keys(Module._cache).some((file) => file.includes("core-bridge"));
+      console.log(cancelled, JSON.stringify(await waiting).slice(0, 21), isLoaded);`);
     expect(text).toBe(`[ 'p' ] {"status":"cancelled" false`);
   });
 });

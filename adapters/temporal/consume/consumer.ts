@@ -1,19 +1,20 @@
-/** The consuming half of the Temporal adapter: what one consumer is made of. */
+/** One consumer of a Temporal queue: what it is made of. */
+import { clock } from "../../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../../src/contract/index.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
-import { now } from "../connect/client.ts";
-import { type Native, useNative } from "../connect/native.ts";
-import type { TemporalQueue } from "../opened.ts";
+import { type NativeUse, useNativeConnection } from "../connect/native-connection.ts";
+import type { TemporalQueue } from "../queue.ts";
 import type { BundleOption } from "../workflow/bundle.ts";
 import { useOrchestrator, type WorkerPeer } from "../workflow/orchestrator.ts";
-import { makeTake } from "./arrive.ts";
-import { makeClose } from "./close.ts";
-import { makeFates } from "./fate.ts";
-import { beatAll, makeState, type Parts, roomToFetch, tellWatchers } from "./held.ts";
-import { makeAsk, makePolls } from "./polls.ts";
-import { makeSettler } from "./settle.ts";
+import { createClose } from "./close.ts";
+import { createDeliveryCounter } from "./delivery-counts.ts";
+import { beatAll } from "./heartbeat.ts";
+import { createIntake } from "./intake.ts";
+import { createPoll, createPolls } from "./polls.ts";
+import { createSettler } from "./settler.ts";
+import { type ConsumerParts, createState, roomToFetch, tellWatchers } from "./state.ts";
 
-export interface ConsumeSetup {
+export interface ConsumerSetup {
   readonly queue: TemporalQueue;
   /** Temporal's own limit for this task queue, over all that poll it. */
   readonly perSecond: number | undefined;
@@ -21,44 +22,48 @@ export interface ConsumeSetup {
 }
 
 /** Consumes one queue. Nothing is fetched until `setWindow`. */
-export async function consumeQueue(setup: ConsumeSetup, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
+export async function createConsumer(
+  setup: ConsumerSetup,
+  handler: Handler,
+  options: ConsumeOptions,
+): Promise<Consumer> {
   const { queue, perSecond } = setup;
   const peer = await loadWorker();
-  const state = makeState();
+  const state = createState();
   const report = (error: unknown) =>
     void (state.phase === "forced" || state.stop.signal.aborted || options.onError(queue.client.explain(error)));
   const native = await reserve(peer, setup, report);
-  const fates = makeFates(queue.client);
+  const counter = createDeliveryCounter(queue.client);
   const service = native.connection.workflowService;
-  const parts: Parts = {
+  const parts: ConsumerParts = {
     queue,
     state,
     service,
-    settler: makeSettler(queue.client, service, fates, report),
+    settler: createSettler({ client: queue.client, service, counter, onTrouble: report }),
     options,
     report,
   };
-  const polls = makePolls({
-    ask: makeAsk(native, queue, perSecond),
+  const polls = createPolls({
+    ask: createPoll(native, queue, perSecond),
     room: () => roomToFetch(state),
-    onTask: makeTake(parts, fates, handler),
+    onTask: createIntake(parts, counter, handler),
     onError: report,
-    onPoll: () => (state.lastFetchAt = now()),
+    onPoll: () => (state.lastFetchAt = clock.monotonic()),
     stop: state.stop.signal,
   });
   state.watchers.add(polls.fill);
-  return consumerOf(parts, makeClose(parts, polls, native.release));
+  return consumerOf(parts, createClose(parts, polls, native.release));
 }
 
 /** The native connection and, where messages may be workflows, somebody who carries these forward. */
 async function reserve(
   peer: WorkerPeer,
-  { queue, bundle }: ConsumeSetup,
+  { queue, bundle }: ConsumerSetup,
   onError: (error: unknown) => void,
-): Promise<Native> {
+): Promise<NativeUse> {
   const { target, identity, explain } = queue.client;
   try {
-    const native = await useNative(peer, target);
+    const native = await useNativeConnection(peer, target);
     if (queue.mode === "activity") return native;
     const options = { target, identity, taskQueue: queue.orchestrator, bundle };
     const stop = await useOrchestrator(peer, options, onError).catch(async (error: unknown) => {
@@ -71,7 +76,7 @@ async function reserve(
   }
 }
 
-function consumerOf(parts: Parts, close: Consumer["close"]): Consumer {
+function consumerOf(parts: ConsumerParts, close: Consumer["close"]): Consumer {
   const { state, queue } = parts;
   return {
     setWindow(n) {

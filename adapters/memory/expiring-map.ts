@@ -1,7 +1,10 @@
 /** A map whose entries end: when they are looked for, and a few at each write. */
 import { clock } from "../../src/base/clock.ts";
 
-/** Entries looked at for each write, in turn, so that what nobody asks for again is dropped as well; together for many writes, as that costs less. */
+/**
+ * Entries looked at for each write, in turn, so that what nobody asks for again is dropped as well; together for many
+ * writes, as that costs less.
+ */
 const sweptPerWrite = 2;
 const writesPerSweep = 32;
 
@@ -11,7 +14,7 @@ interface Entry<V> {
 }
 
 /** All times are monotonic. */
-export interface Expiring<V> {
+export interface ExpiringMap<V> {
   get(key: string): V | undefined;
   put(key: string, value: V, until: number): void;
   /** When the entry ends; undefined where there is none. */
@@ -20,7 +23,7 @@ export interface Expiring<V> {
   clear(): void;
 }
 
-export function expiring<V>(): Expiring<V> {
+export function createExpiringMap<V>(): ExpiringMap<V> {
   const entries = new Map<string, Entry<V>>();
   const sweep = sweeper(entries);
   let writes = 0;

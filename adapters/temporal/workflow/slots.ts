@@ -25,8 +25,11 @@ export function workflowTuner({ supplier }: Slots): WorkerTuner {
   };
 }
 
-/** One for each Worker. `room`: how many tasks more may be held. A poll has its slot until its task is handed over, so it counts as one. */
-export function makeSlots(room: () => number, onPoll: () => void): Slots {
+/**
+ * One for each Worker. `room`: how many tasks more may be held. A poll has its slot until its task is handed over, so
+ * it counts as one.
+ */
+export function createSlots(room: () => number, onPoll: () => void): Slots {
   const waiting = new Set<Waiting>();
   let permits = 0;
   const grant = () => {

@@ -1,17 +1,11 @@
 /** One task as a poll brought it: what is ours in it, and the delivery that it becomes. */
 import type { Delivery } from "../../../src/contract/index.ts";
-import {
-  durationMs,
-  type Envelope,
-  epochMs,
-  fromEnvelope,
-  fromPayload,
-  type PollAnswer,
-  prefixOf,
-} from "../connect/protocol.ts";
-import type { Trace } from "../opened.ts";
+import { prefixOf } from "../connect/names.ts";
+import { type Envelope, fromEnvelope, fromPayload } from "../connect/payload.ts";
+import { durationMs, epochMs, type PollAnswer } from "../connect/protocol.ts";
+import type { RecentMessage } from "../queue.ts";
 
-export interface Task {
+export interface ActivityTask {
   readonly token: Uint8Array;
   /** Deliveries, this one included, as Temporal counts them. */
   readonly deliveries: number;
@@ -28,18 +22,7 @@ export interface Task {
   readonly answer: PollAnswer;
 }
 
-/** How often it was tried: see fate.ts. */
-export interface Fate {
-  readonly attempt: number;
-  readonly crashes: number;
-}
-
-export interface Fated {
-  readonly task: Task;
-  readonly fate: Fate;
-}
-
-export function toTask(answer: PollAnswer): Task {
+export function toActivityTask(answer: PollAnswer): ActivityTask {
   const { taskToken, attempt, workflowExecution, activityId, activityRunId, heartbeatTimeout, retryPolicy } = answer;
   const { workflowId, runId } = workflowExecution ?? {};
   const args = (answer.input?.payloads ?? []).map(fromPayload);
@@ -61,8 +44,8 @@ export function toTask(answer: PollAnswer): Task {
 /** `queue`: in which it waited. */
 export function toDelivery(
   queue: string,
-  task: Task,
-  { attempt, crashes }: Fate,
+  task: ActivityTask,
+  { attempt, crashes }: Required<Pick<Delivery, "attempt" | "crashes">>,
   signal: AbortSignal | undefined,
 ): Delivery {
   const { args, envelope, answer } = task;
@@ -80,7 +63,7 @@ export function toDelivery(
 }
 
 /** Of our own: the task's id. Of others: what Temporal calls it; a workflow of theirs may run many activities here. */
-function idOf(queue: string, { workflow, activityId, answer }: Task): string {
+function idOf(queue: string, { workflow, activityId, answer }: ActivityTask): string {
   const prefix = prefixOf(queue);
   const fullId = workflow?.workflowId ?? activityId;
   const ours = fullId.startsWith(prefix) && (!workflow || answer.workflowType?.name === queue);
@@ -88,6 +71,6 @@ function idOf(queue: string, { workflow, activityId, answer }: Task): string {
   return workflow ? `${fullId}/${activityId}` : fullId;
 }
 
-export function traceOf({ workflow, activityId }: Task, at: number): Trace {
+export function recentOf({ workflow, activityId }: ActivityTask, at: number): RecentMessage {
   return { kind: workflow ? "workflow" : "activity", fullId: workflow?.workflowId ?? activityId, at };
 }
