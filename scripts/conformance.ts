@@ -1,5 +1,5 @@
 /** Runs the conformance kit over every broker that has a test file, and writes what each case came to: npm run conformance -- --json FILE [--broker NAME] [--apart]. */
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Reporter, startVitest, type TestCase, type Vitest } from "vitest/node";
@@ -56,13 +56,13 @@ function print(rows: readonly Outcome[]): void {
 }
 
 const folder = join("test", "adapters");
+const fileOf = (broker: string) => join(folder, broker, "conformance.test.ts");
 
 function filesOf(broker: string | undefined): string[] {
-  const files = readdirSync(folder).filter((file) => /^[^.]+\.test\.ts$/.test(file)); // memory.unit.test.ts is not the kit's
-  const wanted = files.filter((file) => broker === undefined || file === `${broker}.test.ts`);
-  if (wanted.length === 0)
-    throw new Error(`--broker is "${broker}". Allowed: ${files.map((file) => file.slice(0, -8)).join(", ")}.`);
-  return wanted.map((file) => join(folder, file));
+  const names = readdirSync(folder).filter((name) => existsSync(fileOf(name)));
+  const wanted = names.filter((name) => broker === undefined || name === broker);
+  if (wanted.length === 0) throw new Error(`--broker is "${broker}". Allowed: ${names.join(", ")}.`);
+  return wanted.map(fileOf);
 }
 
 const progress: Reporter = {
@@ -76,7 +76,7 @@ const progress: Reporter = {
 };
 
 /** Instead of the others: the cases that take a minute, and those that kill servers. */
-const apart = ["slow", "restart"].map((name) => join("test", `${name}.test.ts`));
+const apart = ["slow", "restart"].map((name) => join("test", "behaviour", `${name}.test.ts`));
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

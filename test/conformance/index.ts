@@ -40,7 +40,7 @@ export interface DescribeOptions extends SubjectOptions {
  * Defines all conformance cases for a broker as vitest tests. Cases that start processes run from built JavaScript.
  *
  * @example
- * describeBroker({ name: "memory", create: new URL("./memory.create.ts", import.meta.url) });
+ * describeBroker({ name: "memory", create: new URL("./create.ts", import.meta.url) });
  */
 export function describeBroker(options: DescribeOptions): void {
   const { name, service, knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses } = options;

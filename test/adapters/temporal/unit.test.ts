@@ -1,4 +1,4 @@
-/** What only Temporal can get wrong, on a server. What needs none is in temporal.parts.unit.test.ts, all else in the conformance kit. */
+/** What only Temporal can get wrong, on a server. What needs none is in parts.unit.test.ts, all else in the conformance kit. */
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath, pathToFileURL } from "node:url";
