@@ -1,5 +1,5 @@
 /** The conformance kit: `describeBroker()` proves with vitest that a broker keeps the contract's promises. */
-import { describe, it } from "vitest";
+import { describe, inject, it } from "vitest";
 import { allCases, type CaseName, type NamedCase, restartCases, slowCases, storeRestartCases } from "./all-cases.ts";
 import { type Outcome, runCase, timeoutOf } from "./run-case.ts";
 import { createSubject, type Subject, type SubjectOptions } from "./subject.ts";
@@ -43,24 +43,31 @@ export interface DescribeOptions extends SubjectOptions {
  * describeBroker({ name: "memory", create: new URL("./create.ts", import.meta.url) });
  */
 export function describeBroker(options: DescribeOptions): void {
-  const { name, service, knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses } = options;
+  const { name, service, knownGaps = {} } = options;
   if (service?.unavailable !== undefined) return defineUnavailable(name, service.name, service.unavailable);
   const subject = createSubject({ ...options, settings: { ...service?.settings, ...options.settings } });
   if (options.slow) return defineApart(subject, slowCases, knownGaps);
   if (options.server) return defineApart(subject, restartCases, knownGaps);
   if (options.storeServer) return defineApart(subject, storeRestartCases, knownGaps);
-  describe(name, () => {
-    const chosen = allCases.filter(({ clause }) => clauses?.includes(clause) ?? true);
-    const together = chosen.filter(({ alone }) => !alone);
-    const alone = chosen.filter(({ alone }) => alone);
-    const line = waitingLine(atOnce);
+  describe(name, () => defineHalves(subject, options));
+}
+
+/** A vitest project that runs one half of every kit says so by `provide`: only one of all kits is alone at a time. */
+function defineHalves(
+  subject: Subject,
+  { knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses }: DescribeOptions,
+): void {
+  const chosen = allCases.filter(({ clause }) => clauses?.includes(clause) ?? true);
+  const half = inject("kitHalf");
+  const line = waitingLine(atOnce);
+  if (half !== "alone")
     describe.concurrent("together", () => {
-      for (const each of together) defineCase(subject, each, knownGaps[each.name], line);
+      for (const each of chosen.filter(({ alone }) => !alone)) defineCase(subject, each, knownGaps[each.name], line);
     });
+  if (half !== "together")
     describe.sequential("alone", () => {
-      for (const each of alone) defineCase(subject, each, knownGaps[each.name]);
+      for (const each of chosen.filter(({ alone }) => alone)) defineCase(subject, each, knownGaps[each.name]);
     });
-  });
 }
 
 interface Line {
@@ -116,6 +123,9 @@ function defineUnavailable(broker: string, service: string, reason: string): voi
 declare module "vitest" {
   interface TaskMeta {
     conformance?: Outcome;
+  }
+  interface ProvidedContext {
+    kitHalf: "together" | "alone" | undefined;
   }
 }
 
