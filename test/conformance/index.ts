@@ -57,7 +57,10 @@ function defineHalves(
   subject: Subject,
   { knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses }: DescribeOptions,
 ): void {
-  const chosen = allCases.filter(({ clause }) => clauses?.includes(clause) ?? true);
+  const wanted = process.env.FUNBOOST_KIT_CLAUSES?.split(","); // npm run conformance -- --clause
+  const chosen = allCases.filter(
+    ({ clause }) => (clauses?.includes(clause) ?? true) && (wanted?.includes(clause) ?? true),
+  );
   const half = inject("kitHalf");
   const line = waitingLine(atOnce);
   if (half !== "alone")
@@ -136,18 +139,25 @@ function defineCase(subject: Subject, each: NamedCase, gap: string | undefined, 
     `${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`,
     { timeout },
     async ({ task, skip }) => {
-      const row = (mode: Outcome["mode"], result: Outcome["result"], reason?: string) =>
-        void (task.meta.conformance = {
-          broker: subject.name,
-          case: each.name,
-          mode,
-          result,
-          ...(reason === undefined ? {} : { reason }),
-        });
-      row("native", gap === undefined ? "failed" : "known gap", gap);
-      const { mode, skipped } = await line.turn(() => runCase(subject, each));
-      row(mode, skipped === undefined ? "passed" : "skipped", skipped);
+      const row = (found: Pick<Outcome, "mode" | "result" | "reason" | "seconds">) => {
+        task.meta.conformance = { broker: subject.name, case: each.name, clause: each.clause, ...found };
+      };
+      row(
+        gap === undefined ? { mode: "native", result: "failed" } : { mode: "native", result: "known gap", reason: gap },
+      );
+      const { mode, skipped, seconds } = await line.turn(() => timed(() => runCase(subject, each)));
+      row({
+        mode,
+        seconds,
+        ...(skipped === undefined ? { result: "passed" } : { result: "skipped", reason: skipped }),
+      });
       if (skipped !== undefined) skip(skipped);
     },
   );
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<T & { readonly seconds: number }> {
+  const from = performance.now();
+  const answer = await work();
+  return { ...answer, seconds: (performance.now() - from) / 1_000 };
 }
