@@ -32,8 +32,11 @@ export interface DescribeOptions extends SubjectOptions {
   readonly knownGaps?: { readonly [Name in CaseName]?: string };
   /** How many cases run side by side: fewer for an engine that takes much of the machine. @default as many as vitest allows */
   readonly atOnce?: number;
-  /** Only these clauses, for a second way of one engine. @default all */
+  /** Only these clauses, or only these cases, for a second way of one engine. @default all */
   readonly clauses?: readonly NamedCase["clause"][];
+  readonly cases?: readonly CaseName[];
+  /** True: only the cases that meet no engine, over the store of this broker. They are left out otherwise. @default false */
+  readonly storeOnly?: boolean;
 }
 
 /**
@@ -55,11 +58,15 @@ export function describeBroker(options: DescribeOptions): void {
 /** A vitest project that runs one half of every kit says so by `provide`: only one of all kits is alone at a time. */
 function defineHalves(
   subject: Subject,
-  { knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses }: DescribeOptions,
+  { knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses, cases, storeOnly = false }: DescribeOptions,
 ): void {
   const wanted = process.env.FUNBOOST_KIT_CLAUSES?.split(","); // npm run conformance -- --clause
   const chosen = allCases.filter(
-    ({ clause }) => (clauses?.includes(clause) ?? true) && (wanted?.includes(clause) ?? true),
+    ({ clause, name, engine = true }) =>
+      engine !== storeOnly &&
+      (clauses?.includes(clause) ?? true) &&
+      (cases?.includes(name) ?? true) &&
+      (wanted?.includes(clause) ?? true),
   );
   const half = inject("kitHalf");
   const line = waitingLine(atOnce);

@@ -10,7 +10,7 @@ export interface Cost {
   readonly case: string;
   readonly alone: boolean;
   readonly seconds: number;
-  /** On one clock for all. */
+  /** On one clock for all; 0: it did not run. */
   readonly from: number;
   readonly to: number;
 }
@@ -42,7 +42,8 @@ const sum = (costs: readonly Cost[]) => costs.reduce((all, { seconds }) => all +
 
 /** From the first start to the last end. */
 function span(costs: readonly Cost[]): number {
-  return costs.length === 0 ? 0 : Math.max(...costs.map(({ to }) => to)) - Math.min(...costs.map(({ from }) => from));
+  const ran = costs.filter(({ from }) => from > 0);
+  return ran.length === 0 ? 0 : Math.max(...ran.map(({ to }) => to)) - Math.min(...ran.map(({ from }) => from));
 }
 
 function row(cells: readonly (string | number)[]): string {
