@@ -1,4 +1,7 @@
-/** Five projects, run one after the other: two cores cannot give timing cases and package installs at once. */
+/**
+ * Projects, run one after the other: two cores cannot give timing cases and package installs at once.
+ * Kits run side by side in "kits"; what measures time or fills the machine is in "timing", one line for all kits.
+ */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -11,10 +14,11 @@ const alias = [
   { find: /^funboost\/adapters\/(.+)$/, replacement: at("./adapters/$1/broker.ts") },
   { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/$1/store.ts") },
 ];
-const slow = ["test/project/package.test.ts", "test/project/bundle.test.ts"];
+const packaging = ["test/project/package.test.ts", "test/project/bundle.test.ts"];
 /** These wait for leases and deadlines to end, which costs no processor. */
-const waiting = ["test/behaviour/slow.test.ts", "test/behaviour/broker-down.test.ts"];
+const waiting = ["slow", "broker-down", "restart"].map((name) => `test/behaviour/${name}.test.ts`);
 const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/{memory,shared}/*.test.ts"];
+const kits = "test/adapters/*/conformance.test.ts";
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */
 const unitWorkers = 3;
 /** What a test waits for comes late on a busy machine: a wait is no bound. */
@@ -35,29 +39,61 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "unit", include: overMemory, maxWorkers: unitWorkers, sequence: { groupOrder: 1 } },
+        test: {
+          name: "unit",
+          include: overMemory,
+          maxWorkers: unitWorkers,
+          sequence: { groupOrder: 1 },
+          provide: { kitHalf: "together" },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "kits",
+          include: [kits],
+          exclude: overMemory,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+          provide: { kitHalf: "together" },
+          ...built,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "timing",
+          include: [kits],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+          provide: { kitHalf: "alone" },
+          ...built,
+        },
       },
       {
         extends: true,
         test: {
           name: "adapters",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/project/architecture.test.ts", ...overMemory, ...waiting, ...slow],
+          exclude: ["test/project/architecture.test.ts", kits, ...overMemory, ...waiting, ...packaging],
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 4 },
           ...built,
         },
       },
-      { extends: true, test: { name: "waiting", include: waiting, sequence: { groupOrder: 3 }, ...built } },
+      {
+        extends: true,
+        test: { name: "waiting", include: waiting, maxWorkers: 3, sequence: { groupOrder: 5 }, ...built },
+      },
       {
         extends: true,
         test: {
           name: "package",
-          include: slow,
+          include: packaging,
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 6 },
           ...built,
         },
       },

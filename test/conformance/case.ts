@@ -13,6 +13,8 @@ export interface Case {
   readonly store?: boolean;
   /** Takes the store away; a broker that has none gets one in memory. */
   readonly outage?: boolean;
+  /** False: it meets only core and store. Of an engine it asks to publish, consume and settle; runs once for each store. */
+  readonly engine?: false;
   /** Starts processes of its own, from the built package. */
   readonly processes?: boolean;
   /** Cuts the connections of all that use the engine. */

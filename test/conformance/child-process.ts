@@ -1,9 +1,9 @@
 /** The parent's side of a child process: starts it, sees what it reports, calls it, kills it. */
 import assert from "node:assert/strict";
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { ChildJob, Dying, Report } from "./child.ts";
+import { takeChild } from "./spare-children.ts";
 import { built, type Subject } from "./subject.ts";
 import { until, within } from "./until.ts";
 
@@ -83,10 +83,7 @@ export async function startChild(subject: Subject, queue: string, options: Child
     clockMs,
     dies,
   };
-  const child = fork(fileURLToPath(module), [JSON.stringify(job)], {
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-    execArgv: [],
-  });
+  const child = takeChild(module, create);
   const reports: Report[] = [];
   const calls = new Map<number, (report: Report) => void>();
   let stderr = "";
@@ -96,6 +93,7 @@ export async function startChild(subject: Subject, queue: string, options: Child
     if (report.kind === "answer") calls.get(report.call ?? -1)?.(report);
     else reports.push(report);
   });
+  child.send(job, () => {}); // where it could not start, its end says so
   const exited = once(child, "exit").then(([code, signal]) => {
     for (const settle of calls.values())
       settle({ kind: "answer", error: `the child has exited (${code ?? signal}) ${stderr}` });

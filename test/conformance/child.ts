@@ -170,7 +170,6 @@ function reportSettlements(): void {
 
 async function main(job: ChildJob): Promise<void> {
   clockMs = job.clockMs;
-  stubClock();
   if (job.settlements) reportSettlements();
   configure({ lease: job.leaseMs, signals: job.signals, log: { level: "silent" } });
   const { create } = (await import(job.create)) as CreateModule;
@@ -228,4 +227,17 @@ function carried(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
 }
 
-await main(JSON.parse(process.argv[2] ?? "{}") as ChildJob);
+/** Loads what the job will need, and waits for it; ends where nobody will send one. */
+async function waitForJob(create: string): Promise<ChildJob> {
+  const unwanted = () => process.exit();
+  process.on("disconnect", unwanted);
+  const job = new Promise<ChildJob>((resolve) => process.once("message", (message) => resolve(message as ChildJob)));
+  await import(create);
+  const found = await job;
+  process.on("disconnect", () => {}); // a channel that nobody listens to does not keep a process alive
+  process.off("disconnect", unwanted);
+  return found;
+}
+
+stubClock();
+await main(await waitForJob(process.argv[2] ?? ""));

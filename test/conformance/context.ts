@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Broker, BrokerQueue, Features } from "../../src/contract/index.ts";
 import { boost, type Task, type TaskConsumer, type TaskParams } from "../../src/index.ts";
+import { carrier } from "./carrier.ts";
 import type { Case } from "./case.ts";
 import { type Child, type ChildOptions, startChild } from "./child-process.ts";
 import { type StoreSwitch, switchedStore } from "./store-switch.ts";
@@ -64,7 +65,7 @@ const busyMachineMs = 2_000;
 /** A context and the function that cleans up after it and says what leaked. */
 export async function createContext(
   subject: Subject,
-  each: Pick<Case, "outage"> = {},
+  each: Pick<Case, "outage" | "engine"> = {},
 ): Promise<{ readonly context: Context; clean(): Promise<void> }> {
   const deferred: (() => unknown)[] = [];
   const defer = (clean: () => unknown) => void deferred.push(clean);
@@ -73,7 +74,8 @@ export async function createContext(
     defer(() => within("broker.close() resolves", broker.close(), closeMs));
     return broker;
   };
-  const { broker, storeSwitch } = switchable(await make(), each.outage === true);
+  const made = await make();
+  const { broker, storeSwitch } = switchable(each.engine === false ? carrier(made) : made, each.outage === true);
   const { patienceMs, leaseMs, lateMs, scale } = subject;
   const queue = `kit-${randomBytes(6).toString("hex")}`;
   const context: Context = {

@@ -1,5 +1,5 @@
 /** The conformance kit: `describeBroker()` proves with vitest that a broker keeps the contract's promises. */
-import { describe, it } from "vitest";
+import { describe, inject, it } from "vitest";
 import { allCases, type CaseName, type NamedCase, restartCases, slowCases, storeRestartCases } from "./all-cases.ts";
 import { type Outcome, runCase, timeoutOf } from "./run-case.ts";
 import { createSubject, type Subject, type SubjectOptions } from "./subject.ts";
@@ -32,35 +32,52 @@ export interface DescribeOptions extends SubjectOptions {
   readonly knownGaps?: { readonly [Name in CaseName]?: string };
   /** How many cases run side by side: fewer for an engine that takes much of the machine. @default as many as vitest allows */
   readonly atOnce?: number;
-  /** Only these clauses, for a second way of one engine. @default all */
+  /** Only these clauses, or only these cases, for a second way of one engine. @default all */
   readonly clauses?: readonly NamedCase["clause"][];
+  readonly cases?: readonly CaseName[];
+  /** True: only the cases that meet no engine, over the store of this broker. They are left out otherwise. @default false */
+  readonly storeOnly?: boolean;
 }
 
 /**
  * Defines all conformance cases for a broker as vitest tests. Cases that start processes run from built JavaScript.
  *
  * @example
- * describeBroker({ name: "memory", create: new URL("./memory.create.ts", import.meta.url) });
+ * describeBroker({ name: "memory", create: new URL("./create.ts", import.meta.url) });
  */
 export function describeBroker(options: DescribeOptions): void {
-  const { name, service, knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses } = options;
+  const { name, service, knownGaps = {} } = options;
   if (service?.unavailable !== undefined) return defineUnavailable(name, service.name, service.unavailable);
   const subject = createSubject({ ...options, settings: { ...service?.settings, ...options.settings } });
   if (options.slow) return defineApart(subject, slowCases, knownGaps);
   if (options.server) return defineApart(subject, restartCases, knownGaps);
   if (options.storeServer) return defineApart(subject, storeRestartCases, knownGaps);
-  describe(name, () => {
-    const chosen = allCases.filter(({ clause }) => clauses?.includes(clause) ?? true);
-    const together = chosen.filter(({ alone }) => !alone);
-    const alone = chosen.filter(({ alone }) => alone);
-    const line = waitingLine(atOnce);
+  describe(name, () => defineHalves(subject, options));
+}
+
+/** A vitest project that runs one half of every kit says so by `provide`: only one of all kits is alone at a time. */
+function defineHalves(
+  subject: Subject,
+  { knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses, cases, storeOnly = false }: DescribeOptions,
+): void {
+  const wanted = process.env.FUNBOOST_KIT_CLAUSES?.split(","); // npm run conformance -- --clause
+  const chosen = allCases.filter(
+    ({ clause, name, engine = true }) =>
+      engine !== storeOnly &&
+      (clauses?.includes(clause) ?? true) &&
+      (cases?.includes(name) ?? true) &&
+      (wanted?.includes(clause) ?? true),
+  );
+  const half = inject("kitHalf");
+  const line = waitingLine(atOnce);
+  if (half !== "alone")
     describe.concurrent("together", () => {
-      for (const each of together) defineCase(subject, each, knownGaps[each.name], line);
+      for (const each of chosen.filter(({ alone }) => !alone)) defineCase(subject, each, knownGaps[each.name], line);
     });
+  if (half !== "together")
     describe.sequential("alone", () => {
-      for (const each of alone) defineCase(subject, each, knownGaps[each.name]);
+      for (const each of chosen.filter(({ alone }) => alone)) defineCase(subject, each, knownGaps[each.name]);
     });
-  });
 }
 
 interface Line {
@@ -117,6 +134,9 @@ declare module "vitest" {
   interface TaskMeta {
     conformance?: Outcome;
   }
+  interface ProvidedContext {
+    kitHalf: "together" | "alone" | undefined;
+  }
 }
 
 function defineCase(subject: Subject, each: NamedCase, gap: string | undefined, line = noLine): void {
@@ -126,18 +146,25 @@ function defineCase(subject: Subject, each: NamedCase, gap: string | undefined, 
     `${each.clause}: ${each.name}${gap === undefined ? "" : ` (known gap: ${gap})`}`,
     { timeout },
     async ({ task, skip }) => {
-      const row = (mode: Outcome["mode"], result: Outcome["result"], reason?: string) =>
-        void (task.meta.conformance = {
-          broker: subject.name,
-          case: each.name,
-          mode,
-          result,
-          ...(reason === undefined ? {} : { reason }),
-        });
-      row("native", gap === undefined ? "failed" : "known gap", gap);
-      const { mode, skipped } = await line.turn(() => runCase(subject, each));
-      row(mode, skipped === undefined ? "passed" : "skipped", skipped);
+      const row = (found: Pick<Outcome, "mode" | "result" | "reason" | "seconds">) => {
+        task.meta.conformance = { broker: subject.name, case: each.name, clause: each.clause, ...found };
+      };
+      row(
+        gap === undefined ? { mode: "native", result: "failed" } : { mode: "native", result: "known gap", reason: gap },
+      );
+      const { mode, skipped, seconds } = await line.turn(() => timed(() => runCase(subject, each)));
+      row({
+        mode,
+        seconds,
+        ...(skipped === undefined ? { result: "passed" } : { result: "skipped", reason: skipped }),
+      });
       if (skipped !== undefined) skip(skipped);
     },
   );
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<T & { readonly seconds: number }> {
+  const from = performance.now();
+  const answer = await work();
+  return { ...answer, seconds: (performance.now() - from) / 1_000 };
 }

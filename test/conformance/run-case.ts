@@ -9,9 +9,12 @@ import { within } from "./until.ts";
 export interface Outcome {
   readonly broker: string;
   readonly case: string;
+  readonly clause: string;
   readonly mode: "native" | "emulated";
   readonly result: "passed" | "failed" | "skipped" | "known gap";
   readonly reason?: string;
+  /** What it took, without its wait for a turn. */
+  readonly seconds?: number;
 }
 
 const defaultTimeoutMs = 30_000;

@@ -1,3 +1,4 @@
+/** SQLite as a broker, and as the store of what meets no engine. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,3 +10,9 @@ process.env.FUNBOOST_TEST_SQLITE_FILE = join(folder, "queue.db");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describeBroker({ name: "sqlite", create: new URL("./create.ts", import.meta.url) });
+describeBroker({
+  name: "sqlite store",
+  create: new URL("../bare/create.ts", import.meta.url),
+  settings: { store: "sqlite", file: join(folder, "store.db"), engine: join(folder, "store.db") },
+  storeOnly: true,
+});

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { describeBroker } from "../../conformance/index.ts";
+import { allCases, describeBroker } from "../../conformance/index.ts";
 import { serviceFor } from "../../support/services.ts";
+import { byMode } from "./by-mode.ts";
 
 const service = await serviceFor("temporal");
 const folder = mkdtempSync(join(tmpdir(), "funboost-temporal-"));
@@ -23,19 +24,18 @@ const common = {
 };
 
 describeBroker({ ...common, name: "temporal", atOnce: 4 });
-// The way of a message differs, its consumer does not: what workflows change is in these clauses.
 describeBroker({
   ...common,
   name: "temporal (workflow)",
   settings: { TEMPORAL_MODE: "workflow" },
   atOnce: 4,
-  clauses: ["guarantees", "crashes", "delivery", "settlement", "results", "errors", "endings", "features", "contract"],
+  cases: byMode,
 });
-// What Temporal itself does not keep, as with configure({ store }).
+// What Temporal itself does not keep, as with configure({ store }): the cases that are skipped without one.
 describeBroker({
   ...common,
   name: "temporal with a store",
   settings: { storeFile: join(folder, "store.db") },
   atOnce: 4,
-  clauses: ["controls", "filters", "cancels", "records", "dead letters"],
+  cases: allCases.filter(({ store }) => store).map(({ name }) => name),
 });

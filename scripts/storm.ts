@@ -1,0 +1,89 @@
+/**
+ * What is too long for CI: cases that kill, stop and restart, again and again.
+ * npm run storm -- [--broker NAME,...] [--clause NAME,...] [--times N] [--json FILE]
+ */
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Reporter } from "vitest/node";
+import type { Outcome } from "../test/conformance/run-case.ts";
+import { choose, runKits } from "../test/support/kit-run.ts";
+
+/** Says of a round only what no row says. */
+const quiet: Reporter = {
+  onTestRunEnd: (_modules, errors) => {
+    for (const error of errors) console.error(error.stack ?? error.message);
+  },
+};
+
+const usual = { broker: "sqlite", clause: "guarantees,crashes,leases,sharing", times: "20" };
+
+interface Tally {
+  readonly broker: string;
+  readonly case: string;
+  readonly clause: string;
+  passed: number;
+  skipped: number;
+  /** The first line of each failure. */
+  readonly failures: string[];
+  longest: number;
+}
+
+/** Adds one round's rows to what was found so far. */
+function add(tallies: Map<string, Tally>, rows: readonly Outcome[]): void {
+  for (const { broker, case: name, clause, result, reason = "", seconds = 0 } of rows) {
+    const key = `${broker}: ${name}`;
+    const tally = tallies.get(key) ?? { broker, case: name, clause, passed: 0, skipped: 0, failures: [], longest: 0 };
+    tallies.set(key, tally);
+    if (result === "failed") tally.failures.push(reason);
+    else if (result === "passed") tally.passed++;
+    else tally.skipped++;
+    tally.longest = Math.max(tally.longest, seconds);
+  }
+}
+
+function print(tallies: readonly Tally[], rounds: number, seconds: number): void {
+  const ran = tallies.filter(({ passed, failures }) => passed + failures.length > 0);
+  console.log(`\n${rounds} rounds in ${seconds.toFixed(0)} s`);
+  for (const { broker, clause, case: name, passed, failures, longest } of ran) {
+    const counts = `${String(passed).padStart(4)} passed ${String(failures.length).padStart(4)} failed`;
+    console.log(`${counts}  at most ${longest.toFixed(1)} s  ${broker}: ${clause}: ${name}`);
+    for (const reason of new Set(failures)) console.log(`              ${reason}`);
+  }
+  const all = (of: (tally: Tally) => number) => tallies.reduce((sum, tally) => sum + of(tally), 0);
+  const failed = all(({ failures }) => failures.length);
+  console.log(`${all(({ passed }) => passed)} passed, ${failed} failed, ${all(({ skipped }) => skipped)} skipped`);
+}
+
+async function main(): Promise<void> {
+  const option = (standard: string) => ({ type: "string", default: standard }) as const;
+  const { values } = parseArgs({
+    options: {
+      json: { type: "string" },
+      broker: option(usual.broker),
+      clause: option(usual.clause),
+      times: option(usual.times),
+    },
+  });
+  const times = Number(values.times);
+  if (!Number.isInteger(times) || times < 1) throw new Error(`--times is "${values.times}". Allowed: 1, 2, 3 ...`);
+  const choice = choose(values.broker, values.clause);
+  const tallies = new Map<string, Tally>();
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1_000;
+  for (let round = 1; round <= times; round++) {
+    const rows = await runKits(choice, [quiet]);
+    add(tallies, rows);
+    const failed = rows.filter(({ result }) => result === "failed");
+    console.log(`round ${round}: ${rows.length} cases, ${failed.length} failed, ${seconds().toFixed(0)} s so far`);
+    for (const { broker, case: name, reason } of failed) console.log(`  ${broker}: ${name}: ${reason}`);
+  }
+  const found = [...tallies.values()];
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(found, null, 2)}\n`);
+  print(found, times, seconds());
+  process.exitCode = found.length === 0 || found.some(({ failures }) => failures.length > 0) ? 1 : 0;
+}
+
+main().catch((error: Error) => {
+  console.error(`${error.message}\nnpm run storm -- [--broker NAME,...] [--clause NAME,...] [--times N] [--json FILE]`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,106 @@
+/** What the kits cost, by broker and by clause, printed at the end of a test run: a reporter of vitest. */
+import type { Reporter, TestCase, TestModule } from "vitest/node";
+import { allCases } from "../conformance/all-cases.ts";
+import { kitBudgets } from "./kit-budgets.ts";
+
+/** One case on one broker. Times in seconds. */
+export interface Cost {
+  readonly broker: string;
+  readonly clause: string;
+  readonly case: string;
+  readonly alone: boolean;
+  readonly seconds: number;
+  /** On one clock for all; 0: it did not run. */
+  readonly from: number;
+  readonly to: number;
+}
+
+const longestFiles = 15;
+/** Clauses that run in files of their own, beside the kits. */
+const apart = ["slow", "restarts"];
+
+export const kitCosts: Reporter = {
+  onTestRunEnd(modules) {
+    const costs = modules.flatMap((module) => [...module.children.allTests()].flatMap(costOf));
+    for (const line of [...brokerLines(costs), ...clauseLines(costs), ...partLines(costs)]) console.log(line);
+    if (modules.length > 1) for (const line of fileLines(modules)) console.log(line);
+  },
+};
+
+function costOf(test: TestCase): Cost[] {
+  const row = test.meta().conformance;
+  const { startTime = 0, duration = 0 } = test.diagnostic() ?? {};
+  if (!row) return [];
+  const { clause, case: name, seconds = duration / 1_000 } = row;
+  const broker = apart.includes(clause) ? `${row.broker}, ${clause}` : row.broker;
+  const alone = test.parent.type === "suite" && test.parent.name === "alone";
+  return [{ broker, clause, case: name, alone, seconds, from: startTime / 1_000, to: (startTime + duration) / 1_000 }];
+}
+
+const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
+const sum = (costs: readonly Cost[]) => costs.reduce((all, { seconds }) => all + seconds, 0);
+
+/** From the first start to the last end. */
+function span(costs: readonly Cost[]): number {
+  const ran = costs.filter(({ from }) => from > 0);
+  return ran.length === 0 ? 0 : Math.max(...ran.map(({ to }) => to)) - Math.min(...ran.map(({ from }) => from));
+}
+
+function row(cells: readonly (string | number)[]): string {
+  const [first = "", ...others] = cells.map((cell) => (typeof cell === "number" ? cell.toFixed(1) : cell));
+  return `${first.padEnd(34)}${others.map((cell) => cell.padStart(10)).join("")}`;
+}
+
+export function brokerLines(costs: readonly Cost[]): string[] {
+  if (costs.length === 0) return [];
+  const lines = unique(costs.map(({ broker }) => broker)).map((broker) => {
+    const own = costs.filter((each) => each.broker === broker);
+    const [together, alone] = [own.filter((each) => !each.alone), own.filter((each) => each.alone)];
+    return row([broker, String(own.length), span(together), span(alone), sum(own)]);
+  });
+  return ["", "What each broker took, in seconds", row(["broker", "cases", "together", "alone", "sum"]), ...lines];
+}
+
+/** By the broker that takes longest: a budget is for each. */
+export function clauseLines(costs: readonly Cost[]): string[] {
+  if (costs.length === 0) return [];
+  const budgets: Readonly<Record<string, number>> = kitBudgets;
+  const lines = Object.keys(budgets).flatMap((clause) => {
+    const own = costs.filter((each) => each.clause === clause);
+    if (own.length === 0) return [];
+    const brokers = unique(own.map(({ broker }) => broker))
+      .map((broker) => ({ broker, seconds: sum(own.filter((each) => each.broker === broker)) }))
+      .sort((a, b) => b.seconds - a.seconds);
+    const budget = budgets[clause] ?? 0;
+    const over = brokers.filter(({ seconds }) => seconds > budget);
+    const said = over.map(({ broker, seconds }) => `${broker} ${seconds.toFixed(1)}`).join(", ");
+    const line = row([clause, sum(own), sum(own) / brokers.length, brokers[0]?.seconds ?? 0, String(budget)]);
+    return [said === "" ? line : `${line}  over: ${said}`];
+  });
+  return ["", "What each clause took, in seconds", row(["clause", "sum", "mean", "longest", "budget"]), ...lines];
+}
+
+/** Brokers that run a chosen part of the kit, such as a second way of one engine, with the names of these cases. */
+function partLines(costs: readonly Cost[]): string[] {
+  if (process.env.FUNBOOST_KIT_CLAUSES) return [];
+  return unique(costs.map(({ broker }) => broker)).flatMap((broker) => {
+    const own = costs.filter((each) => each.broker === broker && !apart.includes(each.clause));
+    if (own.length === 0 || own.length >= allCases.length / 2) return [];
+    return ["", `${broker} runs ${own.length} cases:`, ...own.map((each) => `  ${each.clause}: ${each.case}`)];
+  });
+}
+
+function fileLines(modules: readonly TestModule[]): string[] {
+  const files = modules
+    .map((module) => ({
+      name: `${module.project.name}: ${module.relativeModuleId}`,
+      seconds: module.diagnostic().duration / 1_000,
+    }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, longestFiles);
+  return [
+    "",
+    `The ${files.length} longest files, in seconds`,
+    ...files.map(({ name, seconds }) => row([name, seconds])),
+  ];
+}
