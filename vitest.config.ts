@@ -10,11 +10,14 @@ const alias = [
   { find: /^funboost$/, replacement: at("./src/index.ts") },
   { find: /^funboost\/core$/, replacement: at("./src/core.ts") },
   { find: /^funboost\/contract$/, replacement: at("./src/contract/index.ts") },
+  { find: /^funboost\/adapter$/, replacement: at("./adapters/adapter.ts") },
   { find: /^funboost\/conformance$/, replacement: at("./test/conformance/index.ts") },
   { find: /^funboost\/adapters\/(.+)$/, replacement: at("./adapters/$1/broker.ts") },
   { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/$1/store.ts") },
 ];
-const packaging = ["test/project/package.test.ts", "test/project/bundle.test.ts"];
+/** What is read from the sources alone. */
+const structure = ["architecture", "exports"].map((name) => `test/project/${name}.test.ts`);
+const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["slow", "broker-down", "restart"].map((name) => `test/behaviour/${name}.test.ts`);
 const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/{memory,shared}/*.test.ts"];
@@ -35,7 +38,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "architecture", include: ["test/project/architecture.test.ts"], sequence: { groupOrder: 0 } },
+        test: { name: "architecture", include: structure, sequence: { groupOrder: 0 } },
       },
       {
         extends: true,
@@ -75,7 +78,7 @@ export default defineConfig({
         test: {
           name: "adapters",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/project/architecture.test.ts", kits, ...overMemory, ...waiting, ...packaging],
+          exclude: [...structure, kits, ...overMemory, ...waiting, ...packaging],
           fileParallelism: false,
           sequence: { groupOrder: 4 },
           ...built,

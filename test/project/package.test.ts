@@ -76,7 +76,7 @@ describe("the packed package", () => {
       "stores/sqlite",
       "stores/redis",
     ];
-    const entries = [".", "core", "contract", "conformance", ...wildcards];
+    const entries = [".", "core", "contract", "adapter", "conformance", ...wildcards];
     const args = [
       bin("@arethetypeswrong/cli/dist/index.js"),
       app.tarball,
@@ -126,6 +126,7 @@ describe("the public entries that need no peer", () => {
     "funboost",
     "funboost/core",
     "funboost/contract",
+    "funboost/adapter",
     "funboost/adapters/memory",
     "funboost/adapters/sqlite",
     ...stores.slice(0, 2),

@@ -1,0 +1,106 @@
+/** What users can import, name by name. A name that goes, comes or changes its entry is a change of the public API: it is made here on purpose. */
+import { posix } from "node:path";
+import { describe, expect, it } from "vitest";
+import { code, filesUnder, read } from "../support/sources.ts";
+
+const names = (text: string) => text.trim().split(/\s+/).filter(Boolean).sort();
+
+/** All that a module exports, types included; what it exports again from others too. */
+function exportsOf(file: string): string[] {
+  const text = code(file);
+  const own = [
+    ...text.matchAll(/^export (?:declare )?(?:async )?(?:const|let|function\*?|class|interface|type) ([\w$]+)/gm),
+  ].map(([, name]) => name as string);
+  const lists = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) =>
+    (list as string)
+      .split(",")
+      .map((each) =>
+        each
+          .trim()
+          .replace(/^type /, "")
+          .replace(/^.* as /, ""),
+      )
+      .filter(Boolean),
+  );
+  const others = [...text.matchAll(/^export (?:type )?\* from "([^"]+)"/gm)].flatMap(([, from]) =>
+    exportsOf(posix.join(posix.dirname(file), from as string)),
+  );
+  return [...new Set([...own, ...lists, ...others])].sort();
+}
+
+const core = names(`
+  AllConsuming Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters Duration ErrorCode
+  FatalError FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions Logger Middleware OnRecord Outgoing PublishError
+  PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
+  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskError TaskMembers TaskParams TaskRecord
+  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost checkTasks concurrencyPool configure
+  consumeAll fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
+`);
+
+const contract = names(`
+  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonValue
+  Message MessageState Peeked Published QueueSpec ResultOptions Results SetEntry Settlement Store TimerEntry Timers
+`);
+
+const kit = names(`
+  Case CaseName Context CreateModule DescribeOptions ForeignModule KillableServer NamedCase Outcome Service Subject SubjectOptions
+  allCases createSubject describeBroker restartCases runCase slowCases storeRestartCases
+`);
+
+const adapter = names(`
+  Clock ErrorCode ExchangeAnswer FunboostError PollConsumer PollSource PublishBatches PublishEntry PublishError SettledDelivery
+  TickBatches accept acceptedOf checkNames clock createPublishBatches createTickBatches describe isFunboostError jittered maskSecrets
+  missingPeer poll publishError refuse repeat sleep toError within
+`);
+
+const brokers = {
+  agenda: "AgendaOptions AgendaQueueOptions agenda",
+  "bee-queue": "BeeQueueOptions BeeQueueQueueOptions beeQueue",
+  bullmq: "BullmqOptions BullmqQueueOptions bullmq",
+  memory: "memory",
+  sqlite: "SqliteOptions defaultFile sqlite",
+  temporal: "TemporalMessageOptions TemporalOptions TemporalQueueOptions temporal",
+};
+
+const stores = { memory: "memoryStore", redis: "RedisStoreOptions redisStore", sqlite: "sqliteStore" };
+
+describe("public exports", () => {
+  it("of the package: these entries, and no other", () => {
+    const { exports } = JSON.parse(read("package.json"));
+    expect(Object.keys(exports)).toEqual([
+      ".",
+      "./core",
+      "./contract",
+      "./adapter",
+      "./conformance",
+      "./adapters/*",
+      "./stores/*",
+      "./package.json",
+    ]);
+    const folders = (file: string) =>
+      filesUnder("adapters")
+        .filter((each) => each.endsWith(`/${file}.ts`))
+        .map((each) => each.split("/")[1]);
+    expect(folders("broker")).toEqual(Object.keys(brokers));
+    expect(folders("store")).toEqual(Object.keys(stores));
+  });
+  it("of funboost and funboost/core", () => {
+    expect(exportsOf("src/core.ts")).toEqual(core);
+    expect(exportsOf("src/index.ts")).toEqual(core);
+  });
+  it("of funboost/contract", () => {
+    expect(exportsOf("src/contract/index.ts")).toEqual(contract);
+  });
+  it("of funboost/adapter", () => {
+    expect(exportsOf("adapters/adapter.ts")).toEqual(adapter);
+  });
+  it("of funboost/conformance", () => {
+    expect(exportsOf("test/conformance/index.ts")).toEqual(kit);
+  });
+  it.each(Object.entries(brokers))("of funboost/adapters/%s", (engine, list) => {
+    expect(exportsOf(`adapters/${engine}/broker.ts`)).toEqual(names(list));
+  });
+  it.each(Object.entries(stores))("of funboost/stores/%s", (engine, list) => {
+    expect(exportsOf(`adapters/${engine}/store.ts`)).toEqual(names(list));
+  });
+});
