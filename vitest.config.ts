@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { kitCosts } from "./test/support/kit-costs.ts";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const alias = [
@@ -26,6 +27,8 @@ const kits = "test/adapters/*/conformance.test.ts";
 const unitWorkers = 3;
 /** What a test waits for comes late on a busy machine: a wait is no bound. */
 const patience = { poll: { timeout: 15_000 } };
+/** CI asks for a report of its own beside what is printed. */
+const report = process.env.FUNBOOST_TEST_REPORT;
 const built = { globalSetup: ["./test/support/global-setup.ts"] };
 
 export default defineConfig({
@@ -35,6 +38,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     expect: patience,
     maxConcurrency: 8,
+    reporters: ["default", kitCosts, ...(report ? [["json", { outputFile: report }] as ["json", object]] : [])],
     projects: [
       {
         extends: true,

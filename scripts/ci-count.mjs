@@ -1,4 +1,4 @@
-// Adds up what the stages of .ci/run reported, names what failed, and prints the last line of the run.
+// Adds up what the stages of .ci/run reported, says what each took and what failed, and prints the last line of the run.
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 
@@ -58,7 +58,7 @@ function readCounts(file) {
 
 const stages = readFileSync(process.argv[2], "utf8").trimEnd().split("\n");
 for (const line of stages) {
-  const [name, code, file] = line.split("\t");
+  const [name, code, seconds, file] = line.split("\t");
   const counts = file ? readCounts(file) : { passed: 0, failed: 0, skipped: 0 };
   if (!file && code === "0") counts.passed = 1;
   if (code !== "0" && counts.failed === 0) {
@@ -68,7 +68,7 @@ for (const line of stages) {
   if (file && code === "0" && counts.passed === 0) counts.failed += 1; // nothing ran
   for (const key of Object.keys(total)) total[key] += counts[key];
   console.log(
-    `${(counts.failed > 0 ? "FAILED" : "ok").padEnd(7)}${name.padEnd(24)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+    `${(counts.failed > 0 ? "FAILED" : "ok").padEnd(7)}${name.padEnd(24)}${seconds.padStart(6)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
   for (const failed of counts.names ?? []) console.log(`         ${failed}`);
 }

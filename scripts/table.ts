@@ -6,6 +6,7 @@ import { catalog } from "../adapters/catalog.ts";
 import { memoryStore } from "../adapters/memory/store.ts";
 import type { Broker, Features, Store } from "../src/contract/index.ts";
 import { emulate, supportOf } from "../src/setup/features.ts";
+import type { CaseName } from "../test/conformance/index.ts";
 
 const start = "<!-- brokers:start -->";
 const end = "<!-- brokers:end -->";
@@ -40,6 +41,12 @@ export const controls = {
   "`waitIdle()`": "exactCount",
 } satisfies Record<string, "nothing" | "store" | keyof Features>;
 
+/** Controls that no engine has a part in, and the cases that prove each: once for each store, so that a cell names the run. */
+export const byStore = {
+  '`qpsScope: "global"`': ["a global qps is one limit for all processes", "several limits hold at once over processes"],
+  "`withLock()`": ["a store that fails: a lock is held by one, lost at its ttl, and free afterwards"],
+} satisfies { readonly [Control in keyof typeof controls]?: readonly CaseName[] };
+
 const names = Object.keys(headings) as (keyof Features)[];
 
 /** Every broker of the catalog, made without connecting. */
@@ -48,9 +55,12 @@ export async function catalogBrokers(): Promise<readonly Broker[]> {
   return factories.map((create) => create());
 }
 
-/** Native where the engine does it, emulated where funboost does; "with a store" where that needs one which the broker has not. */
-export function tableOf(brokers: readonly Broker[]): string {
-  const columns = brokers.map(columnOf);
+/**
+ * Native where the engine does it, emulated where funboost does; "with a store" where that needs one which the broker
+ * has not. In brackets: the run of the kit that proved what was proved over a store, and not on each engine.
+ */
+export async function tableOf(brokers: readonly Broker[]): Promise<string> {
+  const columns = await Promise.all(brokers.map(columnOf));
   const rows = [...names.map((name) => headings[name]), ...Object.keys(controls)];
   const lines = [
     ["", ...brokers.map(({ name }) => `\`${name}\``)],
@@ -60,13 +70,17 @@ export function tableOf(brokers: readonly Broker[]): string {
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-function columnOf(broker: Broker): readonly string[] {
+async function columnOf(broker: Broker): Promise<readonly string[]> {
   const support = (store: Store | undefined) => supportOf(broker.features, emulate(broker, store).features, store);
   const [own, given] = [support(broker.store && memoryStore()), support(memoryStore())];
   const features = names.map((name) => (own[name] === "no" && given[name] !== "no" ? "with a store" : own[name]));
-  const around = Object.values<(typeof controls)[keyof typeof controls]>(controls).map((needs) => {
-    if (needs === "store") return broker.store ? "emulated" : "with a store";
-    return needs === "nothing" || given[needs] !== "no" ? "emulated" : "no";
+  const store = await broker.store?.();
+  await broker.close();
+  const around = (Object.keys(controls) as (keyof typeof controls)[]).map((control) => {
+    const needs: "nothing" | "store" | keyof Features = controls[control];
+    if (needs !== "store") return needs === "nothing" || given[needs] !== "no" ? "emulated" : "no";
+    const run = control in byStore ? ` (${store ? store.name : "each"} store)` : "";
+    return `${store ? "emulated" : "with a store"}${run}`;
   });
   return [...features, ...around];
 }
@@ -81,7 +95,7 @@ export function withTable(readme: string, table: string): string {
 async function main(check: boolean): Promise<void> {
   const file = join(process.cwd(), "README.md");
   const readme = readFileSync(file, "utf8");
-  const wanted = withTable(readme, tableOf(await catalogBrokers()));
+  const wanted = withTable(readme, await tableOf(await catalogBrokers()));
   if (wanted === readme) return console.log("README.md: the table is up to date.");
   if (!check) {
     writeFileSync(file, wanted);

@@ -232,7 +232,7 @@ async function waitForJob(create: string): Promise<ChildJob> {
   const unwanted = () => process.exit();
   process.on("disconnect", unwanted);
   const job = new Promise<ChildJob>((resolve) => process.once("message", (message) => resolve(message as ChildJob)));
-  await import(create);
+  await ((await import(create)) as CreateModule).warm?.();
   const found = await job;
   process.on("disconnect", () => {}); // a channel that nobody listens to does not keep a process alive
   process.off("disconnect", unwanted);

@@ -48,6 +48,8 @@ export interface Subject {
 
 export interface CreateModule {
   create(settings: Readonly<Record<string, string>>): Broker | Promise<Broker>;
+  /** Loads the engine's client, in a child process that waits for its job. */
+  warm?(): Promise<unknown>;
 }
 
 /** A server that the restart cases kill. */

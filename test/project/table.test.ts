@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { boost, configure, publisher, shutdown, withLock } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
-import { catalogBrokers, controls, tableOf, withTable } from "../../scripts/table.ts";
+import { byStore, catalogBrokers, controls, tableOf, withTable } from "../../scripts/table.ts";
 import type { Broker, Features } from "../../src/contract/index.ts";
 import { resolveOptions, type TaskParams } from "../../src/options/task.ts";
 import { optionNames } from "../../src/options/task-checks.ts";
@@ -16,18 +16,30 @@ const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
 
 describe("the table of brokers and features", () => {
   it("is in the README as the adapters declare it (npm run table writes it)", async () => {
-    expect(readme).toBe(withTable(readme, tableOf(await catalogBrokers())));
+    expect(readme).toBe(withTable(readme, await tableOf(await catalogBrokers())));
   });
 
   it("would differ if an adapter declared something else", async () => {
     const [first, ...others] = await catalogBrokers();
     if (!first) throw new Error("the catalog is empty");
     const changed = { ...first, features: { ...first.features, durable: !first.features.durable } };
-    expect(tableOf([changed, ...others])).not.toBe(tableOf([first, ...others]));
+    expect(await tableOf([changed, ...others])).not.toBe(await tableOf([first, ...others]));
   });
 
   it("says where its marks belong when the README has none", () => {
     expect(() => withTable("# no marks", "")).toThrow("<!-- brokers:start -->");
+  });
+
+  it("names a store's run only for what no case proves on an engine, and each run is there", async () => {
+    const engineFree = allCases.filter(({ engine }) => engine === false).map(({ name }) => name);
+    expect(engineFree).toEqual(expect.arrayContaining(Object.values(byStore).flat()));
+    const named = new Set((await tableOf(await catalogBrokers())).match(/(?<=\()\w+ store(?=\))/g));
+    named.delete("each store");
+    expect(named.size).toBeGreaterThan(1);
+    for (const run of named) {
+      const file = `../adapters/${run.split(" ")[0]}/conformance.test.ts`;
+      expect(readFileSync(new URL(file, import.meta.url), "utf8")).toMatch(`name: "${run}"`);
+    }
   });
 
   it("holds nothing that no case proves", async () => {

@@ -1,6 +1,5 @@
 /** What the kits cost, by broker and by clause, printed at the end of a test run: a reporter of vitest. */
 import type { Reporter, TestCase, TestModule } from "vitest/node";
-import { allCases } from "../conformance/all-cases.ts";
 import { kitBudgets } from "./kit-budgets.ts";
 
 /** One case on one broker. Times in seconds. */
@@ -23,7 +22,7 @@ export const kitCosts: Reporter = {
   onTestRunEnd(modules) {
     const costs = modules.flatMap((module) => [...module.children.allTests()].flatMap(costOf));
     for (const line of [...brokerLines(costs), ...clauseLines(costs), ...partLines(costs)]) console.log(line);
-    if (modules.length > 1) for (const line of fileLines(modules)) console.log(line);
+    if (process.env.CI) for (const line of fileLines(modules)) console.log(line);
   },
 };
 
@@ -83,9 +82,12 @@ export function clauseLines(costs: readonly Cost[]): string[] {
 /** Brokers that run a chosen part of the kit, such as a second way of one engine, with the names of these cases. */
 function partLines(costs: readonly Cost[]): string[] {
   if (process.env.FUNBOOST_KIT_CLAUSES) return [];
-  return unique(costs.map(({ broker }) => broker)).flatMap((broker) => {
-    const own = costs.filter((each) => each.broker === broker && !apart.includes(each.clause));
-    if (own.length === 0 || own.length >= allCases.length / 2) return [];
+  const kits = costs.filter(({ clause }) => !apart.includes(clause));
+  const brokers = unique(kits.map(({ broker }) => broker));
+  const most = Math.max(...brokers.map((broker) => kits.filter((each) => each.broker === broker).length));
+  return brokers.flatMap((broker) => {
+    const own = kits.filter((each) => each.broker === broker);
+    if (own.length >= most / 2) return [];
     return ["", `${broker} runs ${own.length} cases:`, ...own.map((each) => `  ${each.clause}: ${each.case}`)];
   });
 }

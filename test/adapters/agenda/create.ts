@@ -10,3 +10,5 @@ export function create({ url, collection, storePrefix, storeFile }: Readonly<Rec
   const broker = agenda({ url, ...(collection ? { collection } : {}), ...(storePrefix ? { storePrefix } : {}) });
   return storeFile ? withStore(broker, sqliteStore({ file: storeFile })) : broker;
 }
+
+export const warm = (): Promise<unknown> => import("agenda");

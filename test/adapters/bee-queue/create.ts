@@ -11,3 +11,5 @@ export function create(): Broker {
   const prefix = process.env.FUNBOOST_TEST_PREFIX;
   return beeQueue(prefix ? { url, prefix: `${prefix}bq`, storePrefix: `${prefix}funboost:` } : { url });
 }
+
+export const warm = (): Promise<unknown> => Promise.all([import("bee-queue"), import("ioredis")]);

@@ -9,3 +9,5 @@ export function create(settings: Readonly<Record<string, string>> = {}): Broker 
   const prefix = process.env.FUNBOOST_TEST_PREFIX;
   return bullmq(prefix ? { url, prefix: `${prefix}bull`, storePrefix: `${prefix}funboost:` } : { url });
 }
+
+export const warm = (): Promise<unknown> => Promise.all([import("bullmq"), import("ioredis")]);

@@ -9,3 +9,5 @@ export function create(settings: Readonly<Record<string, string>> = {}): Broker 
   const file = settings.file ?? process.env.FUNBOOST_TEST_SQLITE_FILE;
   return sqlite({ file: file ?? join(mkdtempSync(join(tmpdir(), "funboost-sqlite-")), "queue.db") });
 }
+
+export const warm = (): Promise<unknown> => import("libsql");

@@ -16,3 +16,5 @@ export function create(settings: Readonly<Record<string, string>> = {}): Broker 
   });
   return settings.storeFile ? withStore(broker, sqliteStore({ file: settings.storeFile })) : broker;
 }
+
+export const warm = (): Promise<unknown> => Promise.all([import("@temporalio/client"), import("@temporalio/worker")]);
