@@ -1,0 +1,75 @@
+/** A queue's maintenance, which rescues what dead processes held: by one process at a time where there is a store. */
+import { repeat } from "../base/clock.ts";
+import { deadline } from "../base/deadline.ts";
+import { inSpan, isWatched, maintaining } from "../base/events.ts";
+import type { BrokerQueue } from "../contract/broker.ts";
+import type { Store } from "../contract/store.ts";
+import type { OpenQueue } from "../setup/model.ts";
+import { type Lease, takeLease } from "../store/lease.ts";
+
+type Maintain = NonNullable<BrokerQueue["maintain"]>;
+
+/** A turn that takes longer hangs. */
+const leastTurnMs = 30_000;
+
+interface Lead {
+  /** Absent where there is no store: then every process leads. */
+  readonly lease?: Lease;
+  readonly over: AbortController;
+}
+
+/**
+ * The same process for as long as it lives and its turns work: what fails here may work elsewhere.
+ * Only those that consume the queue stand for it. Answers the function that ends it.
+ */
+export function startMaintenance(
+  task: OpenQueue,
+  maintain: Maintain,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  const { store, scope, leaseMs, brokerName } = task;
+  const longestMs = Math.max(leastTurnMs, 4 * leaseMs);
+  let lead: Lead | undefined;
+  let stopped = false;
+  const concede = async () => {
+    const leaving = lead;
+    lead = undefined;
+    leaving?.over.abort();
+    await leaving?.lease?.release();
+  };
+  const turn = async () => {
+    if (lead?.lease && !lead.lease.held()) await concede();
+    lead ??= store ? await standFor(store, scope, leaseMs) : { over: new AbortController() };
+    if (!lead || stopped) return;
+    const work = maintainInSpan(task, maintain, lead.over.signal);
+    await deadline(work, longestMs, "maintain()", brokerName).catch(async (error: unknown) => {
+      await concede();
+      throw error;
+    });
+  };
+  const stopTurns = repeat(leaseMs / 4, turn, onError);
+  return async () => {
+    stopped = true;
+    lead?.over.abort();
+    await stopTurns();
+    await concede();
+  };
+}
+
+function maintainInSpan({ options, brokerName }: OpenQueue, maintain: Maintain, signal: AbortSignal): Promise<void> {
+  return isWatched(maintaining)
+    ? inSpan(maintaining, { queue: options.queue, broker: brokerName }, () => maintain(signal))
+    : maintain(signal);
+}
+
+async function standFor(store: Store, scope: string, ttlMs: number): Promise<Lead | undefined> {
+  const lease = await takeLease(store, {
+    name: `maintain:${scope}`,
+    ttlMs,
+    what: `the maintenance of queue "${scope}"`,
+  });
+  if (!lease) return undefined;
+  const over = new AbortController();
+  lease.lost.addEventListener("abort", () => over.abort(lease.lost.reason));
+  return { lease, over };
+}
