@@ -26,13 +26,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
   const trouble = createTrouble(task.definition, task.log);
   const leaseTrust = createLeaseTrust(task.leaseMs);
   const filter = createFilterOf(task, trouble);
-  const host: RunHost = {
-    signalled: new Set(),
-    tally: newTally(),
-    filter,
-    cancelled: (id, publishedAt, limits) => state.live?.cancelled(id, publishedAt, limits) ?? false,
-    slowDown: (ms) => slowDown(state, ms),
-  };
+  const host = createHost(filter, () => state);
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
     run: createRunner(task, host),
@@ -40,7 +34,12 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     mayBeLost: leaseTrust.isOver,
   });
   const state: ConsumerState = {
-    ...{ task, where, slots, host, leaseTrust, trouble },
+    task,
+    where,
+    slots,
+    host,
+    leaseTrust,
+    trouble,
     concurrency: createConcurrency(concurrency, slots.setLimit),
     startRate: createStartRate(task, slots, trouble.report),
     blockers: { pausedHere: false, queuePaused: false, storeDown: false, closing: false },
@@ -51,6 +50,17 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     upkeep: filter ? [filter.stop] : [],
   };
   return state;
+}
+
+/** Runs ask it when there is a state: nothing runs before it consumes. */
+function createHost(filter: Filter | undefined, state: () => ConsumerState): RunHost {
+  return {
+    signalled: new Set(),
+    tally: newTally(),
+    filter,
+    cancelled: (id, publishedAt, limits) => state().live?.cancelled(id, publishedAt, limits) ?? false,
+    slowDown: (ms) => slowDown(state(), ms),
+  };
 }
 
 function createFilterOf(task: OpenQueue, { report }: Trouble): Filter | undefined {

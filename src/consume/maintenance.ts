@@ -18,6 +18,14 @@ interface Lead {
   readonly over: AbortController;
 }
 
+interface State {
+  readonly task: OpenQueue;
+  readonly maintain: Maintain;
+  /** While it is this process's. */
+  lead: Lead | undefined;
+  stopped: boolean;
+}
+
 /**
  * The same process for as long as it lives and its turns work: what fails here may work elsewhere.
  * Only those that consume the queue stand for it. Answers the function that ends it.
@@ -27,33 +35,34 @@ export function startMaintenance(
   maintain: Maintain,
   onError: (error: unknown) => void,
 ): () => Promise<void> {
-  const { store, scope, leaseMs, brokerName } = task;
-  const longestMs = Math.max(leastTurnMs, 4 * leaseMs);
-  let lead: Lead | undefined;
-  let stopped = false;
-  const concede = async () => {
-    const leaving = lead;
-    lead = undefined;
-    leaving?.over.abort();
-    await leaving?.lease?.release();
-  };
-  const turn = async () => {
-    if (lead?.lease && !lead.lease.held()) await concede();
-    lead ??= store ? await standFor(store, scope, leaseMs) : { over: new AbortController() };
-    if (!lead || stopped) return;
-    const work = maintainInSpan(task, maintain, lead.over.signal);
-    await deadline(work, longestMs, "maintain()", brokerName).catch(async (error: unknown) => {
-      await concede();
-      throw error;
-    });
-  };
-  const stopTurns = repeat(leaseMs / 4, turn, onError);
+  const state: State = { task, maintain, lead: undefined, stopped: false };
+  const endTurns = repeat(task.leaseMs / 4, () => takeTurn(state), onError);
   return async () => {
-    stopped = true;
-    lead?.over.abort();
-    await stopTurns();
-    await concede();
+    state.stopped = true;
+    state.lead?.over.abort();
+    await endTurns();
+    await concede(state);
   };
+}
+
+async function takeTurn(state: State): Promise<void> {
+  const { task, maintain } = state;
+  const { store, scope, leaseMs, brokerName } = task;
+  if (state.lead?.lease && !state.lead.lease.held()) await concede(state);
+  state.lead ??= store ? await standFor(store, scope, leaseMs) : { over: new AbortController() };
+  if (!state.lead || state.stopped) return;
+  const turn = maintainInSpan(task, maintain, state.lead.over.signal);
+  await deadline(turn, Math.max(leastTurnMs, 4 * leaseMs), "maintain()", brokerName).catch(async (error: unknown) => {
+    await concede(state);
+    throw error;
+  });
+}
+
+async function concede(state: State): Promise<void> {
+  const { lead } = state;
+  state.lead = undefined;
+  lead?.over.abort();
+  await lead?.lease?.release();
 }
 
 function maintainInSpan({ options, brokerName }: OpenQueue, maintain: Maintain, signal: AbortSignal): Promise<void> {
