@@ -46,7 +46,10 @@ export interface Publishing<Args extends readonly unknown[], R> {
   info(): Promise<QueueInfo>;
   /** The same over time, a point for each step. Kept for two days. */
   stats(query?: StatsQuery): Promise<StatsPoint[]>;
-  /** What this engine, as it is here, does by itself ("native"), what is done around it ("emulated"), and what cannot be had ("no"). */
+  /**
+   * What this engine, as it is here, does by itself ("native"), what is done around it ("emulated"), and what cannot be
+   * had ("no").
+   */
   features(): Promise<Support>;
   /** The handle of a task that was published anywhere. */
   handle(id: string): Handle<R>;
@@ -61,7 +64,10 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
   pause(): Promise<void>;
   resume(): Promise<void>;
   paused(): Promise<boolean>;
-  /** Another limit in every process, at once and from now on, until it is set to null: then the code's own holds again. Kept in the store. */
+  /**
+   * Another limit in every process, at once and from now on, until it is set to null: then the code's own holds again.
+   * Kept in the store.
+   */
   setQps(qps: Qps | null): Promise<void>;
   /** The same for the runs at once in each process. */
   setConcurrency(concurrency: number | null): Promise<void>;
@@ -77,7 +83,8 @@ export type Task<F> = F & TaskMembers<ParametersOf<F>, ResultOf<F>>;
 export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never;
 export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
 
-// biome-ignore lint/complexity/noBannedTypes: a bound with a call signature would make a parameter with a default, such as `b = 3`, an `any`
+// A bound with a call signature would make a parameter with a default, such as `b = 3`, an `any`.
+// biome-ignore lint/complexity/noBannedTypes: for that reason
 type FunctionLike = Function;
 
 /**
@@ -176,9 +183,7 @@ function checkedArgs({ params }: Definition, args: readonly unknown[]): readonly
     throw new FunboostError(
       "BAD_ARGS",
       `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`,
-      {
-        where: params.queue,
-      },
+      { where: params.queue },
     );
   return args;
 }

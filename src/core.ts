@@ -58,7 +58,8 @@ export function getTask(
 }
 
 /**
- * Connects every defined task and refuses what its broker cannot do, so that it shows at start and not at the first push.
+ * Connects every defined task and refuses what its broker cannot do, so that it shows at start and not at the first
+ * push.
  *
  * @example
  * await checkTasks();

@@ -6,22 +6,6 @@ import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import { define } from "./setup/definition.ts";
 
-/** The task options that mean something where nothing runs. */
-export type PublisherParams = Pick<
-  TaskParams,
-  | "queue"
-  | "broker"
-  | "brokerOptions"
-  | "params"
-  | "rpc"
-  | "filter"
-  | "input"
-  | "usePublish"
-  | "errors"
-  | "publishTimeout"
-  | "log"
->;
-
 const allowed = [
   "queue",
   "broker",
@@ -34,7 +18,10 @@ const allowed = [
   "errors",
   "publishTimeout",
   "log",
-];
+] as const satisfies (keyof TaskParams)[];
+
+/** The task options that mean something where nothing runs. */
+export type PublisherParams = Pick<TaskParams, (typeof allowed)[number]>;
 
 type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
 
@@ -44,19 +31,19 @@ type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
  *
  * @example
  * import type { transcode } from "./tasks.js";
- * const jobs = publisher<typeof transcode>({ queue: "transcode", broker: "bullmq", params: ["file", "height"], rpc: true });
+ * const jobs = publisher<typeof transcode>({
+ *   queue: "transcode", broker: "bullmq", params: ["file", "height"], rpc: true,
+ * });
  * const handle = await jobs.push("a.mov", 720);
  */
 export function publisher<F>(params: PublisherParams): Publisher<F> {
   checkParams(params);
   for (const name of Object.keys(params)) {
-    if (!allowed.includes(name))
+    if (!(allowed as readonly string[]).includes(name))
       throw new FunboostError(
         "BAD_OPTION",
         `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`,
-        {
-          where: params.queue,
-        },
+        { where: params.queue },
       );
   }
   return publishingMembers(define(params, undefined)) as unknown as Publisher<F>;

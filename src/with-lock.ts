@@ -29,7 +29,8 @@ const lookAgainMs = 100;
 const releaseMs = 1_000;
 
 /**
- * Runs `work` while nobody else holds `key`. Its signal aborts when the lock was lost: the store did not answer for a ttl, or the process stood still that long.
+ * Runs `work` while nobody else holds `key`. Its signal aborts when the lock was lost: the store did not answer for a
+ * ttl, or the process stood still that long.
  * Rejects with LOCKED when `wait` is over, and with what `work` throws.
  *
  * @example

@@ -1,4 +1,7 @@
-/** How many runs at once: what the code says, what one process sets for itself, and what is set for all while tasks run. */
+/**
+ * How many runs at once: what the code says, what one process sets for itself, and what is set for all while tasks
+ * run.
+ */
 
 export interface Concurrency {
   /** For this process. */
@@ -7,13 +10,16 @@ export interface Concurrency {
   setLive(n: number | undefined): number;
 }
 
-/** What is set for all beats the code. What a process sets for itself beats the code too; where both are set the smaller one holds. */
-export function createConcurrency(code: number, use: (n: number) => void): Concurrency {
+/**
+ * What is set for all beats the code. What a process sets for itself beats the code too; where both are set the
+ * smaller one holds.
+ */
+export function createConcurrency(code: number, setLimit: (n: number) => void): Concurrency {
   let own: number | undefined;
   let live: number | undefined;
   const apply = () => {
     const n = own === undefined || live === undefined ? (own ?? live ?? code) : Math.min(own, live);
-    use(n);
+    setLimit(n);
     return n;
   };
   return {

@@ -62,8 +62,8 @@ async function healthOf(
   definition: Definition,
 ): Promise<ConsumerStatus & { healthy: boolean }> {
   const status = consumer.status();
-  const stuck = isIdle(status) && (await callQueue(definition, "count")).ready > 0 && isIdle(consumer.status()); // again: it may have been fetched while we counted
-  return { ...status, healthy: !stuck };
+  if (!isIdle(status) || (await callQueue(definition, "count")).ready === 0) return { ...status, healthy: true };
+  return { ...status, healthy: !isIdle(consumer.status()) }; // asked again: something may have come while we counted
 }
 
 function definitionOf(task: object): Definition {

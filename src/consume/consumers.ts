@@ -1,7 +1,7 @@
 /** The consumers of this process. */
 import { processWide } from "../base/process-wide.ts";
 import type { Definition } from "../setup/model.ts";
-import type { Stopping } from "./stop.ts";
+import type { StopOptions } from "./stop.ts";
 
 export interface ConsumerStatus {
   readonly queue: string;
@@ -14,12 +14,12 @@ export interface ConsumerStatus {
 }
 
 /** A consumer as the process knows it, also while it still connects. */
-export interface Consuming {
+export interface KnownConsumer {
   readonly definition: Definition;
   running(): number;
   suspended(): number;
-  stop(stopping: Stopping): Promise<void>;
+  stop(options: StopOptions): Promise<void>;
 }
 
 /** All of this process. */
-export const consumers = processWide("consumers", () => new Set<Consuming>());
+export const consumers = processWide("consumers", () => new Set<KnownConsumer>());

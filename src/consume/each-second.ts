@@ -1,35 +1,25 @@
-/** What a consumer does each second beside running tasks: adds up its counts, looks at what holds it, and once a minute says how it goes. */
+/**
+ * What a consumer does each second beside running tasks: adds up its counts, looks at what holds it, and once a minute
+ * says how it goes.
+ */
 import { repeat } from "../base/clock.ts";
-import { toError } from "../base/errors.ts";
 import { createCounter } from "../queue/stats.ts";
-import type { Tally } from "../queue/tally.ts";
-import type { OpenTask } from "../setup/model.ts";
-import type { HoldReason } from "./hold-reason.ts";
+import type { ConsumerState } from "./state.ts";
 import { createSummary } from "./summary.ts";
 
 const secondMs = 1_000;
 
-/** Answers the function that stops it, which adds up the rest. */
-export function startEachSecond(
-  task: OpenTask,
-  tally: Tally,
-  running: () => number,
-  holding: () => HoldReason | undefined,
-  onError: (error: Error) => void,
-): () => Promise<void> {
-  const add = createCounter(task, tally);
-  const summarize = createSummary(task, tally, running);
-  const failed = (error: unknown) => onError(toError(error));
-  const stop = repeat(
-    secondMs,
-    async () => {
-      await summarize(holding());
-      await add();
-    },
-    failed,
-  );
+/** Answers the function that ends it, which adds up the rest. */
+export function startEachSecond({ task, host, slots, holdReason, trouble }: ConsumerState): () => Promise<void> {
+  const addUp = createCounter(task, host.tally);
+  const summarize = createSummary(task, host.tally, slots.running);
+  const eachSecond = async () => {
+    await summarize(holdReason?.());
+    await addUp();
+  };
+  const end = repeat(secondMs, eachSecond, trouble.report);
   return async () => {
-    await stop();
-    await add().catch(failed);
+    await end();
+    await addUp().catch(trouble.report);
   };
 }

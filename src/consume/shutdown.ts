@@ -9,7 +9,7 @@ import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
 import { configuration } from "../setup/configure.ts";
 import { type OpenBroker, openedBrokers, openedTasks } from "../setup/open.ts";
-import { type Consuming, consumers } from "./consumers.ts";
+import { consumers, type KnownConsumer } from "./consumers.ts";
 
 const closeMs = 10_000;
 
@@ -28,10 +28,10 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
   const outcomes = await Promise.allSettled(stopConsumers(graceMs));
   life.shuttingDown = true; // not before: tasks that finish within the grace time may still publish
   try {
-    forgetRuntimes();
+    forgetTasks();
     const brokers = [...openedBrokers().values()];
     openedBrokers().clear();
-    const failed = [...outcomes, ...(await Promise.allSettled(brokers.map(closeOpened)))].find(
+    const failed = [...outcomes, ...(await Promise.allSettled(brokers.map(closeBroker)))].find(
       (each) => each.status === "rejected",
     );
     if (failed) throw failed.reason;
@@ -44,12 +44,12 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
 /** All together: a run of one may wait for a child in the queue of another. */
 function stopConsumers(graceMs: number): Promise<void>[] {
   const all = [...consumers()];
-  const sum = (count: (each: Consuming) => number) => all.reduce((total, each) => total + count(each), 0);
+  const sum = (count: (each: KnownConsumer) => number) => all.reduce((total, each) => total + count(each), 0);
   const others = { running: () => sum((each) => each.running()), suspended: () => sum((each) => each.suspended()) };
   return all.map((each) => each.stop({ graceMs, others }));
 }
 
-function forgetRuntimes(): void {
+function forgetTasks(): void {
   lifetime().generation++;
   for (const definition of openedTasks()) {
     definition.open = undefined;
@@ -58,8 +58,11 @@ function forgetRuntimes(): void {
   openedTasks().clear();
 }
 
-/** One that still connects is closed when it has; nobody waits for a server that does not answer. The deadline keeps the process alive. */
-async function closeOpened(opening: Promise<OpenBroker>): Promise<void> {
+/**
+ * One that still connects is closed when it has; nobody waits for a server that does not answer. The deadline keeps the
+ * process alive.
+ */
+async function closeBroker(opening: Promise<OpenBroker>): Promise<void> {
   const closing = opening.then(
     ({ broker, store }) => deadline(Promise.all([broker.close(), store?.close()]), closeMs, "closing", broker.name),
     () => {},

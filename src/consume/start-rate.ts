@@ -12,36 +12,36 @@ export interface StartRate {
   /** Nothing starts for so long. */
   hold(ms: number): void;
   /** What there is that may keep runs from starting. */
-  kind(): "slowDown" | "qps" | undefined;
+  control(): "slowDown" | "qps" | undefined;
 }
 
 export function createStartRate(task: OpenQueue, slots: Slots, onError: (error: unknown) => void): StartRate {
   let rate: Rate | undefined;
-  let heldUntil = 0;
-  const held: Rate = { take: () => Math.max(1, heldUntil - clock.monotonic()), ahead: () => 0 };
+  let holdUntil = 0;
+  const standstill: Rate = { take: () => Math.max(1, holdUntil - clock.monotonic()), ahead: () => 0 };
   const apply = () => {
-    const leftMs = heldUntil - clock.monotonic();
-    slots.setRate(leftMs > 0 ? held : rate);
-    if (leftMs > 0) goOnIn(leftMs);
+    const leftMs = holdUntil - clock.monotonic();
+    slots.setRate(leftMs > 0 ? standstill : rate);
+    if (leftMs > 0) applyIn(leftMs);
   };
   // One, however often the hold is made longer: by the poll it is twice a second.
-  const goOnIn = createAlarm(apply);
+  const applyIn = createAlarm(apply);
   return {
     setLimits(limits) {
-      rate = limits && rateOf(task, limits, slots.pump, onError);
+      rate = limits && createRateOf(task, limits, slots.pump, onError);
       apply();
     },
     hold(ms) {
       const until = clock.monotonic() + ms;
-      if (until <= heldUntil) return;
-      heldUntil = until;
+      if (until <= holdUntil) return;
+      holdUntil = until;
       apply();
     },
-    kind: () => (heldUntil > clock.monotonic() ? "slowDown" : rate && "qps"),
+    control: () => (holdUntil > clock.monotonic() ? "slowDown" : rate && "qps"),
   };
 }
 
-function rateOf(
+function createRateOf(
   { options, store, scope }: OpenQueue,
   limits: readonly Limit[],
   wake: () => void,

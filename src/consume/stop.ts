@@ -1,47 +1,60 @@
-/** How a consumer ends: what runs may end within the grace time, then its signals abort, then it is left to be redelivered. */
+/**
+ * How a consumer ends: what runs may end within the grace time, then its signals abort, then it is left to be
+ * redelivered.
+ */
 import { clock, sleep, within } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
-import type { Consumer } from "../contract/broker.ts";
-import type { RunHost } from "../run/task-run.ts";
+import { points, tell } from "../base/events.ts";
 import type { Slots } from "../slots/slots.ts";
+import { setBlockers } from "./blockers.ts";
+import type { ActiveConsumer, ConsumerState } from "./state.ts";
 
 const tickMs = 50;
 /** For runs to end after their signals aborted. */
 const abortedMs = 1_000;
-const dutiesMs = 1_000;
+/** A server that hangs must not hold us: leases end by themselves. */
+const upkeepMs = 1_000;
 /** For an engine that hangs: what it holds is redelivered. */
 const forcedMs = 5_000;
 
-export interface Stopping {
+export interface StopOptions {
   readonly graceMs: number;
   /** What runs in consumers that stop together with this one: their children may be in this queue. */
   readonly others: { running(): number; suspended(): number };
 }
 
-export interface StoppingConsumer {
-  readonly slots: Slots;
-  readonly engine: Consumer;
-  readonly signalled: RunHost["signalled"];
-  set(change: { readonly closing?: true }): void;
-  stopDuties(): Promise<void>;
-}
-
-export async function stopConsumer(ending: StoppingConsumer, { graceMs, others }: Stopping): Promise<void> {
-  const { slots, engine, set, stopDuties } = ending;
-  set({ closing: true });
-  engine.setWindow(0);
-  const endsAt = clock.monotonic() + graceMs;
+export async function stopConsumer(state: ActiveConsumer, options: StopOptions): Promise<void> {
+  const { where, engine, events } = state;
+  const from = clock.monotonic();
+  tell(points.closing, () => ({ ...where }));
   try {
-    await untilIdle(slots, others, endsAt);
-    set({}); // closed, also for children
-    await drain(ending, Math.max(0, endsAt - clock.monotonic()));
+    await endRuns(state, options).finally(() => within(stopUpkeep(state), upkeepMs));
   } finally {
-    await within(stopDuties(), dutiesMs); // a server that hangs must not hold us: leases end by themselves
+    events.onClosed();
+    tell(points.closed, () => ({
+      ...where,
+      orphanedIds: engine.status().held,
+      elapsedMs: clock.monotonic() - from,
+    }));
   }
 }
 
+/** All that goes on beside the engine. */
+export async function stopUpkeep({ upkeep }: ConsumerState): Promise<void> {
+  await Promise.all(upkeep.map((end) => end()));
+}
+
+async function endRuns(state: ActiveConsumer, { graceMs, others }: StopOptions): Promise<void> {
+  setBlockers(state, { closing: true });
+  state.engine.setWindow(0);
+  const endsAt = clock.monotonic() + graceMs;
+  await untilIdle(state.slots, others, endsAt);
+  state.slots.setMode("closed"); // also for children
+  await drain(state, Math.max(0, endsAt - clock.monotonic()));
+}
+
 /** While a run waits for a child, children may start: a pipeline ends instead of being cut in the middle. */
-async function untilIdle(slots: Slots, others: Stopping["others"], endsAt: number): Promise<void> {
+async function untilIdle(slots: Slots, others: StopOptions["others"], endsAt: number): Promise<void> {
   while ((slots.running() > 0 || others.running() > 0) && clock.monotonic() < endsAt) {
     slots.setMode(slots.suspended() + others.suspended() > 0 ? "children" : "closed");
     const tick = sleep(Math.min(tickMs, endsAt - clock.monotonic()));
@@ -49,10 +62,10 @@ async function untilIdle(slots: Slots, others: Stopping["others"], endsAt: numbe
   }
 }
 
-async function drain({ slots, engine, signalled }: StoppingConsumer, graceMs: number): Promise<void> {
+async function drain({ slots, engine, host }: ActiveConsumer, graceMs: number): Promise<void> {
   const settled = slots.idle().then(() => engine.close());
   if (await within(settled, graceMs)) return;
-  for (const { controller } of signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
+  for (const { controller } of host.signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
   if (await within(settled, abortedMs)) return;
   await within(engine.close({ force: true }), forcedMs);
 }

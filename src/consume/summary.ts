@@ -1,4 +1,6 @@
-/** The line a minute about a queue that is consumed: how fast, what is left, what holds it. Silent when nothing happens. */
+/**
+ * The line a minute about a queue that is consumed: how fast, what is left, what holds it. Silent when nothing happens.
+ */
 import { clock } from "../base/clock.ts";
 import { summaryWanted } from "../base/log.ts";
 import { queueInfo, timeLeft } from "../queue/info.ts";
@@ -16,27 +18,27 @@ export function createSummary(
   task: OpenQueue,
   tally: Tally,
   running: () => number,
-): (held: HoldReason | undefined) => Promise<void> {
+): (hold: HoldReason | undefined) => Promise<void> {
   if (!summaryWanted({ ...configuration().log, ...task.options.log })) return async () => {};
-  let last = { ...tally };
-  let lastAt = clock.monotonic();
-  let saidHeld = "";
-  return async (held) => {
+  let before = { ...tally };
+  let beforeAt = clock.monotonic();
+  let lastHoldText = "";
+  return async (hold) => {
     const now = clock.monotonic();
-    if (now - lastAt < everyMs) return;
-    const news = { ...newsOf(tally, last), spanMs: now - lastAt };
-    [last, lastAt] = [{ ...tally }, now];
-    if (news.ran + news.failed + running() === 0 && !held) return;
+    if (now - beforeAt < everyMs) return;
+    const news = { ...newsOf(tally, before), spanMs: now - beforeAt };
+    [before, beforeAt] = [{ ...tally }, now];
+    if (news.ran + news.failed + running() === 0 && !hold) return;
     const left = await whatIsLeft(task, tally, news).catch(() => undefined); // trouble is said elsewhere
     if (news.ran + news.failed + running() === 0 && left?.waiting === 0) return;
-    const isHeld = news.ran === 0 && held ? `${held.control} ${left?.waiting}` : "";
-    if (isHeld !== "" && isHeld === saidHeld) return; // nothing has happened since
-    saidHeld = isHeld;
+    const holdText = news.ran === 0 && hold ? `${hold.control} ${left?.waiting}` : "";
+    if (holdText !== "" && holdText === lastHoldText) return; // nothing has happened since
+    lastHoldText = holdText;
     const { ran, failed, retried } = news;
     const waiting = left && { waiting: left.waiting, delayed: left.delayed };
     task.log.info(
       { queue: task.options.queue, ran, failed, retried, running: running(), ...waiting },
-      textOf(news, held, left),
+      textOf(news, hold, left),
     );
   };
 }
@@ -67,10 +69,10 @@ async function whatIsLeft(task: OpenQueue, tally: Tally, { ran, retried, spanMs 
   return { waiting: counts?.ready, delayed: counts?.delayed, etaMs, perSecond: undefined };
 }
 
-function textOf({ ran, spanMs }: News, held: HoldReason | undefined, left: Left | undefined): string {
+function textOf({ ran, spanMs }: News, hold: HoldReason | undefined, left: Left | undefined): string {
   if (ran === 0)
-    return held
-      ? `nothing starts: ${held.control}, for ${durationText(held.ms)}`
+    return hold
+      ? `nothing starts: ${hold.control}, for ${durationText(hold.ms)}`
       : "no run has ended in the last minute";
   const here = (ran * 1000) / spanMs;
   const inAll =
@@ -78,7 +80,7 @@ function textOf({ ran, spanMs }: News, held: HoldReason | undefined, left: Left 
       ? ` here, ${rateText(left.perSecond)} in all processes`
       : "";
   const leftText = left?.etaMs ? `, ${durationText(left.etaMs)} left` : "";
-  return `${rateText(here)} runs/s${inAll}${leftText}${held ? `; nothing starts: ${held.control}` : ""}`;
+  return `${rateText(here)} runs/s${inAll}${leftText}${hold ? `; nothing starts: ${hold.control}` : ""}`;
 }
 
 function rateText(perSecond: number): string {

@@ -1,5 +1,6 @@
 /** Trouble with an engine, said once: when it begins, and when it is over. That of a store is said by itself. */
 import { clock } from "../base/clock.ts";
+import { toError } from "../base/errors.ts";
 import { createLogger, type Logger } from "../base/log.ts";
 import { configuration } from "../setup/configure.ts";
 import { brokerName, brokerOf } from "../setup/definition.ts";
@@ -7,7 +8,7 @@ import type { Definition } from "../setup/model.ts";
 import { healthBehind } from "../store/health.ts";
 
 export interface Trouble {
-  report(error: Error): void;
+  report(thrown: unknown): void;
   /** Called for each delivery: cheap while all is well. */
   over(): void;
 }
@@ -18,7 +19,8 @@ export function createTrouble(definition: Definition, log: Logger = createLogger
   let saidAt: number | undefined;
   const where = { queue: definition.params.queue, broker: brokerName(brokerOf(definition)) };
   return {
-    report(error) {
+    report(thrown) {
+      const error = toError(thrown);
       const store = healthBehind(error);
       if (store) return store.say(log, where, error);
       const now = clock.monotonic();

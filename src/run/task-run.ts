@@ -22,10 +22,10 @@ export const lingerMs = 5_000;
 export interface RunHost {
   /** Runs that have asked for their signal. */
   readonly signalled: Set<TaskRun>;
-  cancelled: Cancels["has"];
-  filter: Filter | undefined;
+  readonly cancelled: Cancels["has"];
+  readonly filter: Filter | undefined;
   readonly tally: Tally;
-  slowDown: (ms: number) => Promise<void>;
+  slowDown(ms: number): Promise<void>;
 }
 
 export function cancelledError(queue: string): FunboostError {

@@ -1,9 +1,10 @@
 /**
  * qps over all processes: starts are reserved in the store, each for a delivery that could start now.
  *
- * A spaced limit is one row of evenly spaced moments that all processes draw from. A cap of `count` in `perMs` is `count` such rows, drawn from in
- * turn, each with moments `perMs` apart: so any `count + 1` starts in a row span at least `perMs`. With several limits a start goes from one to the
- * next when it is due, spaced first, then the shorter cap: what it draws is for the moment at which it starts.
+ * A spaced limit is one row of evenly spaced moments that all processes draw from. A cap of `count` in `perMs` is
+ * `count` such rows, drawn from in turn, each with moments `perMs` apart: so any `count + 1` starts in a row span at
+ * least `perMs`. With several limits a start goes from one to the next when it is due, spaced first, then the shorter
+ * cap: what it draws is for the moment at which it starts.
  */
 import { clock } from "../base/clock.ts";
 import type { Store } from "../contract/store.ts";
@@ -44,8 +45,8 @@ interface Stage {
 
 interface State extends GlobalRateOptions {
   readonly stages: readonly Stage[];
-  /** Drawing now. */
-  asking: number;
+  /** How many starts are drawing now. */
+  drawing: number;
   notBefore: number;
 }
 
@@ -59,13 +60,13 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
     moments: createMoments(limit, lateOf(limit)),
     answerMs: 0,
   }));
-  const state: State = { ...options, stages, asking: 0, notBefore: 0 };
+  const state: State = { ...options, stages, drawing: 0, notBefore: 0 };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
   return {
     take: (startable) => take(state, startable),
     ahead() {
       const now = clock.monotonic();
-      return isFar(state, now + fetchAheadMs) ? Math.min(ahead, Math.max(1, reserved(state, now))) : ahead;
+      return isFar(state, now + fetchAheadMs) ? Math.min(ahead, Math.max(1, countReserved(state, now))) : ahead;
     },
   };
 }
@@ -76,8 +77,8 @@ function lateOf({ perMs, spaced }: Limit): number {
 }
 
 /** Starts that have drawn from a limit, or do now. */
-function reserved({ stages, asking }: State, now: number): number {
-  return stages.reduce((all, { moments }) => all + moments.ahead(now), asking);
+function countReserved({ stages, drawing }: State, now: number): number {
+  return stages.reduce((all, { moments }) => all + moments.ahead(now), drawing);
 }
 
 /** A limit is used up for now: nothing more need be reserved, or held. */
@@ -108,27 +109,28 @@ function take(state: State, startable: number): number {
 /** One for each delivery that could start, and those that make up for late starts. */
 function drawFirst(state: State, startable: number, now: number): void {
   const [first] = state.stages;
-  if (!first || state.asking > 0 || now < state.notBefore || isFar(state, now + farMs)) return;
-  const wanted = startable + first.moments.owed() - reserved(state, now);
+  if (!first || state.drawing > 0 || now < state.notBefore || isFar(state, now + farMs)) return;
+  const wanted = startable + first.moments.owed() - countReserved(state, now);
   if (wanted > 0) draw(state, 0, Math.min(most, Math.min(wanted, chunkOf(first)) + first.moments.lacking(now)));
 }
 
 /** So many starts draw from this limit. */
 function draw(state: State, stage: number, count: number): void {
   const from = state.stages[stage] as Stage;
-  const asked = clock.monotonic();
+  const askedAt = clock.monotonic();
   const moreMs = from.limit.spaced ? 0 : Math.max(0, 2 * from.answerMs - lateOf(from.limit));
-  state.asking += count;
+  state.drawing += count;
   reserve(state.store, from, count, moreMs).then(
     (waits) => {
-      state.asking -= count;
-      const answered = clock.monotonic();
-      from.answerMs = answered - asked;
-      from.moments.add(waits.map((waitMs): Moment => ({ from: asked + waitMs + moreMs, to: answered + waitMs })));
+      state.drawing -= count;
+      const answeredAt = clock.monotonic();
+      from.answerMs = answeredAt - askedAt;
+      const momentOf = (waitMs: number): Moment => ({ from: askedAt + waitMs + moreMs, to: answeredAt + waitMs });
+      from.moments.add(waits.map(momentOf));
       state.wake();
     },
     (error: unknown) => {
-      state.asking -= count;
+      state.drawing -= count;
       state.notBefore = clock.monotonic() + againMs;
       clock.after(againMs, state.wake, { unref: true });
       state.onError(error);
@@ -136,7 +138,9 @@ function draw(state: State, stage: number, count: number): void {
   );
 }
 
-/** For each start how many milliseconds from now it is due. `moreMs`: that a cap's may be late, as the store is slow. */
+/**
+ * For each start how many milliseconds from now it is due. `moreMs`: that a cap's may be late, as the store is slow.
+ */
 async function reserve(
   store: Store,
   { limit, key }: Stage,

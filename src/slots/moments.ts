@@ -1,12 +1,13 @@
 /**
- * The moments at which one process may start something, as it has reserved them in the store, and which of them it may use now.
+ * The moments at which one process may start something, as it has reserved them in the store, and which of them it may
+ * use now.
  *
- * The promise: in any sliding second start at most as many as have their moment in it, or in the slack before it. Over all processes these are the
- * limit and one. A start that is in time keeps the promise by itself. Late ones come on top of what belongs into the seconds that began meanwhile: so
- * they are made if in each of these seconds as many other moments stay unused as were late when it began. Nothing is lost by that: those are used late
- * in turn, as soon as they may.
+ * The promise: in any sliding second start at most as many as have their moment in it, or in the slack before it. Over
+ * all processes these are the limit and one. A start that is in time keeps the promise by itself. Late ones come on top
+ * of what belongs into the seconds that began meanwhile: so they are made if in each of these seconds as many other
+ * moments stay unused as were late when it began. Nothing is lost by that: those are used late in turn, as soon as they
+ * may.
  */
-
 import type { Limit } from "../options/qps.ts";
 import { countWhile } from "./count-while.ts";
 
@@ -26,20 +27,25 @@ interface Late {
 
 export interface Moments {
   add(moments: readonly Moment[]): void;
-  /** 0: one is used. Else in how many milliseconds that may be tried again, Infinity when only more moments can help. */
+  /**
+   * 0: one is used. Else in how many milliseconds that may be tried again, Infinity when only more moments can help.
+   */
   take(now: number): number;
   /** Those that are not late yet. */
   ahead(now: number): number;
   /** How many more than are started must be reserved, for late ones to be made up for. */
   owed(): number;
-  /** How many more must be reserved before the first may start: where answers come later than is late, one alone never may. */
+  /**
+   * How many more must be reserved before the first may start: where answers come later than is late, one alone never
+   * may.
+   */
   lacking(now: number): number;
   last(): number;
 }
 
 /**
- * Later than this is late. Of the 20 ms of slack that the promise has, as much again goes to the store, where it keeps a start that comes late from moving
- * the later ones, and the rest to the way from here to the function.
+ * Later than this is late. Of the 20 ms of slack that the promise has, as much again goes to the store, where it keeps
+ * a start that comes late from moving the later ones, and the rest to the way from here to the function.
  */
 export const lateMs = 8;
 /** For that way. */
@@ -59,7 +65,7 @@ interface State {
   /** In order. */
   readonly late: Late[];
   /** Up to here `late` tells which seconds began late. */
-  seen: number;
+  seenUntil: number;
   /** Late ones are made up for at twice the rate. */
   notBefore: number;
 }
@@ -68,7 +74,7 @@ export function createMoments({ perMs, count, spaced }: Limit, late = lateMs): M
   const everyMs = perMs / count;
   const windowMs = spaced ? Math.max(perMs, everyMs) + wayMs : 0; // a cap's moment is given up
   const never = Number.NEGATIVE_INFINITY;
-  const state: State = { everyMs, windowMs, lateMs: late, pending: [], late: [], seen: never, notBefore: never };
+  const state: State = { everyMs, windowMs, lateMs: late, pending: [], late: [], seenUntil: never, notBefore: never };
   return {
     add(moments) {
       state.pending.push(...moments);
@@ -92,7 +98,7 @@ function take(state: State, now: number): number {
   const waitMs = late > 0 || state.late.length > 0 ? blockedMs(state, late, now) : 0;
   if (waitMs > 0) return waitMs;
   if (late > 0) remember(state, now);
-  state.seen = now;
+  state.seenUntil = now;
   pending.shift();
   return 0;
 }
@@ -104,7 +110,10 @@ function countLate({ pending, lateMs }: State, now: number): number {
   return count;
 }
 
-/** The store gives the next ones `everyMs` apart, at the earliest from where the last one was or from as long ago as is late. Its answer takes as long as before. */
+/**
+ * The store gives the next ones `everyMs` apart, at the earliest from where the last one was or from as long ago as is
+ * late. Its answer takes as long as before.
+ */
 function lacking(state: State, now: number): number {
   const { pending, everyMs, lateMs } = state;
   const last = pending.at(-1);
@@ -136,11 +145,11 @@ function blockedMs({ late, pending, notBefore }: State, lateNow: number, now: nu
 
 /** Which of the seconds that began since the last start began late, and by how many. */
 function remember(state: State, now: number): void {
-  const { pending, everyMs, windowMs, lateMs, seen } = state;
+  const { pending, everyMs, windowMs, lateMs, seenUntil } = state;
   state.notBefore = Math.max(state.notBefore, now - burstMs) + everyMs / 2;
   const lateSince = pending.flatMap(({ from }) => (from < now - lateMs ? [from + lateMs] : [])).sort((a, b) => a - b);
   for (let owed = 1; owed <= lateSince.length; owed++) {
-    const from = Math.max(seen, lateSince[owed - 1] as number);
+    const from = Math.max(seenUntil, lateSince[owed - 1] as number);
     const to = lateSince[owed] ?? now;
     if (to < from) continue;
     const last = state.late.at(-1);

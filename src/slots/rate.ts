@@ -1,4 +1,7 @@
-/** qps in one process: evenly spaced starts, and caps over a sliding time. Start n is due at t0 + n/qps; a start up to 20 ms late does not move the later ones. */
+/**
+ * qps in one process: evenly spaced starts, and caps over a sliding time. Start n is due at t0 + n/qps; a start up to
+ * 20 ms late does not move the later ones.
+ */
 import { clock } from "../base/clock.ts";
 import type { Limit } from "../options/qps.ts";
 import { countWhile } from "./count-while.ts";
@@ -10,43 +13,48 @@ export const slackMs = 20;
 export const fetchAheadMs = 250;
 
 export interface Rate {
-  /** 0: a start is taken. Else how many milliseconds until one is due, Infinity while that is being asked; nothing is taken. `startable`: deliveries that could start now. */
+  /**
+   * 0: a start is taken. Else how many milliseconds until one is due, Infinity while that is being asked; nothing is
+   * taken. `startable`: deliveries that could start now.
+   */
   take(startable: number): number;
   /** How many messages are worth holding unstarted. */
   ahead(): number;
 }
 
 export function createRate(limits: readonly Limit[]): Rate {
-  const each = limits.map((limit) => (limit.spaced ? spaced(limit) : capped(limit)));
+  const rates = limits.map((limit) => (limit.spaced ? createSpacedRate(limit) : createCap(limit)));
   return {
     take() {
       const now = clock.monotonic();
-      const waitMs = Math.max(...each.map((one) => one.dueIn(now)));
+      const waitMs = Math.max(...rates.map((each) => each.dueIn(now)));
       if (waitMs > 0) return waitMs;
-      for (const one of each) one.take(now);
+      for (const each of rates) each.take(now);
       return 0;
     },
     ahead() {
       const now = clock.monotonic();
-      return Math.min(...each.map((one) => one.ahead(now)));
+      return Math.min(...rates.map((each) => each.ahead(now)));
     },
   };
 }
 
-interface One {
+/** Of one limit. */
+interface LimitRate {
   dueIn(now: number): number;
   take(now: number): void;
   ahead(now: number): number;
 }
 
-function spaced({ count, perMs }: Limit): One {
+function createSpacedRate({ count, perMs }: Limit): LimitRate {
   const everyMs = perMs / count;
   const ahead = aheadOf({ count, perMs });
   let due = Number.NEGATIVE_INFINITY;
   return {
     dueIn: (now) => (now < due ? due - now : 0),
     take(now) {
-      // Slower than one start per slack: after an idle time count from now. Faster: late timers are the rule, catch up by the slack.
+      // Slower than one start per slack: after an idle time count from now. Faster: late timers are the rule, catch up
+      // by the slack.
       const base = due >= now - slackMs ? due : everyMs > slackMs ? now : now - slackMs;
       due = base + everyMs;
     },
@@ -55,7 +63,7 @@ function spaced({ count, perMs }: Limit): One {
 }
 
 /** Remembers the last `count` starts: the next is due when the oldest of them is `perMs` ago. */
-function capped({ count, perMs }: Limit): One {
+function createCap({ count, perMs }: Limit): LimitRate {
   const starts: number[] = [];
   let next = 0;
   const dueIn = (now: number) => (starts.length < count ? 0 : Math.max(0, (starts[next] as number) + perMs - now));

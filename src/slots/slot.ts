@@ -20,11 +20,16 @@ export interface RunEnd {
 
 /** What a run sees of its slot. */
 export interface Slot {
-  /** A wait begins; the answered function ends it, and resolves when the slot is taken again. Nested waits give back one slot. */
+  /**
+   * A wait begins; the answered function ends it, and resolves when the slot is taken again. Nested waits give back one
+   * slot.
+   */
   suspend(): () => Promise<void>;
 }
 
-/** Takes a slot that must be free. A class, because one is made for each run: methods on the prototype cost nothing. */
+/**
+ * Takes a slot that must be free. A class, because one is made for each run: methods on the prototype cost nothing.
+ */
 export class TakenSlot implements Slot {
   #waits = 0;
   #has: "slot" | "nothing" | "ended" = "slot";

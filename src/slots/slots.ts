@@ -2,8 +2,8 @@
  * Which delivery may run now. Pure bookkeeping: no engine, no task.
  *
  * A run takes a slot. While it waits for another task it is suspended: its slot is free for others, and it takes the
- * next free one when its wait ends, before any new delivery. So the limit is never exceeded, and waiting cannot deadlock:
- * at `maxSuspended` only deliveries marked `ahead` (children of running tasks) may start.
+ * next free one when its wait ends, before any new delivery. So the limit is never exceeded, and waiting cannot
+ * deadlock: at `maxSuspended` only deliveries marked `ahead` (children of running tasks) may start.
  */
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Rate } from "./rate.ts";
@@ -126,8 +126,9 @@ function returnAll(state: State): void {
   state.alone = undefined;
 }
 
-function mayBeLost({ ahead, waiting, alone, aloneStarted, overslept }: State): boolean {
-  return (ahead.length + waiting.length > 0 || (alone !== undefined && !aloneStarted)) && overslept?.() === true;
+/** The question costs a look at the clock: it is asked only where something waits. */
+function mustReturn({ ahead, waiting, alone, aloneStarted, mayBeLost }: State): boolean {
+  return (ahead.length + waiting.length > 0 || (alone !== undefined && !aloneStarted)) && mayBeLost?.() === true;
 }
 
 function begin(state: State, delivery: Delivery): Promise<Settlement> {
@@ -168,7 +169,7 @@ function pump(state: State): void {
   while (state.pumping === "again") {
     state.pumping = "once";
     while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
-    if (mayBeLost(state)) returnAll(state);
+    if (mustReturn(state)) returnAll(state);
     else if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery))
       startAlone(state, state.alone);
     else startWaiting(state);

@@ -16,7 +16,8 @@ export interface SlotsOptions {
   readonly setWindow: (n: number) => void;
   /** A delivery was put away because `maxSuspended` runs wait for other tasks. */
   readonly onFull?: () => void;
-  readonly overslept?: () => boolean; // what waits here may be others' by now: it goes back
+  /** What waits here may be another process's by now: it goes back. */
+  readonly mayBeLost?: () => boolean;
 }
 
 export interface Waiting {

@@ -33,7 +33,8 @@ function wantedWindow({
   pool,
   rate,
 }: WindowState): number {
-  const limit = pool ? Math.min(own, running + Math.max(1, pool.size - pool.used)) : own; // one at least, to wait in the pool's line
+  // One at least, to wait in the pool's line.
+  const limit = pool ? Math.min(own, running + Math.max(1, pool.size - pool.used)) : own;
   if (mode === "closed") return 0;
   if (alone) return suspended + 1 + (suspended > 0 ? limit : 0);
   const blocked = Math.min(waiting.length, limit);
@@ -43,8 +44,8 @@ function wantedWindow({
 }
 
 /** Once a tick; at once where something is returned, or the adapter would hand it out again before it hears. */
-export function updateWindow(state: WindowState, now = false): void {
-  if (now) return sendWindow(state);
+export function updateWindow(state: WindowState, atOnce = false): void {
+  if (atOnce) return sendWindow(state);
   if (state.sendingWindow || wantedWindow(state) === state.sentWindow) return;
   state.sendingWindow = true;
   setImmediate(() => {

@@ -3,10 +3,10 @@ import { boost, configure, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock, sleep } from "../../../src/base/clock.ts";
-import { createLeaseTrust } from "../../../src/consume/lease-trust.ts";
+import { createLeaseTrust, type LeaseTrust } from "../../../src/consume/lease-trust.ts";
 import { startUpkeep } from "../../../src/consume/upkeep.ts";
 import type { Delivery, Settlement } from "../../../src/contract/index.ts";
-import type { OpenTask } from "../../../src/setup/model.ts";
+import type { OpenQueue } from "../../../src/setup/model.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
 import { gate } from "../../conformance/until.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -21,7 +21,7 @@ function delivery(id: string): Delivery {
 }
 
 /** Slots for one run at a time, and what became of each delivery. */
-function slotsOf(pulse: ReturnType<typeof createLeaseTrust>) {
+function slotsOf(leaseTrust: LeaseTrust) {
   const ran: string[] = [];
   const work = gate();
   const slots = createSlots({
@@ -30,7 +30,7 @@ function slotsOf(pulse: ReturnType<typeof createLeaseTrust>) {
     lookahead: 10,
     rate: undefined,
     setWindow() {},
-    overslept: pulse.overslept,
+    mayBeLost: leaseTrust.isOver,
     run: async ({ id }) => {
       ran.push(id);
       await work.opened;
@@ -64,10 +64,10 @@ describe("a process that stood still", () => {
 
   it("goes on with what it holds while its leases are renewed", async () => {
     const { pass } = handClock();
-    const pulse = createLeaseTrust(leaseMs);
-    const { slots, ran, work } = slotsOf(pulse);
-    const stop = duties(
-      pulse,
+    const leaseTrust = createLeaseTrust(leaseMs);
+    const { slots, ran, work } = slotsOf(leaseTrust);
+    const stop = upkeep(
+      leaseTrust,
       async () => {},
       () => slots.pump(),
     );
@@ -81,13 +81,13 @@ describe("a process that stood still", () => {
 
   it.each(["before a renewal", "during a renewal"])("gives back what it holds: %s", async (when) => {
     const { pass, standStill } = handClock();
-    const pulse = createLeaseTrust(leaseMs);
+    const leaseTrust = createLeaseTrust(leaseMs);
     const given: boolean[] = [];
     let asked = 0;
     const renew = async () => {
       if (++asked === 2 && when === "during a renewal") standStill(2 * leaseMs);
     };
-    const stop = duties(pulse, renew, () => given.push(pulse.overslept()));
+    const stop = upkeep(leaseTrust, renew, () => given.push(leaseTrust.isOver()));
     await pass(leaseMs / 2);
     if (when === "before a renewal") standStill(2 * leaseMs);
     await pass(leaseMs / 2);
@@ -108,7 +108,7 @@ describe("a process that stood still", () => {
       },
     }));
     let runs = 0;
-    const task = boost({ queue: "pulse", broker, qps: 2 }, (_n: number) => void runs++);
+    const task = boost({ queue: "lease-trust", broker, qps: 2 }, (_n: number) => void runs++);
     await task.pushMany([[1], [2]]);
     const consumer = await task.consume();
     await expect.poll(() => runs, { timeout: 10_000 }).toBe(2);
@@ -118,24 +118,24 @@ describe("a process that stood still", () => {
 
   it("renews again after a renewal that hangs", async () => {
     const { pass } = handClock();
-    const pulse = createLeaseTrust(leaseMs);
+    const leaseTrust = createLeaseTrust(leaseMs);
     let asked = 0;
-    const stop = duties(
-      pulse,
+    const stop = upkeep(
+      leaseTrust,
       () => (++asked === 1 ? new Promise<never>(() => {}) : Promise.resolve()),
       () => {},
     );
     await pass(31_000);
-    expect([asked > 1, pulse.overslept()]).toEqual([true, false]);
+    expect([asked > 1, leaseTrust.isOver()]).toEqual([true, false]);
     await stop();
   });
 
   it("gives back what it holds while its leases cannot be renewed", async () => {
     const { pass } = handClock();
     const given: unknown[] = [];
-    const pulse = createLeaseTrust(leaseMs);
-    const stop = duties(
-      pulse,
+    const leaseTrust = createLeaseTrust(leaseMs);
+    const stop = upkeep(
+      leaseTrust,
       () => Promise.reject(new Error("the engine is down")),
       () => given.push(1),
     );
@@ -147,14 +147,13 @@ describe("a process that stood still", () => {
   });
 });
 
-function duties(pulse: ReturnType<typeof createLeaseTrust>, renew: () => Promise<void>, giveBack: () => void) {
-  const engine = { setWindow() {}, renew, status: () => ({ held: [] }), close: async () => {} };
-  const runtime = { queue: {}, leaseMs } as unknown as OpenTask;
-  return startUpkeep(
-    runtime,
-    engine,
-    () => {},
-    () => {},
-    { ...pulse, giveBack },
-  );
+function upkeep(leaseTrust: LeaseTrust, renew: () => Promise<void>, giveBack: () => void) {
+  return startUpkeep({
+    task: { queue: {}, leaseMs } as unknown as OpenQueue,
+    engine: { setWindow() {}, renew, status: () => ({ held: [] }), close: async () => {} },
+    leaseTrust,
+    giveBack,
+    onPaused() {},
+    onError() {},
+  });
 }

@@ -1,3 +1,4 @@
+/** How consumers and processes stop: what runs, what waits for others, what hangs. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { boost, configure, consumeAll, fct, publisher, shutdown, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";

@@ -6,7 +6,10 @@ import type { Limit } from "../../../src/options/qps.ts";
 import { createGlobalRate } from "../../../src/slots/global-rate.ts";
 import { createMoments, type Moment } from "../../../src/slots/moments.ts";
 
-/** Consumers that always have `waiting` deliveries and start what they may; the clock goes on by hand, so that no busy machine can disturb it. */
+/**
+ * Consumers that always have `waiting` deliveries and start what they may; the clock goes on by hand, so that no busy
+ * machine can disturb it.
+ */
 async function run(limits: readonly Limit[], consumers: number, ms: number, waiting = 5) {
   let nowMs = 0;
   setClock({ now: () => nowMs, monotonic: () => nowMs, after: () => () => {} });
@@ -28,7 +31,10 @@ function randomFrom(seed: number): () => number {
   return () => (last = (last * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
 }
 
-/** As `run`, but consumers stall for up to 60 ms, a quarter of the time, and the store's answers come up to 4 ms late, and never in a stall. Each can start so many at once. */
+/**
+ * As `run`, but consumers stall for up to 60 ms, a quarter of the time, and the store's answers come up to 4 ms late,
+ * and never in a stall. Each can start so many at once.
+ */
 async function runStalling(limit: Limit, startable: readonly number[], ms: number, seed = 7) {
   const [random, starts] = [randomFrom(seed), [] as number[]];
   let [nowMs, answers] = [
@@ -92,7 +98,10 @@ async function runSlowly(limit: Limit, startable: number, answerMs: number) {
   return starts;
 }
 
-/** One process that stalls for up to 60 ms: what it reserves is asked for singly, and answered after the stall where one begins meanwhile. */
+/**
+ * One process that stalls for up to 60 ms: what it reserves is asked for singly, and answered after the stall where one
+ * begins meanwhile.
+ */
 function startsOfOne(everyMs: number, ms: number, seed: number): number[] {
   const random = randomFrom(seed);
   const moments = createMoments({ count: 1_000 / everyMs, perMs: 1_000, spaced: true });

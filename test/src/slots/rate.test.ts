@@ -1,3 +1,4 @@
+/** qps in one process: spacing, late timers, caps. */
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock } from "../../../src/base/clock.ts";
 import type { Limit } from "../../../src/options/qps.ts";

@@ -1,3 +1,4 @@
+/** Slots: which delivery may start, who takes the next free slot, what goes back. */
 import { describe, expect, it } from "vitest";
 import type { Delivery, Settlement } from "../../../src/contract/index.ts";
 import { concurrencyPool, type PoolSlots } from "../../../src/options/pool.ts";

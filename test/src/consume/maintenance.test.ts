@@ -1,11 +1,13 @@
-/** Maintenance: one process at a time under a lease of the store, whatever becomes of that process, of its turn or of the store. */
+/**
+ * Maintenance: one process at a time under a lease of the store, whatever becomes of that process, of its turn or of
+ * the store.
+ */
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { setClock, sleep } from "../../../src/base/clock.ts";
-import { createLeaseTrust } from "../../../src/consume/lease-trust.ts";
-import { startUpkeep } from "../../../src/consume/upkeep.ts";
-import type { BrokerQueue, Consumer, Store } from "../../../src/contract/index.ts";
-import type { OpenTask } from "../../../src/setup/model.ts";
+import { startMaintenance } from "../../../src/consume/maintenance.ts";
+import type { Store } from "../../../src/contract/index.ts";
+import type { OpenQueue } from "../../../src/setup/model.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
 const leaseMs = 200;
@@ -24,24 +26,18 @@ interface Turn {
 /** Processes that consume one queue, as far as its maintenance goes. */
 function crowd(turnMs = 500) {
   const turns: Turn[] = [];
-  const errors: Error[] = [];
+  const errors: unknown[] = [];
   let most = 0;
   const join = (who: string, store: Store | undefined) => {
-    const maintain: BrokerQueue["maintain"] = async (signal) => {
+    const maintain = async (signal: AbortSignal) => {
       const turn = { who, signal, ended: false };
       turns.push(turn);
       most = Math.max(most, running().length);
       await sleep(turnMs, { signal });
       turn.ended = true;
     };
-    const runtime = { queue: { maintain } as BrokerQueue, leaseMs, store, scope: "q" } as OpenTask;
-    const stop = startUpkeep(
-      runtime,
-      {} as Consumer,
-      (error) => errors.push(error),
-      () => {},
-      { ...createLeaseTrust(leaseMs), giveBack() {} },
-    );
+    const task = { queue: {}, leaseMs, store, scope: "q" } as OpenQueue;
+    const stop = startMaintenance(task, maintain, (error) => errors.push(error));
     stops.push(stop);
     return stop;
   };

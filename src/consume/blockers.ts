@@ -1,0 +1,34 @@
+/** Blocks a consumer, and lets it go on: when it or its queue is paused, when its store is away, when it closes. */
+import { points, tell } from "../base/events.ts";
+import { healthOf } from "../store/health.ts";
+import type { Blockers } from "./hold-reason.ts";
+import type { ConsumerState } from "./state.ts";
+
+export function setBlockers({ blockers, slots, holdReason }: ConsumerState, change: Partial<Blockers>): void {
+  Object.assign(blockers, change);
+  slots.setMode(Object.values(blockers).includes(true) ? "closed" : "open");
+  holdReason?.();
+}
+
+export function setQueuePaused(state: ConsumerState, paused: boolean): void {
+  const { blockers, where } = state;
+  if (paused !== blockers.queuePaused) tell(paused ? points.paused : points.resumed, () => ({ ...where }));
+  setBlockers(state, { queuePaused: paused });
+}
+
+/**
+ * While the store is away nothing is fetched whose start it counts or whose end it keeps; the rest goes on.
+ * Answers the function that ends the watch.
+ */
+export function watchStore(state: ConsumerState): () => Promise<void> {
+  const { options, queue, store } = state.task;
+  const when = options.filter?.when;
+  const keeps = (options.rpc || when === "published") && !queue.result;
+  const needed = keeps || options.record || when === "done" || options.qpsScope === "global";
+  if (!store || !needed) return async () => {};
+  const health = healthOf(store);
+  const onDown = (storeDown: boolean) => setBlockers(state, { storeDown });
+  if (health.down) onDown(true);
+  const unwatch = health.watch(onDown);
+  return async () => unwatch();
+}

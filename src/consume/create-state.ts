@@ -1,0 +1,99 @@
+/** A consumer before it consumes: its parts, put together. */
+import { within } from "../base/clock.ts";
+import { createFilter, type Filter } from "../filter/on-run.ts";
+import { holdAll } from "../queue/live-limits.ts";
+import { newTally } from "../queue/tally.ts";
+import { createRunner } from "../run/run.ts";
+import type { RunHost } from "../run/task-run.ts";
+import type { OpenQueue } from "../setup/model.ts";
+import { createSlots } from "../slots/slots.ts";
+import type { SlotsOptions } from "../slots/state.ts";
+import { createConcurrency } from "./concurrency.ts";
+import { createConsumerEvents } from "./consumer-events.ts";
+import { createLeaseTrust } from "./lease-trust.ts";
+import { createStartRate } from "./start-rate.ts";
+import type { ConsumerOptions, ConsumerState } from "./state.ts";
+import { createTrouble, type Trouble } from "./trouble.ts";
+
+const allSuspended =
+  "maxSuspended runs wait for other tasks: until one goes on only tasks pushed by these may start. " +
+  "Raise maxSuspended if they wait for others";
+/** For a store that hangs. */
+const holdAllMs = 1_000;
+
+export function createState({ task, concurrency }: ConsumerOptions): ConsumerState {
+  const where = { queue: task.options.queue, broker: task.brokerName };
+  const trouble = createTrouble(task.definition, task.log);
+  const leaseTrust = createLeaseTrust(task.leaseMs);
+  const filter = createFilterOf(task, trouble);
+  const host = createHost(filter, () => state);
+  const slots = createSlots({
+    ...slotsOptions(task, concurrency),
+    run: createRunner(task, host),
+    setWindow: (n) => setWindow(state, n),
+    mayBeLost: leaseTrust.isOver,
+  });
+  const state: ConsumerState = {
+    task,
+    where,
+    slots,
+    host,
+    leaseTrust,
+    trouble,
+    concurrency: createConcurrency(concurrency, slots.setLimit),
+    startRate: createStartRate(task, slots, trouble.report),
+    blockers: { pausedHere: false, queuePaused: false, storeDown: false, closing: false },
+    events: createConsumerEvents(where),
+    live: undefined,
+    engine: undefined,
+    holdReason: undefined,
+    upkeep: filter ? [filter.stop] : [],
+  };
+  return state;
+}
+
+/** Runs ask it when there is a state: nothing runs before it consumes. */
+function createHost(filter: Filter | undefined, state: () => ConsumerState): RunHost {
+  return {
+    signalled: new Set(),
+    tally: newTally(),
+    filter,
+    cancelled: (id, publishedAt, limits) => state().live?.cancelled(id, publishedAt, limits) ?? false,
+    slowDown: (ms) => slowDown(state(), ms),
+  };
+}
+
+function createFilterOf(task: OpenQueue, { report }: Trouble): Filter | undefined {
+  const { options, store } = task;
+  return options.filter?.when === "done" && store ? createFilter(task, options.filter, store, report) : undefined;
+}
+
+function slotsOptions({ options, queue, log }: OpenQueue, limit: number): Omit<SlotsOptions, "run" | "setWindow"> {
+  const { maxSuspended, prefetch, pool } = options;
+  let warned = false;
+  const onFull = () => {
+    if (!warned) log.warn({ queue: options.queue, maxSuspended }, allSuspended);
+    warned = true;
+  };
+  return {
+    limit,
+    maxSuspended,
+    lookahead: Math.min(prefetch ?? limit * 2, queue.lookahead),
+    rate: undefined,
+    pool,
+    onFull,
+  };
+}
+
+/** Before it consumes there is nobody to tell: the window is sent again then. */
+function setWindow({ engine, events }: ConsumerState, n: number): void {
+  if (!engine) return;
+  engine.setWindow(n);
+  events.setWindow(n);
+}
+
+async function slowDown({ task, startRate, trouble }: ConsumerState, ms: number): Promise<void> {
+  startRate.hold(ms);
+  const telling = holdAll(task, ms).catch(trouble.report); // the task is no worse for it
+  await within(telling, holdAllMs);
+}
