@@ -1,7 +1,7 @@
 /** node_redis 3, the one client that Bee-Queue works with: of its own copy, fails at once when the server is gone, keeps no process alive. */
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
-import { clock, jittered, sleep } from "../../src/base/clock.ts";
+import { clock, sleep, withJitter } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import { inNeutralContext, type RedisSource, redisClients } from "../shared/redis-client.ts";
 import type { Script } from "./scripts.ts";
@@ -128,7 +128,7 @@ async function connectTo(Client: NodeRedisClass, settings: NodeRedisOptions, add
     retry_strategy({ attempt, error }: { attempt: number; error?: Error | null }) {
       if (!made) return error ?? new Error("connection is closed");
       setImmediate(() => client.retry_timer?.unref());
-      return Math.round(jittered(Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
+      return Math.round(withJitter(Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
     },
   };
   const client = inNeutralContext(() => new Client(own));

@@ -4,7 +4,7 @@
  * as they do, with BRPOPLPUSH; stalled jobs are looked for by Bee-Queue's own check.
  */
 import { randomBytes } from "node:crypto";
-import { clock, jittered, repeat, sleep } from "../../src/base/clock.ts";
+import { clock, repeat, sleep, withJitter } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../src/contract/index.ts";
 import { type PollConsumer, type PollSource, poll, type Settled } from "../shared/poll.ts";
 import { inNeutralContext } from "../shared/redis-client.ts";
@@ -179,7 +179,7 @@ function makeWaiter({ clients, base }: OpenQueue, client: NodeRedis, report: (er
     connection = undefined;
     const id = await blocked(client, base, (own) => (connection = own)).catch(async (error: unknown) => {
       report(error);
-      if (!closed) await sleep(jittered(retryMs), { unref: true });
+      if (!closed) await sleep(withJitter(retryMs), { unref: true });
       return undefined;
     });
     running = undefined;

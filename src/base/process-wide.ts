@@ -1,6 +1,8 @@
 /** State that all copies of funboost in a process share: bundlers and pnpm make several. */
 
-/** Raised whenever the shape of what lies under it changes: an old copy and a new one must not read each other's state. */
+/**
+ * Raised whenever the shape of what lies under it changes: an old copy and a new one must not read each other's state.
+ */
 export const processKey = Symbol.for("funboost.v2");
 
 /** The one state of this name in the process, made by whoever asks first. */

@@ -19,7 +19,8 @@ export interface PoolSlots extends ConcurrencyPool {
 const most = 100_000;
 
 /**
- * Makes a pool of `size` places, 1 to 100,000. A run takes one beside its task's own `concurrency`, and gives it back while it waits for another task.
+ * Makes a pool of `size` places, 1 to 100,000. A run takes one beside its task's own `concurrency`, and gives it back
+ * while it waits for another task.
  *
  * @example
  * const pool = concurrencyPool(10);

@@ -1,4 +1,7 @@
-/** A definition made ready: options, broker, store and queue, resolved at the first use because imports run before configure() can. */
+/**
+ * A definition made ready: options, broker, store and queue, resolved at the first use because imports run before
+ * configure() can.
+ */
 
 import { deadline } from "../base/deadline.ts";
 import { FunboostError } from "../base/errors.ts";
@@ -6,32 +9,18 @@ import { points, tell } from "../base/events.ts";
 import { lifetime } from "../base/lifetime.ts";
 import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
-import type { Broker } from "../contract/broker.ts";
-import type { Store } from "../contract/store.ts";
 import { composeRun } from "../options/compose.ts";
-import { resolveOptions } from "../options/task.ts";
-import { guardedStore } from "../store/guarded.ts";
+import { resolveOptions } from "../options/resolve.ts";
 import { scopeOf } from "../store/scope.ts";
-import { catalog } from "./catalog.ts";
 import { configuration, leaseMs } from "./configure.ts";
 import { brokerName, brokerOf } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
 import { guardedQueue } from "./guarded-queue.ts";
 import type { Definition, OpenTask } from "./model.ts";
-
-export interface OpenBroker {
-  readonly broker: Broker;
-  /** The store on the broker's own server, else the configured one. */
-  readonly store: Store | undefined;
-}
-
-/** One broker per name and instance in a process. */
-export const openedBrokers = processWide("brokers", () => new Map<string | Broker, Promise<OpenBroker>>());
+import { openBroker, openMs } from "./open-broker.ts";
 
 /** Definitions that are or become open: shutdown() makes them start anew. */
-export const openedTasks = processWide("tasks", () => new Set<Definition>());
-
-const openMs = 30_000;
+export const definitionsInUse = processWide("tasks", () => new Set<Definition>());
 
 export function openTask(definition: Definition): Promise<OpenTask> {
   definition.opening ??= openOnce(definition);
@@ -40,10 +29,10 @@ export function openTask(definition: Definition): Promise<OpenTask> {
 
 async function openOnce(definition: Definition): Promise<OpenTask> {
   const { generation } = lifetime();
-  openedTasks().add(definition);
+  definitionsInUse().add(definition);
   try {
     const task = await open(definition);
-    if (generation !== lifetime().generation) throw shutDown(definition);
+    if (generation !== lifetime().generation) throw shutDownError(definition);
     definition.open = task;
     return task;
   } catch (error) {
@@ -52,7 +41,7 @@ async function openOnce(definition: Definition): Promise<OpenTask> {
   }
 }
 
-function shutDown({ params }: Definition): FunboostError {
+function shutDownError({ params }: Definition): FunboostError {
   return new FunboostError(
     "SHUT_DOWN",
     `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`,
@@ -61,7 +50,7 @@ function shutDown({ params }: Definition): FunboostError {
 
 async function open(definition: Definition): Promise<OpenTask> {
   lifetime().used = true;
-  if (lifetime().shuttingDown) throw shutDown(definition);
+  if (lifetime().shuttingDown) throw shutDownError(definition);
   const config = configuration();
   const options = resolveOptions(definition.params, config.defaults ?? {});
   const { broker, store } = await openBroker(brokerOf(definition));
@@ -114,51 +103,6 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
     });
     return answer;
   };
-}
-
-export function openBroker(choice: string | Broker): Promise<OpenBroker> {
-  const brokers = openedBrokers();
-  let opened = brokers.get(choice);
-  if (!opened) {
-    opened = connect(choice);
-    brokers.set(choice, opened);
-    const mine = opened;
-    opened.catch(() => brokers.get(choice) === mine && brokers.delete(choice));
-  }
-  return opened;
-}
-
-async function connect(choice: string | Broker): Promise<OpenBroker> {
-  const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
-  const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
-  const store = own ?? configuration().store;
-  return { broker, store: store && guardedStore(store) };
-}
-
-async function loadBroker(name: string): Promise<Broker> {
-  const { brokers } = catalog();
-  const config = configuration();
-  const load = brokers[name];
-  if (!load) {
-    const known = Object.keys(brokers);
-    const advice =
-      known.length > 0
-        ? `Known: ${known.join(", ")}.`
-        : 'Brokers are known by name only with "funboost"; with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
-    throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
-  }
-  const factory = await load();
-  const options = config.brokers?.[name] ?? fromEnvironment(name);
-  const broker = factory(options);
-  if (!options && broker.address)
-    createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);
-  return broker;
-}
-
-function fromEnvironment(name: string): { url: string } | undefined {
-  const prefix = `FUNBOOST_${name.toUpperCase().replaceAll("-", "_")}`;
-  const url = process.env[`${prefix}_URL`] || process.env[`${prefix}_FILE`];
-  return url ? { url } : undefined;
 }
 
 /** Opens every defined task's queue, so that what is wrong shows at start. */

@@ -1,21 +1,21 @@
-/** The wire envelope: the arguments by name at top level, and `extra`. Python funboost's format; nobody else knows it. */
+/** The wire envelope, Python funboost's: the arguments by name at top level, and `extra`. Nobody else knows it. */
 
 import { describe } from "../base/errors.ts";
 import type { JsonObject } from "../contract/index.ts";
-import { byName, byOrder, checkTakesOne, isObject, refuseMessage, toMembers } from "./arguments.ts";
-import { extraOf, originalOf, parseBody, withoutExtra } from "./body.ts";
+import { bindByName, bindByOrder, checkTakesOne, refuseMessage, toMembers } from "./arguments.ts";
+import { extraOf, isObject, originalOf, parseBody, withoutExtra } from "./body.ts";
 import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
-
-export type { Extra, MessageLimits } from "./limits.ts";
-export { setTimezone } from "./time-text.ts";
 
 /** One message, read for one task. */
 export interface Call {
   readonly args: readonly unknown[];
   readonly limits: MessageLimits;
   readonly extra: Extra;
-  /** Known not to come from a task's push: no `order` where the names are labels, or taken by `convert`. By name or as one object, both look alike. */
+  /**
+   * Known not to come from a task's push: no `order` where the names are labels, or taken by `convert`. By name or as
+   * one object, both look alike.
+   */
   readonly foreign: boolean;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
@@ -74,7 +74,7 @@ export function decodeBody(
   const own = stamped !== undefined && !marked;
   if (convert && !own) {
     const foreign = marked ? originalOf(parsed as JsonObject) : raw;
-    return { args: converted(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
+    return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
   }
   const body = marked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
   if (!isObject(body))
@@ -82,9 +82,9 @@ export function decodeBody(
   const { order } = extra;
   const ordered = own && order !== undefined && order !== null;
   const args = ordered
-    ? byOrder(body, order, signature)
+    ? bindByOrder(body, order, signature)
     : signature.kind === "named"
-      ? byName(body, signature, own)
+      ? bindByName(body, signature, own)
       : wholeBody(body, signature, own);
   return {
     args,
@@ -101,7 +101,7 @@ function wholeBody(body: JsonObject, signature: Signature, own: boolean): readon
   return [own ? withoutExtra(body) : body];
 }
 
-function converted(convert: Convert, raw: unknown): readonly unknown[] {
+function convertBody(convert: Convert, raw: unknown): readonly unknown[] {
   let args: unknown;
   try {
     args = convert(raw);

@@ -1,7 +1,8 @@
 /** JSON: what is carried, what is refused with its path, and integers above 2^53. */
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { checkJson, findUncarriable, parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { checkJson, findUncarriable } from "../../../src/base/json-check.ts";
 
 class Invoice {
   total = 1;

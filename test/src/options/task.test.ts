@@ -1,6 +1,8 @@
 /** Options: defaults, what comes of them, and what each refusal says. */
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { type PublishOptions, resolveOptions, resolvePublish, type TaskParams } from "../../../src/options/task.ts";
+import { type PublishOptions, resolvePublish } from "../../../src/options/publish.ts";
+import { resolveOptions } from "../../../src/options/resolve.ts";
+import type { TaskParams } from "../../../src/options/task.ts";
 import { checkDefaults, checkParams } from "../../../src/options/task-checks.ts";
 
 class Declined extends Error {}

@@ -1,10 +1,12 @@
 /** The wire envelope: Python's golden samples, binding, limits, and bodies that are no call. */
 import { afterEach, describe, expect, test } from "vitest";
 import { parseJson, stringifyJson } from "../../../src/base/json.ts";
-import { decodeBody, encodeBody, type MessageLimits, setTimezone } from "../../../src/wire/call.ts";
+import { decodeBody, encodeBody } from "../../../src/wire/call.ts";
 import { deadLetterBody } from "../../../src/wire/dead-letter.ts";
+import type { MessageLimits } from "../../../src/wire/limits.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
 import { readExtra, stampExtra } from "../../../src/wire/stamp.ts";
+import { setTimezone } from "../../../src/wire/time-text.ts";
 
 const add = readSignature((a: number, b: number, c = 3) => a + b + c, ["a", "b", "c?"]);
 const two = readSignature((file: string, height: number) => `${file}${height}`);
