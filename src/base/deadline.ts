@@ -19,6 +19,7 @@ export function deadline<T>(work: Promise<T>, ms: number, what: string, where: s
   });
 }
 
+/** Runs `run` after `ms` without an answer; answers a function that cancels it. */
 export function whenLate(ms: number, run: () => void): () => void {
   let cancel = clock.after(ms, () => (cancel = clock.after(readMs, run)));
   return () => cancel();

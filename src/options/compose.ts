@@ -57,16 +57,16 @@ export async function checkInput(
 }
 
 async function callMiddleware(middleware: Middleware, index: number, next: () => Promise<unknown>): Promise<unknown> {
-  let called: Promise<unknown> | undefined;
-  let failed: Promise<unknown> | undefined;
+  let run: Promise<unknown> | undefined;
+  let failedRun: Promise<unknown> | undefined;
   const value = await middleware(fct, () => {
-    const run = next();
-    called = run;
-    run.catch(() => void (failed = run)); // whoever called next() may look at it late, or never
-    return run;
+    const latest = next();
+    run = latest;
+    latest.catch(() => void (failedRun = latest)); // whoever called next() may look at it late, or never
+    return latest;
   });
-  if (value !== undefined || (called && failed === called)) return value; // it has caught the error
-  if (called) return called; // maybe not awaited: the run is not over before its work is
+  if (value !== undefined || (run && failedRun === run)) return value; // it has caught the error
+  if (run) return run; // maybe not awaited: the run is not over before its work is
   throw new FunboostError(
     "BAD_OPTION",
     `use[${index}] answered nothing and did not call next(): the task has not run. Call next(), or answer its result.`,
@@ -81,13 +81,13 @@ async function callPublishMiddleware(
   outgoing: Outgoing,
   next: (outgoing: Outgoing) => Promise<Handle>,
 ): Promise<Handle> {
-  let called: Promise<Handle> | undefined;
+  let publishing: Promise<Handle> | undefined;
   const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
-    called = next(changeOutgoing(outgoing, changed, index));
-    called.catch(() => {}); // whoever called next() may look at it late, or never
-    return called;
+    publishing = next(changeOutgoing(outgoing, changed, index));
+    publishing.catch(() => {}); // whoever called next() may look at it late, or never
+    return publishing;
   });
-  if (handle ?? called) return handle ?? (called as Promise<Handle>);
+  if (handle ?? publishing) return handle ?? (publishing as Promise<Handle>);
   throw new FunboostError(
     "BAD_OPTION",
     `usePublish[${index}] answered nothing and did not call next(): nothing was published. ` +

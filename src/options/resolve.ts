@@ -23,15 +23,14 @@ export const paramDefaults = {
   maxCrashes: 5,
 } as const;
 
-/** Both must have been checked. */
+/** Both must have been checked. One literal: what is read for each message must be quick to read. */
 export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>): Options {
   const given: TaskParams = { ...withoutUndefined(defaults), ...withoutUndefined(params), queue: params.queue };
   return {
     queue: given.queue,
     broker: given.broker ?? paramDefaults.broker,
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
-    concurrency:
-      given.concurrency ?? (given.qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
+    concurrency: concurrencyOf(given),
     pool: given.pool as PoolSlots | undefined,
     prefetch: given.prefetch,
     limits: limitsOf(given.qps),
@@ -59,6 +58,18 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
   };
 }
 
+/** A task's own members win over those of the defaults. */
+export function resolveLog(own: TaskParams["log"], shared?: TaskParams["log"]): LogOptions | undefined {
+  const options = (log: TaskParams["log"]): LogOptions | undefined =>
+    log === false ? { level: "silent" } : typeof log === "string" ? { level: log } : log;
+  return own === undefined ? options(shared) : { ...options(shared), ...options(own) };
+}
+
+/** A limited rate takes as many at once as it needs. */
+function concurrencyOf({ concurrency, qps }: TaskParams): number {
+  return concurrency ?? (qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps);
+}
+
 /**
  * A default may name one dead-letter queue for all tasks: the task on that queue itself has none, or it would feed
  * itself.
@@ -81,11 +92,4 @@ function resolveRpc(rpc: TaskParams["rpc"]): Options["rpc"] {
   if (!rpc) return undefined;
   const { ttl, timeout } = { ...paramDefaults.rpc, ...(rpc === true ? {} : withoutUndefined(rpc)) };
   return { ttlMs: durationMs(ttl, "rpc.ttl"), timeoutMs: durationMs(timeout, "rpc.timeout") };
-}
-
-/** A task's own members win over those of the defaults. */
-export function resolveLog(own: TaskParams["log"], shared?: TaskParams["log"]): LogOptions | undefined {
-  const options = (log: TaskParams["log"]): LogOptions | undefined =>
-    log === false ? { level: "silent" } : typeof log === "string" ? { level: log } : log;
-  return own === undefined ? options(shared) : { ...options(shared), ...options(own) };
 }

@@ -22,14 +22,13 @@ export const openMs = 30_000;
 
 export function openBroker(choice: string | Broker): Promise<OpenBroker> {
   const brokers = brokersInUse();
-  let opened = brokers.get(choice);
-  if (!opened) {
-    opened = connect(choice);
-    brokers.set(choice, opened);
-    const mine = opened;
-    opened.catch(() => brokers.get(choice) === mine && brokers.delete(choice));
-  }
-  return opened;
+  const existing = brokers.get(choice);
+  if (existing) return existing;
+  const connecting = connect(choice);
+  brokers.set(choice, connecting);
+  // The server may be there next time.
+  connecting.catch(() => brokers.get(choice) === connecting && brokers.delete(choice));
+  return connecting;
 }
 
 async function connect(choice: string | Broker): Promise<OpenBroker> {

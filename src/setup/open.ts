@@ -1,7 +1,4 @@
-/**
- * A definition made ready: options, broker, store and queue, resolved at the first use because imports run before
- * configure() can.
- */
+/** A definition made ready, at the first use because imports run before configure() can. */
 
 import { deadline } from "../base/deadline.ts";
 import { FunboostError } from "../base/errors.ts";
@@ -11,13 +8,14 @@ import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
 import { composeRun } from "../options/compose.ts";
 import { resolveOptions } from "../options/resolve.ts";
+import type { Options } from "../options/task.ts";
 import { scopeOf } from "../store/scope.ts";
 import { configuration, leaseMs } from "./configure.ts";
 import { brokerName, brokerOf } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
 import { guardedQueue } from "./guarded-queue.ts";
 import type { Definition, OpenTask } from "./model.ts";
-import { openBroker, openMs } from "./open-broker.ts";
+import { type OpenBroker, openBroker, openMs } from "./open-broker.ts";
 
 /** Definitions that are or become open: shutdown() makes them start anew. */
 export const definitionsInUse = processWide("tasks", () => new Set<Definition>());
@@ -25,6 +23,25 @@ export const definitionsInUse = processWide("tasks", () => new Set<Definition>()
 export function openTask(definition: Definition): Promise<OpenTask> {
   definition.opening ??= openOnce(definition);
   return definition.opening;
+}
+
+/** Opens every defined task's queue, so that what is wrong shows at start. */
+export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
+  const outcomes = await Promise.allSettled(definitions.map(openTask));
+  const errors = outcomes.flatMap((outcome, i) =>
+    outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : [],
+  );
+  if (errors.length === 1) throw errors[0]?.error;
+  if (errors.length > 1) {
+    const lines = errors.map(
+      ({ definition, error }) =>
+        `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`,
+    );
+    throw new AggregateError(
+      errors.map(({ error }) => error),
+      `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
+    );
+  }
 }
 
 async function openOnce(definition: Definition): Promise<OpenTask> {
@@ -53,19 +70,9 @@ async function open(definition: Definition): Promise<OpenTask> {
   if (lifetime().shuttingDown) throw shutDownError(definition);
   const config = configuration();
   const options = resolveOptions(definition.params, config.defaults ?? {});
-  const { broker, store } = await openBroker(brokerOf(definition));
-  const openNamed = (queue: string) => {
-    const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(
-      openQueue(broker, store, spec),
-      openMs,
-      `opening queue "${queue}"`,
-      broker.name,
-      broker.address?.(),
-    );
-  };
-  const opened = await openNamed(options.queue);
-  const queue = guardedQueue(opened.queue, broker.name);
+  const home = await openBroker(brokerOf(definition));
+  const { broker, store } = home;
+  const { queue, native } = await openGuarded(home, options.queue, options);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
   const task: OpenTask = {
     definition,
@@ -73,7 +80,7 @@ async function open(definition: Definition): Promise<OpenTask> {
     brokerName: broker.name,
     address: broker.address?.(),
     queue,
-    native: opened.native,
+    native,
     call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
     store,
     scope: scopeOf(broker, queue, options),
@@ -81,16 +88,27 @@ async function open(definition: Definition): Promise<OpenTask> {
     log: createLogger({ ...config.log, ...options.log }),
     recorder: undefined,
     outbox: undefined,
-    deadLetters: once(async () =>
-      guardedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name),
-    ),
+    deadLetters: once(async () => (await openGuarded(home, deadLettersOf(options), options)).queue),
   };
   tell(points.opened, () => ({
     broker: broker.name,
     queue: options.queue,
-    features: supportOf(opened.native, queue.features, store),
+    features: supportOf(native, queue.features, store),
   }));
   return task;
+}
+
+/** A queue with all features, whose calls have a deadline. */
+async function openGuarded({ broker, store }: OpenBroker, queue: string, { brokerOptions }: Options) {
+  const spec = { queue, options: brokerOptions, leaseMs: leaseMs() };
+  const opening = openQueue(broker, store, spec);
+  const opened = await deadline(opening, openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
+  return { queue: guardedQueue(opened.queue, broker.name), native: opened.native };
+}
+
+/** The queue of a task's dead letters; errors may send some there that has set none. */
+function deadLettersOf({ queue, deadLetter }: Options): string {
+  return deadLetter ?? `${queue}_dlx`;
 }
 
 /** The same answer for all; after a failure the next caller tries again. */
@@ -103,23 +121,4 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
     });
     return answer;
   };
-}
-
-/** Opens every defined task's queue, so that what is wrong shows at start. */
-export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
-  const outcomes = await Promise.allSettled(definitions.map(openTask));
-  const errors = outcomes.flatMap((outcome, i) =>
-    outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : [],
-  );
-  if (errors.length === 1) throw errors[0]?.error;
-  if (errors.length > 1) {
-    const lines = errors.map(
-      ({ definition, error }) =>
-        `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`,
-    );
-    throw new AggregateError(
-      errors.map(({ error }) => error),
-      `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
-    );
-  }
 }

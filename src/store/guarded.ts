@@ -24,24 +24,23 @@ function createGuard(store: Store): Store {
   const wrap =
     (part = "") =>
     (work: () => Promise<unknown>, name: string) => {
-      const told = isWatched(storing)
-        ? () => inSpan(storing, { store: store.name, call: `${part}${name}` }, work)
-        : work;
-      return callStore(told, health, `${part}${name}()`, where);
+      const call = `${part}${name}`;
+      const inEvents = isWatched(storing) ? () => inSpan(storing, { store: store.name, call }, work) : work;
+      return callStore(inEvents, health, `${call}()`, where);
     };
   const subscribe: Store["subscribe"] = (...how) => {
     const coming = store.subscribe(...how);
     return undoIfLate(wrap()(() => coming, "subscribe") as typeof coming, coming, (stop) => stop());
   };
-  const seen = coalescedStore({
+  const guard = coalescedStore({
     ...wrapCalls(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], wrap()),
     subscribe,
     timers: wrapCalls(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], wrap("timers.")),
     list: wrapCalls(store.list, ["append", "read"], wrap("list.")),
     results: wrapCalls(store.results, ["put", "get", "delete"], wrap("results.")),
   });
-  shareHealth(store, seen);
-  return seen;
+  shareHealth(store, guard);
+  return guard;
 }
 
 /** By hand instead of with `deadline()`: a call for each run that waits for a result, and each promise counts. */
@@ -49,13 +48,13 @@ function callStore<T>(work: () => Promise<T>, health: HealthRecord, what: string
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
       cancel();
-      reject(health.failed(error));
+      reject(health.recordError(error));
     };
     const cancel = whenLate(storeCallMs, () => fail(lateError(what, storeCallMs, "its server", where)));
     try {
       work().then((answer) => {
         cancel();
-        health.worked();
+        health.recordAnswer();
         resolve(answer);
       }, fail);
     } catch (error) {

@@ -16,9 +16,18 @@ interface Health {
 
 /** The side of whoever makes the calls. */
 export interface HealthRecord extends Health {
-  worked(): void;
+  recordAnswer(): void;
   /** Answers the error to reject with. */
-  failed(error: unknown): Error;
+  recordError(error: unknown): Error;
+}
+
+interface State {
+  readonly name: string;
+  readonly listeners: Set<(down: boolean) => void>;
+  outage: { readonly since: number; readonly waiting: Set<() => void> } | undefined;
+  upSince: number;
+  saidAt: number;
+  sayOver: (() => void) | undefined;
 }
 
 const sayAgainMs = 60_000;
@@ -45,23 +54,14 @@ export function healthBehind(error: Error): Health | undefined {
   return sources.get(error);
 }
 
-interface State {
-  readonly name: string;
-  readonly listeners: Set<(down: boolean) => void>;
-  outage: { readonly since: number; readonly waiting: Set<() => void> } | undefined;
-  upSince: number;
-  saidAt: number;
-  sayOver: (() => void) | undefined;
-}
-
 function createHealth(name: string): HealthRecord {
-  const long = Number.NEGATIVE_INFINITY;
+  const longAgo = Number.NEGATIVE_INFINITY;
   const state: State = {
     name,
     listeners: new Set(),
     outage: undefined,
-    upSince: long,
-    saidAt: long,
+    upSince: longAgo,
+    saidAt: longAgo,
     sayOver: undefined,
   };
   const health: HealthRecord = {
@@ -74,10 +74,10 @@ function createHealth(name: string): HealthRecord {
     },
     say: (log, where, error) => say(state, log, where, error),
     nap: (ms, options) => nap(state, ms, options),
-    worked() {
+    recordAnswer() {
       if (state.outage) endOutage(state, state.outage);
     },
-    failed(cause) {
+    recordError(cause) {
       if (isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // the caller's fault
       const text = `the store does not answer: ${toError(cause).message}`;
       const error = isFunboostError(cause) ? cause : new FunboostError("BROKER_DOWN", text, { where: name, cause });

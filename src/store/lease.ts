@@ -22,15 +22,20 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** How long whoever asked for a lease may believe in it: less than the store does. */
-export const trustedMs = (ttlMs: number): number => 0.9 * ttlMs;
-
 export interface LeaseOptions {
   readonly name: string;
   readonly ttlMs: number;
   /** For whoever reads that it was lost. */
   readonly what: string;
 }
+
+interface Term extends LeaseOptions {
+  readonly owner: string;
+  readonly fence: number;
+}
+
+/** How long whoever asked for a lease may believe in it: less than the store does. */
+export const trustedMs = (ttlMs: number): number => 0.9 * ttlMs;
 
 /** Never a host name: processes share it. */
 const processName = `${process.pid}-${Math.random().toString(36).slice(2)}`;
@@ -49,11 +54,6 @@ export async function takeLease(store: Store, options: LeaseOptions): Promise<Le
   if (lease.held()) return lease;
   await lease.release();
   return undefined;
-}
-
-interface Term extends LeaseOptions {
-  readonly owner: string;
-  readonly fence: number;
 }
 
 function holdLease(store: Store, term: Term, asked: number): Lease {

@@ -71,20 +71,20 @@ export function bindByName(body: JsonObject, signature: Signature, own: boolean)
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
   const args: unknown[] = [];
-  let known = own ? 1 : 0;
+  let knownCount = own ? 1 : 0;
   for (let i = 0; i < plain; i++) {
     const name = names[i] as string;
     const value = memberOf(body, name);
     if (value === undefined && i < required)
       return refuseMessage(`the argument "${name}" is missing. Needed${namesText(signature)}; got ${keysOf(body)}.`);
-    if (Object.hasOwn(body, name)) known++;
+    if (Object.hasOwn(body, name)) knownCount++;
     args.push(value);
   }
   if (rest) {
-    if (Object.hasOwn(body, names[plain] as string)) known++;
+    if (Object.hasOwn(body, names[plain] as string)) knownCount++;
     args.push(...restOf(body, names[plain] as string));
   }
-  if (Object.keys(body).length > known) {
+  if (Object.keys(body).length > knownCount) {
     const unknown = Object.keys(body).filter((key) => !names.includes(key) && !(own && key === "extra"));
     return refuseMessage(
       `the task has no argument ${unknown.map((key) => `"${key}"`).join(", ")}. Allowed${namesText(signature)}.`,

@@ -46,8 +46,8 @@ export function encodeBody(
 }
 
 function orderOf(signature: Signature): readonly string[] {
-  const known = orders.get(signature);
-  if (known) return known;
+  const existing = orders.get(signature);
+  if (existing) return existing;
   const last = signature.names.length - 1;
   const order = Object.freeze(
     signature.names.map((name, index) => (signature.rest && index === last ? `...${name}` : name)),
@@ -67,16 +67,16 @@ export function decodeBody(
   publishedAtMs?: number,
 ): Call {
   const parsed = parseBody(raw);
-  const stamped = extraOf(parsed);
-  const marked = stamped !== undefined && (stamped.is_raw === true || stamped.is_auto_fill_extra === true);
-  const limits = readLimits(stamped, publishedAtMs);
-  const extra = stamped ?? noExtra;
-  const own = stamped !== undefined && !marked;
+  const extraInBody = extraOf(parsed);
+  const isForeign = extraInBody !== undefined && (extraInBody.is_raw === true || extraInBody.is_auto_fill_extra === true);
+  const limits = readLimits(extraInBody, publishedAtMs);
+  const extra = extraInBody ?? noExtra;
+  const own = extraInBody !== undefined && !isForeign;
   if (convert && !own) {
-    const foreign = marked ? originalOf(parsed as JsonObject) : raw;
+    const foreign = isForeign ? originalOf(parsed as JsonObject) : raw;
     return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
   }
-  const body = marked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
+  const body = isForeign ? parseBody(originalOf(parsed as JsonObject)) : parsed;
   if (!isObject(body))
     return refuseMessage(`the body is ${describe(body)}. Needed: a JSON object. Set "convert" to take other bodies.`);
   const { order } = extra;
@@ -90,7 +90,7 @@ export function decodeBody(
     args,
     limits,
     extra,
-    foreign: marked || (!ordered && signature.kind === "positional" && signature.names.length > 0),
+    foreign: isForeign || (!ordered && signature.kind === "positional" && signature.names.length > 0),
     body,
   };
 }
