@@ -14,7 +14,12 @@ const alias = [
 const slow = ["test/project/package.test.ts", "test/project/bundle.test.ts"];
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["test/behaviour/slow.test.ts", "test/behaviour/broker-down.test.ts"];
-const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/memory/*.test.ts"];
+const overMemory = [
+  "test/src/**/*.test.ts",
+  "test/bench/**/*.test.ts",
+  "test/adapters/memory/*.test.ts",
+  "test/project/process-wide.test.ts",
+];
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */
 const unitWorkers = 3;
 /** What a test waits for comes late on a busy machine: a wait is no bound. */

@@ -67,11 +67,11 @@ export function decodeBody(
   publishedAtMs?: number,
 ): Call {
   const parsed = parseBody(raw);
-  const extraInBody = extraOf(parsed);
-  const isForeign = extraInBody !== undefined && (extraInBody.is_raw === true || extraInBody.is_auto_fill_extra === true);
-  const limits = readLimits(extraInBody, publishedAtMs);
-  const extra = extraInBody ?? noExtra;
-  const own = extraInBody !== undefined && !isForeign;
+  const found = extraOf(parsed);
+  const isForeign = found !== undefined && (found.is_raw === true || found.is_auto_fill_extra === true);
+  const limits = readLimits(found, publishedAtMs);
+  const extra = found ?? noExtra;
+  const own = found !== undefined && !isForeign;
   if (convert && !own) {
     const foreign = isForeign ? originalOf(parsed as JsonObject) : raw;
     return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };

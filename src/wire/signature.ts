@@ -98,15 +98,22 @@ function namedSignature(fn: AnyFunction, params: readonly string[], refuse: Refu
   const early = params.slice(0, -1).find((each) => each.startsWith("..."));
   if (early !== undefined) refuse(`"params" has "${early}" before its end. Only the last name can collect the rest.`);
   checkNames(names, refuse);
-  const firstOptional = params.findIndex((each) => each.endsWith("?"));
+  const optionalAt = params.findIndex((each) => each.endsWith("?"));
   const late =
-    firstOptional < 0 ? undefined : params.slice(firstOptional).find((each) => !each.endsWith("?") && !each.startsWith("..."));
+    optionalAt < 0
+      ? undefined
+      : params.slice(optionalAt).find((each) => !each.endsWith("?") && !each.startsWith("..."));
   if (late !== undefined)
-    refuse(`"params" has "${late}" after the optional "${params[firstOptional]}". Mark it "${late}?" or put it first.`);
+    refuse(`"params" has "${late}" after the optional "${params[optionalAt]}". Mark it "${late}?" or put it first.`);
   const plain = rest ? names.length - 1 : names.length;
   const parsed = parseFunction(sourceOf(fn));
   checkCount(fn, plain, rest, parsed, refuse);
-  return { kind: "named", names, rest, required: firstOptional < 0 ? Math.min(plain, requiredBySource(fn, parsed)) : firstOptional };
+  return {
+    kind: "named",
+    names,
+    rest,
+    required: optionalAt < 0 ? Math.min(plain, requiredBySource(fn, parsed)) : optionalAt,
+  };
 }
 
 /**
