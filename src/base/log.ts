@@ -71,6 +71,17 @@ export function createLogger(options: LogOptions = {}): Logger {
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 
+/** Whether the line a minute would be written at all: it costs a count. */
+export function summaryWanted({ level = "info", summary = true }: LogOptions): boolean {
+  return summary && levels.indexOf(level) <= levels.indexOf("info");
+}
+
+/** Fields of `base` on every line. */
+export function childLogger(logger: Logger, base: object): Logger {
+  const method = (name: keyof Logger) => (fields: object, text: string) => logger[name](withBase(base, fields), text);
+  return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
+}
+
 function passes(filter: NonNullable<LogOptions["filter"]>, level: keyof Logger, given: object, text: string): boolean {
   try {
     const fields = asFields(given) as Record<string, unknown>;
@@ -82,17 +93,6 @@ function passes(filter: NonNullable<LogOptions["filter"]>, level: keyof Logger, 
 
 function subjectOf({ queue, taskId }: Record<string, unknown>): Pick<LogLine, "queue" | "taskId"> {
   return { ...(typeof queue === "string" && { queue }), ...(typeof taskId === "string" && { taskId }) };
-}
-
-/** Whether the line a minute would be written at all: it costs a count. */
-export function summaryWanted({ level = "info", summary = true }: LogOptions): boolean {
-  return summary && levels.indexOf(level) <= levels.indexOf("info");
-}
-
-/** Fields of `base` on every line. */
-export function childLogger(logger: Logger, base: object): Logger {
-  const method = (name: keyof Logger) => (fields: object, text: string) => logger[name](withBase(base, fields), text);
-  return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 
 function withBase(base: object, fields: object): object {

@@ -1,4 +1,4 @@
-/** Every option of a task: type, default, validation. */
+/** Every option of a task: as it is given, and as it is in force. */
 
 import type { Duration } from "../base/duration.ts";
 import type { ErrorClass } from "../base/errors.ts";
@@ -35,8 +35,8 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
    */
   prefetch?: number;
   /**
-   * Runs started per second, 0.01 to 100,000, evenly spaced, whatever each takes; or caps, or several: `[3, { count:
-   * 100, per: "1m" }]`.
+   * Runs started per second, 0.01 to 100,000, evenly spaced, whatever each takes; or caps, or several:
+   * `[3, { count: 100, per: "1m" }]`.
    * @default no limit
    */
   qps?: Qps;

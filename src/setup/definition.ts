@@ -12,13 +12,13 @@ import type { Definition } from "./model.ts";
 /** By queue name; the same broker and queue occurs once. */
 const definitions = processWide("definitions", () => new Map<string, Definition[]>());
 
+/** Read once: one function may serve thousands of queues. */
+const signatures = new WeakMap<AnyFunction, Signature>();
+
 export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
   const signature = fn ? signatureOf(params, fn) : publisherSignature(params);
   return { params, fn, signature, task: undefined, open: undefined, opening: undefined };
 }
-
-/** Read once: one function may serve thousands of queues. */
-const signatures = new WeakMap<AnyFunction, Signature>();
 
 function signatureOf({ params, queue }: TaskParams, fn: AnyFunction): Signature {
   if (params !== undefined) return readSignature(fn, params, queue);

@@ -151,7 +151,8 @@ describe("usePublish", () => {
     await expect(silent.push(1)).rejects.toMatchObject({
       code: "BAD_OPTION",
       message:
-        "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.",
+        "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), " +
+        "or throw to refuse the message.",
     });
     expect(await silent.count()).toBe(0);
     const forgetful = boost(

@@ -51,7 +51,8 @@ describe("resolvePublish", () => {
     [null, '[funboost] the publish options are null. Allowed: an object such as { delay: "5m" }.'],
     [
       { task_id: "a" },
-      'unknown option "task_id". Did you mean "taskId"? Allowed: taskId, delay, eta, misfireGrace, priority, maxRetries, timeout, expireAfter, rpc, filterKey, headers.',
+      'unknown option "task_id". Did you mean "taskId"? Allowed: taskId, delay, eta, misfireGrace, priority, ' +
+        "maxRetries, timeout, expireAfter, rpc, filterKey, headers.",
     ],
     [{ countdown: 5 }, 'unknown option "countdown". Did you mean "delay"?'],
     [{ taskId: "" }, '"taskId" is "". Allowed: a text of 1 to 200 characters.'],

@@ -5,7 +5,9 @@ import { checkDefaults, checkParams } from "../../../src/options/task-checks.ts"
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, deadLetter, timeout, expireAfter, filter, rpc, record, onRecord, input, output, use, usePublish, errors, params, convert, log, publishTimeout, maxSuspended, maxCrashes";
+  "queue, broker, brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, " +
+  "deadLetter, timeout, expireAfter, filter, rpc, record, onRecord, input, output, use, usePublish, errors, " +
+  "params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
 describe("checkParams", () => {
   test("takes each option at its limits", () => {
@@ -75,7 +77,8 @@ describe("checkParams", () => {
     [{ queue: "q", toString: 1 }, 'unknown option "toString"'],
     [
       { queue: "q", broker: "" },
-      '[funboost] [q] "broker" is "". Allowed: a name such as "memory", "sqlite" or "bullmq", or an instance such as bullmq({ url }).',
+      '[funboost] [q] "broker" is "". Allowed: a name such as "memory", "sqlite" or "bullmq", or an instance ' +
+        "such as bullmq({ url }).",
     ],
     [{ queue: "q", broker: { url: "redis://a:secret@b" } }, '"broker" is an object. Allowed:'],
     [{ queue: "q", broker: () => {} }, '"broker" is function broker. Allowed:'],
@@ -125,7 +128,8 @@ describe("checkParams", () => {
     ],
     [
       { queue: "q", log: "loud" },
-      '"log" is "loud". Allowed: "debug", "info", "warn", "error" or "silent", false, or { level, logger, bodies, stacks, summary, filter }.',
+      '"log" is "loud". Allowed: "debug", "info", "warn", "error" or "silent", false, or { level, logger, ' +
+        "bodies, stacks, summary, filter }.",
     ],
     [
       { queue: "q", log: { level: "loud" } },

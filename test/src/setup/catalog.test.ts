@@ -48,7 +48,8 @@ describe("a broker of one's own", () => {
     await expect(boost({ queue: "none", broker: "nothing" }, () => 1).push()).rejects.toMatchObject({
       code: "BAD_OPTION",
       message:
-        '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() and close().',
+        '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() ' +
+        "and close().",
     });
     const { features: _, ...half } = memory();
     expect(() => boost({ queue: "half", broker: half as never }, () => 1)).toThrow(/"broker" is an object/);

@@ -18,12 +18,17 @@ const optionalObject = readSignature(withDefault);
 afterEach(() => setTimezone());
 
 const golden = {
-  push: '{"b":2,"a":1,"extra":{"task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea15","publish_time":1795241242.2532,"publish_time_format":"2026-11-21 14:07:22"}}',
+  push:
+    '{"b":2,"a":1,"extra":{"task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea15","publish_time":1795241242.2532,' +
+    '"publish_time_format":"2026-11-21 14:07:22"}}',
   publish:
-    '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":3.0,"eta":null,"user_extra_info":{"u":1},"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"t2","publish_time":1795241242.6544,"publish_time_format":"2026-11-21 14:07:22"}}',
+    '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":3.0,"eta":null,"user_extra_info":{"u":1},' +
+    '"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"t2","publish_time":1795241242.6544,' +
+    '"publish_time_format":"2026-11-21 14:07:22"}}',
   pickled: `{"a":1,"b":"b'\\\\x80\\\\x04\\\\x95'","extra":{"task_id":"t3","can_not_json_serializable_keys":["b"]}}`,
   method:
-    '{"self":{"first_param_name":"self","cls_name":"Foo","cls_file":"/a/b.py","cls_module":"t8m","obj_init_params":{"k":5}},"x":3,"extra":{"task_id":"t4","publish_time":1795241242.1}}',
+    '{"self":{"first_param_name":"self","cls_name":"Foo","cls_file":"/a/b.py","cls_module":"t8m",' +
+    '"obj_init_params":{"k":5}},"x":3,"extra":{"task_id":"t4","publish_time":1795241242.1}}',
 };
 
 describe("Python's golden samples", () => {
@@ -200,7 +205,8 @@ describe("bodies of others", () => {
       "several parameters",
       { file: "a", height: 1 },
       two,
-      'the body has no "extra.order", so no push of this task sent it, and the task takes 2 arguments. Declare params: ["file", "height"] to bind members by name, or set "convert".',
+      'the body has no "extra.order", so no push of this task sent it, and the task takes 2 arguments. Declare ' +
+        'params: ["file", "height"] to bind members by name, or set "convert".',
     ],
     ["several parameters, Python's extra", golden.push, two, 'Declare params: ["file", "height"]'],
     ["a rest parameter", {}, spread, 'the task takes a list of arguments. Declare params: ["first", "...rest"]'],
