@@ -21,7 +21,12 @@ const structure = ["architecture", "exports"].map((name) => `test/project/${name
 const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["slow", "broker-down", "restart"].map((name) => `test/behaviour/${name}.test.ts`);
-const overMemory = ["test/src/**/*.test.ts", "test/bench/**/*.test.ts", "test/adapters/{memory,shared}/*.test.ts"];
+const overMemory = [
+  "test/src/**/*.test.ts",
+  "test/bench/**/*.test.ts",
+  "test/adapters/{memory,shared}/*.test.ts",
+  "test/project/process-wide.test.ts",
+];
 const kits = "test/adapters/*/conformance.test.ts";
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */
 const unitWorkers = 3;

@@ -5,7 +5,7 @@
  * const client = await loadClient().catch((cause) => { throw missingPeer("mine", "mine-client", cause); });
  * const consumer = poll({ batchSize: 100, idleMs: 1_000, exchange }, handler, options);
  */
-export { type Clock, clock, jittered, repeat, sleep, within } from "../src/base/clock.ts";
+export { type Clock, clock, repeat, sleep, within, withJitter } from "../src/base/clock.ts";
 export {
   acceptedOf,
   describe,

@@ -3,9 +3,10 @@
 import { describe, FunboostError } from "./base/errors.ts";
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume/consume.ts";
 import type { Counts } from "./contract/broker.ts";
+import type { PublishOptions } from "./options/publish.ts";
 import type { Qps } from "./options/qps.ts";
 import type { TaskRow } from "./options/record.ts";
-import type { PublishOptions, TaskParams } from "./options/task.ts";
+import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish/publish.ts";
 import { callQueue } from "./queue/calls.ts";

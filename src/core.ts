@@ -5,7 +5,6 @@ import { checkDefinitions } from "./setup/open.ts";
 export type { Duration } from "./base/duration.ts";
 export {
   type ErrorCode,
-  type FinalStatus,
   FunboostError,
   isFunboostError,
   PublishError,
@@ -20,11 +19,13 @@ export type { ConsumeOptions, TaskConsumer } from "./consume/consume.ts";
 export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
+export type { FinalStatus } from "./contract/broker.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
+export type { PublishOptions } from "./options/publish.ts";
 export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
-export type { PublishOptions, TaskParams } from "./options/task.ts";
+export type { TaskParams } from "./options/task.ts";
 export type { PublishItem } from "./publish/publish.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";

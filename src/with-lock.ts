@@ -8,7 +8,7 @@ import type { Store } from "./contract/store.ts";
 import { type Checks, checkMembers, duration, isRecord } from "./options/checks.ts";
 import { configuration } from "./setup/configure.ts";
 import { defaultBroker } from "./setup/definition.ts";
-import { openBroker } from "./setup/open.ts";
+import { openBroker } from "./setup/open-broker.ts";
 import { guardedStore } from "./store/guarded.ts";
 import { type Lease, takeLease } from "./store/lease.ts";
 

@@ -1,6 +1,6 @@
 /** One connection of node_redis 3: it fails at once when the server is gone, and keeps no process alive. */
 import type { Socket } from "node:net";
-import { clock, jittered, sleep } from "../../src/base/clock.ts";
+import { clock, sleep, withJitter } from "../../src/base/clock.ts";
 import { FunboostError, toError } from "../../src/base/errors.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { NodeRedisOptions } from "./settings.ts";
@@ -42,7 +42,7 @@ export async function createNodeRedis(
     retry_strategy({ attempt, error }: { attempt: number; error?: Error | null }) {
       if (!made) return error ?? new Error("connection is closed");
       setImmediate(() => client.retry_timer?.unref());
-      return Math.round(jittered(Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
+      return Math.round(withJitter(Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
     },
   };
   const client = inNeutralContext(() => new Client(own));

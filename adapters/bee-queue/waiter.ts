@@ -1,5 +1,5 @@
 /** An idle Bee-Queue consumer waits for the next job on the server, with BRPOPLPUSH. */
-import { clock, jittered, sleep } from "../../src/base/clock.ts";
+import { clock, sleep, withJitter } from "../../src/base/clock.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { BeeClients } from "./clients.ts";
 import { command, hangUp, type NodeRedis } from "./node-redis.ts";
@@ -33,7 +33,7 @@ export function createWaiter(
     connection = undefined;
     const id = await nextId(client, base, (own) => (connection = own)).catch(async (error: unknown) => {
       report(error);
-      if (!closed) await sleep(jittered(retryMs), { unref: true });
+      if (!closed) await sleep(withJitter(retryMs), { unref: true });
       return undefined;
     });
     running = undefined;

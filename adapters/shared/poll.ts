@@ -1,5 +1,5 @@
 /** A consumer for engines that are asked for messages: window, settlements, wake-up, backoff, closing. */
-import { clock, jittered } from "../../src/base/clock.ts";
+import { clock, withJitter } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 
@@ -177,7 +177,7 @@ function again<D extends Delivery>(
   state.lastFetchAt = clock.monotonic();
   if (more || deliveries.length >= take) state.hungry = true;
   else if (!state.hungry)
-    state.cancelTimer = clock.after(Math.min(jittered(idleMs), Math.max(1, nextDueMs ?? idleMs)), wake, {
+    state.cancelTimer = clock.after(Math.min(withJitter(idleMs), Math.max(1, nextDueMs ?? idleMs)), wake, {
       unref: true,
     });
 }
@@ -226,7 +226,7 @@ function confirm<D extends Delivery>(
 
 function pause<D extends Delivery>(state: State<D>): number {
   state.failures += 1;
-  return jittered(Math.min(backoffMs.longest, backoffMs.first * 2 ** (state.failures - 1)));
+  return withJitter(Math.min(backoffMs.longest, backoffMs.first * 2 ** (state.failures - 1)));
 }
 
 /** Flushes in both cases: what has ended is never redelivered because of a stop. */

@@ -59,18 +59,21 @@ export function sleep(ms: number, { signal, unref = false }: SleepOptions = {}):
 }
 
 /** `ms` and up to a quarter more, so that processes do not poll in step. */
-export function jittered(ms: number): number {
+export function withJitter(ms: number): number {
   return ms * (1 + Math.random() / 4);
 }
 
-/** Runs `work` again and again, `ms` (jittered) after it has ended; errors go to `onError`. Answers a function that stops it and resolves when it is idle. */
+/**
+ * Runs `work` again and again, `ms` (withJitter) after it has ended; errors go to `onError`. Answers a function that
+ * stops it and resolves when it is idle.
+ */
 export function repeat(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
   let cancel = () => {};
   const arm = () => {
     cancel = clock.after(
-      jittered(ms),
+      withJitter(ms),
       () =>
         (running = work()
           .catch(onError)

@@ -18,7 +18,8 @@ export function durationMs(value: Duration, name: string): number {
   if (typeof ms !== "number" || !(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) {
     throw new FunboostError(
       "BAD_OPTION",
-      `"${name}" is ${describe(value)}. Allowed: milliseconds from 0, or a number with a unit: "250ms", "30s", "5m", "2h", "1d" (decimals too: "1.5h").`,
+      `"${name}" is ${describe(value)}. Allowed: milliseconds from 0, ` +
+        'or a number with a unit: "250ms", "30s", "5m", "2h", "1d" (decimals too: "1.5h").',
     );
   }
   return ms > 0 ? Math.max(1, Math.round(ms)) : 0;

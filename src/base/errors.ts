@@ -68,8 +68,6 @@ export function acceptedOf(error: unknown): readonly string[] {
   return (error as Partial<PublishError> | undefined)?.accepted ?? [];
 }
 
-export type { FinalStatus };
-
 /**
  * What `waitResult()` rejects with when the task did not end well. `cause` is the error that the task threw,
  * rebuilt from its name, message, stack, code and cause; its class too, where the task lists it in `errors`.
@@ -155,7 +153,10 @@ export interface SerializedError {
 
 const maxDepth = 5;
 
-/** Name, message, stack, code and cause, five deep, and nothing else: an HTTP client's error carries its Authorization header. */
+/**
+ * Name, message, stack, code and cause, five deep, and nothing else: an HTTP client's error carries its Authorization
+ * header.
+ */
 export function serializeError(error: unknown, depth = 1): SerializedError {
   const source = toError(error) as Error & { code?: unknown };
   const { code, cause } = source;
@@ -196,7 +197,10 @@ export function maskSecrets(text: string): string {
   return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, "$1***@");
 }
 
+/** How to set a store that all processes share. */
+export const storeAdvice = 'Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".';
+
 export function needsStore(broker: string, option: string): FunboostError {
-  const advice = `"${option}" needs a store, which this broker has not. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
-  return new FunboostError("NEEDS_STORE", advice, { where: broker });
+  const lack = `"${option}" needs a store, which this broker has not.`;
+  return new FunboostError("NEEDS_STORE", `${lack} ${storeAdvice}`, { where: broker });
 }

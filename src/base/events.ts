@@ -3,9 +3,11 @@
  *
  * Spans: `funboost:<name>:start`, `:end` and `:error` share one object; what is learnt on the way is added to it.
  * - publish { queue broker count ids elapsedMs error }
- * - fetch { queue broker window count ids elapsedMs error }: from when the engine may hand over more to when it did; error: what its consumer reports
+ * - fetch { queue broker window count ids elapsedMs error }: from when the engine may hand over more to when it did;
+ *   error: what its consumer reports
  * - run { queue broker taskId attempt waitMs outcome runMs error }: a task that fails is an end with its error
- * - settle { queue broker taskId attempt outcome settleMs error }: outcome "applied" or "stale"; error: the consumer closed before it was known
+ * - settle { queue broker taskId attempt outcome settleMs error }: outcome "applied" or "stale";
+ *   error: the consumer closed before it was known
  * - store { store call elapsedMs error }
  * - maintain { queue broker elapsedMs error }
  *
@@ -22,7 +24,7 @@
  * - consumer:closing { queue broker }
  * - consumer:closed { queue broker orphanedIds elapsedMs }
  * - broker:opened { queue broker features }
- * - lease:acquired { name owner fence }: of the process's own leases in the store, such as that of a queue's maintenance
+ * - lease:acquired { name owner fence }: of the process's own leases in the store, such as that of a queue's upkeep
  * - lease:lost { name owner fence }
  * - notice:switch { queue broker to }: "poll" when the store's notices are lost, "notices" when they are back
  */

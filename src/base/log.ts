@@ -26,16 +26,22 @@ export interface Logger {
 export interface LogOptions {
   /** @default "info" */
   readonly level?: LogLevel;
-  /** Your own logger; without one, lines go to stderr. Errors in the fields hold name, message, stack, code and cause only. */
+  /**
+   * Your own logger; without one, lines go to stderr. Errors in the fields hold name, message, stack, code and cause
+   * only.
+   */
   readonly logger?: Logger;
   /** Log message bodies. @default false */
   readonly bodies?: boolean;
   /** Log the stacks of errors. @default true */
   readonly stacks?: boolean;
-  /** A line a minute about each queue that is consumed and has work: how fast, what is left, what holds it. @default true */
+  /**
+   * A line a minute about each queue that is consumed and has work: how fast, what is left, what holds it.
+   * @default true
+   */
   readonly summary?: boolean;
   /** Which lines are written: those for which it answers true. One that throws lets the line pass. @default all */
-  readonly filter?: (line: LogLine) => boolean;
+  readonly filter?: (createLine: LogLine) => boolean;
 }
 
 /** What a filter sees. */
@@ -65,19 +71,6 @@ export function createLogger(options: LogOptions = {}): Logger {
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 
-function passes(filter: NonNullable<LogOptions["filter"]>, level: keyof Logger, given: object, text: string): boolean {
-  try {
-    const fields = named(given) as Record<string, unknown>;
-    return filter({ ...pick(fields), level, text, fields });
-  } catch {
-    return true;
-  }
-}
-
-function pick({ queue, taskId }: Record<string, unknown>): Pick<LogLine, "queue" | "taskId"> {
-  return { ...(typeof queue === "string" && { queue }), ...(typeof taskId === "string" && { taskId }) };
-}
-
 /** Whether the line a minute would be written at all: it costs a count. */
 export function summaryWanted({ level = "info", summary = true }: LogOptions): boolean {
   return summary && levels.indexOf(level) <= levels.indexOf("info");
@@ -85,24 +78,37 @@ export function summaryWanted({ level = "info", summary = true }: LogOptions): b
 
 /** Fields of `base` on every line. */
 export function childLogger(logger: Logger, base: object): Logger {
-  const method = (name: keyof Logger) => (fields: object, text: string) => logger[name](joined(base, fields), text);
+  const method = (name: keyof Logger) => (fields: object, text: string) => logger[name](withBase(base, fields), text);
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 
-function joined(base: object, fields: object): object {
+function passes(filter: NonNullable<LogOptions["filter"]>, level: keyof Logger, given: object, text: string): boolean {
   try {
-    return { ...base, ...named(fields) };
+    const fields = asFields(given) as Record<string, unknown>;
+    return filter({ ...subjectOf(fields), level, text, fields });
+  } catch {
+    return true;
+  }
+}
+
+function subjectOf({ queue, taskId }: Record<string, unknown>): Pick<LogLine, "queue" | "taskId"> {
+  return { ...(typeof queue === "string" && { queue }), ...(typeof taskId === "string" && { taskId }) };
+}
+
+function withBase(base: object, fields: object): object {
+  try {
+    return { ...base, ...asFields(fields) };
   } catch {
     return base; // a getter of the user's threw
   }
 }
 
 /** Most loggers take an error in place of the fields. */
-function named(fields: object): object {
+function asFields(fields: object): object {
   return fields instanceof Error ? { error: fields } : fields;
 }
 
-const failed = new WeakSet<Logger>();
+const brokenLoggers = new WeakSet<Logger>();
 
 function guard(logger: Logger, write: () => unknown): void {
   try {
@@ -115,8 +121,8 @@ function guard(logger: Logger, write: () => unknown): void {
 
 /** Once for each logger. */
 function sayFailed(logger: Logger, error: unknown): void {
-  if (failed.has(logger)) return;
-  failed.add(logger);
+  if (brokenLoggers.has(logger)) return;
+  brokenLoggers.add(logger);
   try {
     stderrLogger.warn(
       { error: plainError(toError(error)) },
@@ -129,7 +135,7 @@ function sayFailed(logger: Logger, error: unknown): void {
 
 /** The same object unless it holds errors. */
 function plainFields(given: object, stacks: boolean): object {
-  const fields = named(given);
+  const fields = asFields(given);
   const errors = Object.entries(fields).filter((entry): entry is [string, Error] => entry[1] instanceof Error);
   if (errors.length === 0) return fields;
   return {
@@ -144,12 +150,15 @@ function errorText(error: Error): string {
   return `${error.name}: ${error.message}`;
 }
 
-/** Name, message, stack, code and cause: an HTTP client's error also holds the request with its Authorization header. */
+/**
+ * Name, message, stack, code and cause: an HTTP client's error also holds the request with its Authorization header.
+ */
 function plainError(error: Error): Error {
   try {
     const ours = isFunboostError(error);
-    const copy = reviveError(masked(serializeError(error)), ours ? [error.constructor as ErrorClass] : []) as Error;
-    return ours ? Object.defineProperty(copy, Symbol.for("funboost.error"), { value: true }) : copy; // for isFunboostError()
+    const copy = reviveError(maskError(serializeError(error)), ours ? [error.constructor as ErrorClass] : []) as Error;
+    // For isFunboostError().
+    return ours ? Object.defineProperty(copy, Symbol.for("funboost.error"), { value: true }) : copy;
   } catch {
     const unreadable = new Error(describe(error));
     return Object.defineProperty(unreadable, "stack", { value: errorText(unreadable) });
@@ -157,13 +166,13 @@ function plainError(error: Error): Error {
 }
 
 /** `stack` may be anything: Error.prepareStackTrace decides. */
-function masked(data: SerializedError): SerializedError {
+function maskError(data: SerializedError): SerializedError {
   const { message, stack, cause } = data;
   return {
     ...data,
     message: maskSecrets(String(message)),
     stack: maskSecrets(typeof stack === "string" ? stack : `${data.name}: ${message}`),
-    ...(cause ? { cause: "message" in cause ? masked(cause) : { value: maskSecrets(cause.value) } } : {}),
+    ...(cause ? { cause: "message" in cause ? maskError(cause) : { value: maskSecrets(cause.value) } } : {}),
   };
 }
 

@@ -1,7 +1,6 @@
 /** Whether a task has ended, by what is known of it. */
 
-import type { MessageState } from "../contract/broker.ts";
-import type { FinalStatus } from "./errors.ts";
+import type { FinalStatus, MessageState } from "../contract/broker.ts";
 
 /** Has not ended, as far as that is known. */
 export function isOpen(state: MessageState | FinalStatus | undefined): boolean {

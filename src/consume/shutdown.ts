@@ -8,7 +8,8 @@ import { lifetime } from "../base/lifetime.ts";
 import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
 import { configuration } from "../setup/configure.ts";
-import { type OpenBroker, openedBrokers, openedTasks } from "../setup/open.ts";
+import { definitionsInUse } from "../setup/open.ts";
+import { brokersInUse, type OpenBroker } from "../setup/open-broker.ts";
 import { consumers, type KnownConsumer } from "./consumers.ts";
 
 const closeMs = 10_000;
@@ -29,8 +30,8 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
   life.shuttingDown = true; // not before: tasks that finish within the grace time may still publish
   try {
     forgetTasks();
-    const brokers = [...openedBrokers().values()];
-    openedBrokers().clear();
+    const brokers = [...brokersInUse().values()];
+    brokersInUse().clear();
     const failed = [...outcomes, ...(await Promise.allSettled(brokers.map(closeBroker)))].find(
       (each) => each.status === "rejected",
     );
@@ -51,11 +52,11 @@ function stopConsumers(graceMs: number): Promise<void>[] {
 
 function forgetTasks(): void {
   lifetime().generation++;
-  for (const definition of openedTasks()) {
+  for (const definition of definitionsInUse()) {
     definition.open = undefined;
     definition.opening = undefined;
   }
-  openedTasks().clear();
+  definitionsInUse().clear();
 }
 
 /**

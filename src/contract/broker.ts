@@ -17,10 +17,13 @@
 import type { Store } from "./store.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
-/** `undefined` members are left out by JSON. A bigint occurs only where a broker delivered an integer above 2^53 as text. */
+/** JSON leaves `undefined` members out. A bigint occurs only where a broker sent an integer above 2^53 as text. */
 export type JsonObject = { [key: string]: unknown };
 
-/** What an engine, its server and this queue can do by themselves. All fields are required: a new one lists every adapter to revisit. */
+/**
+ * What an engine, its server and this queue can do by themselves. All fields are required: a new one lists every
+ * adapter to revisit.
+ */
 export interface Features {
   /** Keeps an id, a publish time and the attempt beside each message. False: they travel in the body's `extra`. */
   readonly ids: boolean;
@@ -28,11 +31,14 @@ export interface Features {
   readonly delay: boolean;
   /** A bigger `priority` is delivered first. False: lanes, one for each of five levels. */
   readonly priority: boolean;
-  /** The adapter can requeue one delivery after any delay and report the next attempt. False: a copy is published, then the original acknowledged. */
+  /**
+   * The adapter can requeue one delivery after any delay and report the next attempt. False: a copy is published, then
+   * the original acknowledged.
+   */
   readonly retry: boolean;
   /** `ahead` is honoured. False: a lane `<queue>.sub`, read first. */
   readonly ahead: boolean;
-  /** `setPaused` holds for every process and survives restarts as far as the broker does. False: a flag in the store. */
+  /** `setPaused` holds for every process and survives restarts as the broker does. False: a flag in the store. */
   readonly pause: boolean;
   /** Messages survive a restart of every process (and of the server, where there is one). Never emulated. */
   readonly durable: boolean;
@@ -53,9 +59,12 @@ export interface Broker {
   readonly name: string;
   /** Best case of this engine: what it can never do is refused before connecting. */
   readonly features: Features;
-  /** Declares the queue; connects at the first call. Rejects with code BROKER_DOWN when unreachable, BROKER_REFUSED when it would never work (password, version, name). */
+  /**
+   * Declares the queue; connects at the first call. Rejects with code BROKER_DOWN when unreachable, BROKER_REFUSED when
+   * it would never work (password, version, name).
+   */
   open(spec: QueueSpec): Promise<BrokerQueue>;
-  /** The shared state that lives on this broker's own server, where it can hold one. Asked once; closed with the broker. */
+  /** The shared state on this broker's own server, where it can hold one. Asked once; closed with the broker. */
   store?(): Promise<Store>;
   /** Where it connects to, without secrets: for the log. */
   address?(): string;
@@ -76,11 +85,17 @@ export interface BrokerQueue {
   readonly features: Features;
   /** How many deliveries are worth holding unstarted: 0 where fetching one costs nothing (memory, BullMQ). */
   readonly lookahead: number;
-  /** The queue's name in a store, where the name alone is not unique on its server: a prefix, a schema. Default: the queue's name. */
+  /** The queue's name in a store, where its name is not unique on its server (prefix, schema). Default: its name. */
   readonly scope?: string;
-  /** Resolves in order when all are accepted; else rejects, where it knows with `accepted: string[]` (ids) on the error. `publish([])` does nothing. Messages of one tick are sent together. */
+  /**
+   * Resolves in order when all are accepted; else rejects, where it knows with `accepted: string[]` (ids) on the error.
+   * `publish([])` does nothing. Messages of one tick are sent together.
+   */
   publish(messages: readonly Message[]): Promise<readonly Published[]>;
-  /** Resolves when connected. Fetches nothing until `setWindow`. Trouble with the engine goes to `onError`, is retried with backoff, and never ends the consumer. */
+  /**
+   * Resolves when connected. Fetches nothing until `setWindow`. Trouble with the engine goes to `onError`, is retried
+   * with backoff, and never ends the consumer.
+   */
   consume(handler: Handler, options: ConsumeOptions): Promise<Consumer>;
   /** Closes this queue only; its consumers first. */
   close(): Promise<void>;
@@ -94,20 +109,29 @@ export interface BrokerQueue {
   paused?(): Promise<boolean>;
   /** Removes those of these messages that wait or are delayed; answers the ids that it removed. */
   cancel?(ids: readonly string[]): Promise<readonly string[]>;
-  /** Tells those of these messages that run to end: the signals of their deliveries abort with code CANCELLED. Answers their ids. Absent: told through a store. */
+  /**
+   * Tells those of these messages that run to end: the signals of their deliveries abort with code CANCELLED. Answers
+   * their ids. Absent: told through a store.
+   */
   askToEnd?(ids: readonly string[]): Promise<readonly string[]>;
   state?(id: string): Promise<MessageState>;
-  /** How a message ended, as the engine keeps it; absent where the store keeps results. Undefined: not ended, or forgotten. */
+  /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
-  /** Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease, by one process where there is a store. */
+  /**
+   * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
+   * by one process where there is a store.
+   */
   maintain?(signal: AbortSignal): Promise<void>;
 }
 
 export interface Message {
   /** Unique in its queue. Absent: the engine makes one (only where `features.ids`). */
   readonly id?: string;
-  /** An object; or, published raw, any other JSON value or text. Engines that hold text send a string as it is and stringify all else. */
+  /**
+   * An object; or, published raw, any other JSON value or text. Engines that hold text send a string as it is and
+   * stringify all else.
+   */
   readonly body: JsonObject | JsonValue;
   readonly delayMs?: number;
   /** -1000 to 1000, bigger is sooner, 0 is none. */
@@ -168,7 +192,10 @@ export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed"
 export interface ConsumeOptions {
   /** True: deliveries carry `signal`, aborted when the engine takes them away. False costs less. */
   readonly signal: boolean;
-  /** Called once for each delivery when its settlement is in force ("applied") or came too late ("stale": lease lost, message gone). */
+  /**
+   * Called once for each delivery when its settlement is in force ("applied") or came too late ("stale": lease lost,
+   * message gone).
+   */
   onSettled(delivery: Delivery, how: "applied" | "stale"): void;
   /** Trouble with the engine, each time; the core says it once. */
   onError(error: Error): void;
@@ -181,7 +208,7 @@ export interface Consumer {
   renew?(): Promise<void>;
   /** Ids of what it holds; the last fetch on the monotonic clock, in milliseconds. */
   status(): { readonly held: readonly string[]; readonly lastFetchAt?: number };
-  /** Stops fetching, waits until what is held has settled, and flushes. `force`: at once; what is held is redelivered later. */
+  /** Stops fetching, waits until what is held has settled, and flushes. `force`: at once; the rest is redelivered. */
   close(options?: { readonly force?: boolean }): Promise<void>;
 }
 
@@ -215,5 +242,5 @@ export type Settlement =
   /** Untouched, to the front, no crash counted; only for a delivery whose run has not started. */
   | { readonly outcome: "returned" };
 
-/** What the catalog loads. `url` comes from `configure({ brokers })` or the environment; no options: the engine's default address. */
+/** What the catalog loads. `url` is from `configure({ brokers })` or the environment; without options: the default. */
 export type BrokerFactory = (options?: Readonly<Record<string, unknown>>) => Broker;

@@ -19,7 +19,7 @@ export interface Store {
   ): Promise<readonly number[]>;
   /**
    * Reserves `count` evenly spaced starts, `perMs` apart, by the store's own clock (GCRA).
-   * Answers for each how many milliseconds from now it is due. A start up to `slackMs` late does not move the later ones.
+   * Answers for each in how many milliseconds it is due. A start up to `slackMs` late does not move the later ones.
    * After an idle time it counts from now; where starts are closer than the slack, from the slack ago.
    */
   reserve(
@@ -27,7 +27,8 @@ export interface Store {
     options: { readonly perMs: number; readonly count: number; readonly slackMs: number },
   ): Promise<readonly number[]>;
   /**
-   * Takes or renews a named lease; null while another owner has it. `fence` is its term: it grows each time that the lease is taken.
+   * Takes or renews a named lease; null while another owner has it. `fence` is its term: it grows each time that the
+   * lease is taken.
    * With `fence` it renews that term and nothing else: null when that is over, also where nobody else has it.
    */
   lease(name: string, owner: string, ttlMs: number, fence?: number): Promise<{ readonly fence: number } | null>;

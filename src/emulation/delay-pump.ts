@@ -1,5 +1,5 @@
 /** Publishes due timers into their queue while it is consumed here. */
-import { clock, jittered, sleep } from "../base/clock.ts";
+import { clock, sleep, withJitter } from "../base/clock.ts";
 import { acceptedOf, isFunboostError, toError } from "../base/errors.ts";
 import type { BrokerQueue, Store } from "../contract/index.ts";
 import { trustedMs } from "../store/lease.ts";
@@ -82,7 +82,7 @@ async function turn(pump: Pump): Promise<number> {
   const from = clock.monotonic();
   const { entries, nextDueMs } = await timers.lease(pump.name, batch, leaseMs);
   if (clock.monotonic() - from > trustedMs(leaseMs)) return 0; // somebody else has them by now
-  if (entries.length === 0) return Math.max(1, Math.min(nextDueMs ?? pollMs, jittered(pollMs)));
+  if (entries.length === 0) return Math.max(1, Math.min(nextDueMs ?? pollMs, withJitter(pollMs)));
   return (await publish(pump, entries)) ? 0 : downMs;
 }
 

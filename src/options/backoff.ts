@@ -17,7 +17,10 @@ export interface Backoff {
   factor?: number;
   /** No wait is longer. Default "1m", or `base` where that is longer. */
   cap?: Duration;
-  /** "full" (true): anywhere between 0 and the wait, so that failures of one moment do not come back together. Default "full", for "fixed" "none". */
+  /**
+   * "full" (true): anywhere between 0 and the wait, so that failures of one moment do not come back together. Default
+   * "full", for "fixed" "none".
+   */
   jitter?: "full" | "none" | boolean;
 }
 

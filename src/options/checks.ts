@@ -3,6 +3,7 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { Broker } from "../contract/broker.ts";
+import { nearest } from "./nearest.ts";
 import { pythonNames } from "./python-names.ts";
 
 /** Throws BAD_OPTION when `value` does not do for the option `name`. */
@@ -61,6 +62,17 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** By what it can do. */
+export function isBroker(value: unknown): value is Broker {
+  return (
+    isRecord(value) &&
+    typeof value.name === "string" &&
+    isRecord(value.features) &&
+    typeof value.open === "function" &&
+    typeof value.close === "function"
+  );
+}
+
 const levels: readonly unknown[] = ["debug", "info", "warn", "error", "silent"] satisfies LogLevel[];
 const levelsText = '"debug", "info", "warn", "error" or "silent"';
 
@@ -88,7 +100,10 @@ export const log: Check = (value, name) => {
     refuseOption(name, value, `${levelsText}, false, or { level, logger, bodies, stacks, summary, filter }`);
 };
 
-/** Every member of `options` is known and passes; `undefined` counts as left out. `inside`: the option that these are members of. */
+/**
+ * Every member of `options` is known and passes; `undefined` counts as left out. `inside`: the option that these are
+ * members of.
+ */
 export function checkMembers(options: Readonly<Record<string, unknown>>, checks: Checks, inside?: string): void {
   for (const [key, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, key)) refuseUnknown(inside ? `${inside}.${key}` : key, key, Object.keys(checks));
@@ -100,40 +115,4 @@ function refuseUnknown(path: string, key: string, allowed: readonly string[]): n
   const near = pythonNames[key] ?? nearest(key, allowed);
   const hint = near !== undefined && allowed.includes(near) ? ` Did you mean "${near}"?` : "";
   throw new FunboostError("BAD_OPTION", `unknown option "${path}".${hint} Allowed: ${allowed.join(", ")}.`);
-}
-
-/** The allowed name with the fewest edits, if these are few or one name is part of the other. */
-function nearest(key: string, allowed: readonly string[]): string | undefined {
-  const plain = (name: string) => name.toLowerCase().replace(/[_-]/g, "");
-  const wanted = plain(key);
-  const [best] = allowed.map((name) => ({ name, edits: edits(wanted, plain(name)) })).sort((a, b) => a.edits - b.edits);
-  if (best && best.edits <= Math.max(1, Math.floor(Math.max(wanted.length, best.name.length) / 3))) return best.name;
-  return wanted.length >= 4
-    ? allowed.find((name) => plain(name).includes(wanted) || (name.length >= 4 && wanted.includes(plain(name))))
-    : undefined;
-}
-
-/** Insertions, removals and replacements that turn one text into the other. */
-function edits(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)),
-      );
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
-}
-
-export function isBroker(value: unknown): value is Broker {
-  return (
-    isRecord(value) &&
-    typeof value.name === "string" &&
-    isRecord(value.features) &&
-    typeof value.open === "function" &&
-    typeof value.close === "function"
-  );
 }

@@ -7,6 +7,7 @@ import type { Handle } from "../task/handle.ts";
 import type { AnyFunction } from "../wire/signature.ts";
 import { isRecord } from "./checks.ts";
 import type { Issue, Middleware, Outgoing, PublishMiddleware, Schema, Validated } from "./middleware.ts";
+import type { Options } from "./task.ts";
 
 /** What is called for a run: the function, in its schemas and middleware. */
 export function composeRun(
@@ -19,22 +20,53 @@ export function composeRun(
   return async (...args: unknown[]) => {
     const valid = input ? await validate(input, args, (text) => new DeadLetterError(`bad input: ${text}`)) : args;
     const run = async (): Promise<unknown> => fn(...valid);
-    const value = await use.reduceRight<() => Promise<unknown>>((next, each, i) => () => around(each, i, next), run)();
+    const value = await use.reduceRight<() => Promise<unknown>>(
+      (next, each, i) => () => callMiddleware(each, i, next),
+      run,
+    )();
     return output ? (await validate(output, [value], (text) => new FatalError(`bad output: ${text}`)))[0] : value;
   };
 }
 
-async function around(middleware: Middleware, index: number, next: () => Promise<unknown>): Promise<unknown> {
-  let called: Promise<unknown> | undefined;
-  let failed: Promise<unknown> | undefined;
+/** What is called for a publish: `publish`, in its middleware. */
+export function composePublish(
+  use: readonly PublishMiddleware[],
+  publish: (outgoing: Outgoing) => Promise<Handle>,
+): (outgoing: Outgoing) => Promise<Handle> {
+  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>(
+    (next, each, i) => (outgoing) => callPublishMiddleware(each, i, outgoing, next),
+    publish,
+  );
+}
+
+/**
+ * Before anything is sent: the arguments as they are, or BAD_ARGS. A schema that asks a server gets as long as the
+ * publish has.
+ */
+export async function checkInput(
+  input: Schema,
+  args: readonly unknown[],
+  { queue, publishTimeoutMs }: Pick<Options, "queue" | "publishTimeoutMs">,
+): Promise<void> {
+  const refusal = (text: string) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue });
+  const validation = validate(input, args, refusal);
+  if (!(await within(validation, publishTimeoutMs))) {
+    validation.catch(() => {}); // nobody waits for it any more
+    throw refusal(`the schema did not answer within ${publishTimeoutMs} ms (publishTimeout)`);
+  }
+}
+
+async function callMiddleware(middleware: Middleware, index: number, next: () => Promise<unknown>): Promise<unknown> {
+  let run: Promise<unknown> | undefined;
+  let failedRun: Promise<unknown> | undefined;
   const value = await middleware(fct, () => {
-    const run = next();
-    called = run;
-    run.catch(() => void (failed = run)); // whoever called next() may look at it late, or never
-    return run;
+    const latest = next();
+    run = latest;
+    latest.catch(() => void (failedRun = latest)); // whoever called next() may look at it late, or never
+    return latest;
   });
-  if (value !== undefined || (called && failed === called)) return value; // it has caught the error
-  if (called) return called; // maybe not awaited: the run is not over before its work is
+  if (value !== undefined || (run && failedRun === run)) return value; // it has caught the error
+  if (run) return run; // maybe not awaited: the run is not over before its work is
   throw new FunboostError(
     "BAD_OPTION",
     `use[${index}] answered nothing and did not call next(): the task has not run. Call next(), or answer its result.`,
@@ -42,23 +74,35 @@ async function around(middleware: Middleware, index: number, next: () => Promise
   );
 }
 
-/** Before anything is sent: the arguments as they are, or BAD_ARGS. A schema that asks a server gets as long as the publish has. */
-export async function checkInput(
-  input: Schema,
-  args: readonly unknown[],
-  { queue, publishTimeoutMs }: CheckedAt,
-): Promise<void> {
-  const refusal = (text: string) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue });
-  const checked = validate(input, args, refusal);
-  if (!(await within(checked, publishTimeoutMs))) {
-    checked.catch(() => {}); // nobody waits for it any more
-    throw refusal(`the schema did not answer within ${publishTimeoutMs} ms (publishTimeout)`);
-  }
+/** Answers what the middleware does; one that answers nothing must have called `next()`. */
+async function callPublishMiddleware(
+  middleware: PublishMiddleware,
+  index: number,
+  outgoing: Outgoing,
+  next: (outgoing: Outgoing) => Promise<Handle>,
+): Promise<Handle> {
+  let publishing: Promise<Handle> | undefined;
+  const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
+    publishing = next(changeOutgoing(outgoing, changed, index));
+    publishing.catch(() => {}); // whoever called next() may look at it late, or never
+    return publishing;
+  });
+  if (handle ?? publishing) return handle ?? (publishing as Promise<Handle>);
+  throw new FunboostError(
+    "BAD_OPTION",
+    `usePublish[${index}] answered nothing and did not call next(): nothing was published. ` +
+      "Call next(), or throw to refuse the message.",
+  );
 }
 
-interface CheckedAt {
-  readonly queue: string;
-  readonly publishTimeoutMs: number;
+function changeOutgoing(outgoing: Outgoing, changed: Partial<Outgoing> = {}, index: number): Outgoing {
+  const { args, options } = changed;
+  if (args !== undefined && !Array.isArray(args))
+    throw new FunboostError(
+      "BAD_ARGS",
+      `usePublish[${index}] called next() with args ${describe(args)}. Allowed: a list of arguments.`,
+    );
+  return { args: args ?? outgoing.args, options: options ?? outgoing.options };
 }
 
 /** One argument is checked as it is, several as a list. A schema that throws refuses too. */
@@ -83,44 +127,4 @@ async function validate(
 function issueText({ message, path }: Issue): string {
   const place = path?.map((each) => String(typeof each === "object" ? each.key : each)).join(".");
   return place ? `${place}: ${message}` : message;
-}
-
-export function composePublish(
-  use: readonly PublishMiddleware[],
-  publish: (outgoing: Outgoing) => Promise<Handle>,
-): (outgoing: Outgoing) => Promise<Handle> {
-  return use.reduceRight<(outgoing: Outgoing) => Promise<Handle>>(
-    (next, each, i) => (outgoing) => aroundPublish(each, i, outgoing, next),
-    publish,
-  );
-}
-
-/** Answers what the middleware does; one that answers nothing must have called `next()`. */
-async function aroundPublish(
-  middleware: PublishMiddleware,
-  index: number,
-  outgoing: Outgoing,
-  next: (outgoing: Outgoing) => Promise<Handle>,
-): Promise<Handle> {
-  let called: Promise<Handle> | undefined;
-  const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
-    called = next(merged(outgoing, changed, index));
-    called.catch(() => {}); // whoever called next() may look at it late, or never
-    return called;
-  });
-  if (handle ?? called) return handle ?? (called as Promise<Handle>);
-  throw new FunboostError(
-    "BAD_OPTION",
-    `usePublish[${index}] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.`,
-  );
-}
-
-function merged(outgoing: Outgoing, changed: Partial<Outgoing> = {}, index: number): Outgoing {
-  const { args, options } = changed;
-  if (args !== undefined && !Array.isArray(args))
-    throw new FunboostError(
-      "BAD_ARGS",
-      `usePublish[${index}] called next() with args ${describe(args)}. Allowed: a list of arguments.`,
-    );
-  return { args: args ?? outgoing.args, options: options ?? outgoing.options };
 }

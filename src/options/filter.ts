@@ -9,7 +9,10 @@ export interface FilterParams<Args extends readonly unknown[]> {
   readonly ttl?: Duration;
   /** What makes two messages equal. @default all arguments, by position */
   readonly key?: (...args: Args) => string;
-  /** "done": one that was done is not done again. "published": one that was published is not published again. @default "done" */
+  /**
+   * "done": one that was done is not done again. "published": one that was published is not published again.
+   * @default "done"
+   */
   readonly when?: "done" | "published";
 }
 

@@ -5,7 +5,10 @@ import type { Handle } from "../task/handle.ts";
 import { type Check, isRecord, refuseOption } from "./checks.ts";
 import type { PublishOptions } from "./publish.ts";
 
-/** Around each run: `next()` runs the task. What it answers is the result. One that answers nothing must have called `next()`. */
+/**
+ * Around each run: `next()` runs the task. What it answers is the result. One that answers nothing must have called
+ * `next()`.
+ */
 export type Middleware = (task: TaskContext, next: () => Promise<unknown>) => unknown;
 
 /** One message on its way out. */

@@ -17,9 +17,11 @@ export interface PoolSlots extends ConcurrencyPool {
 }
 
 const most = 100_000;
+const pools = new WeakSet<object>();
 
 /**
- * Makes a pool of `size` places, 1 to 100,000. A run takes one beside its task's own `concurrency`, and gives it back while it waits for another task.
+ * Makes a pool of `size` places, 1 to 100,000. A run takes one beside its task's own `concurrency`, and gives it back
+ * while it waits for another task.
  *
  * @example
  * const pool = concurrencyPool(10);
@@ -57,8 +59,6 @@ export function concurrencyPool(size: number): ConcurrencyPool {
   pools.add(pool);
   return pool;
 }
-
-const pools = new WeakSet<object>();
 
 export function isPool(value: unknown): boolean {
   return typeof value === "object" && value !== null && pools.has(value);

@@ -17,9 +17,15 @@ export interface PublishOptions {
   taskId?: string;
   /** Run it no earlier than this from now. @default 0 */
   delay?: Duration;
-  /** Run it no earlier than this moment: a Date, epoch milliseconds, "2026-11-21 14:07:22" (in the configured zone) or an ISO time. A moment that is over means at once. */
+  /**
+   * Run it no earlier than this moment: a Date, epoch milliseconds, "2026-11-21 14:07:22" (in the configured zone) or
+   * an ISO time. A moment that is over means at once.
+   */
   eta?: Date | number | string;
-  /** With `delay` or `eta`: dropped as expired when it would start later than this after its time. @default however late */
+  /**
+   * With `delay` or `eta`: dropped as expired when it would start later than this after its time.
+   * @default however late
+   */
   misfireGrace?: Duration;
   /** -1000 to 1000, bigger is sooner. @default 0 */
   priority?: number;
@@ -79,7 +85,8 @@ export function resolvePublish(options: PublishOptions | undefined, nowMs: numbe
   if (misfireGrace !== undefined && delay === undefined && eta === undefined) {
     throw new FunboostError(
       "BAD_OPTION",
-      '"misfireGrace" says how late a run may start, and neither "delay" nor "eta" says when. Give one of them, or use "expireAfter".',
+      '"misfireGrace" says how late a run may start, and neither "delay" nor "eta" says when. ' +
+        'Give one of them, or use "expireAfter".',
     );
   }
   const dueMs =

@@ -1,6 +1,4 @@
-/** Python funboost's names of our options. */
-
-/** Whoever comes from Python funboost types these. */
+/** Python funboost's names of our options: whoever comes from it types these. */
 export const pythonNames: Readonly<Record<string, string>> = {
   queue_name: "queue",
   broker_kind: "broker",

@@ -3,11 +3,21 @@
 import { type Duration, durationMs } from "../base/duration.ts";
 import { type Check, checkMembers, durationAboveZero, isRecord, numberIn, refuseOption, whole } from "./checks.ts";
 
-/** A number: runs started per second, evenly spaced. `{ count, per }`: at most so many starts in any such time, as soon as they may. */
+/**
+ * A number: runs started per second, evenly spaced. `{ count, per }`: at most so many starts in any such time, as soon
+ * as they may.
+ */
 export type QpsLimit = number | { readonly count: number; readonly per: Duration };
 
 /** Several hold at once: `[3, { count: 100, per: "1m" }, { count: 2000, per: "1d" }]`. */
 export type Qps = QpsLimit | readonly QpsLimit[];
+
+/** `spaced`: one start every `perMs / count`. Else at most `count` starts in any `perMs`, as soon as they may. */
+export interface Limit {
+  readonly count: number;
+  readonly perMs: number;
+  readonly spaced: boolean;
+}
 
 const least = 0.01;
 const most = 100_000;
@@ -38,11 +48,4 @@ export function limitsOf(qps: Qps | undefined): readonly Limit[] | undefined {
       ? { count: limit, perMs: 1000, spaced: true }
       : { count: limit.count, perMs: durationMs(limit.per, "qps.per"), spaced: false },
   );
-}
-
-/** `spaced`: one start every `perMs / count`. Else at most `count` starts in any `perMs`, as soon as they may. */
-export interface Limit {
-  readonly count: number;
-  readonly perMs: number;
-  readonly spaced: boolean;
 }

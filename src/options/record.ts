@@ -1,6 +1,6 @@
 /** The option `record`, and the rows that it keeps. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import type { FinalStatus } from "../base/errors.ts";
+import type { FinalStatus } from "../contract/broker.ts";
 import type { Outcome, TaskRecord } from "../task/outcome.ts";
 import { boolean, type Check, checkMembers, durationAboveZero, isRecord, refuseOption } from "./checks.ts";
 
@@ -25,6 +25,9 @@ export interface TaskRow<R = unknown> extends Omit<TaskRecord<R>, "status"> {
   readonly args: string;
 }
 
+/** A row as it is made. */
+export type RowOutcome = Omit<Outcome, "status"> & Pick<TaskRow, "status">;
+
 /** Called for each end, with its row, before the task is acknowledged. */
 export type OnRecord = (row: TaskRow) => unknown;
 
@@ -39,6 +42,3 @@ export function resolveRecord(record: boolean | RecordParams | undefined): Recor
   const { ttl = "7d", results = true, running = false } = record === true ? {} : record;
   return { ttlMs: durationMs(ttl, "record.ttl"), results, running };
 }
-
-/** A row as it is made. */
-export type RowOutcome = Omit<Outcome, "status"> & Pick<TaskRow, "status">;

@@ -1,17 +1,15 @@
-/** Every option of a task: type, default, validation. */
+/** Every option of a task: as it is given, and as it is in force. */
 
-import { type Duration, durationMs } from "../base/duration.ts";
+import type { Duration } from "../base/duration.ts";
 import type { ErrorClass } from "../base/errors.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
 import type { Broker } from "../contract/index.ts";
-import { type Backoff, type BackoffPlan, parseBackoff } from "./backoff.ts";
-import { type FilterOptions, type FilterParams, resolveFilter } from "./filter.ts";
+import type { Backoff, BackoffPlan } from "./backoff.ts";
+import type { FilterOptions, FilterParams } from "./filter.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
 import type { ConcurrencyPool, PoolSlots } from "./pool.ts";
-import { type Limit, limitsOf, type Qps } from "./qps.ts";
-import { type OnRecord, type RecordOptions, type RecordParams, resolveRecord } from "./record.ts";
-
-export { type PublishOptions, type ResolvedPublish, resolvePublish } from "./publish.ts";
+import type { Limit, Qps } from "./qps.ts";
+import type { OnRecord, RecordOptions, RecordParams } from "./record.ts";
 
 /**
  * The params of a task. Times are milliseconds, or texts such as "30s", "5m", "2h", "1d".
@@ -31,17 +29,30 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   concurrency?: number;
   /** Places shared with other tasks, of `concurrencyPool(n)`. @default none */
   pool?: ConcurrencyPool;
-  /** Messages held before they run, 0 to 100,000; heavy tasks set 0. @default what the engine finds worth it, at most 2 x `concurrency` */
+  /**
+   * Messages held before they run, 0 to 100,000; heavy tasks set 0.
+   * @default what the engine finds worth it, at most 2 x `concurrency`
+   */
   prefetch?: number;
-  /** Runs started per second, 0.01 to 100,000, evenly spaced, whatever each takes; or caps, or several: `[3, { count: 100, per: "1m" }]`. @default no limit */
+  /**
+   * Runs started per second, 0.01 to 100,000, evenly spaced, whatever each takes; or caps, or several:
+   * `[3, { count: 100, per: "1m" }]`.
+   * @default no limit
+   */
   qps?: Qps;
   /** Whose limit `qps` is: each process's own, or one for all, kept in the store. @default "process" */
   qpsScope?: "process" | "global";
-  /** Runs after the first that failed, 0 to 1,000,000. The consumer's value counts, read when a run fails. @default 3 */
+  /**
+   * Runs after the first that failed, 0 to 1,000,000. The consumer's value counts, read when a run fails.
+   * @default 3
+   */
   maxRetries?: number;
   /** How often a run may ask to be requeued, 0 to 1,000,000; then dead letter. @default 100 */
   maxRequeues?: number;
-  /** The wait before each retry; a number is that many milliseconds each time, 0 at once. @default exponential from 1 s to 1 min with full jitter */
+  /**
+   * The wait before each retry; a number is that many milliseconds each time, 0 at once.
+   * @default exponential from 1 s to 1 min with full jitter
+   */
   backoff?: Backoff | number;
   /** Where messages go whose retries are used up: true is `<queue>_dlx`, a text is a queue's name. @default false */
   deadLetter?: boolean | string;
@@ -51,13 +62,22 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   expireAfter?: Duration;
   /** Skip a task that was done with the same arguments. @default false; true is { ttl: "7d", when: "done" } */
   filter?: boolean | FilterParams<Args>;
-  /** Keep results, so that `waitResult()` works: `ttl` is how long, `timeout` how long a wait lasts. @default false; true is { ttl: "30m", timeout: "30m" } */
+  /**
+   * Keep results, so that `waitResult()` works: `ttl` is how long, `timeout` how long a wait lasts.
+   * @default false; true is { ttl: "30m", timeout: "30m" }
+   */
   rpc?: boolean | { readonly ttl?: Duration; readonly timeout?: Duration };
-  /** Keep a row for each task that ended, for `records()`. @default false; true is { ttl: "7d", results: true, running: false } */
+  /**
+   * Keep a row for each task that ended, for `records()`.
+   * @default false; true is { ttl: "7d", results: true, running: false }
+   */
   record?: boolean | RecordParams;
   /** Called with each row, to write it to a table of your own. @default none */
   onRecord?: OnRecord;
-  /** Checks the arguments at publish and at run: one argument as it is, several as a list. Any Standard Schema. @default none */
+  /**
+   * Checks the arguments at publish and at run: one argument as it is, several as a list. Any Standard Schema.
+   * @default none
+   */
   input?: Schema;
   /** Checks the result of a run; what does not fit fails for good. @default none */
   output?: Schema;
@@ -67,7 +87,11 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   usePublish?: readonly PublishMiddleware[];
   /** Classes that errors of this task may come back as at `waitResult()`. @default [] */
   errors?: readonly ErrorClass[];
-  /** Names of the arguments, which then bind by name ("height?": may be missing; "...sizes": the rest); "object": the body is the one argument. @default read from the source, as labels */
+  /**
+   * Names of the arguments, which then bind by name ("height?": may be missing; "...sizes": the rest); "object": the
+   * body is the one argument.
+   * @default read from the source, as labels
+   */
   params?: readonly string[] | "object";
   /** Arguments from a body that funboost did not publish: text, Buffer or JSON value. */
   convert?: (raw: unknown) => Converted<Args>;
@@ -116,83 +140,4 @@ export interface Options {
   readonly maxCrashes: number;
   readonly log: LogOptions | undefined;
   readonly convert: ((raw: unknown) => readonly unknown[]) | undefined;
-}
-
-/** The one place of defaults. */
-export const paramDefaults = {
-  broker: "sqlite",
-  brokerOptions: {},
-  concurrency: 50,
-  concurrencyWithQps: 500,
-  maxRetries: 3,
-  maxRequeues: 100,
-  rpc: { ttl: "30m", timeout: "30m" },
-  errors: [],
-  publishTimeout: "10s",
-  maxSuspended: 1000,
-  maxCrashes: 5,
-} as const;
-
-/** Both must have been checked. */
-export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>): Options {
-  const given: TaskParams = { ...present(defaults), ...present(params), queue: params.queue };
-  return {
-    queue: given.queue,
-    broker: given.broker ?? paramDefaults.broker,
-    brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
-    concurrency:
-      given.concurrency ?? (given.qps === undefined ? paramDefaults.concurrency : paramDefaults.concurrencyWithQps),
-    pool: given.pool as PoolSlots | undefined,
-    prefetch: given.prefetch,
-    limits: limitsOf(given.qps),
-    qpsScope: given.qpsScope ?? "process",
-    maxRetries: given.maxRetries ?? paramDefaults.maxRetries,
-    maxRequeues: given.maxRequeues ?? paramDefaults.maxRequeues,
-    backoff: parseBackoff(given.backoff),
-    deadLetter: deadLetterOf(given),
-    timeoutMs: limitMs(given.timeout, "timeout"),
-    expireAfterMs: limitMs(given.expireAfter, "expireAfter"),
-    filter: resolveFilter(given.filter),
-    rpc: resolveRpc(given.rpc),
-    record: resolveRecord(given.record),
-    onRecord: given.onRecord,
-    input: given.input,
-    output: given.output,
-    use: given.use ?? [],
-    usePublish: given.usePublish ?? [],
-    errors: given.errors ?? paramDefaults.errors,
-    publishTimeoutMs: durationMs(given.publishTimeout ?? paramDefaults.publishTimeout, "publishTimeout"),
-    maxSuspended: given.maxSuspended ?? paramDefaults.maxSuspended,
-    maxCrashes: given.maxCrashes ?? paramDefaults.maxCrashes,
-    log: resolveLog(params.log, defaults.log),
-    convert: given.convert,
-  };
-}
-
-/** A default may name one dead-letter queue for all tasks: the task on that queue itself has none, or it would feed itself. */
-function deadLetterOf({ queue, deadLetter }: TaskParams): string | undefined {
-  const name = deadLetter === true ? `${queue}_dlx` : deadLetter || undefined;
-  return name === queue ? undefined : name;
-}
-
-/** Without members that are undefined: these would hide a default. */
-function present<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
-}
-
-function limitMs(value: Duration | undefined, name: string): number | undefined {
-  return value === undefined ? undefined : durationMs(value, name) || undefined;
-}
-
-function resolveRpc(rpc: TaskParams["rpc"]): Options["rpc"] {
-  if (!rpc) return undefined;
-  const { ttl, timeout } = { ...paramDefaults.rpc, ...(rpc === true ? {} : present(rpc)) };
-  return { ttlMs: durationMs(ttl, "rpc.ttl"), timeoutMs: durationMs(timeout, "rpc.timeout") };
-}
-
-/** A task's own members win over those of the defaults. */
-export function resolveLog(own: TaskParams["log"], shared?: TaskParams["log"]): LogOptions | undefined {
-  const options = (log: TaskParams["log"]): LogOptions | undefined =>
-    log === false ? { level: "silent" } : typeof log === "string" ? { level: log } : log;
-  return own === undefined ? options(shared) : { ...options(shared), ...options(own) };
 }

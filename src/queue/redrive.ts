@@ -8,7 +8,7 @@ import type { SetEntry } from "../contract/store.ts";
 import { abortSignal, checkMembers, numberIn, whole } from "../options/checks.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createRate } from "../slots/rate.ts";
-import { type Redriven, redrivenMessage } from "../wire/dead-letter.ts";
+import { type RedrivenMessage, redrivenMessage } from "../wire/dead-letter.ts";
 
 export interface RedriveOptions {
   /** At most so many. @default all that are there */
@@ -88,7 +88,7 @@ function putAside(state: State): Promise<Settlement> | Settlement {
   return { outcome: "returned" };
 }
 
-async function move(state: State, redriven: Redriven): Promise<Settlement> {
+async function move(state: State, redriven: RedrivenMessage): Promise<Settlement> {
   try {
     if (await moveOnce(state.task, redriven)) state.moved++;
     state.lastAt = clock.monotonic();
@@ -100,7 +100,7 @@ async function move(state: State, redriven: Redriven): Promise<Settlement> {
 }
 
 /** False: a redrive that was killed had moved it already. */
-async function moveOnce(task: OpenQueue, { letter, from: _, ...redriven }: Redriven): Promise<boolean> {
+async function moveOnce(task: OpenQueue, { letter, from: _, ...redriven }: RedrivenMessage): Promise<boolean> {
   const { store, scope } = task;
   const message = redriven as Message & { readonly id: string };
   if (!store) return !(await wasMoved(task, message.id)) && publishAgain(task, message, letter, false);

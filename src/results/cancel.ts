@@ -1,9 +1,9 @@
 /** handle.cancel(): out of the queue what waits, a word to whoever runs it. */
 
 import { clock, sleep } from "../base/clock.ts";
-import { type FinalStatus, isFunboostError, needsStore } from "../base/errors.ts";
+import { isFunboostError, needsStore } from "../base/errors.ts";
 import { isOver } from "../base/task-state.ts";
-import type { MessageState } from "../contract/broker.ts";
+import type { FinalStatus, MessageState } from "../contract/broker.ts";
 import { keepCancel } from "../queue/cancelled-ids.ts";
 import { tellCancel } from "../queue/live-limits.ts";
 import type { OpenTask } from "../setup/model.ts";

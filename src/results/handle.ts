@@ -2,14 +2,14 @@
 
 import { clock, sleep } from "../base/clock.ts";
 import { durationMs } from "../base/duration.ts";
-import { type FinalStatus, FunboostError, isFunboostError, needsStore, WaitTimeoutError } from "../base/errors.ts";
+import { FunboostError, isFunboostError, needsStore, WaitTimeoutError } from "../base/errors.ts";
 import { isOver } from "../base/task-state.ts";
-import type { MessageState, Published } from "../contract/broker.ts";
+import type { FinalStatus, MessageState, Published } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
 import type { Definition, OpenTask } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
-import { suspended, waitSignal } from "../task/context.ts";
+import { suspendFor, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
 import { type Outcome, resultOf, type TaskRecord, toOutcome, toRecord } from "../task/outcome.ts";
 import { cancelTask, stateOf } from "./cancel.ts";
@@ -93,7 +93,7 @@ export class TaskHandle<R> implements Handle<R> {
     }
     const timeoutMs =
       options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
-    return suspended(awaitOutcome(task, this.id, facts, timeoutMs, waitSignal(options)));
+    return suspendFor(awaitOutcome(task, this.id, facts, timeoutMs, waitSignal(options)));
   }
 }
 

@@ -1,7 +1,7 @@
 /** How far a task is: the latest value that it told, kept in the store. */
 import { within } from "../base/clock.ts";
 import { needsStore } from "../base/errors.ts";
-import { checkJson } from "../base/json.ts";
+import { checkJson } from "../base/json-check.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";

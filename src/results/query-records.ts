@@ -1,7 +1,8 @@
 /** records(): the rows that are kept, the newest first. */
 import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
-import { type FinalStatus, needsStore } from "../base/errors.ts";
+import { needsStore } from "../base/errors.ts";
+import type { FinalStatus } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { checkMembers, refuseOption, whole } from "../options/checks.ts";
 import type { RowOutcome, TaskRow } from "../options/record.ts";

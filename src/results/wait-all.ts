@@ -1,6 +1,6 @@
 /** Waiting for several tasks at once. */
 import { FunboostError } from "../base/errors.ts";
-import { outsideRuns, suspended, waitSignal } from "../task/context.ts";
+import { outsideRuns, suspendFor, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
 import { checkWait } from "./handle.ts";
 
@@ -22,7 +22,7 @@ export async function waitAll<R>(
   const own = waitSignal(wait);
   const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
   try {
-    return await suspended(Promise.all(handles.map((handle) => waitOutside(handle, { ...wait, signal }))));
+    return await suspendFor(Promise.all(handles.map((handle) => waitOutside(handle, { ...wait, signal }))));
   } catch (error) {
     stop.abort(error); // the other waits end with this one
     if (onFailure === "cancel" && !own?.aborted) await Promise.allSettled(handles.map((handle) => handle.cancel()));
@@ -63,7 +63,7 @@ export async function* asCompleted<R>(
   }
   try {
     for (let given = 0; given < handles.length; given++) {
-      if (ended.length <= given) await suspended(new Promise<void>((resolve) => (wake = resolve)));
+      if (ended.length <= given) await suspendFor(new Promise<void>((resolve) => (wake = resolve)));
       yield ended[given] as Completed<R>;
     }
   } finally {

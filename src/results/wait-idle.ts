@@ -7,7 +7,7 @@ import { abortSignal, type Checks, checkMembers, duration } from "../options/che
 import { callQueue } from "../queue/calls.ts";
 import type { Definition } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
-import { currentRun, suspended, waitSignal } from "../task/context.ts";
+import { currentRun, suspendFor, waitSignal } from "../task/context.ts";
 
 export interface WaitIdleOptions {
   /** Time between the two reads that must both find nothing. @default "100ms" */
@@ -33,7 +33,7 @@ export async function waitIdle(definition: Definition, options: WaitIdleOptions 
     throw new FunboostError("UNSUPPORTED", "waitIdle() inside a task of the same queue would wait for itself.", {
       where: name,
     });
-  await suspended(untilIdle(definition, options, waitSignal(options)));
+  await suspendFor(untilIdle(definition, options, waitSignal(options)));
 }
 
 async function untilIdle(

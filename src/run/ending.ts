@@ -1,9 +1,9 @@
 /** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
 import { clock } from "../base/clock.ts";
-import { type FinalStatus, FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
-import { findUncarriable } from "../base/json.ts";
+import { FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
+import { findUncarriable } from "../base/json-check.ts";
 import type { Logger } from "../base/log.ts";
-import type { Delivery, Ended, Settlement } from "../contract/broker.ts";
+import type { Delivery, Ended, FinalStatus, Settlement } from "../contract/broker.ts";
 import { backoffMs } from "../options/backoff.ts";
 import { toDeadLetters } from "../queue/dead-letters.ts";
 import { movedMark } from "../queue/redrive.ts";
@@ -14,7 +14,7 @@ import { countUp, insist } from "../store/insist.ts";
 import { endedMark } from "../store/known-ids.ts";
 import type { RequeueError, RetryError } from "../task/errors.ts";
 import type { Outcome } from "../task/outcome.ts";
-import type { MessageLimits } from "../wire/call.ts";
+import type { MessageLimits } from "../wire/limits.ts";
 
 /** One delivery, as far as its end needs it. */
 export interface Attempt {

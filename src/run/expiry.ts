@@ -1,6 +1,6 @@
 /** expireAfter and misfireGrace: messages that are too old to start. */
 import type { Delivery } from "../contract/broker.ts";
-import type { MessageLimits } from "../wire/call.ts";
+import type { MessageLimits } from "../wire/limits.ts";
 
 /** Why this delivery must not start any more; undefined when it may. */
 export function expiredReason(

@@ -11,7 +11,8 @@ type Brokers = Readonly<Record<string, () => Promise<BrokerFactory>>>;
 export const catalog = processWide("catalog", (): { brokers: Brokers } => ({ brokers: {} }));
 
 /**
- * Makes a broker known by a name, for `broker: "name"`, `configure({ brokers: { name: options } })` and FUNBOOST_<NAME>_URL.
+ * Makes a broker known by a name, for `broker: "name"`, `configure({ brokers: { name: options } })` and
+ * FUNBOOST_<NAME>_URL.
  * Throws BAD_OPTION for a name that is taken, or is no lower-case word.
  *
  * @example
@@ -33,11 +34,11 @@ export function registerBroker(name: string, factory: BrokerFactory): void {
     );
   catalog().brokers = {
     ...brokers,
-    [name]: async () => (options) => checked(factory(options), `the factory of "${name}" answered`),
+    [name]: async () => (options) => requireBroker(factory(options), `the factory of "${name}" answered`),
   };
 }
 
-function checked(broker: Broker, who: string): Broker {
+function requireBroker(broker: Broker, who: string): Broker {
   if (isBroker(broker)) return broker;
   throw new FunboostError(
     "BAD_OPTION",
@@ -46,7 +47,8 @@ function checked(broker: Broker, who: string): Broker {
 }
 
 /**
- * The same broker with some calls of its queues replaced. `change` gets each queue as it is opened, and answers what is to be different.
+ * The same broker with some calls of its queues replaced. `change` gets each queue as it is opened, and answers what is
+ * to be different.
  *
  * @example
  * const loud = wrapBroker(memory(), (queue) => ({
@@ -55,7 +57,7 @@ function checked(broker: Broker, who: string): Broker {
  * @throws BAD_OPTION for what is no broker, and when a queue is opened for a `change` that answers no object.
  */
 export function wrapBroker(broker: Broker, change: (queue: BrokerQueue, name: string) => Partial<BrokerQueue>): Broker {
-  checked(broker, "wrapBroker() takes a broker as its first argument, got");
+  requireBroker(broker, "wrapBroker() takes a broker as its first argument, got");
   if (typeof change !== "function")
     throw new FunboostError(
       "BAD_OPTION",

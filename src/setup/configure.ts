@@ -7,10 +7,11 @@ import type { LogLevel, LogOptions } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { Store } from "../contract/store.ts";
 import { boolean, type Check, checkMembers, isRecord, log, refuseOption } from "../options/checks.ts";
-import { resolveLog, type TaskParams } from "../options/task.ts";
+import { resolveLog } from "../options/resolve.ts";
+import type { TaskParams } from "../options/task.ts";
 import { checkDefaults } from "../options/task-checks.ts";
 import { setTraceHooks, type TraceHooks } from "../task/trace.ts";
-import { setTimezone } from "../wire/call.ts";
+import { setTimezone } from "../wire/time-text.ts";
 import { catalog } from "./catalog.ts";
 
 /** What is in force. */
@@ -38,16 +39,20 @@ export interface ConfigureOptions extends Omit<Configuration, "log"> {
   readonly log?: LogOptions | LogLevel | false;
 }
 
-const current = processWide("configuration", (): { configuration: Configuration } => ({ configuration: {} }));
+const configurationState = processWide("configuration", (): { configuration: Configuration } => ({
+  configuration: {},
+}));
 
 /** What is in force. */
 export function configuration(): Configuration {
-  return current().configuration;
+  return configurationState().configuration;
 }
 
-const storeFunctions =
-  "get set delete increment reserve lease release notify subscribe close " +
-  "timers.add timers.lease timers.ack timers.remove timers.count timers.clear list.append list.read results.put results.get results.delete results.wait";
+const storeFunctions = [
+  "get set delete increment reserve lease release notify subscribe close",
+  "timers.add timers.lease timers.ack timers.remove timers.count timers.clear",
+  "list.append list.read results.put results.get results.delete results.wait",
+].flatMap((names) => names.split(" "));
 
 const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   brokers(value, name) {
@@ -58,7 +63,7 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
     checkMembers(value, Object.fromEntries(names.map((each) => [each, brokerOptions])), name);
   },
   store(value, name) {
-    const missing = storeFunctions.split(" ").filter((path) => typeof member(value, path) !== "function");
+    const missing = storeFunctions.filter((path) => typeof member(value, path) !== "function");
     const lacks = isRecord(value) ? `; it lacks ${missing.join(", ")}` : "";
     if (missing.length > 0)
       refuse(name, value, `a store such as redisStore({ url }) of "funboost/stores/redis"${lacks}`);
@@ -110,8 +115,8 @@ export function configure(given: ConfigureOptions): void {
   setTimezone(given.timezone);
   setTraceHooks(given.trace);
   const { log: lines, ...rest } = given;
-  const inForce = resolveLog(lines);
-  current().configuration = inForce ? { ...rest, log: inForce } : rest;
+  const logOptions = resolveLog(lines);
+  configurationState().configuration = logOptions ? { ...rest, log: logOptions } : rest;
 }
 
 export function leaseMs(): number {

@@ -3,7 +3,8 @@
 import { FunboostError } from "../base/errors.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { Broker } from "../contract/broker.ts";
-import { paramDefaults, type TaskParams } from "../options/task.ts";
+import { paramDefaults } from "../options/resolve.ts";
+import type { TaskParams } from "../options/task.ts";
 import { type AnyFunction, readSignature, type Signature } from "../wire/signature.ts";
 import { configuration } from "./configure.ts";
 import type { Definition } from "./model.ts";
@@ -11,13 +12,13 @@ import type { Definition } from "./model.ts";
 /** By queue name; the same broker and queue occurs once. */
 const definitions = processWide("definitions", () => new Map<string, Definition[]>());
 
+/** Read once: one function may serve thousands of queues. */
+const signatures = new WeakMap<AnyFunction, Signature>();
+
 export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
   const signature = fn ? signatureOf(params, fn) : publisherSignature(params);
   return { params, fn, signature, task: undefined, open: undefined, opening: undefined };
 }
-
-/** Read once: one function may serve thousands of queues. */
-const signatures = new WeakMap<AnyFunction, Signature>();
 
 function signatureOf({ params, queue }: TaskParams, fn: AnyFunction): Signature {
   if (params !== undefined) return readSignature(fn, params, queue);
@@ -77,9 +78,10 @@ export function findDefinition(queue: string, broker?: string | Broker): Definit
   if (exact) return exact; // also where another is an instance of that name
   const found = all.filter((each) => broker === undefined || brokerName(brokerOf(each)) === broker);
   if (found.length > 1) {
+    const names = found.map((each) => brokerName(brokerOf(each))).join(", ");
     throw new FunboostError(
       "BAD_OPTION",
-      `Several tasks are defined on queue "${queue}", on ${found.map((each) => brokerName(brokerOf(each))).join(", ")}. Say which broker.`,
+      `Several tasks are defined on queue "${queue}", on ${names}. Say which broker.`,
     );
   }
   return found[0];

@@ -1,6 +1,6 @@
 /** Per feature: native, emulated or refused with advice. Resolved here and nowhere else. */
 
-import { FunboostError, needsStore } from "../base/errors.ts";
+import { FunboostError, needsStore, storeAdvice } from "../base/errors.ts";
 import type { Broker, BrokerQueue, Features, QueueSpec } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { withAhead } from "../emulation/ahead.ts";
@@ -11,6 +11,11 @@ import { withPause } from "../emulation/pause.ts";
 import { withPriority } from "../emulation/priority.ts";
 import { withRetry } from "../emulation/retry.ts";
 import type { Options } from "../options/task.ts";
+
+/**
+ * Who does it: the engine, funboost around it, or nobody. Results are kept in the store where the engine keeps none.
+ */
+export type Support = Readonly<Record<keyof Features, "native" | "emulated" | "no">>;
 
 /** Adds what the broker lacks, innermost first: a retry republishes with a delay, and needs an id to carry. */
 export function emulate(broker: Broker, store: Store | undefined): Broker {
@@ -40,9 +45,6 @@ export async function openQueue(
   return { queue: await emulate(actual, store).open(spec), native: first.features };
 }
 
-/** Who does it: the engine, funboost around it, or nobody. Results are kept in the store where the engine keeps none. */
-export type Support = Readonly<Record<keyof Features, "native" | "emulated" | "no">>;
-
 export function supportOf(native: Features, emulated: Features, store: Store | undefined): Support {
   const all = { ...emulated, results: emulated.results || store !== undefined };
   const names = Object.keys(all) as (keyof Features)[];
@@ -60,10 +62,13 @@ export function checkFeatures(name: string, queue: BrokerQueue, store: Store | u
   if (!queue.features.retry && options.maxRetries > 0) throw needsStore(name, "maxRetries");
 }
 
-/** Messages that outlive their process have other processes that take them: a limit of one process would be no limit for all. */
+/**
+ * Messages that outlive their process have other processes that take them: a limit of one process would be no limit for
+ * all.
+ */
 function checkGlobal(name: string, queue: BrokerQueue, store: Store | undefined): void {
   if (!store) throw needsStore(name, 'qpsScope: "global"');
   if (store.scope !== "process" || !queue.features.durable) return;
-  const advice = `needs a store that all processes share, and "${store.name}" belongs to this process. Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
-  throw new FunboostError("NEEDS_STORE", `"qpsScope: "global"" ${advice}`, { where: name });
+  const lack = `needs a store that all processes share, and "${store.name}" belongs to this process.`;
+  throw new FunboostError("NEEDS_STORE", `"qpsScope: "global"" ${lack} ${storeAdvice}`, { where: name });
 }

@@ -1,6 +1,9 @@
-/** Deadlines around the calls to an engine and a store: none may hang its caller for ever. A store's calls tell whether it answers, and are events. */
+/**
+ * Deadlines around the calls to an engine and a store: none may hang its caller for ever. A store's calls tell whether
+ * it answers, and are events.
+ */
 
-import { deadline, orUndone, wrapped } from "../base/deadline.ts";
+import { deadline, undoIfLate, wrapCalls } from "../base/deadline.ts";
 import type { BrokerQueue, Consumer } from "../contract/broker.ts";
 
 const callMs = 30_000;
@@ -8,7 +11,7 @@ const callMs = 30_000;
 /** `publish` has its own deadline, from `publishTimeout`; a result that is waited for that of its caller. */
 export function guardedQueue(queue: BrokerQueue, where: string): BrokerQueue {
   const wrap = <T>(work: () => Promise<T>, name: string) => deadline(work(), callMs, `${name}()`, where);
-  const calls = wrapped(
+  const calls = wrapCalls(
     queue,
     ["count", "clear", "peek", "setPaused", "paused", "cancel", "askToEnd", "state", "reschedule"],
     wrap,
@@ -25,5 +28,5 @@ export function guardedQueue(queue: BrokerQueue, where: string): BrokerQueue {
 
 /** A consumer that is there too late is closed: another has taken its place. */
 function inTime(opening: Promise<Consumer>, where: string): Promise<Consumer> {
-  return orUndone(deadline(opening, callMs, "consume()", where), opening, (late) => late.close({ force: true }));
+  return undoIfLate(deadline(opening, callMs, "consume()", where), opening, (late) => late.close({ force: true }));
 }

@@ -1,4 +1,4 @@
-/** A definition made ready: options, broker, store and queue, resolved at the first use because imports run before configure() can. */
+/** A definition made ready, at the first use because imports run before configure() can. */
 
 import { deadline } from "../base/deadline.ts";
 import { FunboostError } from "../base/errors.ts";
@@ -6,159 +6,23 @@ import { points, tell } from "../base/events.ts";
 import { lifetime } from "../base/lifetime.ts";
 import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
-import type { Broker } from "../contract/broker.ts";
-import type { Store } from "../contract/store.ts";
 import { composeRun } from "../options/compose.ts";
-import { resolveOptions } from "../options/task.ts";
-import { guardedStore } from "../store/guarded.ts";
+import { resolveOptions } from "../options/resolve.ts";
+import type { Options } from "../options/task.ts";
 import { scopeOf } from "../store/scope.ts";
-import { catalog } from "./catalog.ts";
 import { configuration, leaseMs } from "./configure.ts";
 import { brokerName, brokerOf } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
 import { guardedQueue } from "./guarded-queue.ts";
 import type { Definition, OpenTask } from "./model.ts";
-
-export interface OpenBroker {
-  readonly broker: Broker;
-  /** The store on the broker's own server, else the configured one. */
-  readonly store: Store | undefined;
-}
-
-/** One broker per name and instance in a process. */
-export const openedBrokers = processWide("brokers", () => new Map<string | Broker, Promise<OpenBroker>>());
+import { type OpenBroker, openBroker, openMs } from "./open-broker.ts";
 
 /** Definitions that are or become open: shutdown() makes them start anew. */
-export const openedTasks = processWide("tasks", () => new Set<Definition>());
-
-const openMs = 30_000;
+export const definitionsInUse = processWide("tasks", () => new Set<Definition>());
 
 export function openTask(definition: Definition): Promise<OpenTask> {
   definition.opening ??= openOnce(definition);
   return definition.opening;
-}
-
-async function openOnce(definition: Definition): Promise<OpenTask> {
-  const { generation } = lifetime();
-  openedTasks().add(definition);
-  try {
-    const task = await open(definition);
-    if (generation !== lifetime().generation) throw shutDown(definition);
-    definition.open = task;
-    return task;
-  } catch (error) {
-    if (generation === lifetime().generation) definition.opening = undefined; // the server may be there next time
-    throw error;
-  }
-}
-
-function shutDown({ params }: Definition): FunboostError {
-  return new FunboostError(
-    "SHUT_DOWN",
-    `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`,
-  );
-}
-
-async function open(definition: Definition): Promise<OpenTask> {
-  lifetime().used = true;
-  if (lifetime().shuttingDown) throw shutDown(definition);
-  const config = configuration();
-  const options = resolveOptions(definition.params, config.defaults ?? {});
-  const { broker, store } = await openBroker(brokerOf(definition));
-  const openNamed = (queue: string) => {
-    const spec = { queue, options: options.brokerOptions, leaseMs: leaseMs() };
-    return deadline(
-      openQueue(broker, store, spec),
-      openMs,
-      `opening queue "${queue}"`,
-      broker.name,
-      broker.address?.(),
-    );
-  };
-  const opened = await openNamed(options.queue);
-  const queue = guardedQueue(opened.queue, broker.name);
-  if (definition.fn) checkFeatures(broker.name, queue, store, options);
-  const task: OpenTask = {
-    definition,
-    options,
-    brokerName: broker.name,
-    address: broker.address?.(),
-    queue,
-    native: opened.native,
-    call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
-    store,
-    scope: scopeOf(broker, queue, options),
-    leaseMs: leaseMs(),
-    log: createLogger({ ...config.log, ...options.log }),
-    recorder: undefined,
-    outbox: undefined,
-    deadLetters: once(async () =>
-      guardedQueue((await openNamed(options.deadLetter ?? `${options.queue}_dlx`)).queue, broker.name),
-    ),
-  };
-  tell(points.opened, () => ({
-    broker: broker.name,
-    queue: options.queue,
-    features: supportOf(opened.native, queue.features, store),
-  }));
-  return task;
-}
-
-/** The same answer for all; after a failure the next caller tries again. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined;
-  return () => {
-    answer ??= work().catch((error) => {
-      answer = undefined;
-      throw error;
-    });
-    return answer;
-  };
-}
-
-export function openBroker(choice: string | Broker): Promise<OpenBroker> {
-  const brokers = openedBrokers();
-  let opened = brokers.get(choice);
-  if (!opened) {
-    opened = connect(choice);
-    brokers.set(choice, opened);
-    const mine = opened;
-    opened.catch(() => brokers.get(choice) === mine && brokers.delete(choice));
-  }
-  return opened;
-}
-
-async function connect(choice: string | Broker): Promise<OpenBroker> {
-  const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
-  const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
-  const store = own ?? configuration().store;
-  return { broker, store: store && guardedStore(store) };
-}
-
-async function loadBroker(name: string): Promise<Broker> {
-  const { brokers } = catalog();
-  const config = configuration();
-  const load = brokers[name];
-  if (!load) {
-    const known = Object.keys(brokers);
-    const advice =
-      known.length > 0
-        ? `Known: ${known.join(", ")}.`
-        : 'Brokers are known by name only with "funboost"; with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
-    throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
-  }
-  const factory = await load();
-  const options = config.brokers?.[name] ?? fromEnvironment(name);
-  const broker = factory(options);
-  if (!options && broker.address)
-    createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);
-  return broker;
-}
-
-function fromEnvironment(name: string): { url: string } | undefined {
-  const prefix = `FUNBOOST_${name.toUpperCase().replaceAll("-", "_")}`;
-  const url = process.env[`${prefix}_URL`] || process.env[`${prefix}_FILE`];
-  return url ? { url } : undefined;
 }
 
 /** Opens every defined task's queue, so that what is wrong shows at start. */
@@ -178,4 +42,83 @@ export async function checkDefinitions(definitions: readonly Definition[]): Prom
       `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
     );
   }
+}
+
+async function openOnce(definition: Definition): Promise<OpenTask> {
+  const { generation } = lifetime();
+  definitionsInUse().add(definition);
+  try {
+    const task = await open(definition);
+    if (generation !== lifetime().generation) throw shutDownError(definition);
+    definition.open = task;
+    return task;
+  } catch (error) {
+    if (generation === lifetime().generation) definition.opening = undefined; // the server may be there next time
+    throw error;
+  }
+}
+
+function shutDownError({ params }: Definition): FunboostError {
+  return new FunboostError(
+    "SHUT_DOWN",
+    `shutdown() was called: queue "${params.queue}" cannot be used until it has ended.`,
+  );
+}
+
+async function open(definition: Definition): Promise<OpenTask> {
+  lifetime().used = true;
+  if (lifetime().shuttingDown) throw shutDownError(definition);
+  const config = configuration();
+  const options = resolveOptions(definition.params, config.defaults ?? {});
+  const home = await openBroker(brokerOf(definition));
+  const { broker, store } = home;
+  const { queue, native } = await openGuarded(home, options.queue, options);
+  if (definition.fn) checkFeatures(broker.name, queue, store, options);
+  const task: OpenTask = {
+    definition,
+    options,
+    brokerName: broker.name,
+    address: broker.address?.(),
+    queue,
+    native,
+    call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
+    store,
+    scope: scopeOf(broker, queue, options),
+    leaseMs: leaseMs(),
+    log: createLogger({ ...config.log, ...options.log }),
+    recorder: undefined,
+    outbox: undefined,
+    deadLetters: once(async () => (await openGuarded(home, deadLettersOf(options), options)).queue),
+  };
+  tell(points.opened, () => ({
+    broker: broker.name,
+    queue: options.queue,
+    features: supportOf(native, queue.features, store),
+  }));
+  return task;
+}
+
+/** A queue with all features, whose calls have a deadline. */
+async function openGuarded({ broker, store }: OpenBroker, queue: string, { brokerOptions }: Options) {
+  const spec = { queue, options: brokerOptions, leaseMs: leaseMs() };
+  const opening = openQueue(broker, store, spec);
+  const opened = await deadline(opening, openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
+  return { queue: guardedQueue(opened.queue, broker.name), native: opened.native };
+}
+
+/** The queue of a task's dead letters; errors may send some there that has set none. */
+function deadLettersOf({ queue, deadLetter }: Options): string {
+  return deadLetter ?? `${queue}_dlx`;
+}
+
+/** The same answer for all; after a failure the next caller tries again. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= work().catch((error) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
+  };
 }

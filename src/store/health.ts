@@ -16,9 +16,18 @@ interface Health {
 
 /** The side of whoever makes the calls. */
 export interface HealthRecord extends Health {
-  worked(): void;
+  recordAnswer(): void;
   /** Answers the error to reject with. */
-  failed(error: unknown): Error;
+  recordError(error: unknown): Error;
+}
+
+interface State {
+  readonly name: string;
+  readonly listeners: Set<(down: boolean) => void>;
+  outage: { readonly since: number; readonly waiting: Set<() => void> } | undefined;
+  upSince: number;
+  saidAt: number;
+  sayOver: (() => void) | undefined;
 }
 
 const sayAgainMs = 60_000;
@@ -27,7 +36,7 @@ const steadyMs = 5_000;
 const realOutageMs = 1_000;
 
 const healths = new WeakMap<Store, HealthRecord>();
-const troubled = new WeakMap<Error, Health>();
+const sources = new WeakMap<Error, Health>();
 
 export function healthOf(store: Store): HealthRecord {
   const known = healths.get(store) ?? createHealth(`${store.name} store`);
@@ -42,26 +51,17 @@ export function shareHealth(store: Store, other: Store): void {
 
 /** The store that an error came from, if it came from one. */
 export function healthBehind(error: Error): Health | undefined {
-  return troubled.get(error);
-}
-
-interface State {
-  readonly name: string;
-  readonly listeners: Set<(down: boolean) => void>;
-  outage: { readonly since: number; readonly waiting: Set<() => void> } | undefined;
-  upSince: number;
-  saidAt: number;
-  sayOver: (() => void) | undefined;
+  return sources.get(error);
 }
 
 function createHealth(name: string): HealthRecord {
-  const long = Number.NEGATIVE_INFINITY;
+  const longAgo = Number.NEGATIVE_INFINITY;
   const state: State = {
     name,
     listeners: new Set(),
     outage: undefined,
-    upSince: long,
-    saidAt: long,
+    upSince: longAgo,
+    saidAt: longAgo,
     sayOver: undefined,
   };
   const health: HealthRecord = {
@@ -74,15 +74,15 @@ function createHealth(name: string): HealthRecord {
     },
     say: (log, where, error) => say(state, log, where, error),
     nap: (ms, options) => nap(state, ms, options),
-    worked() {
-      if (state.outage) begin(state, state.outage);
+    recordAnswer() {
+      if (state.outage) endOutage(state, state.outage);
     },
-    failed(cause) {
+    recordError(cause) {
       if (isFunboostError(cause) && cause.code.startsWith("BAD_")) return cause; // the caller's fault
       const text = `the store does not answer: ${toError(cause).message}`;
       const error = isFunboostError(cause) ? cause : new FunboostError("BROKER_DOWN", text, { where: name, cause });
-      troubled.set(error, health);
-      end(state);
+      sources.set(error, health);
+      startOutage(state);
       return error;
     },
   };
@@ -90,7 +90,7 @@ function createHealth(name: string): HealthRecord {
 }
 
 /** It answers again. */
-function begin(state: State, { since, waiting }: NonNullable<State["outage"]>): void {
+function endOutage(state: State, { since, waiting }: NonNullable<State["outage"]>): void {
   state.outage = undefined;
   state.upSince = clock.monotonic();
   if (state.upSince - since > realOutageMs) for (const wake of [...waiting]) wake();
@@ -100,7 +100,7 @@ function begin(state: State, { since, waiting }: NonNullable<State["outage"]>): 
 }
 
 /** It answers no more. */
-function end(state: State): void {
+function startOutage(state: State): void {
   if (state.outage) return;
   state.outage = { since: clock.monotonic(), waiting: new Set() };
   for (const listener of [...state.listeners]) listener(true);

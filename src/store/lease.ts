@@ -1,8 +1,10 @@
 /**
  * A lease in the store: what one process at a time may do, held by renewing it.
  *
- * The store's word ends at the ttl, this process's trust in it a margin sooner, counted from when it asked. Trust is a matter of the clock, not of a
- * timer: a process that stood still runs its overdue work before the timer that would have told it. A lease that is lost is never taken up again.
+ * The store's word ends at the ttl, this process's trust in it a margin sooner, counted from when it asked. Trust is a
+ * matter of the clock, not of a
+ * timer: a process that stood still runs its overdue work before the timer that would have told it. A lease that is
+ * lost is never taken up again.
  */
 import { clock, repeat } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
@@ -20,9 +22,6 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** How long whoever asked for a lease may believe in it: less than the store does. */
-export const trustedMs = (ttlMs: number): number => 0.9 * ttlMs;
-
 export interface LeaseOptions {
   readonly name: string;
   readonly ttlMs: number;
@@ -30,31 +29,34 @@ export interface LeaseOptions {
   readonly what: string;
 }
 
+interface Term extends LeaseOptions {
+  readonly owner: string;
+  readonly fence: number;
+}
+
+/** How long whoever asked for a lease may believe in it: less than the store does. */
+export const trustedMs = (ttlMs: number): number => 0.9 * ttlMs;
+
 /** Never a host name: processes share it. */
-const me = `${process.pid}-${Math.random().toString(36).slice(2)}`;
-let taken = 0;
+const processName = `${process.pid}-${Math.random().toString(36).slice(2)}`;
+let leases = 0;
 
 /** Undefined while somebody else has it. Each has an owner of its own: one that is over cannot touch the next. */
 export async function takeLease(store: Store, options: LeaseOptions): Promise<Lease | undefined> {
-  const owner = `${me}-${++taken}`;
+  const owner = `${processName}-${++leases}`;
   const asked = clock.monotonic();
   const answer = await store.lease(options.name, owner, options.ttlMs).catch((error: unknown) => {
     store.release(options.name, owner).catch(() => {}); // the store may have given it, and only its answer was lost
     throw error;
   });
   if (!answer) return undefined;
-  const lease = hold(store, { ...options, owner, fence: answer.fence }, asked);
+  const lease = holdLease(store, { ...options, owner, fence: answer.fence }, asked);
   if (lease.held()) return lease;
   await lease.release();
   return undefined;
 }
 
-interface Term extends LeaseOptions {
-  readonly owner: string;
-  readonly fence: number;
-}
-
-function hold(store: Store, term: Term, asked: number): Lease {
+function holdLease(store: Store, term: Term, asked: number): Lease {
   const { name, owner, fence, ttlMs } = term;
   const lost = new AbortController();
   const trust = createTrust(trustedMs(ttlMs), () => {
@@ -64,7 +66,8 @@ function hold(store: Store, term: Term, asked: number): Lease {
   const renew = async () => {
     if (!trust.holds()) return;
     const from = clock.monotonic();
-    const answer = await store.lease(name, owner, ttlMs, fence).catch(() => undefined); // a store that is down: trust ends by itself
+    // A store that is down answers nothing: trust ends by itself.
+    const answer = await store.lease(name, owner, ttlMs, fence).catch(() => undefined);
     if (answer?.fence === fence) trust.renew(from);
     else if (answer !== undefined) trust.concede();
   };

@@ -74,11 +74,21 @@ export interface TaskContext {
   readonly headers: Readonly<Record<string, string>>;
   /** The engine's own object for the message, such as BullMQ's Job. */
   readonly native: unknown;
-  /** Tells how far the task is, any JSON value: `handle.progress()` reads the latest. With a type it is checked: `fct.progress<Step>({ done: 3 })`. Outside a task it does nothing; what a run tells that has lost its lease is dropped. */
+  /**
+   * Tells how far the task is, any JSON value: `handle.progress()` reads the latest. With a type it is checked:
+   * `fct.progress<Step>({ done: 3 })`. Outside a task it does nothing; what a run tells that has lost its lease is
+   * dropped.
+   */
   progress<T = unknown>(value: T): Promise<void>;
-  /** Nothing of this queue starts for so long, as after a 429: in this process, or with `qpsScope: "global"` in all. Outside a task it does nothing. */
+  /**
+   * Nothing of this queue starts for so long, as after a 429: in this process, or with `qpsScope: "global"` in all.
+   * Outside a task it does nothing.
+   */
   slowDown(after: Duration): Promise<void>;
-  /** An id for a child that is the same over all retries of this task, for `publish(args, { taskId })`: a retried parent does not double its children. */
+  /**
+   * An id for a child that is the same over all retries of this task, for `publish(args, { taskId })`: a retried parent
+   * does not double its children.
+   */
   childId(name: string): string;
 }
 
@@ -133,7 +143,7 @@ export function waitSignal({ signal }: WaitOptions): AbortSignal | undefined {
 }
 
 /** Gives the running task's slot back for as long as `work` takes. */
-export async function suspended<T>(work: Promise<T>): Promise<T> {
+export async function suspendFor<T>(work: Promise<T>): Promise<T> {
   const resume = currentRun()?.suspend();
   try {
     return await work;

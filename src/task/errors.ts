@@ -3,7 +3,8 @@ import { durationMs } from "../base/duration.ts";
 import { FunboostError } from "../base/errors.ts";
 
 /**
- * Throw it in a task: run again, `after` milliseconds (or "30s") from now, else after the task's backoff; one more attempt.
+ * Throw it in a task: run again, `after` milliseconds (or "30s") from now, else after the task's backoff; one more
+ * attempt.
  *
  * @example
  * const fetchPage = boost({ queue: "pages" }, async (url: string) => {
@@ -22,7 +23,8 @@ export class RetryError extends FunboostError {
 }
 
 /**
- * Throw it in a task: back behind the others for `after` (default 100 ms), without counting an attempt; at most `maxRequeues` times.
+ * Throw it in a task: back behind the others for `after` (default 100 ms), without counting an attempt; at most
+ * `maxRequeues` times.
  *
  * @example
  * const print = boost({ queue: "print" }, (file: string) => {
@@ -67,7 +69,10 @@ export class FatalError extends FunboostError {
   }
 }
 
-/** A time that has passed, as of a limit that was reset, is now. A text that is no duration throws where the task made it. */
+/**
+ * A time that has passed, as of a limit that was reset, is now. A text that is no duration throws where the task made
+ * it.
+ */
 function notBeforeNow(after: number | string | undefined): number | undefined {
   return typeof after === "string"
     ? durationMs(after, "after")

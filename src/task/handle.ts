@@ -1,7 +1,6 @@
 /** What `push` and `publish` answer. */
 import type { Duration } from "../base/duration.ts";
-import type { FinalStatus } from "../base/errors.ts";
-import type { MessageState } from "../contract/broker.ts";
+import type { FinalStatus, MessageState } from "../contract/broker.ts";
 import type { TaskRecord } from "./outcome.ts";
 
 export interface WaitOptions {
@@ -22,7 +21,10 @@ export interface Handle<R = unknown> {
   readonly id: string;
   /** True: a task with this id was there already, nothing was published. */
   readonly existing: boolean;
-  /** The task's result. Rejects with TaskError when it failed, was moved to the dead letters, was cancelled or expired; with WaitTimeoutError after `timeout`. Needs `rpc: true` on the task. */
+  /**
+   * The task's result. Rejects with TaskError when it failed, was moved to the dead letters, was cancelled or expired;
+   * with WaitTimeoutError after `timeout`. Needs `rpc: true` on the task.
+   */
   waitResult(options?: WaitOptions): Promise<R>;
   /** The final record, also of a task that failed. Needs `rpc: true` on the task. */
   waitRecord(options?: WaitOptions): Promise<TaskRecord<R>>;
@@ -30,10 +32,20 @@ export interface Handle<R = unknown> {
   record(): Promise<TaskRecord<R> | undefined>;
   /** Where the task is now; "unknown" when the engine forgets what has ended. */
   state(): Promise<MessageState | FinalStatus>;
-  /** What the task told last by `fct.progress()`, as the type that you name: `progress<Step>()`. Undefined when it told nothing. Kept as long as a result. */
+  /**
+   * What the task told last by `fct.progress()`, as the type that you name: `progress<Step>()`. Undefined when it told
+   * nothing. Kept as long as a result.
+   */
   progress<T = unknown>(): Promise<T | undefined>;
-  /** What the task tells from now on, the latest first, until it has ended. Values that come faster than you read are skipped. */
+  /**
+   * What the task tells from now on, the latest first, until it has ended. Values that come faster than you read are
+   * skipped.
+   */
   follow<T = unknown>(options?: { readonly signal?: AbortSignal }): AsyncGenerator<T, void, undefined>;
-  /** Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and is not retried. False: it has ended, or is unknown. Tries again while connections are lost, for as long as `publishTimeout`. */
+  /**
+   * Takes a waiting or delayed task out of its queue; a running one sees `fct.signal` abort within half a second, and
+   * is not retried. False: it has ended, or is unknown. Tries again while connections are lost, for as long as
+   * `publishTimeout`.
+   */
   cancel(): Promise<boolean>;
 }

@@ -1,14 +1,7 @@
 /** How a task ended, as it is kept in the store and read by waiters. */
 import { clock } from "../base/clock.ts";
-import {
-  type ErrorClass,
-  type FinalStatus,
-  ResultError,
-  reviveError,
-  type SerializedError,
-  TaskError,
-} from "../base/errors.ts";
-import type { Ended } from "../contract/broker.ts";
+import { type ErrorClass, ResultError, reviveError, type SerializedError, TaskError } from "../base/errors.ts";
+import type { Ended, FinalStatus } from "../contract/broker.ts";
 
 /** The final record of a task. Times are epoch milliseconds. */
 export interface TaskRecord<R = unknown> {
@@ -55,7 +48,7 @@ export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R
   const text = error ? `: ${error.name}: ${error.message}` : "";
   const { status, id: taskId, queue, attempts } = outcome;
   throw new TaskError(
-    `Task ${taskId} ${endings[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`,
+    `Task ${taskId} ${endTexts[status]} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}${text}`,
     {
       code,
       status,
@@ -67,7 +60,7 @@ export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R
   );
 }
 
-const endings: Record<FinalStatus, string> = {
+const endTexts: Record<FinalStatus, string> = {
   done: "ended",
   failed: "failed",
   dead: "was moved to the dead-letter queue",

@@ -19,7 +19,7 @@ export function setTraceHooks(hooks: TraceHooks | undefined): void {
   tracing().hooks = hooks;
 }
 
-const carried = ["traceparent", "tracestate", "baggage"] as const;
+const contextHeaders = ["traceparent", "tracestate", "baggage"] as const;
 
 /** What a message is to carry of the current context: the tracer's word, else what the running task has itself. */
 export function traceHeaders(): Headers | undefined {
@@ -30,7 +30,7 @@ export function traceHeaders(): Headers | undefined {
   }
   const own = currentRun()?.headers;
   if (!own?.traceparent) return undefined;
-  return Object.fromEntries(carried.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])));
+  return Object.fromEntries(contextHeaders.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])));
 }
 
 /** What runs a task in the context of its headers, where an application has set it. */

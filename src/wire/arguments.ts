@@ -1,7 +1,7 @@
 /** The arguments of a call as members of a body, and back. */
 
 import { describe, FunboostError } from "../base/errors.ts";
-import { checkJson } from "../base/json.ts";
+import { checkJson } from "../base/json-check.ts";
 import type { JsonObject } from "../contract/index.ts";
 import type { Signature } from "./signature.ts";
 
@@ -14,7 +14,7 @@ function namedBody(signature: Signature, args: readonly unknown[], queue: string
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
   if (args.length > names.length && !rest)
-    refuseArgs(queue, `got ${counted(args.length)}, takes ${counted(names.length)}${listed(signature)}.`);
+    refuseArgs(queue, `got ${countText(args.length)}, takes ${countText(names.length)}${namesText(signature)}.`);
   const body: JsonObject = {};
   for (let i = 0; i < plain; i++) {
     const name = names[i] as string;
@@ -22,11 +22,10 @@ function namedBody(signature: Signature, args: readonly unknown[], queue: string
     if (value !== undefined) {
       if (typeof value !== "string") checkJson(value, `args.${name}`, queue);
       body[name] = value;
-    } else if (i < required)
-      refuseArgs(
-        queue,
-        `"${name}" is missing; it takes ${counted(names.length)}${listed(signature)}. Where it may be missing, declare it as "${name}?".`,
-      );
+    } else if (i < required) {
+      const takes = `it takes ${countText(names.length)}${namesText(signature)}`;
+      refuseArgs(queue, `"${name}" is missing; ${takes}. Where it may be missing, declare it as "${name}?".`);
+    }
   }
   if (rest && args.length > plain) {
     const items = args.slice(plain);
@@ -38,7 +37,7 @@ function namedBody(signature: Signature, args: readonly unknown[], queue: string
 
 function objectBody(signature: Signature, args: readonly unknown[], queue: string): JsonObject {
   const [value] = args;
-  if (args.length > 1) refuseArgs(queue, `got ${counted(args.length)}, takes one object.`);
+  if (args.length > 1) refuseArgs(queue, `got ${countText(args.length)}, takes one object.`);
   if (value === undefined && signature.required === 0) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value))
     refuseArgs(queue, `got ${describe(value)}, takes one object.`);
@@ -49,7 +48,7 @@ function objectBody(signature: Signature, args: readonly unknown[], queue: strin
 }
 
 /** By position: `order` names the members in the order of the arguments. */
-export function byOrder(body: JsonObject, order: unknown, signature: Signature): readonly unknown[] {
+export function bindByOrder(body: JsonObject, order: unknown, signature: Signature): readonly unknown[] {
   if (!Array.isArray(order)) return refuseMessage(`extra.order is ${describe(order)}. Needed: a list of names.`);
   const args: unknown[] = [];
   for (const each of order) {
@@ -61,45 +60,50 @@ export function byOrder(body: JsonObject, order: unknown, signature: Signature):
   const takes = signature.kind === "object" ? 1 : signature.names.length;
   if (args.length > takes && !signature.rest)
     return refuseMessage(
-      `it carries ${counted(args.length)} (${order.join(", ")}), and the task takes ${counted(takes)}${listed(signature)}.`,
+      `it carries ${countText(args.length)} (${order.join(", ")}), ` +
+        `and the task takes ${countText(takes)}${namesText(signature)}.`,
     );
   return args;
 }
 
 /** By name, where the task declares its names. `own`: the body has an `extra` of ours. */
-export function byName(body: JsonObject, signature: Signature, own: boolean): readonly unknown[] {
+export function bindByName(body: JsonObject, signature: Signature, own: boolean): readonly unknown[] {
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
   const args: unknown[] = [];
-  let known = own ? 1 : 0;
+  let knownCount = own ? 1 : 0;
   for (let i = 0; i < plain; i++) {
     const name = names[i] as string;
     const value = memberOf(body, name);
     if (value === undefined && i < required)
-      return refuseMessage(`the argument "${name}" is missing. Needed${listed(signature)}; got ${keysOf(body)}.`);
-    if (Object.hasOwn(body, name)) known++;
+      return refuseMessage(`the argument "${name}" is missing. Needed${namesText(signature)}; got ${keysOf(body)}.`);
+    if (Object.hasOwn(body, name)) knownCount++;
     args.push(value);
   }
   if (rest) {
-    if (Object.hasOwn(body, names[plain] as string)) known++;
+    if (Object.hasOwn(body, names[plain] as string)) knownCount++;
     args.push(...restOf(body, names[plain] as string));
   }
-  if (Object.keys(body).length > known) {
+  if (Object.keys(body).length > knownCount) {
     const unknown = Object.keys(body).filter((key) => !names.includes(key) && !(own && key === "extra"));
     return refuseMessage(
-      `the task has no argument ${unknown.map((key) => `"${key}"`).join(", ")}. Allowed${listed(signature)}.`,
+      `the task has no argument ${unknown.map((key) => `"${key}"`).join(", ")}. Allowed${namesText(signature)}.`,
     );
   }
   return trim(args);
 }
 
-/** A body without an order of arguments is the whole argument of a task that takes one; a task that takes none ignores it. */
+/**
+ * A body without an order of arguments is the whole argument of a task that takes one; a task that takes none ignores
+ * it.
+ */
 export function checkTakesOne({ names, rest }: Signature): void {
   if (names.length === 0 || (names.length === 1 && !rest)) return;
   const list = names.map((name, index) => `"${rest && index === names.length - 1 ? "..." : ""}${name}"`).join(", ");
-  const takes = rest ? "a list of arguments" : counted(names.length);
+  const takes = rest ? "a list of arguments" : countText(names.length);
   refuseMessage(
-    `the body has no "extra.order", so no push of this task sent it, and the task takes ${takes}. Declare params: [${list}] to bind members by name, or set "convert".`,
+    `the body has no "extra.order", so no push of this task sent it, and the task takes ${takes}. ` +
+      `Declare params: [${list}] to bind members by name, or set "convert".`,
   );
 }
 
@@ -120,11 +124,11 @@ function trim(args: unknown[]): readonly unknown[] {
   return args;
 }
 
-function counted(count: number): string {
+function countText(count: number): string {
   return count === 1 ? "1 argument" : `${count} arguments`;
 }
 
-function listed({ names }: Signature): string {
+function namesText({ names }: Signature): string {
   return names.length > 0 ? `: ${names.join(", ")}` : "";
 }
 
@@ -138,8 +142,4 @@ function refuseArgs(queue: string, text: string): never {
 
 export function refuseMessage(reason: string, cause?: unknown): never {
   throw new FunboostError("BAD_MESSAGE", reason, cause === undefined ? undefined : { cause });
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,9 @@
 /** A body as it came: text or value, with or without its `extra`. */
 import { parseJson, stringifyJson } from "../base/json.ts";
 import type { JsonObject } from "../contract/index.ts";
-import { isObject } from "./arguments.ts";
 import type { Extra } from "./limits.ts";
 
+/** The JSON value of a text or of bytes, the text itself where it is no JSON; any other value as it is. */
 export function parseBody(raw: unknown): unknown {
   const text = textOf(raw);
   if (text === undefined) return raw;
@@ -21,6 +21,10 @@ export function textOf(raw: unknown): string | undefined {
   return raw instanceof Uint8Array
     ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("utf8")
     : undefined;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function extraOf(body: unknown): Extra | undefined {

@@ -1,21 +1,21 @@
-/** The wire envelope: the arguments by name at top level, and `extra`. Python funboost's format; nobody else knows it. */
+/** The wire envelope, Python funboost's: the arguments by name at top level, and `extra`. Nobody else knows it. */
 
 import { describe } from "../base/errors.ts";
 import type { JsonObject } from "../contract/index.ts";
-import { byName, byOrder, checkTakesOne, isObject, refuseMessage, toMembers } from "./arguments.ts";
-import { extraOf, originalOf, parseBody, withoutExtra } from "./body.ts";
+import { bindByName, bindByOrder, checkTakesOne, refuseMessage, toMembers } from "./arguments.ts";
+import { extraOf, isObject, originalOf, parseBody, withoutExtra } from "./body.ts";
 import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
-
-export type { Extra, MessageLimits } from "./limits.ts";
-export { setTimezone } from "./time-text.ts";
 
 /** One message, read for one task. */
 export interface Call {
   readonly args: readonly unknown[];
   readonly limits: MessageLimits;
   readonly extra: Extra;
-  /** Known not to come from a task's push: no `order` where the names are labels, or taken by `convert`. By name or as one object, both look alike. */
+  /**
+   * Known not to come from a task's push: no `order` where the names are labels, or taken by `convert`. By name or as
+   * one object, both look alike.
+   */
   readonly foreign: boolean;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
@@ -46,8 +46,8 @@ export function encodeBody(
 }
 
 function orderOf(signature: Signature): readonly string[] {
-  const known = orders.get(signature);
-  if (known) return known;
+  const existing = orders.get(signature);
+  if (existing) return existing;
   const last = signature.names.length - 1;
   const order = Object.freeze(
     signature.names.map((name, index) => (signature.rest && index === last ? `...${name}` : name)),
@@ -67,30 +67,30 @@ export function decodeBody(
   publishedAtMs?: number,
 ): Call {
   const parsed = parseBody(raw);
-  const stamped = extraOf(parsed);
-  const marked = stamped !== undefined && (stamped.is_raw === true || stamped.is_auto_fill_extra === true);
-  const limits = readLimits(stamped, publishedAtMs);
-  const extra = stamped ?? noExtra;
-  const own = stamped !== undefined && !marked;
+  const found = extraOf(parsed);
+  const isForeign = found !== undefined && (found.is_raw === true || found.is_auto_fill_extra === true);
+  const limits = readLimits(found, publishedAtMs);
+  const extra = found ?? noExtra;
+  const own = found !== undefined && !isForeign;
   if (convert && !own) {
-    const foreign = marked ? originalOf(parsed as JsonObject) : raw;
-    return { args: converted(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
+    const foreign = isForeign ? originalOf(parsed as JsonObject) : raw;
+    return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
   }
-  const body = marked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
+  const body = isForeign ? parseBody(originalOf(parsed as JsonObject)) : parsed;
   if (!isObject(body))
     return refuseMessage(`the body is ${describe(body)}. Needed: a JSON object. Set "convert" to take other bodies.`);
   const { order } = extra;
   const ordered = own && order !== undefined && order !== null;
   const args = ordered
-    ? byOrder(body, order, signature)
+    ? bindByOrder(body, order, signature)
     : signature.kind === "named"
-      ? byName(body, signature, own)
+      ? bindByName(body, signature, own)
       : wholeBody(body, signature, own);
   return {
     args,
     limits,
     extra,
-    foreign: marked || (!ordered && signature.kind === "positional" && signature.names.length > 0),
+    foreign: isForeign || (!ordered && signature.kind === "positional" && signature.names.length > 0),
     body,
   };
 }
@@ -101,7 +101,7 @@ function wholeBody(body: JsonObject, signature: Signature, own: boolean): readon
   return [own ? withoutExtra(body) : body];
 }
 
-function converted(convert: Convert, raw: unknown): readonly unknown[] {
+function convertBody(convert: Convert, raw: unknown): readonly unknown[] {
   let args: unknown;
   try {
     args = convert(raw);

@@ -1,9 +1,19 @@
 /** The body of a dead letter, there and back. */
 import type { SerializedError } from "../base/errors.ts";
 import type { JsonObject } from "../contract/index.ts";
-import { isObject } from "./arguments.ts";
-import { extraOf, parseBody, withoutExtra } from "./body.ts";
+import { extraOf, isObject, parseBody, withoutExtra } from "./body.ts";
 import { readExtra, withExtra } from "./stamp.ts";
+
+/** What goes back to its queue. */
+export interface RedrivenMessage {
+  readonly id: string;
+  readonly body: unknown;
+  readonly priority?: number;
+  /** The dead letter's own name: one message may be buried several times. Undefined: not buried by us. */
+  readonly letter?: string;
+  /** The queue that it came from. */
+  readonly from?: string;
+}
 
 /** The copy for the dead-letter queue. It starts with a fresh count of attempts: `attempts` tells the old one. */
 export function deadLetterBody(
@@ -20,26 +30,19 @@ export function deadLetterBody(
   });
 }
 
-export interface Redriven {
-  readonly id: string;
-  readonly body: unknown;
-  readonly priority?: number;
-  /** The dead letter's own name: one message may be buried several times. Undefined: not buried by us. */
-  readonly letter?: string;
-  /** The queue that it came from. */
-  readonly from?: string;
-}
-
-/** A dead letter as it was before: its id, its priority, its body without what `deadLetterBody` wrote. It carries the letter's name, so that its end is known as the letter's. */
-export function redrivenMessage(id: string, raw: unknown): Redriven {
+/**
+ * A dead letter as it was before: its id, its priority, its body without what `deadLetterBody` wrote. It carries the
+ * letter's name, so that its end is known as the letter's.
+ */
+export function redrivenMessage(id: string, raw: unknown): RedrivenMessage {
   const facts = readExtra(raw);
   const body = parseBody(raw);
   if (!isObject(body)) return { id, body: raw };
   const { reason: _reason, attempts: _attempts, dead_from: from, error: _error, ...extra } = extraOf(body) ?? {};
   const letter = typeof extra.dead_letter === "string" ? { letter: extra.dead_letter } : {};
   const priority = facts?.priority === undefined ? {} : { priority: facts.priority };
-  const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...kept } = extra;
-  const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = kept; // they were for its first start
+  const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...others } = extra;
+  const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = others; // they were for its first start
   const message = { id: facts?.id ?? id, ...priority, ...letter, ...(typeof from === "string" ? { from } : {}) };
   if (isRaw === true) return { ...message, body: body.raw };
   const { dead_letter: name, ...own } = rest;

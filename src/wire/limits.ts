@@ -103,7 +103,9 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["headers", (limits, value, key) => (limits.headers = headersOf(value, key))],
 ]);
 
-/** What an `extra` says, Python's keys and ours. `null` says nothing. Throws BAD_MESSAGE for what cannot be understood. */
+/**
+ * What an `extra` says, Python's keys and ours. `null` says nothing. Throws BAD_MESSAGE for what cannot be understood.
+ */
 export function readLimits(extra: Extra | undefined, publishedAtMs: number | undefined): MessageLimits {
   if (!extra) return noLimits;
   const limits: Writable = {};

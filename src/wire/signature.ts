@@ -1,43 +1,37 @@
 /** How the arguments of a function travel: by name, by position, or as one object. Names are read from the source. */
-import {
-  type Options as AcornOptions,
-  type AnyNode,
-  type Function as ParsedFunction,
-  type Pattern,
-  parseExpressionAt,
-} from "acorn";
 import { describe, FunboostError } from "../base/errors.ts";
+import { type Parameter, parseFunction, type Source, sourceOf } from "./function-source.ts";
 
 export interface Signature {
-  /** "named": the names are the contract; "positional": they are labels only; "object": the body is the one argument. */
+  /** "named": names are the contract; "positional": they are labels; "object": the body is the one argument. */
   readonly kind: "named" | "positional" | "object";
   readonly names: readonly string[];
   /** The last name collects what is left. */
   readonly rest: boolean;
-  /** How many leading arguments must be there. 0 for labels: whether a parameter is optional in TypeScript cannot be read from JavaScript. */
+  /**
+   * How many leading arguments must be there. 0 for labels: whether a parameter is optional in TypeScript cannot be
+   * read from JavaScript.
+   */
   readonly required: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
 export type AnyFunction = (...args: any[]) => unknown;
 
-/** A parameter as the source has it. */
-type Parameter = {
-  readonly name: string | undefined;
-  readonly pattern: Pattern;
-  readonly optional: boolean;
-  readonly rest: boolean;
-};
-type Source = { readonly parameters: readonly Parameter[]; readonly usesArguments: boolean };
+type Refuse = (text: string) => never;
 
 const namePattern = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
-const reserved = ["extra", "__proto__"];
+/** Names that no parameter may have, and what each is. */
+const reserved = new Map([
+  ["extra", "funboost's own member of a message"],
+  ["__proto__", "not safe in a message"],
+]);
 const declareParams =
   'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
 
 /** Throws BAD_OPTION, naming queue and function, for functions whose arguments cannot be carried. */
 export function readSignature(fn: AnyFunction, params?: readonly string[] | "object", queue?: string): Signature {
-  const refuse = refuser(fn, queue);
+  const refuse = createRefuse(fn, queue);
   if (typeof fn !== "function") return refuse(`the task is ${describe(fn)}, not a function.`);
   const kind = Object.prototype.toString.call(fn);
   if (kind.endsWith("GeneratorFunction]"))
@@ -51,9 +45,7 @@ export function readSignature(fn: AnyFunction, params?: readonly string[] | "obj
   return sourceSignature(fn, refuse);
 }
 
-type Refuse = (text: string) => never;
-
-function refuser(fn: unknown, queue: string | undefined): Refuse {
+function createRefuse(fn: unknown, queue: string | undefined): Refuse {
   const name = typeof fn === "function" && fn.name ? `function "${fn.name}"` : "the function";
   return (text) => {
     throw new FunboostError("BAD_OPTION", `${name} cannot be a task: ${text}`, queue ? { where: queue } : {});
@@ -70,21 +62,22 @@ function sourceSignature(fn: AnyFunction, refuse: Refuse): Signature {
   if (!parsed) return refuse(`its source cannot be read. ${declareParams}.`);
   const { parameters, usesArguments } = parsed;
   const [first] = parameters;
-  if (parameters.length === 1 && first?.pattern.type === "ObjectPattern") return destructured(first, refuse);
+  if (parameters.length === 1 && first?.pattern.type === "ObjectPattern") return destructuredSignature(first, refuse);
   if (parameters.length === 0 && usesArguments)
     return refuse("it reads `arguments`, which have no names. Use a rest parameter: (...items).");
   const names = parameters.map(
     (each, index) =>
       each.name ??
       refuse(
-        `parameter ${index + 1} is destructured. Give it a name and take it apart inside, or declare params: ["${each.rest ? "...items" : "options"}"].`,
+        `parameter ${index + 1} is destructured. Give it a name and take it apart inside, ` +
+          `or declare params: ["${each.rest ? "...items" : "options"}"].`,
       ),
   );
   checkNames(names, refuse);
   return { kind: "positional", names, rest: parameters.at(-1)?.rest ?? false, required: 0 };
 }
 
-function destructured({ pattern, optional }: Parameter, refuse: Refuse): Signature {
+function destructuredSignature({ pattern, optional }: Parameter, refuse: Refuse): Signature {
   const members = pattern.type === "ObjectPattern" ? pattern.properties : [];
   const takesExtra = members.some(
     (each) => each.type === "Property" && !each.computed && each.key.type === "Identifier" && each.key.name === "extra",
@@ -105,18 +98,28 @@ function namedSignature(fn: AnyFunction, params: readonly string[], refuse: Refu
   const early = params.slice(0, -1).find((each) => each.startsWith("..."));
   if (early !== undefined) refuse(`"params" has "${early}" before its end. Only the last name can collect the rest.`);
   checkNames(names, refuse);
-  const marked = params.findIndex((each) => each.endsWith("?"));
+  const optionalAt = params.findIndex((each) => each.endsWith("?"));
   const late =
-    marked < 0 ? undefined : params.slice(marked).find((each) => !each.endsWith("?") && !each.startsWith("..."));
+    optionalAt < 0
+      ? undefined
+      : params.slice(optionalAt).find((each) => !each.endsWith("?") && !each.startsWith("..."));
   if (late !== undefined)
-    refuse(`"params" has "${late}" after the optional "${params[marked]}". Mark it "${late}?" or put it first.`);
+    refuse(`"params" has "${late}" after the optional "${params[optionalAt]}". Mark it "${late}?" or put it first.`);
   const plain = rest ? names.length - 1 : names.length;
   const parsed = parseFunction(sourceOf(fn));
   checkCount(fn, plain, rest, parsed, refuse);
-  return { kind: "named", names, rest, required: marked < 0 ? Math.min(plain, requiredBySource(fn, parsed)) : marked };
+  return {
+    kind: "named",
+    names,
+    rest,
+    required: optionalAt < 0 ? Math.min(plain, requiredBySource(fn, parsed)) : optionalAt,
+  };
 }
 
-/** Parameters up to the first default. A function that only collects, such as a wrapper, says nothing: all names are needed. */
+/**
+ * Parameters up to the first default. A function that only collects, such as a wrapper, says nothing: all names are
+ * needed.
+ */
 function requiredBySource(fn: AnyFunction, parsed: Source | undefined): number {
   if (!parsed) return fn.length;
   const optional = parsed.parameters.findIndex((each) => each.optional);
@@ -138,82 +141,13 @@ function count(names: number): string {
 
 function checkNames(names: readonly string[], refuse: Refuse): void {
   names.forEach((name, index) => {
-    if (reserved.includes(name))
-      refuse(
-        `a parameter is called "${name}", which is ${name === "extra" ? "funboost's own member of a message" : "not safe in a message"}. Rename it.`,
-      );
+    const reason = reserved.get(name);
+    if (reason !== undefined) refuse(`a parameter is called "${name}", which is ${reason}. Rename it.`);
     if (!namePattern.test(name))
       refuse(
-        `"params" has ${describe(name)}. Allowed: names such as "file", "file?" (may be missing) and, last, "...files".`,
+        `"params" has ${describe(name)}. ` +
+          'Allowed: names such as "file", "file?" (may be missing) and, last, "...files".',
       );
     if (names.indexOf(name) !== index) refuse(`two parameters are called "${name}". Rename one.`);
   });
-}
-
-function sourceOf(fn: AnyFunction): string {
-  return Function.prototype.toString.call(fn);
-}
-
-/** As an expression, as a class's method, as an object's method; undefined when none of it parses. */
-function parseFunction(source: string): Source | undefined {
-  const shapes: readonly [string, string][] = [
-    ["(", ")"],
-    ["(class { ", " })"],
-    ["({ ", " })"],
-  ];
-  for (const sourceType of ["module", "script"] as const) {
-    const options: AcornOptions = {
-      ecmaVersion: "latest",
-      sourceType,
-      checkPrivateFields: false,
-      allowSuperOutsideMethod: true,
-    };
-    for (const [before, after] of shapes) {
-      const found = tryParse(before + source + after, options);
-      if (found)
-        return {
-          parameters: found.params.map(toParameter),
-          usesArguments:
-            found.type !== "ArrowFunctionExpression" && found.params.concat(found.body as never).some(readsArguments),
-        };
-    }
-  }
-  return undefined;
-}
-
-function tryParse(source: string, options: AcornOptions): ParsedFunction | undefined {
-  try {
-    const node: AnyNode = parseExpressionAt(source, 0, options);
-    if (node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression") return node;
-    const [member] =
-      node.type === "ClassExpression" ? node.body.body : node.type === "ObjectExpression" ? node.properties : [];
-    if (member?.type !== "MethodDefinition" && member?.type !== "Property") return undefined;
-    const isMethod = member.type === "MethodDefinition" ? member.kind === "method" : member.method;
-    return isMethod && member.value.type === "FunctionExpression" ? member.value : undefined;
-  } catch {
-    return undefined; // the next shape may fit
-  }
-}
-
-function toParameter(node: Pattern): Parameter {
-  const optional = node.type === "AssignmentPattern";
-  const rest = node.type === "RestElement";
-  const pattern = optional ? node.left : rest ? node.argument : node;
-  return { name: pattern.type === "Identifier" ? pattern.name : undefined, pattern, optional, rest };
-}
-
-/** Whether `arguments` is read, not counting nested functions (which have their own) and members of that name. */
-function readsArguments(node: unknown): boolean {
-  if (typeof node !== "object" || node === null) return false;
-  if (Array.isArray(node)) return node.some(readsArguments);
-  const each = node as AnyNode;
-  if (each.type === "FunctionExpression" || each.type === "FunctionDeclaration") return false;
-  if (each.type === "Identifier") return each.name === "arguments";
-  if (each.type === "MemberExpression" && !each.computed) return readsArguments(each.object);
-  if (
-    (each.type === "Property" || each.type === "MethodDefinition" || each.type === "PropertyDefinition") &&
-    !each.computed
-  )
-    return readsArguments(each.value);
-  return Object.values(each).some(readsArguments);
 }

@@ -1,7 +1,6 @@
-/** What a message says of itself in its `extra`: its id, its times, its place. */
+/** What is written into a message's `extra` and read from it: its id, its times, its place. */
 import type { JsonObject } from "../contract/index.ts";
-import { isObject } from "./arguments.ts";
-import { extraOf, parseBody, textOf } from "./body.ts";
+import { extraOf, isObject, parseBody, textOf } from "./body.ts";
 import { formatTime } from "./time-text.ts";
 
 /** What a message says of itself, where its engine keeps no such thing beside it. */
@@ -33,13 +32,17 @@ export function stampExtra(body: unknown, facts: ExtraFacts): JsonObject {
   });
 }
 
-/** The same body with a changed copy of its `extra`. What came without one is marked, so that `decodeBody` finds it as it was. */
+/**
+ * The same body with a changed copy of its `extra`. What came without one is marked, so that `decodeBody` finds it as
+ * it was.
+ */
 export function withExtra(raw: unknown, change: (extra: JsonObject) => void): JsonObject {
   const body = parseBody(raw);
   const old = extraOf(body);
   const extra: JsonObject = { ...old };
   if (!isObject(body)) extra.is_raw = true;
-  else if (!old && body !== raw) extra.is_auto_fill_extra = true; // text from elsewhere; objects of our own may well have no `extra`
+  // Text from elsewhere: objects of our own may well have no `extra`.
+  else if (!old && body !== raw) extra.is_auto_fill_extra = true;
   change(extra);
   return isObject(body) ? { ...body, extra } : { raw: textOf(raw) ?? raw, extra };
 }

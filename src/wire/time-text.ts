@@ -2,9 +2,15 @@
 import { describe, FunboostError } from "../base/errors.ts";
 import { processWide } from "../base/process-wide.ts";
 
+/** Numbers below it are seconds, as Python writes them: in milliseconds it is the year 1973. */
+export const firstMs = 1e11;
+
+const timePattern =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i;
+
 type Fields = readonly [year: number, month: number, day: number, hour: number, minute: number, second: number];
 
-const chosen = processWide("timezone", (): { timezone: string | undefined } => ({ timezone: undefined }));
+const timezoneState = processWide("timezone", (): { timezone: string | undefined } => ({ timezone: undefined }));
 
 // Made from the shared zone, again when it changes.
 let zone: string | undefined;
@@ -15,11 +21,44 @@ let lastText = "";
 /** The zone of texts without an offset, for all copies of the package; undefined: the system's. */
 export function setTimezone(name?: string): void {
   if (name !== undefined) formatOf(name);
-  chosen().timezone = name;
+  timezoneState().timezone = name;
+}
+
+/** `YYYY-MM-DD HH:MM:SS`. Called for each message: one text a second is made. */
+export function formatTime(ms: number): string {
+  refreshZone();
+  const second = Math.floor(ms / 1000);
+  if (second === lastSecond) return lastText;
+  const [year, month, date, hour, minute, rest] = fieldsOf(second * 1000);
+  const day = `${String(year).padStart(4, "0")}-${twoDigits(month)}-${twoDigits(date)}`;
+  lastText = `${day} ${twoDigits(hour)}:${twoDigits(minute)}:${twoDigits(rest)}`;
+  lastSecond = second;
+  return lastText;
+}
+
+/**
+ * Epoch milliseconds of an `eta`: `YYYY-MM-DD HH:MM:SS` in the zone, ISO with an offset, epoch seconds or milliseconds;
+ * undefined when it is none of these.
+ */
+export function parseTime(value: unknown): number | undefined {
+  if (typeof value === "number" || typeof value === "bigint") return epochMs(Number(value));
+  if (typeof value !== "string") return undefined;
+  const text = value.trim();
+  if (/^\d{9,}(\.\d+)?$/.test(text)) return epochMs(Number(text));
+  const match = timePattern.exec(text);
+  if (!match) return undefined;
+  const [year, month, day, hour, minute, second] = match
+    .slice(1, 7)
+    .map((each) => Number(each ?? 0)) as unknown as Fields;
+  const fraction = Math.floor(Number(`0.${match[7] ?? 0}`) * 1000);
+  const asUtc = Date.UTC(year, month - 1, day, hour, minute, second, fraction);
+  // Date.UTC rolls over: the 31st of April would be the 1st of May.
+  if (new Date(asUtc).getUTCMonth() !== month - 1 || hour > 23 || minute > 59 || second > 59) return undefined;
+  return match[8] ? asUtc - offsetMs(match[8]) : localMs(asUtc);
 }
 
 function refreshZone(): void {
-  const { timezone } = chosen();
+  const { timezone } = timezoneState();
   if (timezone === zone) return;
   zoneFormat = timezone === undefined ? undefined : formatOf(timezone);
   zone = timezone;
@@ -48,18 +87,7 @@ function formatOf(name: string): Intl.DateTimeFormat {
   }
 }
 
-/** `YYYY-MM-DD HH:MM:SS`. Called for each message: one text a second is made. */
-export function formatTime(ms: number): string {
-  refreshZone();
-  const second = Math.floor(ms / 1000);
-  if (second === lastSecond) return lastText;
-  const [year, month, day, hour, minute, rest] = fieldsOf(second * 1000);
-  lastText = `${String(year).padStart(4, "0")}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)}:${two(rest)}`;
-  lastSecond = second;
-  return lastText;
-}
-
-function two(value: number): string {
+function twoDigits(value: number): string {
   return value < 10 ? `0${value}` : String(value);
 }
 
@@ -79,29 +107,6 @@ function fieldsOf(ms: number): Fields {
   return [parts.year ?? 0, parts.month ?? 0, parts.day ?? 0, parts.hour ?? 0, parts.minute ?? 0, parts.second ?? 0];
 }
 
-const timePattern =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i;
-/** Numbers below it are seconds, as Python writes them: in milliseconds it is the year 1973. */
-export const firstMs = 1e11;
-
-/** Epoch milliseconds of an `eta`: `YYYY-MM-DD HH:MM:SS` in the zone, ISO with an offset, epoch seconds or milliseconds; undefined when it is none of these. */
-export function parseTime(value: unknown): number | undefined {
-  if (typeof value === "number" || typeof value === "bigint") return epochMs(Number(value));
-  if (typeof value !== "string") return undefined;
-  const text = value.trim();
-  if (/^\d{9,}(\.\d+)?$/.test(text)) return epochMs(Number(text));
-  const match = timePattern.exec(text);
-  if (!match) return undefined;
-  const [year, month, day, hour, minute, second] = match
-    .slice(1, 7)
-    .map((each) => Number(each ?? 0)) as unknown as Fields;
-  const fraction = Math.floor(Number(`0.${match[7] ?? 0}`) * 1000);
-  const asUtc = Date.UTC(year, month - 1, day, hour, minute, second, fraction);
-  // Date.UTC rolls over: the 31st of April would be the 1st of May.
-  if (new Date(asUtc).getUTCMonth() !== month - 1 || hour > 23 || minute > 59 || second > 59) return undefined;
-  return match[8] ? asUtc - offsetMs(match[8]) : localMs(asUtc);
-}
-
 function epochMs(value: number): number | undefined {
   const ms = value < firstMs ? value * 1000 : value;
   return value >= 0 && ms <= 8.64e15 ? Math.round(ms) : undefined;
@@ -113,7 +118,9 @@ function offsetMs(offset: string): number {
   return (offset.startsWith("-") ? -minutes : minutes) * 60_000;
 }
 
-/** The moment at which clocks in the zone show the fields of `asUtc`. Twice, because the offset may change in between. */
+/**
+ * The moment at which clocks in the zone show the fields of `asUtc`. Twice, because the offset may change in between.
+ */
 function localMs(asUtc: number): number {
   refreshZone();
   const zoneOffset = (ms: number) => {

@@ -5,7 +5,8 @@ import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { byStore, catalogBrokers, controls, tableOf, withTable } from "../../scripts/table.ts";
 import type { Broker, Features } from "../../src/contract/index.ts";
-import { resolveOptions, type TaskParams } from "../../src/options/task.ts";
+import { resolveOptions } from "../../src/options/resolve.ts";
+import type { TaskParams } from "../../src/options/task.ts";
 import { optionNames } from "../../src/options/task-checks.ts";
 import { allCases } from "../conformance/index.ts";
 

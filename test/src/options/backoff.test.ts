@@ -55,7 +55,8 @@ test.each<[unknown, string]>([
   [null, '"backoff" is null.'],
   [
     { delay: 5 },
-    '"backoff" has the unknown member "delay". Allowed: { type: "fixed" | "exponential", base, factor, cap, jitter }, or a number of milliseconds (0: at once).',
+    '"backoff" has the unknown member "delay". Allowed: { type: "fixed" | "exponential", base, factor, cap, ' +
+      "jitter }, or a number of milliseconds (0: at once).",
   ],
   [{ type: "linear" }, '"backoff.type" is "linear". Allowed: "fixed" or "exponential".'],
   [{ base: "soon" }, '"backoff.base" is "soon".'],

@@ -1,10 +1,10 @@
-/** The wire envelope: Python's golden samples, binding, limits, and bodies that are no call. */
+/** The wire envelope: Python's golden samples, binding, and bodies that are no call. */
 import { afterEach, describe, expect, test } from "vitest";
 import { parseJson, stringifyJson } from "../../../src/base/json.ts";
-import { decodeBody, encodeBody, type MessageLimits, setTimezone } from "../../../src/wire/call.ts";
-import { deadLetterBody } from "../../../src/wire/dead-letter.ts";
+import { decodeBody, encodeBody } from "../../../src/wire/call.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
 import { readExtra, stampExtra } from "../../../src/wire/stamp.ts";
+import { setTimezone } from "../../../src/wire/time-text.ts";
 
 const add = readSignature((a: number, b: number, c = 3) => a + b + c, ["a", "b", "c?"]);
 const two = readSignature((file: string, height: number) => `${file}${height}`);
@@ -18,12 +18,17 @@ const optionalObject = readSignature(withDefault);
 afterEach(() => setTimezone());
 
 const golden = {
-  push: '{"b":2,"a":1,"extra":{"task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea15","publish_time":1795241242.2532,"publish_time_format":"2026-11-21 14:07:22"}}',
+  push:
+    '{"b":2,"a":1,"extra":{"task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea15","publish_time":1795241242.2532,' +
+    '"publish_time_format":"2026-11-21 14:07:22"}}',
   publish:
-    '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":3.0,"eta":null,"user_extra_info":{"u":1},"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"t2","publish_time":1795241242.6544,"publish_time_format":"2026-11-21 14:07:22"}}',
+    '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":3.0,"eta":null,"user_extra_info":{"u":1},' +
+    '"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"t2","publish_time":1795241242.6544,' +
+    '"publish_time_format":"2026-11-21 14:07:22"}}',
   pickled: `{"a":1,"b":"b'\\\\x80\\\\x04\\\\x95'","extra":{"task_id":"t3","can_not_json_serializable_keys":["b"]}}`,
   method:
-    '{"self":{"first_param_name":"self","cls_name":"Foo","cls_file":"/a/b.py","cls_module":"t8m","obj_init_params":{"k":5}},"x":3,"extra":{"task_id":"t4","publish_time":1795241242.1}}',
+    '{"self":{"first_param_name":"self","cls_name":"Foo","cls_file":"/a/b.py","cls_module":"t8m",' +
+    '"obj_init_params":{"k":5}},"x":3,"extra":{"task_id":"t4","publish_time":1795241242.1}}',
 };
 
 describe("Python's golden samples", () => {
@@ -172,114 +177,6 @@ describe("push and run", () => {
   });
 });
 
-describe("limits of one message", () => {
-  const limits: MessageLimits = {
-    maxRetries: 0,
-    timeoutMs: 1500,
-    expireAfterMs: 0,
-    rpc: false,
-    etaMs: 1795241242253,
-    misfireGraceMs: 2000,
-    headers: { traceparent: "00-a" },
-  };
-
-  test("travel in seconds and come back, 0 and false too", () => {
-    const body = encodeBody(two, ["a", 1], limits, "q");
-    expect(body.extra).toEqual({
-      order: ["file", "height"],
-      max_retry_times: 0,
-      function_timeout: 1.5,
-      msg_expire_seconds: 0,
-      is_using_rpc_mode: false,
-      eta: "2026-11-21T06:07:22.253Z",
-      misfire_grace_time: 2,
-      headers: { traceparent: "00-a" },
-    });
-    expect(decodeBody(stringifyJson(body), two, undefined).limits).toEqual(limits);
-  });
-
-  test.each([
-    ["named", add, [1, 2]],
-    ["object", destructured, [{ file: "a" }]],
-    ["no parameters", none, []],
-    ["no argument", optionalObject, []],
-  ])("with %s", (_, signature, args) => {
-    const body = encodeBody(signature, args, { maxRetries: 2 }, "q");
-    expect(decodeBody(body, signature, undefined)).toMatchObject({ args, limits: { maxRetries: 2 }, foreign: false });
-  });
-
-  const etaOf = (extra: object, publishedAt?: number) =>
-    decodeBody({ extra }, none, undefined, publishedAt).limits.etaMs;
-
-  test("eta in every form that Python writes", () => {
-    setTimezone("Asia/Shanghai");
-    for (const eta of [
-      "2026-11-21 14:07:22",
-      "2026-11-21T14:07:22",
-      "2026-11-21T14:07:22+08:00",
-      "2026-11-21 06:07:22Z",
-      "2026-11-21T06:07:22.000000+00:00",
-      "2026-11-21T08:07:22+0200",
-      1795241242,
-      1795241242000,
-      "1795241242",
-    ]) {
-      expect([eta, etaOf({ eta })]).toEqual([eta, 1795241242000]);
-    }
-    expect(etaOf({ eta: "2026-11-21 14:07" })).toBe(1795241242000 - 22_000);
-    expect(etaOf({ eta: "2026-11-21" })).toBe(Date.UTC(2026, 10, 20, 16));
-    expect(etaOf({ eta: "2026-11-21 14:07:22.2532" })).toBe(1795241242253);
-  });
-
-  test("a naive eta follows the zone's summer time", () => {
-    setTimezone("America/New_York");
-    expect(etaOf({ eta: "2026-07-01 12:00:00" })).toBe(Date.UTC(2026, 6, 1, 16));
-    expect(etaOf({ eta: "2026-12-01 12:00:00" })).toBe(Date.UTC(2026, 11, 1, 17));
-    expect(etaOf({ eta: "2026-03-08 03:30:00" })).toBe(Date.UTC(2026, 2, 8, 7, 30));
-    expect(etaOf({ eta: "2026-03-08 01:30:00" })).toBe(Date.UTC(2026, 2, 8, 6, 30));
-    expect(etaOf({ eta: "2026-11-01 00:30:00" })).toBe(Date.UTC(2026, 10, 1, 4, 30));
-  });
-
-  test("without a zone, the system's", () => {
-    expect(etaOf({ eta: "2026-11-21 14:07:22" })).toBe(new Date(2026, 10, 21, 14, 7, 22).getTime());
-  });
-
-  test("a countdown counts from the publish time, else from what the engine knows; an eta wins", () => {
-    expect(etaOf({ countdown: 2.5, publish_time: 1795241242.25 })).toBe(1795241244750);
-    expect(etaOf({ countdown: 2 }, 1000)).toBe(3000);
-    expect(etaOf({ countdown: 2 })).toBeUndefined();
-    expect(etaOf({ countdown: 2, publish_time: 5, eta: 1795241242 })).toBe(1795241242000);
-  });
-
-  test.each<[object, string]>([
-    [{ max_retry_times: "7" }, '[funboost] extra.max_retry_times is "7". Needed: a whole number from 0.'],
-    [{ max_retry_times: -1 }, "extra.max_retry_times is -1."],
-    [{ function_timeout: "5s" }, 'extra.function_timeout is "5s". Needed: seconds from 0.'],
-    [{ msg_expire_seconds: -1 }, "extra.msg_expire_seconds is -1."],
-    [{ is_using_rpc_mode: "yes" }, 'extra.is_using_rpc_mode is "yes". Needed: true or false.'],
-    [{ eta: "tomorrow" }, 'extra.eta is "tomorrow". Needed: "YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds.'],
-    [{ eta: "2026-02-30 00:00:00" }, "extra.eta is"],
-    [{ eta: "2026-02-28 25:00:00" }, "extra.eta is"],
-    [{ headers: [] }, "extra.headers is an array of 0. Needed: an object of texts."],
-    [{ order: "a" }, 'extra.order is "a". Needed: a list of names.'],
-    [{ order: [1] }, "extra.order holds 1. Needed: names."],
-  ])("%j is a bad message", (extra, message) => {
-    expect(() => decodeBody({ extra }, two, undefined)).toThrow(message);
-    expect(() => decodeBody({ extra }, two, undefined)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE" }));
-  });
-
-  test("null says nothing", () => {
-    expect(
-      decodeBody(
-        { extra: { max_retry_times: null, eta: null, order: null, other_extra_params: null } },
-        none,
-        undefined,
-      ).limits,
-    ).toEqual({});
-    expect(readExtra({ extra: { other_extra_params: null } })).toEqual({});
-  });
-});
-
 describe("bodies of others", () => {
   test("are the whole argument of a one-parameter task", () => {
     const body = { url: "http://a", extra: "mine" };
@@ -308,7 +205,8 @@ describe("bodies of others", () => {
       "several parameters",
       { file: "a", height: 1 },
       two,
-      'the body has no "extra.order", so no push of this task sent it, and the task takes 2 arguments. Declare params: ["file", "height"] to bind members by name, or set "convert".',
+      'the body has no "extra.order", so no push of this task sent it, and the task takes 2 arguments. Declare ' +
+        'params: ["file", "height"] to bind members by name, or set "convert".',
     ],
     ["several parameters, Python's extra", golden.push, two, 'Declare params: ["file", "height"]'],
     ["a rest parameter", {}, spread, 'the task takes a list of arguments. Declare params: ["first", "...rest"]'],
@@ -396,118 +294,5 @@ describe("convert", () => {
     expect(() => decodeBody("a", two, (() => "x") as never)).toThrow(
       '"convert" answered "x". Needed: the list of arguments, such as [file, height].',
     );
-  });
-});
-
-describe("stampExtra and readExtra", () => {
-  test("facts there and back; other keys are kept", () => {
-    setTimezone("UTC");
-    const body = { a: 1, extra: { order: ["a"], otel_context: { traceparent: "x" }, task_id: "old" } };
-    const stamped = stampExtra(body, { id: "new", publishedAt: 1795241242253, attempt: 3, ahead: true, priority: -2 });
-    expect(stamped).toEqual({
-      a: 1,
-      extra: {
-        order: ["a"],
-        otel_context: { traceparent: "x" },
-        task_id: "new",
-        publish_time: 1795241242.253,
-        publish_time_format: "2026-11-21 06:07:22",
-        _advanced_retry_count: 2,
-        ahead: true,
-        priority: -2,
-      },
-    });
-    expect(body.extra.task_id).toBe("old");
-    expect(readExtra(stamped)).toEqual({
-      id: "new",
-      publishedAt: 1795241242253,
-      attempt: 3,
-      ahead: true,
-      priority: -2,
-    });
-    expect(readExtra(Buffer.from(JSON.stringify(stamped)))).toEqual(readExtra(stamped));
-  });
-
-  test("what is not given stays; attempt 1 takes the count away", () => {
-    const body = stampExtra({}, { id: "x", publishedAt: 5000, attempt: 4 });
-    expect(stampExtra(body, {})).toEqual(body);
-    expect(readExtra(stampExtra(body, { attempt: 1 }))).toEqual({ id: "x", publishedAt: 5000 });
-  });
-
-  test.each([
-    [undefined],
-    [null],
-    [5],
-    ["text"],
-    ['"extra"'],
-    ["[1]"],
-    [{}],
-    [{ extra: 5 }],
-    ['{"a":1}'],
-    ['{"extra":'],
-  ])("%j has none", (body) => {
-    expect(readExtra(body)).toBeUndefined();
-  });
-
-  test("odd values are left out", () => {
-    expect(
-      readExtra({ extra: { task_id: 7, publish_time: "x", _advanced_retry_count: -1, ahead: 1, priority: "high" } }),
-    ).toEqual({ id: "7" });
-  });
-
-  test("the time's text is in the zone, and changes with it", () => {
-    const format = (zone?: string) => {
-      setTimezone(zone);
-      return (stampExtra({}, { publishedAt: Date.UTC(2026, 0, 31, 16, 5, 9) }).extra as Record<string, unknown>)
-        .publish_time_format;
-    };
-    expect(format("Asia/Shanghai")).toBe("2026-02-01 00:05:09");
-    expect(format("UTC")).toBe("2026-01-31 16:05:09");
-    const local = new Date(Date.UTC(2026, 0, 31, 16, 5, 9));
-    expect(format()).toMatch(new RegExp(`^2026-0[12]-(31|01) ${String(local.getHours()).padStart(2, "0")}:`));
-    expect(() => setTimezone("Mars/Base")).toThrow(
-      '[funboost] "timezone" is "Mars/Base". Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".',
-    );
-  });
-});
-
-describe("deadLetterBody", () => {
-  const facts = { reason: "retries used up", attempts: 4, queue: "q", error: { name: "Error", message: "x" } };
-
-  test("keeps the body, adds what happened, starts with a fresh count", () => {
-    const body = stampExtra(encodeBody(two, ["a", 1], undefined, "q"), { id: "x", attempt: 4 });
-    const dead = deadLetterBody(body, facts);
-    expect(dead).toEqual({
-      file: "a",
-      height: 1,
-      extra: {
-        order: ["file", "height"],
-        task_id: "x",
-        reason: "retries used up",
-        attempts: 4,
-        dead_from: "q",
-        error: { name: "Error", message: "x" },
-      },
-    });
-    expect(decodeBody(dead, two, undefined).args).toEqual(["a", 1]);
-    expect(readExtra(dead)).toEqual({ id: "x" });
-  });
-
-  test.each<[unknown, unknown]>([
-    ["hello", "hello"],
-    ['{"a":', '{"a":'],
-    [Buffer.from("bytes ü"), "bytes ü"],
-    ["[1,2]", "[1,2]"],
-    [
-      [1, 2],
-      [1, 2],
-    ],
-    [null, null],
-    [5, 5],
-  ])("%j goes there as raw, and is the same when it comes back", (raw, kept) => {
-    const dead = deadLetterBody(raw, { reason: "no JSON", queue: "q" });
-    expect(dead).toMatchObject({ raw: kept, extra: { reason: "no JSON", dead_from: "q" } });
-    expect(decodeBody(stringifyJson(dead), two, (each) => [each]).args).toEqual([kept]);
-    expect(() => decodeBody(dead, one, undefined)).toThrow("Needed: a JSON object.");
   });
 });

@@ -151,7 +151,8 @@ describe("usePublish", () => {
     await expect(silent.push(1)).rejects.toMatchObject({
       code: "BAD_OPTION",
       message:
-        "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), or throw to refuse the message.",
+        "[funboost] usePublish[1] answered nothing and did not call next(): nothing was published. Call next(), " +
+        "or throw to refuse the message.",
     });
     expect(await silent.count()).toBe(0);
     const forgetful = boost(
@@ -260,32 +261,5 @@ describe("input and output", () => {
     expect(() => boost({ queue: "q", use: [undefined] as never }, () => 1)).toThrow(
       /"use" is undefined. Allowed: a list of functions/,
     );
-  });
-});
-
-describe("onRecord", () => {
-  it("gets each row before the task is over, and its errors touch nothing", async () => {
-    const rows: unknown[] = [];
-    const said: string[] = [];
-    const say = (level: string) => (_: object, text: string) => void said.push(`${level}: ${text}`);
-    const task = boost(
-      {
-        ...on(),
-        log: {
-          level: "debug",
-          logger: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
-        },
-        onRecord: (row) => {
-          rows.push([row.args, row.status, row.result]);
-          throw new Error("the table is locked");
-        },
-      },
-      (n: number) => n * 2,
-    );
-    await task.consume();
-    expect(await (await task.push(4)).waitResult()).toBe(8);
-    await expect.poll(() => rows).toEqual([["[4]", "done", 8]]);
-    expect(said).toEqual(["warn: onRecord threw; this row is not written"]);
-    await expect.poll(() => task.count()).toBe(0);
   });
 });

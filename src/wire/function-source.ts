@@ -1,0 +1,90 @@
+/** The parameters of a function, read from its source. */
+import {
+  type Options as AcornOptions,
+  type AnyNode,
+  type Function as ParsedFunction,
+  type Pattern,
+  parseExpressionAt,
+} from "acorn";
+
+export interface Source {
+  readonly parameters: readonly Parameter[];
+  readonly usesArguments: boolean;
+}
+
+/** A parameter as the source has it. */
+export interface Parameter {
+  /** Undefined where it is destructured. */
+  readonly name: string | undefined;
+  readonly pattern: Pattern;
+  readonly optional: boolean;
+  readonly rest: boolean;
+}
+
+export function sourceOf(fn: (...args: never[]) => unknown): string {
+  return Function.prototype.toString.call(fn);
+}
+
+/** As an expression, as a class's method, as an object's method; undefined when none of it parses. */
+export function parseFunction(source: string): Source | undefined {
+  const shapes: readonly [string, string][] = [
+    ["(", ")"],
+    ["(class { ", " })"],
+    ["({ ", " })"],
+  ];
+  for (const sourceType of ["module", "script"] as const) {
+    const options: AcornOptions = {
+      ecmaVersion: "latest",
+      sourceType,
+      checkPrivateFields: false,
+      allowSuperOutsideMethod: true,
+    };
+    for (const [before, after] of shapes) {
+      const found = tryParse(before + source + after, options);
+      if (found)
+        return {
+          parameters: found.params.map(toParameter),
+          usesArguments:
+            found.type !== "ArrowFunctionExpression" && found.params.concat(found.body as never).some(readsArguments),
+        };
+    }
+  }
+  return undefined;
+}
+
+function tryParse(source: string, options: AcornOptions): ParsedFunction | undefined {
+  try {
+    const node: AnyNode = parseExpressionAt(source, 0, options);
+    if (node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression") return node;
+    const [member] =
+      node.type === "ClassExpression" ? node.body.body : node.type === "ObjectExpression" ? node.properties : [];
+    if (member?.type !== "MethodDefinition" && member?.type !== "Property") return undefined;
+    const isMethod = member.type === "MethodDefinition" ? member.kind === "method" : member.method;
+    return isMethod && member.value.type === "FunctionExpression" ? member.value : undefined;
+  } catch {
+    return undefined; // the next shape may fit
+  }
+}
+
+function toParameter(node: Pattern): Parameter {
+  const optional = node.type === "AssignmentPattern";
+  const rest = node.type === "RestElement";
+  const pattern = optional ? node.left : rest ? node.argument : node;
+  return { name: pattern.type === "Identifier" ? pattern.name : undefined, pattern, optional, rest };
+}
+
+/** Whether `arguments` is read, not counting nested functions (which have their own) and members of that name. */
+function readsArguments(node: unknown): boolean {
+  if (typeof node !== "object" || node === null) return false;
+  if (Array.isArray(node)) return node.some(readsArguments);
+  const each = node as AnyNode;
+  if (each.type === "FunctionExpression" || each.type === "FunctionDeclaration") return false;
+  if (each.type === "Identifier") return each.name === "arguments";
+  if (each.type === "MemberExpression" && !each.computed) return readsArguments(each.object);
+  if (
+    (each.type === "Property" || each.type === "MethodDefinition" || each.type === "PropertyDefinition") &&
+    !each.computed
+  )
+    return readsArguments(each.value);
+  return Object.values(each).some(readsArguments);
+}

@@ -1,0 +1,78 @@
+/** Facts of a message in its `extra`, there and back. */
+import { afterEach, describe, expect, test } from "vitest";
+import { readExtra, stampExtra } from "../../../src/wire/stamp.ts";
+import { setTimezone } from "../../../src/wire/time-text.ts";
+
+afterEach(() => setTimezone());
+
+describe("stampExtra and readExtra", () => {
+  test("facts there and back; other keys are kept", () => {
+    setTimezone("UTC");
+    const body = { a: 1, extra: { order: ["a"], otel_context: { traceparent: "x" }, task_id: "old" } };
+    const stamped = stampExtra(body, { id: "new", publishedAt: 1795241242253, attempt: 3, ahead: true, priority: -2 });
+    expect(stamped).toEqual({
+      a: 1,
+      extra: {
+        order: ["a"],
+        otel_context: { traceparent: "x" },
+        task_id: "new",
+        publish_time: 1795241242.253,
+        publish_time_format: "2026-11-21 06:07:22",
+        _advanced_retry_count: 2,
+        ahead: true,
+        priority: -2,
+      },
+    });
+    expect(body.extra.task_id).toBe("old");
+    expect(readExtra(stamped)).toEqual({
+      id: "new",
+      publishedAt: 1795241242253,
+      attempt: 3,
+      ahead: true,
+      priority: -2,
+    });
+    expect(readExtra(Buffer.from(JSON.stringify(stamped)))).toEqual(readExtra(stamped));
+  });
+
+  test("what is not given stays; attempt 1 takes the count away", () => {
+    const body = stampExtra({}, { id: "x", publishedAt: 5000, attempt: 4 });
+    expect(stampExtra(body, {})).toEqual(body);
+    expect(readExtra(stampExtra(body, { attempt: 1 }))).toEqual({ id: "x", publishedAt: 5000 });
+  });
+
+  test.each([
+    [undefined],
+    [null],
+    [5],
+    ["text"],
+    ['"extra"'],
+    ["[1]"],
+    [{}],
+    [{ extra: 5 }],
+    ['{"a":1}'],
+    ['{"extra":'],
+  ])("%j has none", (body) => {
+    expect(readExtra(body)).toBeUndefined();
+  });
+
+  test("odd values are left out", () => {
+    expect(
+      readExtra({ extra: { task_id: 7, publish_time: "x", _advanced_retry_count: -1, ahead: 1, priority: "high" } }),
+    ).toEqual({ id: "7" });
+  });
+
+  test("the time's text is in the zone, and changes with it", () => {
+    const format = (zone?: string) => {
+      setTimezone(zone);
+      return (stampExtra({}, { publishedAt: Date.UTC(2026, 0, 31, 16, 5, 9) }).extra as Record<string, unknown>)
+        .publish_time_format;
+    };
+    expect(format("Asia/Shanghai")).toBe("2026-02-01 00:05:09");
+    expect(format("UTC")).toBe("2026-01-31 16:05:09");
+    const local = new Date(Date.UTC(2026, 0, 31, 16, 5, 9));
+    expect(format()).toMatch(new RegExp(`^2026-0[12]-(31|01) ${String(local.getHours()).padStart(2, "0")}:`));
+    expect(() => setTimezone("Mars/Base")).toThrow(
+      '[funboost] "timezone" is "Mars/Base". Allowed: a name such as "Europe/Berlin", "Asia/Shanghai" or "UTC".',
+    );
+  });
+});
