@@ -16,7 +16,7 @@ const rooms: Readonly<Record<string, string>> = {
   consume: "run filter queue setup slots options store base contract",
   run: "filter results queue setup slots options wire store task base contract",
   publish: "filter results setup options wire store task base contract",
-  filter: "results setup options wire store base contract",
+  filter: "results setup options wire store task base contract",
   results: "queue setup options store task base contract",
   queue: "setup slots options wire base contract",
   setup: "emulation options wire store task base contract",

@@ -15,9 +15,9 @@ export function filesUnder(folder: string): string[] {
   return files.map((each) => join(each.parentPath, each.name).slice(root.length).replaceAll("\\", "/")).sort();
 }
 
-/** Without comments, which hold examples, and template literals, which hold other programs: neither imports anything here. */
+/** Without comments, which hold examples, and without texts in other quotes than those of imports, which hold other programs. */
 export const withoutComments = (text: string) =>
-  text.replace(/("(?:\\.|[^"\\\n])*")|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, "$1");
+  text.replace(/("(?:\\.|[^"\\\n])*")|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, "$1");
 export const code = (file: string) => withoutComments(read(file));
 
 const importPattern = /(?:\bfrom\s+|\bimport\s+|\b(?:import|require)\s*\(\s*)"([^"]+)"/g;
