@@ -1,16 +1,11 @@
 /** Slots under a rate: which timers they set. */
-import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, setClock } from "../../../src/base/clock.ts";
-import { createStartRate } from "../../../src/consume/start-rate.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
 import { concurrencyPool, type PoolSlots } from "../../../src/options/pool.ts";
-import { holdAll } from "../../../src/queue/live-limits.ts";
-import type { OpenTask } from "../../../src/setup/model.ts";
 import { createRate } from "../../../src/slots/rate.ts";
 import type { RunEnd } from "../../../src/slots/slot.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
-import { handClock } from "../../support/hand-clock.ts";
 
 const slow = () => createRate([{ count: 0.01, perMs: 1_000, spaced: true }]);
 const settlement: Settlement = { outcome: "done" };
@@ -63,38 +58,5 @@ describe("slots under a rate", () => {
     open();
     await Promise.all(all);
     expect([runs, pool.used]).toEqual([8_000, 0]);
-  });
-});
-
-describe("a hold", () => {
-  it("has one timer however often it is made longer, and ends", async () => {
-    const { slots, give, ids } = setUp();
-    const clock = handClock();
-    let looks = 0;
-    const setRate: typeof slots.setRate = (rate) => {
-      looks++;
-      slots.setRate(rate);
-    };
-    const pace = createStartRate({ options: {} } as OpenTask, { ...slots, setRate }, () => {});
-    for (let i = 0; i < 100; i++) {
-      pace.hold(600); // as each look into the store does
-      await clock.pass(300);
-    }
-    expect(looks).toBeLessThan(250);
-    give("a");
-    expect(ids).toEqual([]);
-    await clock.pass(300);
-    expect(ids).toEqual(["a"]);
-  });
-
-  it("of all processes is not ended by a shorter one", async () => {
-    const store = memoryStore();
-    const runtime = { options: { qpsScope: "global" }, store, scope: "q" } as OpenTask;
-    await holdAll(runtime, 3_600_000);
-    await holdAll(runtime, 1_000);
-    const [until] = await store.get(["live:hold:q"]);
-    expect(Number(until)).toBeGreaterThan(Date.now() + 3_000_000);
-    await holdAll(runtime, 7_200_000);
-    expect(Number((await store.get(["live:hold:q"]))[0])).toBeGreaterThan(Date.now() + 7_000_000);
   });
 });
