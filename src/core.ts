@@ -25,7 +25,7 @@ export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
 export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { PublishOptions, TaskParams } from "./options/task.ts";
-export type { PublishItem } from "./publish/publish.ts";
+export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";
 export type { QueueInfo } from "./queue/info.ts";

@@ -63,6 +63,11 @@ export class PublishError extends FunboostError {
   }
 }
 
+/** The ids that an error of a publish says were accepted; an adapter's own errors may say it too. */
+export function acceptedOf(error: unknown): readonly string[] {
+  return (error as Partial<PublishError> | undefined)?.accepted ?? [];
+}
+
 export type { FinalStatus };
 
 /**
