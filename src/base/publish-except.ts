@@ -8,7 +8,8 @@ export async function publishExcept(
   publish: BrokerQueue["publish"],
 ): Promise<readonly Published[]> {
   if (known.size === 0) return publish(messages);
-  const published = await publish(messages.filter((message) => !known.has(message)));
+  const rest = messages.filter((message) => !known.has(message));
+  const published = rest.length > 0 ? await publish(rest) : [];
   let next = 0;
   return messages.map((message) => known.get(message) ?? (published[next++] as Published));
 }

@@ -3,7 +3,7 @@
  * The key belongs to a task id: its own retries and redeliveries pass.
  *
  * `when: "done"`: claimed before the run, renewed while it runs, kept over its retries, released at a final failure.
- * The done mark holds the result too, so one write decides both: whoever is killed after it, the result is there for all.
+ * The done mark holds the result too, so one write decides both: whoever is killed after it, all find the result.
  * An equal message meanwhile is put behind; after success it is settled as filtered, with the owner's result.
  */
 import { repeat } from "../base/clock.ts";

@@ -1,9 +1,9 @@
 /**
  * push, publish, publishMany and publishRaw: from arguments to messages in a queue.
  *
- * What is checked, in this order: the arguments by the task's schema (`input`, behind its middleware); whether arguments
- * and options make a message; once the queue is open, whether its features can carry it. A list is made into messages
- * first, so that the schema is asked for no item of one that is bad. Nothing is sent before all is checked.
+ * What is checked, in this order: the arguments, by the task's schema (`input`, behind its middleware); that arguments
+ * and options make a message; once the queue is open, that its features can carry it. A list is made into messages
+ * first, so that no schema is asked about a list that is none. Nothing is sent before all is checked.
  */
 import { deadline } from "../base/deadline.ts";
 import { acceptedOf, describe, FunboostError, isFunboostError, PublishError, toError } from "../base/errors.ts";
