@@ -24,8 +24,8 @@ interface Pump {
   readonly store: Store;
   readonly name: string;
   readonly onError: (error: Error) => void;
-  /** Published, and the store did not hear of it yet. */
-  published: readonly string[];
+  /** Ids of what is published, and the store did not hear of it yet. */
+  unacked: readonly string[];
 }
 
 /** Answers a function that stops it, and resolves when it is idle. */
@@ -35,7 +35,7 @@ export function startPump(
   name: string,
   onError: (error: Error) => void,
 ): () => Promise<void> {
-  const pump: Pump = { queue, store, name, onError, published: [] };
+  const pump: Pump = { queue, store, name, onError, unacked: [] };
   const stop = new AbortController();
   let nap = new AbortController();
   const wake = () => nap.abort();
@@ -78,7 +78,7 @@ interface Entry {
 /** Publishes what is due; answers how long nothing will be. */
 async function turn(pump: Pump): Promise<number> {
   const { timers } = pump.store;
-  if (pump.published.length > 0) await ack(pump, pump.published);
+  if (pump.unacked.length > 0) await ack(pump, pump.unacked);
   const from = clock.monotonic();
   const { entries, nextDueMs } = await timers.lease(pump.name, batch, leaseMs);
   if (clock.monotonic() - from > trustedMs(leaseMs)) return 0; // somebody else has them by now
@@ -93,15 +93,15 @@ async function publish(pump: Pump, entries: readonly Entry[]): Promise<boolean> 
     (error: unknown) => ({ error, accepted: new Set(acceptedOf(error)) }),
   );
   const left = failure ? entries.filter(({ id }) => !failure.accepted.has(id)) : [];
-  const published = failure ? [...failure.accepted] : entries.map(({ id }) => id);
-  if (published.length > 0) await ack(pump, published);
+  const accepted = failure ? [...failure.accepted] : entries.map(({ id }) => id);
+  if (accepted.length > 0) await ack(pump, accepted);
   if (!failure || left.length === 0) return true;
-  const refused = !(isFunboostError(failure.error) && failure.error.code === "BROKER_DOWN");
-  if (refused && left.length > 1) return publishSingly(pump, left);
+  const isRefused = !(isFunboostError(failure.error) && failure.error.code === "BROKER_DOWN");
+  if (isRefused && left.length > 1) return publishSingly(pump, left);
   pump.onError(toError(failure.error));
   await pump.store.timers.add(
     pump.name,
-    left.map((entry) => ({ ...entry, dueInMs: refused ? refusedMs : downMs })),
+    left.map((entry) => ({ ...entry, dueInMs: isRefused ? refusedMs : downMs })),
   );
   return false;
 }
@@ -113,7 +113,7 @@ async function publishSingly(pump: Pump, entries: readonly Entry[]): Promise<boo
 }
 
 async function ack(pump: Pump, ids: readonly string[]): Promise<void> {
-  pump.published = ids;
+  pump.unacked = ids;
   await pump.store.timers.ack(pump.name, ids);
-  pump.published = [];
+  pump.unacked = [];
 }

@@ -1,7 +1,8 @@
-/** Delayed messages for brokers without them: held in the store's timers, and published when due by whoever consumes the queue. */
+/** Delayed messages for brokers without them: timers in the store, published when due by whoever consumes the queue. */
 import { v7 as uuidv7 } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
+import { publishExcept } from "../base/publish-except.ts";
 import type {
   Broker,
   BrokerQueue,
@@ -23,8 +24,9 @@ import { claimFiring, firingOf, timerPayload } from "./firing.ts";
 const lookAgainMs = 500;
 
 /**
- * Cannot promise: a time while nobody consumes the queue (it is published as soon as somebody does), more durability than the store
- * has, and exactly one publish: a process that dies or sleeps between publish and acknowledgement leaves both. One of them runs.
+ * Cannot promise: a time while nobody consumes the queue (it is published as soon as somebody does), more durability
+ * than the store has, and exactly one publish: a process that dies or sleeps between publish and acknowledgement leaves
+ * both. One of them runs.
  */
 export function withDelay(broker: Broker, store: Store): Broker {
   const { durable } = store;
@@ -52,8 +54,8 @@ function delaysOn(queue: BrokerQueue, store: Store, name: string): BrokerQueue {
       return {
         ...consumer,
         async close(closing) {
-          const stopped = stop();
-          if (!closing?.force) await stopped; // a store that is down must not hold up a forced close
+          const idle = stop();
+          if (!closing?.force) await idle; // a store that is down must not hold up a forced close
           pumps.delete(stop);
           await consumer.close(closing);
         },
@@ -68,26 +70,26 @@ function delaysOn(queue: BrokerQueue, store: Store, name: string): BrokerQueue {
 
 /** A second firing of one timer ends here: nobody above hears of it. */
 function consumeOnce(queue: BrokerQueue, store: Store, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
-  const collapsed = new Set<Delivery>();
-  const ended = (delivery: Delivery, settlement: Settlement) => {
-    collapsed.add(delivery);
+  const unseen = new Set<Delivery>();
+  const settleUnseen = (delivery: Delivery, settlement: Settlement) => {
+    unseen.add(delivery);
     return settlement;
   };
-  const claimThenRun = async (delivery: Delivery, fired: string) => {
+  const claimThenRun = async (delivery: Delivery, firing: string) => {
     try {
-      return (await claimFiring(store, fired)) ? handler(delivery) : ended(delivery, { outcome: "done" });
+      return (await claimFiring(store, firing)) ? handler(delivery) : settleUnseen(delivery, { outcome: "done" });
     } catch (error) {
       options.onError(toError(error));
       await sleep(lookAgainMs, { unref: true });
-      return ended(delivery, { outcome: "returned" });
+      return settleUnseen(delivery, { outcome: "returned" });
     }
   };
   const once: Handler = (delivery) => {
-    const fired = firingOf(delivery.body);
-    return fired === undefined ? handler(delivery) : claimThenRun(delivery, fired);
+    const firing = firingOf(delivery.body);
+    return firing === undefined ? handler(delivery) : claimThenRun(delivery, firing);
   };
   const onSettled: ConsumeOptions["onSettled"] = (delivery, how) =>
-    collapsed.delete(delivery) || options.onSettled(delivery, how);
+    unseen.delete(delivery) || options.onSettled(delivery, how);
   return queue.consume(once, { ...options, onSettled });
 }
 
@@ -124,33 +126,22 @@ async function publish(
 ): Promise<readonly Published[]> {
   if (messages.every(({ delayMs }) => delayMs === undefined)) return queue.publish(messages);
   const now = clock.now();
-  const later: TimerEntry[] = [];
-  const rest: Message[] = [];
-  const order = messages.map((message) => {
-    const { delayMs = 0, ...direct } = message;
-    if (delayMs <= 0) return rest.push(direct) - 1;
-    const id = direct.id ?? uuidv7();
-    later.push({
-      id,
-      dueInMs: delayMs,
-      payload: timerPayload({ ...direct, id, publishedAt: direct.publishedAt ?? now }),
-    });
-    return { id };
+  const timers: TimerEntry[] = [];
+  const later = new Map<Message, Published>();
+  const undelayed = messages.map(({ delayMs = 0, ...message }) => {
+    if (delayMs > 0) {
+      const id = message.id ?? uuidv7();
+      const payload = timerPayload({ ...message, id, publishedAt: message.publishedAt ?? now });
+      timers.push({ id, dueInMs: delayMs, payload });
+      later.set(message, { id });
+    }
+    return message;
   });
-  if (later.length > 0) {
-    await store.timers.add(name, later);
+  if (timers.length > 0) {
+    await store.timers.add(name, timers);
     wakePumps(store, name);
   }
-  const published =
-    rest.length > 0
-      ? await queue.publish(rest).catch((error) =>
-          Promise.reject(
-            addAccepted(
-              error,
-              later.map(({ id }) => id),
-            ),
-          ),
-        )
-      : [];
-  return order.map((place) => (typeof place === "number" ? (published[place] as Published) : place));
+  return publishExcept(undelayed, later, (rest) => queue.publish(rest)).catch((error: unknown) => {
+    throw addAccepted(error, timers);
+  });
 }

@@ -1,6 +1,7 @@
 /**
- * Collapses firings of one timer: a process that slept between lease and publish publishes what another has published meanwhile, and maybe run.
- * Each copy says which timer it is of and which firing; the first that is to run claims the timer, and the others end as done.
+ * Collapses firings of one timer: a process that slept between lease and publish publishes what another has published
+ * meanwhile, and maybe run. Each copy says which timer it is of and which firing; the first that is to run claims the
+ * timer, and the others end as done.
  */
 import { randomUUID } from "node:crypto";
 import { parseJson, stringifyJson } from "../base/json.ts";
@@ -8,7 +9,7 @@ import type { Message, Store } from "../contract/index.ts";
 import { readExtra, stampExtra } from "../wire/stamp.ts";
 
 /** For copies that wait behind a backlog. */
-const claimedMs = 86_400_000;
+const claimMs = 86_400_000;
 
 /** What the store keeps of a message until it is due. */
 export function timerPayload(message: Message): string {
@@ -29,9 +30,9 @@ export function firingOf(body: unknown): string | undefined {
 }
 
 /** True for one firing of a timer, each time that it is delivered. */
-export async function claimFiring(store: Store, fired: string): Promise<boolean> {
-  const [timer, copy = ""] = fired.split(" ");
+export async function claimFiring(store: Store, firing: string): Promise<boolean> {
+  const [timer, copy = ""] = firing.split(" ");
   const key = `fired:${timer}`;
-  const [first] = await store.set([{ key, value: copy, ttlMs: claimedMs, if: "absent" }]);
+  const [first] = await store.set([{ key, value: copy, ttlMs: claimMs, if: "absent" }]);
   return first === true || (await store.get([key]))[0] === copy;
 }

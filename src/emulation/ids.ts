@@ -16,8 +16,9 @@ import type {
 import { type ExtraFacts, readExtra, stampExtra } from "../wire/stamp.ts";
 
 /**
- * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule): the engine does not know our ids.
- * A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at a redelivery.
+ * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule): the engine does not
+ * know our ids. A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at a
+ * redelivery.
  */
 export function withIds(broker: Broker): Broker {
   return {
@@ -50,23 +51,23 @@ function idsOn(queue: BrokerQueue): BrokerQueue {
 
 async function publish(queue: BrokerQueue, messages: readonly Message[]): Promise<readonly Published[]> {
   const now = clock.now();
-  const stamped = messages.map((message) => stamp(message, now));
+  const stamps = messages.map((message) => stamp(message, now));
   try {
-    await queue.publish(stamped.map(({ message }) => message));
+    await queue.publish(stamps.map(({ message }) => message));
   } catch (error) {
     throw Object.assign(toError(error), { accepted: [] }); // the engine's own ids mean nothing above
   }
-  return stamped.map(({ id }) => ({ id }));
+  return stamps.map(({ id }) => ({ id }));
 }
 
 function stamp(original: Message, now: number): { id: string; message: Message } {
   const { id: given, attempt, publishedAt, ...message } = original;
   const { ahead, priority, body } = message;
-  const written = readExtra(body); // a dead letter brings its old id along
-  const id = given ?? written?.id ?? uuidv7();
+  const extra = readExtra(body); // a dead letter brings its old id along
+  const id = given ?? extra?.id ?? uuidv7();
   const raw = typeof body !== "object" || body === null || Array.isArray(body);
   if (raw && given === undefined && attempt === undefined && publishedAt === undefined) return { id, message };
-  const facts: ExtraFacts = { id, publishedAt: publishedAt ?? written?.publishedAt ?? now };
+  const facts: ExtraFacts = { id, publishedAt: publishedAt ?? extra?.publishedAt ?? now };
   if (attempt !== undefined) facts.attempt = attempt;
   if (ahead !== undefined) facts.ahead = ahead;
   if (priority !== undefined) facts.priority = priority;
@@ -74,22 +75,24 @@ function stamp(original: Message, now: number): { id: string; message: Message }
 }
 
 async function consume(queue: BrokerQueue, handler: Handler, options: ConsumeOptions): Promise<Consumer> {
-  const held = new Map<Delivery, Delivery>();
-  const take: Handler = (delivery) => {
-    const known = identified(delivery);
-    held.set(delivery, known);
-    return handler(known);
+  /** The engine's delivery, and the one with our id that was handed on for it. */
+  const deliveries = new Map<Delivery, Delivery>();
+  const handOn: Handler = (delivery) => {
+    const ours = withId(delivery);
+    deliveries.set(delivery, ours);
+    return handler(ours);
   };
   const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => {
-    const known = held.get(delivery);
-    held.delete(delivery);
-    options.onSettled(known ?? delivery, how);
+    const ours = deliveries.get(delivery);
+    deliveries.delete(delivery);
+    options.onSettled(ours ?? delivery, how);
   };
-  const consumer = await queue.consume(take, { ...options, onSettled });
-  return { ...consumer, status: () => ({ ...consumer.status(), held: Array.from(held.values(), ({ id }) => id) }) };
+  const consumer = await queue.consume(handOn, { ...options, onSettled });
+  const held = () => Array.from(deliveries.values(), ({ id }) => id);
+  return { ...consumer, status: () => ({ ...consumer.status(), held: held() }) };
 }
 
-function identified(delivery: Delivery): Delivery {
+function withId(delivery: Delivery): Delivery {
   const {
     id,
     publishedAt = delivery.publishedAt,

@@ -1,7 +1,8 @@
-/** Known ids, where the engine's own knowledge ends at the body, a lane or a timer: an id that a caller gave is claimed in the store. */
+/** Known ids, where the engine's knowledge ends at a body, a lane or a timer: a caller's id is claimed in the store. */
 import { v7 as uuidv7, validate, version } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { acceptedOf, toError } from "../base/errors.ts";
+import { publishExcept } from "../base/publish-except.ts";
 import { isOpen } from "../base/task-state.ts";
 import type {
   Broker,
@@ -19,30 +20,34 @@ import { scopeOf } from "../store/scope.ts";
 
 /** Beyond the message's delay: a claim whose release was lost ends by itself. */
 const ttlMs = 86_400_000;
-/** A claim whose message the engine does not know for so long is that of a process that died between the two: a publish takes some milliseconds. */
+/**
+ * A claim whose message the engine does not know for so long is that of a process that died between the two:
+ * a publish takes some milliseconds.
+ */
 const unsentMs = 1_000;
 const lookMs = 10;
-const sent = "1";
+const sentMark = "1";
 
 /**
- * The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and release; it is after a day.
- * Nor that it is published once where a publisher stands still between its claim and its publish, and others use another lane meanwhile.
+ * The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and
+ * release; it is after a day. Nor that it is published once where a publisher stands still between its claim and its
+ * publish, and others use another lane meanwhile.
  */
 export function withKnownIds(broker: Broker, store: Store): Broker {
   return {
     ...broker,
     async open(spec) {
       const queue = await broker.open(spec);
-      return knownOn(queue, claimsOf(store, scopeOf(broker, queue, spec)));
+      return knownIdsOn(queue, createClaims(store, scopeOf(broker, queue, spec)));
     },
   };
 }
 
-type Claims = ReturnType<typeof claimsOf>;
+type Claims = ReturnType<typeof createClaims>;
 type Named = Message & { readonly id: string };
 
 /** `clear` cannot list the claims of a queue: it starts a new generation of them. */
-function claimsOf(store: Store, name: string) {
+function createClaims(store: Store, name: string) {
   const generationKey = `known:${name}`;
   const keysOf = async (ids: readonly string[]) => {
     const [generation = "0"] = await store.get([generationKey]);
@@ -59,7 +64,7 @@ function claimsOf(store: Store, name: string) {
     holders: async (messages: readonly Named[]) => store.get(await keysOf(messages.map(({ id }) => id))),
     /** The engine has them: from now on nobody asks whether their publisher is dead. */
     confirm: (messages: readonly Named[], token: string) =>
-      write(messages, () => ({ value: sent, if: { equals: token } })),
+      write(messages, () => ({ value: sentMark, if: { equals: token } })),
     release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
     async releaseAll() {
       await store.increment([{ key: generationKey, by: 1 }]);
@@ -67,7 +72,7 @@ function claimsOf(store: Store, name: string) {
   };
 }
 
-function knownOn(queue: BrokerQueue, claims: Claims): BrokerQueue {
+function knownIdsOn(queue: BrokerQueue, claims: Claims): BrokerQueue {
   const { clear, cancel } = queue;
   return {
     ...queue,
@@ -97,20 +102,17 @@ async function publish(
   const named = messages.filter((message): message is Named => message.id !== undefined);
   if (named.length === 0) return queue.publish(messages);
   const token = uuidv7();
-  const mine = await claim(queue, claims, named, token);
-  const isFresh = (message: Message) => message.id === undefined || mine.has(message);
-  const fresh = messages.filter(isFresh);
-  const published = await queue.publish(fresh).catch(async (error) => {
+  const own = await claim(queue, claims, named, token);
+  const others = named.filter((message) => !own.has(message));
+  const known = new Map(others.map((message) => [message, { id: message.id, existing: true }]));
+  const published = await publishExcept(messages, known, (rest) => queue.publish(rest)).catch(async (error) => {
     const accepted = new Set(acceptedOf(error));
-    const lost = fresh.flatMap(({ id }) => (id === undefined || accepted.has(id) ? [] : id));
-    await claims.release(lost).catch(() => {}); // the publish's own error says more
+    const unsent = [...own].flatMap(({ id }) => (accepted.has(id) ? [] : id));
+    await claims.release(unsent).catch(() => {}); // the publish's own error says more
     throw error;
   });
-  await claims.confirm(named.filter(isFresh), token).catch(() => {}); // whoever finds it unconfirmed asks the engine
-  let next = 0;
-  return messages.map((message) =>
-    isFresh(message) ? (published[next++] as Published) : { id: message.id as string, existing: true },
-  );
+  await claims.confirm([...own], token).catch(() => {}); // whoever finds it unconfirmed asks the engine
+  return published;
 }
 
 /** Those that nobody else has published, or is publishing. */
@@ -119,18 +121,18 @@ async function claim(
   claims: Claims,
   named: readonly Named[],
   token: string,
-): Promise<ReadonlySet<Message>> {
-  const mine = new Set<Message>();
+): Promise<ReadonlySet<Named>> {
+  const own = new Set<Named>();
   const firstSeen = new Map<string, number>(); // of a claim: each has its own time
   const isDead = (holder: string) => clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
   let over: readonly (string | undefined)[] = [];
   for (let left = named; ; await sleep(lookMs)) {
-    const taken = await claims.take(left, token, over);
-    for (const [i, message] of left.entries()) if (taken[i]) mine.add(message);
-    const others = left.filter((_, i) => !taken[i]);
+    const wins = await claims.take(left, token, over);
+    for (const [i, message] of left.entries()) if (wins[i]) own.add(message);
+    const others = left.filter((_, i) => !wins[i]);
     const unsent =
       others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<Named, string | undefined>();
-    if (unsent.size === 0) return mine;
+    if (unsent.size === 0) return own;
     left = [...unsent.keys()];
     over = Array.from(unsent.values(), (holder) => (holder !== undefined && isDead(holder) ? holder : undefined));
     for (const holder of unsent.values())
@@ -146,7 +148,7 @@ async function unsentOf(
   token: string,
 ): Promise<ReadonlyMap<Named, string | undefined>> {
   const holders = await claims.holders(messages);
-  const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sent && holders[i] !== token);
+  const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sentMark && holders[i] !== token);
   const states = await Promise.all(unconfirmed.map(([, { id }]) => queue.state?.(id)));
   return new Map(unconfirmed.flatMap(([i, message], n) => (isOpen(states[n]) ? [] : [[message, holders[i]] as const])));
 }
@@ -163,7 +165,7 @@ async function consume(
   options: ConsumeOptions,
 ): Promise<Consumer> {
   const final = new Set<Delivery>();
-  const take: Handler = async (delivery) => {
+  const handleOthers: Handler = async (delivery) => {
     const settlement = await handler(delivery);
     if (settlement.outcome === "done" || settlement.outcome === "failed") final.add(delivery);
     return settlement;
@@ -173,7 +175,7 @@ async function consume(
       claims.release([delivery.id]).catch((error) => options.onError(toError(error)));
     options.onSettled(delivery, how);
   };
-  return queue.consume((delivery) => (isOurs(delivery.id) ? handler(delivery) : take(delivery)), {
+  return queue.consume((delivery) => (isOurs(delivery.id) ? handler(delivery) : handleOthers(delivery)), {
     ...options,
     onSettled,
   });

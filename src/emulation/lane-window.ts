@@ -1,262 +1,219 @@
-/** One consumer over several lanes: they share one window, and the foremost lane that has something goes first. */
+/** The window that lanes share: which fetched delivery may start next, and how many each lane may hold. */
 import { clock } from "../base/clock.ts";
-import type { BrokerQueue, ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../contract/index.ts";
+import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../contract/index.ts";
 
 /**
- * How long lanes behind wait for one that has just given its last, or was just published to: longer than a fetch on most engines.
+ * How long lanes behind wait for one that has just given its last, or was just published to: longer than most fetches.
  * Never longer in all, while slots are free: a steady trickle in front must not stop the lanes behind.
  */
 const graceMs = 5;
 /** And at most for its first fetch, before which nobody knows what it has. */
 const firstFetchMs = 250;
 
-export interface OpenLane {
-  readonly ahead: boolean;
-  readonly queue: BrokerQueue;
-}
-
-export interface LaneConsumer extends Consumer {
-  /** Ids that were fetched and not handed on: to everybody above they still wait. */
-  waiting(): readonly string[];
-  /** A message was published to this lane, counted from the foremost, and will arrive soon. */
-  expect(lane: number): void;
-  /** Gives those back, and fetches nothing until the answered function is called. */
-  hold(): Promise<() => void>;
-}
-
-interface Fetched {
+/** Fetched, and not started. */
+export interface Candidate {
   readonly delivery: Delivery;
   readonly settle: (settlement: Settlement) => void;
 }
 
-interface Lane {
+export interface WindowLane {
   readonly ahead: boolean;
   readonly consumer: Consumer;
-  readonly fetched: Fetched[];
-  handed: number;
-  sentWindow: number;
+  readonly candidates: Candidate[];
+  /** How many of it run. */
+  runs: number;
+  window: number;
+  /** Until when more is expected of it. */
   warmUntil: number;
   /** Its first fetch has ended, or was waited for long enough. */
-  known: boolean;
+  isFetched: boolean;
 }
 
-interface Returning {
+/** Of a delivery that was given back: until the engine says so. */
+interface Return {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
 }
 
-interface State {
-  readonly lanes: Lane[];
+export interface LaneWindow {
+  /** Foremost first. */
+  readonly lanes: WindowLane[];
   readonly handler: Handler;
-  readonly options: ConsumeOptions;
-  /** What runs above: the lane's delivery, and the one that was handed on for it. */
-  readonly handed: Map<Delivery, Delivery>;
-  /** Given back, and the engine did not say so yet. */
-  readonly returning: Map<Delivery, Returning>;
-  window: number;
-  /** When the window was first open. */
+  readonly onSettled: ConsumeOptions["onSettled"];
+  /** What runs: the lane's delivery, and the one that was handed on for it. */
+  readonly runs: Map<Delivery, Delivery>;
+  readonly returns: Map<Delivery, Return>;
+  size: number;
+  /** When it was first open. */
   openedAt: number | undefined;
   holds: number;
-  closed: boolean;
-  woken: boolean;
+  isClosed: boolean;
+  isWoken: boolean;
   /** Since when a slot is free, and a lane behind waits for one in front. */
   blockedSince: number | undefined;
   cancelTimer: (() => void) | undefined;
 }
 
-/** `lanes`: foremost first. */
-export async function consumeLanes(
-  lanes: readonly OpenLane[],
-  handler: Handler,
-  options: ConsumeOptions,
-): Promise<LaneConsumer> {
-  const state: State = {
+export function createLaneWindow(handler: Handler, onSettled: ConsumeOptions["onSettled"]): LaneWindow {
+  return {
     lanes: [],
     handler,
-    options,
-    handed: new Map(),
-    returning: new Map(),
-    window: 0,
+    onSettled,
+    runs: new Map(),
+    returns: new Map(),
+    size: 0,
     openedAt: undefined,
     holds: 0,
-    closed: false,
-    woken: false,
+    isClosed: false,
+    isWoken: false,
     blockedSince: undefined,
     cancelTimer: undefined,
   };
-  try {
-    for (const lane of lanes) state.lanes.push(await consumeLane(state, lane));
-  } catch (error) {
-    await Promise.all(state.lanes.map(({ consumer }) => consumer.close({ force: true })));
-    throw error;
-  }
-  return consumerOf(state);
 }
 
-async function consumeLane(state: State, { ahead, queue }: OpenLane): Promise<Lane> {
-  const fetched: Fetched[] = [];
-  const handler: Handler = (delivery) =>
-    new Promise((settle) => {
-      fetched.push({ delivery, settle });
-      if (isOpen(state)) wake(state);
-      else giveBack(state);
-    });
-  const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => settled(state, lane, delivery, how);
-  const consumer = await queue.consume(handler, { ...state.options, onSettled });
-  const lane: Lane = { ahead, consumer, fetched, handed: 0, sentWindow: 0, warmUntil: 0, known: false };
-  return lane;
+export function resizeWindow(window: LaneWindow, size: number): void {
+  if (window.size === 0 && size > 0) warmAll(window);
+  if (size > 0) window.openedAt ??= clock.monotonic();
+  window.size = size;
+  if (size === 0) giveBack(window);
+  wake(window);
 }
 
-const isOpen = ({ window, holds, closed }: State): boolean => window > 0 && holds === 0 && !closed;
-
-function consumerOf(state: State): LaneConsumer {
-  const { lanes } = state;
-  const consumers = lanes.map(({ consumer }) => consumer);
-  const renewing = consumers.filter((consumer) => consumer.renew);
-  return {
-    setWindow(n) {
-      if (state.window === 0 && n > 0) warm(state);
-      if (n > 0) state.openedAt ??= clock.monotonic();
-      state.window = n;
-      if (n === 0) giveBack(state);
-      wake(state);
-    },
-    ...(renewing.length > 0
-      ? { renew: async () => void (await Promise.all(renewing.map((consumer) => consumer.renew?.()))) }
-      : {}),
-    status() {
-      const fetches = consumers.flatMap((consumer) => consumer.status().lastFetchAt ?? []);
-      return {
-        held: Array.from(state.handed.keys(), ({ id }) => id),
-        ...(fetches.length > 0 ? { lastFetchAt: Math.max(...fetches) } : {}),
-      };
-    },
-    waiting: () => lanes.flatMap(({ fetched }) => fetched.map(({ delivery }) => delivery.id)),
-    expect: (index) => expect(state, index),
-    hold: () => hold(state),
-    async close(closing) {
-      state.closed = true;
-      state.cancelTimer?.();
-      giveBack(state);
-      await Promise.all(consumers.map((consumer) => consumer.close(closing)));
-    },
-  };
-}
-
-async function hold(state: State): Promise<() => void> {
-  state.holds++;
-  setWindows(state);
-  giveBack(state);
-  await Promise.all(Array.from(state.returning.values(), ({ promise }) => promise));
+/** Gives back what has not started, and fetches nothing until the answered function is called. */
+export async function holdWindow(window: LaneWindow): Promise<() => void> {
+  window.holds++;
+  shareWindow(window);
+  giveBack(window);
+  await Promise.all(Array.from(window.returns.values(), ({ promise }) => promise));
   return () => {
-    state.holds--;
-    warm(state);
-    wake(state);
+    window.holds--;
+    warmAll(window);
+    wake(window);
   };
 }
 
-function expect(state: State, index: number): void {
-  const lane = state.lanes[index];
-  if (lane) lane.warmUntil = clock.monotonic() + graceMs;
+export function closeWindow(window: LaneWindow): void {
+  window.isClosed = true;
+  window.cancelTimer?.();
+  giveBack(window);
+}
+
+const isOpen = ({ size, holds, isClosed }: LaneWindow): boolean => size > 0 && holds === 0 && !isClosed;
+
+export function addCandidate(window: LaneWindow, candidates: Candidate[], candidate: Candidate): void {
+  candidates.push(candidate);
+  if (isOpen(window)) wake(window);
+  else giveBack(window);
+}
+
+export function settleDelivery(
+  window: LaneWindow,
+  lane: WindowLane,
+  delivery: Delivery,
+  how: "applied" | "stale",
+): void {
+  window.returns.get(delivery)?.resolve();
+  window.returns.delete(delivery);
+  const run = window.runs.get(delivery);
+  if (!run) return;
+  window.runs.delete(delivery);
+  lane.runs--;
+  window.onSettled(run, how);
+  wake(window);
+}
+
+/** Something will arrive there soon. */
+export function warm(lane: WindowLane, now = clock.monotonic()): void {
+  lane.warmUntil = now + graceMs;
+}
+
+function warmAll({ lanes }: LaneWindow): void {
+  const now = clock.monotonic();
+  for (const lane of lanes) warm(lane, now);
 }
 
 /** Last first: each goes to the front, so the first ends up foremost. */
-function giveBack({ lanes, returning }: State, from: readonly Lane[] = lanes): void {
-  for (const { delivery, settle } of from.flatMap(({ fetched }) => fetched.splice(0).reverse())) {
-    returning.set(delivery, returningNow());
+function giveBack({ lanes, returns }: LaneWindow, from: readonly WindowLane[] = lanes): void {
+  for (const { delivery, settle } of from.flatMap(({ candidates }) => candidates.splice(0).reverse())) {
+    returns.set(delivery, createReturn());
     settle({ outcome: "returned" });
   }
 }
 
-function returningNow(): Returning {
+function createReturn(): Return {
   let resolve = () => {};
   const promise = new Promise<void>((done) => (resolve = done));
   return { promise, resolve };
 }
 
-function settled(state: State, lane: Lane, delivery: Delivery, how: "applied" | "stale"): void {
-  state.returning.get(delivery)?.resolve();
-  state.returning.delete(delivery);
-  const known = state.handed.get(delivery);
-  if (!known) return;
-  state.handed.delete(delivery);
-  lane.handed--;
-  state.options.onSettled(known, how);
-  wake(state);
-}
-
-function warm({ lanes }: State): void {
-  const until = clock.monotonic() + graceMs;
-  for (const lane of lanes) lane.warmUntil = until;
-}
-
 /** Once a tick: arrivals and settlements come in bunches. */
-function wake(state: State): void {
-  if (state.woken || state.closed) return;
-  state.woken = true;
+function wake(window: LaneWindow): void {
+  if (window.isWoken || window.isClosed) return;
+  window.isWoken = true;
   queueMicrotask(() => {
-    state.woken = false;
-    if (isOpen(state)) handOn(state);
-    setWindows(state);
+    window.isWoken = false;
+    if (isOpen(window)) startNext(window);
+    shareWindow(window);
   });
 }
 
-function handOn(state: State): void {
+function startNext(window: LaneWindow): void {
   const now = clock.monotonic();
-  state.cancelTimer?.();
-  state.cancelTimer = undefined;
-  for (const [index, lane] of state.lanes.entries()) {
-    for (let next = nextOf(state, lane); next; next = nextOf(state, lane)) start(state, lane, next, now);
-    if (state.handed.size >= state.window) break;
-    const isKnown = hasFetched(state, lane, now);
-    if (
-      (isKnown && lane.warmUntil <= now) ||
-      !state.lanes.some(({ fetched }, behind) => behind > index && fetched.length > 0)
-    )
-      continue;
-    if (!isKnown) return wakeIn(state, graceMs);
-    state.blockedSince ??= now;
-    const waitMs = Math.min(lane.warmUntil, state.blockedSince + graceMs) - now;
-    if (waitMs > 0) return wakeIn(state, waitMs);
+  window.cancelTimer?.();
+  window.cancelTimer = undefined;
+  for (const [index, lane] of window.lanes.entries()) {
+    for (let next = nextOf(window, lane); next; next = nextOf(window, lane)) start(window, lane, next, now);
+    if (window.runs.size >= window.size) break;
+    const isFetched = hasFetched(window, lane, now);
+    if ((isFetched && lane.warmUntil <= now) || !hasBehind(window, index)) continue;
+    if (!isFetched) return wakeIn(window, graceMs);
+    window.blockedSince ??= now;
+    const waitMs = Math.min(lane.warmUntil, window.blockedSince + graceMs) - now;
+    if (waitMs > 0) return wakeIn(window, waitMs);
   }
-  state.blockedSince = undefined;
+  window.blockedSince = undefined;
 }
 
-function hasFetched({ openedAt = 0 }: State, lane: Lane, now: number): boolean {
-  lane.known ||= now - openedAt > firstFetchMs || lane.consumer.status().lastFetchAt !== undefined;
-  return lane.known;
+function hasFetched({ openedAt = 0 }: LaneWindow, lane: WindowLane, now: number): boolean {
+  lane.isFetched ||= now - openedAt > firstFetchMs || lane.consumer.status().lastFetchAt !== undefined;
+  return lane.isFetched;
 }
 
-function wakeIn(state: State, ms: number): void {
+function hasBehind({ lanes }: LaneWindow, index: number): boolean {
+  return lanes.some(({ candidates }, behind) => behind > index && candidates.length > 0);
+}
+
+function wakeIn(window: LaneWindow, ms: number): void {
   // After a blocked event loop the timer is first: what has arrived meanwhile is taken in before it counts.
-  state.cancelTimer = clock.after(ms, () => setImmediate(() => wake(state)), { unref: true });
+  window.cancelTimer = clock.after(ms, () => setImmediate(() => wake(window)), { unref: true });
 }
 
-function nextOf({ handed, window }: State, { fetched }: Lane): Fetched | undefined {
-  return handed.size < window ? fetched.shift() : undefined;
+function nextOf({ runs, size }: LaneWindow, { candidates }: WindowLane): Candidate | undefined {
+  return runs.size < size ? candidates.shift() : undefined;
 }
 
-function start(state: State, lane: Lane, { delivery, settle }: Fetched, now: number): void {
-  if (lane.fetched.length === 0) lane.warmUntil = now + graceMs;
-  const known = lane.ahead ? { ...delivery, ahead: true } : delivery;
-  state.handed.set(delivery, known);
-  lane.handed++;
-  void state.handler(known).then((settlement) => {
+function start(window: LaneWindow, lane: WindowLane, { delivery, settle }: Candidate, now: number): void {
+  if (lane.candidates.length === 0) warm(lane, now);
+  const run = lane.ahead ? { ...delivery, ahead: true } : delivery;
+  window.runs.set(delivery, run);
+  lane.runs++;
+  void window.handler(run).then((settlement) => {
     // It goes to the front: before those of its lane that were fetched behind it.
-    if (settlement.outcome === "returned") giveBack(state, [lane]);
+    if (settlement.outcome === "returned") giveBack(window, [lane]);
     settle(settlement);
   });
 }
 
 /** Each lane may hold what runs, and one more to choose from; while slots are free, as many as are free. */
-function setWindows(state: State): void {
-  const open = isOpen(state);
-  const fetched = state.lanes.reduce((sum, lane) => sum + lane.fetched.length, 0);
-  const free = Math.max(0, state.window - state.handed.size - fetched);
-  for (const lane of state.lanes) {
-    const n = open ? lane.handed + lane.fetched.length + Math.max(free, lane.fetched.length === 0 ? 1 : 0) : 0;
-    if (n === lane.sentWindow) continue;
-    lane.sentWindow = n;
+function shareWindow(window: LaneWindow): void {
+  const open = isOpen(window);
+  const unstarted = window.lanes.reduce((sum, { candidates }) => sum + candidates.length, 0);
+  const free = Math.max(0, window.size - window.runs.size - unstarted);
+  for (const lane of window.lanes) {
+    const { length } = lane.candidates;
+    const n = open ? lane.runs + length + Math.max(free, length === 0 ? 1 : 0) : 0;
+    if (n === lane.window) continue;
+    lane.window = n;
     lane.consumer.setWindow(n);
   }
 }

@@ -1,4 +1,4 @@
-/** Pause for brokers without it: a flag in the store, told by a notice and read again by a poll; paused consumers fetch nothing. */
+/** Pause for brokers without it: a flag in the store, with notices and a poll. Paused consumers fetch nothing. */
 import { repeat } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
 import type { Broker, BrokerQueue, ConsumeOptions, Consumer, Handler, Store } from "../contract/index.ts";
@@ -6,7 +6,7 @@ import { scopeOf } from "../store/scope.ts";
 
 const pollMs = 400; // with its jitter below the 500 ms in which a pause is in force
 
-/** Cannot promise more than the store: one that is not shared pauses the processes that it reaches, one that is not durable forgets. */
+/** Cannot promise more than the store: not shared, it pauses the processes that it reaches; not durable, it forgets. */
 export function withPause(broker: Broker, store: Store): Broker {
   return {
     ...broker,
@@ -44,35 +44,55 @@ async function consume(
   handler: Handler,
   options: ConsumeOptions,
 ): Promise<Consumer> {
-  let paused = await isPaused(store, key); // known before the first fetch
+  const paused = await isPaused(store, key); // asked before the first fetch
   const consumer = await queue.consume(handler, options);
-  let window = 0;
-  const learn = (now: boolean) => {
-    if (now === paused) return;
-    paused = now;
-    consumer.setWindow(paused ? 0 : window);
-  };
-  const read = async () => learn(await isPaused(store, key));
-  const failed = (error: unknown) => options.onError(toError(error));
-  // A notice says that the flag may have changed; what it is now, the store tells: notices may come late or out of order.
-  const unsubscribe = await store
-    .subscribe(key, () => void read().catch(failed))
-    .catch(async (error: unknown) => {
-      await consumer.close({ force: true });
-      throw error;
-    });
-  const stopPolling = repeat(pollMs, read, failed);
+  const gate = createGate(consumer, paused);
+  const onError = (error: unknown) => options.onError(toError(error));
+  const stop = await followFlag(store, key, gate.setPaused, onError).catch(async (error: unknown) => {
+    await consumer.close({ force: true });
+    throw error;
+  });
   return {
     ...consumer,
-    setWindow(n) {
+    setWindow: gate.setWindow,
+    async close(closing) {
+      const idle = stop();
+      if (!closing?.force) await idle;
+      await consumer.close(closing);
+    },
+  };
+}
+
+/** The consumer's window, shut while its queue is paused. */
+function createGate(consumer: Consumer, pausedAtFirst: boolean) {
+  let paused = pausedAtFirst;
+  let window = 0;
+  return {
+    setWindow(n: number): void {
       window = n;
       if (!paused) consumer.setWindow(n);
     },
-    async close(closing) {
-      unsubscribe();
-      const stopped = stopPolling();
-      if (!closing?.force) await stopped;
-      await consumer.close(closing);
+    setPaused(now: boolean): void {
+      if (now === paused) return;
+      paused = now;
+      consumer.setWindow(paused ? 0 : window);
     },
+  };
+}
+
+/** Answers a function that stops it, and resolves when it is idle. */
+async function followFlag(
+  store: Store,
+  key: string,
+  setPaused: (paused: boolean) => void,
+  onError: (error: unknown) => void,
+): Promise<() => Promise<void>> {
+  const read = async () => setPaused(await isPaused(store, key));
+  // A notice says that the flag may have changed; what it is now, the store tells: notices come late or out of order.
+  const unsubscribe = await store.subscribe(key, () => void read().catch(onError));
+  const stopPolling = repeat(pollMs, read, onError);
+  return () => {
+    unsubscribe();
+    return stopPolling();
   };
 }

@@ -1,4 +1,4 @@
-/** Priorities for brokers without them: five levels, each a lane. The second is the main queue, which holds what has no priority. */
+/** Priorities for brokers without them: five levels, each a lane. The second is the main queue, for what has none. */
 import type { Broker } from "../contract/index.ts";
 import { withLanes } from "./lanes.ts";
 
@@ -9,7 +9,7 @@ const levels = [
   { suffix: ".p5", from: 100 },
 ];
 
-/** Messages of one level keep their order among themselves: 1 to 9 are one level, so are 10 to 99, 100 and above, and all below 0. */
+/** Messages of one level keep their order: 1 to 9 are one level, so are 10 to 99, 100 and above, and all below 0. */
 export function withPriority(broker: Broker): Broker {
   return withLanes(broker, "priority", [
     { suffix: ".p1", rank: -1, takes: ({ priority = 0 }) => priority < 0 },

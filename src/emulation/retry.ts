@@ -19,8 +19,8 @@ const longestPauseMs = 5_000;
 type Again = Extract<Settlement, { outcome: "retry" | "postponed" }>;
 
 /**
- * Needs `delay`. Cannot promise: that a crash between copy and acknowledgement leaves one message only (the copy and the original
- * both run then), and that crashes before a retry are still counted after it.
+ * Needs `delay`. Cannot promise: that a crash between copy and acknowledgement leaves one message only (the copy and
+ * the original both run then), and that crashes before a retry are still counted after it.
  */
 export function withRetry(broker: Broker): Broker {
   return {
@@ -49,13 +49,8 @@ async function consume(queue: BrokerQueue, name: string, handler: Handler, optio
   const consumer = await queue.consume(async (delivery) => {
     const settlement = await handler(delivery);
     if (settlement.outcome !== "retry" && settlement.outcome !== "postponed") return settlement;
-    return republish(
-      queue,
-      copyOf(delivery, settlement),
-      name,
-      options,
-      delivery.signal ? AbortSignal.any([stop.signal, delivery.signal]) : stop.signal,
-    );
+    const signal = delivery.signal ? AbortSignal.any([stop.signal, delivery.signal]) : stop.signal;
+    return republish(queue, copyOf(delivery, settlement), name, options, signal);
   }, options);
   return {
     ...consumer,
@@ -91,17 +86,16 @@ async function republish(
     try {
       const [published] = await queue.publish([copy]);
       if (!published?.existing) return { outcome: "done" };
-      onError(
-        new FunboostError(
-          "UNSUPPORTED",
-          `the engine takes no second message under the id "${copy.id}", so its retry could not be published. It stays queued.`,
-          { where: name },
-        ),
-      );
+      onError(secondRefused(copy, name));
     } catch (error) {
       onError(toError(error));
     }
     await sleep(pauseMs, { signal, unref: true });
   }
   return { outcome: "returned" };
+}
+
+function secondRefused({ id }: Message, where: string): FunboostError {
+  const text = `the engine takes no second message under the id "${id}", so its retry could not be published.`;
+  return new FunboostError("UNSUPPORTED", `${text} It stays queued.`, { where });
 }

@@ -39,5 +39,7 @@ export async function isCancelled(task: OpenQueue, id: string): Promise<boolean>
   return (await readOutcome(task, id, false))?.status === "cancelled";
 }
 
-/** Gives a key back, if it still holds this. */
-export const freed = (key: string, held: string): SetEntry => ({ key, value: "", ttlMs: 1, if: { equals: held } });
+/** Gives a key back, if it still has this value. */
+export function releaseEntry(key: string, value: string): SetEntry {
+  return { key, value: "", ttlMs: 1, if: { equals: value } };
+}

@@ -1,8 +1,9 @@
 /**
- * filter: a task that was done with the same arguments is not done again. The key belongs to a task id: its own retries and redeliveries pass.
+ * filter: a task that was done with the same arguments is not done again.
+ * The key belongs to a task id: its own retries and redeliveries pass.
  *
- * `when: "done"`: claimed before the run, renewed while it runs, held over its retries, released at a final failure.
- * The done mark holds the result too, so one write decides both: whoever is killed after it, its result is there for all.
+ * `when: "done"`: claimed before the run, renewed while it runs, kept over its retries, released at a final failure.
+ * The done mark holds the result too, so one write decides both: whoever is killed after it, all find the result.
  * An equal message meanwhile is put behind; after success it is settled as filtered, with the owner's result.
  */
 import { repeat } from "../base/clock.ts";
@@ -12,7 +13,7 @@ import type { FilterOptions } from "../options/filter.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { insist } from "../store/insist.ts";
 import type { Outcome } from "../task/outcome.ts";
-import { filterKey, freed, isCancelled } from "./key.ts";
+import { filterKey, isCancelled, releaseEntry } from "./key.ts";
 
 /** Until an equal message is looked at again. */
 const meanwhileMs = 500;
@@ -41,26 +42,26 @@ export function createFilter(
   onError: (error: unknown) => void,
 ): Filter {
   const { leaseMs, scope } = task;
-  const held = new Map<string, string>();
-  const claims: Claims = { task, store, held, claimMs: 2 * leaseMs };
+  const owners = new Map<string, string>();
+  const claims: Claims = { task, store, owners, claimMs: 2 * leaseMs };
   const stop = repeat(
     leaseMs / 3,
     async () => {
-      if (held.size > 0) await extend(claims, [...held], claims.claimMs);
+      if (owners.size > 0) await extend(claims, [...owners], claims.claimMs);
     },
     onError,
   );
   return {
     claim: ({ id }, args, given) => take(claims, filterKey(scope, options, args, given), id),
     done(key, id, outcome) {
-      held.delete(key);
-      const mark: SetEntry = { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: running(id) } };
+      owners.delete(key);
+      const mark: SetEntry = { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: runMark(id) } };
       return insist(task, () => store.set([mark])).then(([isOurs]) => (isOurs ? undefined : markAnyway(claims, mark)));
     },
     async settle(key, id, settlement) {
-      held.delete(key);
+      owners.delete(key);
       await insist(task, async () => {
-        if (settlement.outcome === "failed") await store.set([freed(key, running(id))]);
+        if (settlement.outcome === "failed") await store.set([releaseEntry(key, runMark(id))]);
         else await extend(claims, [[key, id]], claims.claimMs + ("delayMs" in settlement ? settlement.delayMs : 0));
       });
     },
@@ -72,32 +73,32 @@ interface Claims {
   readonly task: OpenQueue;
   readonly store: Store;
   /** Claimed by this process: key to task id. */
-  readonly held: Map<string, string>;
+  readonly owners: Map<string, string>;
   readonly claimMs: number;
 }
 
-const running = (id: string) => `${runPrefix}${id}`;
+const runMark = (id: string) => `${runPrefix}${id}`;
 
 function extend({ store }: Claims, keys: readonly [string, string][], ttlMs: number): Promise<readonly boolean[]> {
-  return store.set(keys.map(([key, id]) => ({ key, value: running(id), ttlMs, if: { equals: running(id) } })));
+  return store.set(keys.map(([key, id]) => ({ key, value: runMark(id), ttlMs, if: { equals: runMark(id) } })));
 }
 
 function take(claims: Claims, key: string, id: string): Promise<Claim> {
-  const { task, store, held, claimMs } = claims;
-  const claim: SetEntry = { key, value: running(id), ttlMs: claimMs, if: "absent" };
+  const { task, store, owners, claimMs } = claims;
+  const claim: SetEntry = { key, value: runMark(id), ttlMs: claimMs, if: "absent" };
   return insist(task, () => store.set([claim])).then(([claimed]) => {
     if (!claimed) return meet(claims, key, id);
-    held.set(key, id);
+    owners.set(key, id);
     return { may: "run", key };
   });
 }
 
 /** Somebody has it: another message, or this one before. */
 async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
-  const { task, store, held } = claims;
+  const { task, store, owners } = claims;
   const [found] = await insist(task, () => store.get([key]));
-  if (found === running(id)) {
-    held.set(key, id);
+  if (found === runMark(id)) {
+    owners.set(key, id);
     return { may: "run", key };
   }
   if (found?.startsWith(donePrefix))
@@ -113,15 +114,15 @@ async function markAnyway({ task, store }: Claims, mark: SetEntry): Promise<void
 
 /** A retry that was cancelled while it waited cannot give its key back. */
 async function takesOver(
-  { task, store, held, claimMs }: Claims,
+  { task, store, owners, claimMs }: Claims,
   found: string,
   key: string,
   id: string,
 ): Promise<boolean> {
   if (!(await insist(task, () => isCancelled(task, found.slice(runPrefix.length))))) return false;
   const [won = false] = await insist(task, () =>
-    store.set([{ key, value: running(id), ttlMs: claimMs, if: { equals: found } }]),
+    store.set([{ key, value: runMark(id), ttlMs: claimMs, if: { equals: found } }]),
   );
-  if (won) held.set(key, id);
+  if (won) owners.set(key, id);
   return won;
 }

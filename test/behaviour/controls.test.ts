@@ -6,7 +6,6 @@ import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Store } from "../../src/contract/index.ts";
-import { filterKey } from "../../src/filter/key.ts";
 import type { Schema } from "../../src/options/middleware.ts";
 import { createCancels, keepCancel } from "../../src/queue/cancelled-ids.ts";
 
@@ -135,103 +134,6 @@ describe("cancel", () => {
     for (const id of ["c", "d"]) await keepCancel(store, "s", id);
     await cancels.refresh();
     expect(heard).toEqual(["a", "b", "c", "d"]);
-  });
-});
-
-describe("filter", () => {
-  it("when published: a process that dies between its claim and the publish does not block equal messages for the ttl", async () => {
-    const store = memoryStore();
-    const kept: (number | undefined)[] = [];
-    const set: Store["set"] = (entries) => {
-      for (const { key, ttlMs } of entries) if (key.startsWith("filter:")) kept.push(ttlMs);
-      return store.set(entries);
-    };
-    const task = boost(
-      { ...on({ ...store, set }), publishTimeout: 500, filter: { when: "published", ttl: "7d" } },
-      () => {},
-    );
-    await task.push();
-    expect(kept[0]).toBeLessThan(5_000);
-    expect(kept.at(-1)).toBe(7 * 86_400_000);
-  });
-
-  it("when published: takes the claim of a publisher that died when that has ended, and loses nothing", async () => {
-    const store = memoryStore();
-    const params = { ...on(store), filter: { when: "published" as const } };
-    const task = boost(params, (_n: number) => {});
-    const key = filterKey(`memory:${params.queue}`, { ttlMs: 1, key: undefined, when: "published" }, [1], undefined);
-    await store.set([{ key, value: "claim somebody", ttlMs: 300 }]);
-    const from = performance.now();
-    const [handle, other] = await task.pushMany([[1], [2]]);
-    expect([handle?.existing, other?.existing, await task.count()]).toEqual([false, false, 2]);
-    expect(performance.now() - from).toBeGreaterThan(200);
-    expect(await store.get([key])).toEqual([`published ${handle?.id}`]);
-  });
-
-  it("when published: does not call published what another has only claimed", async () => {
-    const store = memoryStore();
-    const params = { ...on(store), publishTimeout: 300, filter: { when: "published" as const } };
-    const task = boost(params, (_n: number) => {});
-    const key = filterKey(`memory:${params.queue}`, { ttlMs: 1, key: undefined, when: "published" }, [1], undefined);
-    await store.set([{ key, value: "claim somebody", ttlMs: 60_000 }]);
-    await expect(task.push(1)).rejects.toMatchObject({ code: "PUBLISH_FAILED", accepted: [] });
-  });
-
-  it("keeps a result and the mark that it is done in one write, before anything else", async () => {
-    const store = memoryStore();
-    const writes: string[] = [];
-    const set: Store["set"] = (entries) => {
-      for (const { key, value } of entries)
-        if (key.startsWith("filter:") && value.startsWith("done ")) writes.push(value);
-      return store.set(entries);
-    };
-    const put: Store["results"]["put"] = (queue, results) => {
-      writes.push("result");
-      return store.results.put(queue, results);
-    };
-    const task = boost({ ...on({ ...store, set, results: { ...store.results, put } }), filter: true }, (n: number) => ({
-      twice: n * 2,
-    }));
-    await task.consume();
-    await (await task.push(2)).waitResult();
-    expect(writes.map((each) => (each.includes('"result":{"twice":4}') ? "mark" : each))).toEqual(["mark", "result"]);
-  });
-
-  it("is free again when its owner was cancelled while it waited for a retry", async () => {
-    let fails = true;
-    const task = boost({ ...on(), filter: true, backoff: 60_000, maxRetries: 2 }, () => {
-      if (fails) throw new Error("no");
-      return 1;
-    });
-    await task.consume();
-    const handle = await task.push();
-    await expect.poll(() => handle.state()).toBe("delayed");
-    expect(await handle.cancel()).toBe(true);
-    fails = false;
-    expect(await (await task.push()).waitResult({ timeout: 2_000 })).toBe(1);
-  });
-
-  it("when published: a task that was cancelled keeps no equal one from being published", async () => {
-    const task = boost({ ...on(), filter: { when: "published" } }, () => "ran");
-    const first = await task.push();
-    expect(await first.cancel()).toBe(true);
-    await task.consume();
-    const [again, equal] = [await task.push(), await task.push()];
-    expect([again.existing, equal.existing, equal.id === again.id]).toEqual([false, true, true]);
-    expect(await equal.waitResult({ timeout: 2_000 })).toBe("ran");
-  });
-
-  it("refuses a key that is no text", async () => {
-    const task = boost({ ...on(), filter: { when: "published", key: (() => 1) as never } }, () => {});
-    await expect(task.push()).rejects.toThrow(/filter.key\(\) answered 1/);
-  });
-
-  it("answers the owner's result for as long as it filters", async () => {
-    const task = boost({ ...on(), rpc: { ttl: 100 }, filter: { ttl: "1h" } }, (n: number) => n * 2);
-    await task.consume();
-    expect(await (await task.push(1)).waitResult()).toBe(2);
-    await sleep(200);
-    expect(await (await task.push(1)).waitResult()).toBe(2);
   });
 });
 

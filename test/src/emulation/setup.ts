@@ -1,6 +1,17 @@
 /** A queue under test, consumed with every delivery written down. */
-import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../../src/contract/index.ts";
 
+import { memoryStore } from "../../../adapters/memory/store.ts";
+import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../../src/contract/index.ts";
+import { withAhead } from "../../../src/emulation/ahead.ts";
+import { withDelay } from "../../../src/emulation/delay.ts";
+import { withIds } from "../../../src/emulation/ids.ts";
+import { withPriority } from "../../../src/emulation/priority.ts";
+import { withRetry } from "../../../src/emulation/retry.ts";
+import { bareBroker } from "../../support/bare-broker.ts";
+
+/** A broker with nothing of its own, and all lanes. */
+export const withAllLanes = () => withPriority(withAhead(withRetry(withDelay(withIds(bareBroker()), memoryStore()))));
+export const v = (value: unknown, more: object = {}) => ({ body: { v: value }, ...more });
 export const done: Settlement = { outcome: "done" };
 export const spec = (queue: string) => ({ queue, options: {}, leaseMs: 1_000 });
 
