@@ -17,7 +17,7 @@ const alias = [
   { find: /^funboost\/stores\/(.+)$/, replacement: at("./adapters/$1/store.ts") },
 ];
 /** What is read from the sources alone. */
-const structure = ["architecture", "exports"].map((name) => `test/project/${name}.test.ts`);
+const structure = ["architecture", "exports", "tour"].map((name) => `test/project/${name}.test.ts`);
 const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["slow", "broker-down", "restart"].map((name) => `test/behaviour/${name}.test.ts`);
