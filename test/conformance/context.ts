@@ -68,7 +68,9 @@ export async function createContext(
   each: Pick<Case, "outage" | "engine"> = {},
 ): Promise<{ readonly context: Context; clean(): Promise<void> }> {
   const deferred: (() => unknown)[] = [];
-  const defer = (clean: () => unknown) => void deferred.push(clean);
+  let over = false;
+  // What a case that was given up gets afterwards, such as a process that took too long to start, goes at once.
+  const defer = (clean: () => unknown) => void (over ? cleanUp([clean]).catch(() => {}) : deferred.push(clean));
   const make = async () => {
     const broker = await subject.make();
     defer(() => within("broker.close() resolves", broker.close(), closeMs));
@@ -121,7 +123,11 @@ export async function createContext(
     storeSwitch,
     defer,
   };
-  return { context, clean: () => cleanUp(deferred) };
+  const clean = () => {
+    over = true;
+    return cleanUp(deferred);
+  };
+  return { context, clean };
 }
 
 const noSwitch: StoreSwitch = { off() {}, on() {} };
