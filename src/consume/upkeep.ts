@@ -75,7 +75,7 @@ function startMaintaining(
     await leaving?.lease?.release();
   };
   const turn = async () => {
-    if (lead?.lease && !lead.lease.held()) await concede();
+    if (lead?.lease && !lead.lease.isOurs()) await concede();
     lead ??= store ? await standFor(store, scope, leaseMs) : { over: new AbortController() };
     if (!lead || stopped) return;
     await deadline(maintain(lead.over.signal), longestMs, "maintain()", brokerName).catch(async (error: unknown) => {
