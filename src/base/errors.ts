@@ -198,7 +198,7 @@ export function maskSecrets(text: string): string {
 }
 
 /** How to set a store that all processes share. */
-export const storeAdvice = 'Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".';
+export const storeAdvice = `Set one: configure({ store: redisStore({ url }) }), from "funboost/stores/redis".`;
 
 export function needsStore(broker: string, option: string): FunboostError {
   const lack = `"${option}" needs a store, which this broker has not.`;

@@ -48,7 +48,7 @@ export function startMaintenance(
 async function takeTurn(state: State): Promise<void> {
   const { task, maintain } = state;
   const { store, scope, leaseMs, brokerName } = task;
-  if (state.lead?.lease && !state.lead.lease.held()) await concede(state);
+  if (state.lead?.lease && !state.lead.lease.isOurs()) await concede(state);
   state.lead ??= store ? await standFor(store, scope, leaseMs) : { over: new AbortController() };
   if (!state.lead || state.stopped) return;
   const turn = maintainInSpan(task, maintain, state.lead.over.signal);

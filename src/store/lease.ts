@@ -17,7 +17,7 @@ export interface Lease {
   /** Aborts when it cannot be ours any more: it has another owner, or could not be renewed in time. */
   readonly lost: AbortSignal;
   /** Asks the clock. */
-  held(): boolean;
+  isOurs(): boolean;
   /** Frees it for others; one that cannot be released ends by itself. */
   release(): Promise<void>;
 }
@@ -51,7 +51,7 @@ export async function takeLease(store: Store, options: LeaseOptions): Promise<Le
   });
   if (!answer) return undefined;
   const lease = holdLease(store, { ...options, owner, fence: answer.fence }, asked);
-  if (lease.held()) return lease;
+  if (lease.isOurs()) return lease;
   await lease.release();
   return undefined;
 }
@@ -79,7 +79,7 @@ function holdLease(store: Store, term: Term, asked: number): Lease {
     await stopRenewing();
     await store.release(name, owner).catch(() => {});
   };
-  return { fence, lost: lost.signal, held: trust.holds, release };
+  return { fence, lost: lost.signal, isOurs: trust.holds, release };
 }
 
 /** How long we may believe that it is ours. Ends once: by `end`, quietly; or with `onLost`. */

@@ -208,7 +208,7 @@ function lockCases(
     await until("it is told", () => news.includes("lost"), soonMs);
     process.send("end");
     await until("it has ended", () => news.includes("released"), soonMs);
-    await holds("the next one has it", async () => next?.held() && (await take(store, "stopped")) === undefined, ttl);
+    await holds("the next one has it", async () => next?.isOurs() && (await take(store, "stopped")) === undefined, ttl);
     await next?.release();
     expect(await take(store, "stopped")).toBeDefined();
   });

@@ -70,10 +70,10 @@ describe("a lease", () => {
     const { store } = watched();
     const told = heard();
     const first = await take(store);
-    expect([first.held(), await takeLease(store, options())]).toEqual([true, undefined]);
+    expect([first.isOurs(), await takeLease(store, options())]).toEqual([true, undefined]);
     await first.release();
     expect((await take(store)).fence).toBeGreaterThan(first.fence);
-    expect([first.held(), first.lost.aborted]).toEqual([false, false]);
+    expect([first.isOurs(), first.lost.aborted]).toEqual([false, false]);
     expect(told).toEqual(["acquired duty", "acquired duty"]);
   });
 
@@ -92,7 +92,7 @@ describe("a lease", () => {
     const { store, asked } = watched();
     const lease = await take(store);
     await pass(20_000);
-    expect(lease.held()).toBe(true);
+    expect(lease.isOurs()).toBe(true);
     expect(asked.length).toBeGreaterThan(50);
     expect(asked.slice(1).every(([, , , fence]) => fence === lease.fence)).toBe(true);
   });
@@ -105,7 +105,7 @@ describe("a lease", () => {
     const lease = await take(store);
     stolen = true;
     await pass(400);
-    expect([lease.held(), lease.lost.aborted]).toEqual([false, true]);
+    expect([lease.isOurs(), lease.lost.aborted]).toEqual([false, true]);
     expect(lease.lost.reason).toMatchObject({ code: "LOCKED" });
     const calls = asked.length;
     stolen = false;
@@ -123,9 +123,9 @@ describe("a lease", () => {
       const lease = await take(store);
       down = true;
       await pass(850);
-      expect(lease.held()).toBe(true);
+      expect(lease.isOurs()).toBe(true);
       await pass(100);
-      expect([lease.lost.aborted, lease.held()]).toEqual([true, false]);
+      expect([lease.lost.aborted, lease.isOurs()]).toEqual([true, false]);
     },
   );
 
@@ -137,7 +137,7 @@ describe("a lease", () => {
     );
     const lease = await take(store);
     await pass(3_000);
-    expect([lease.held(), failures < 0]).toEqual([true, true]);
+    expect([lease.isOurs(), failures < 0]).toEqual([true, true]);
   });
 
   it("is lost when the process stood still, before any timer says so", async () => {
@@ -146,7 +146,7 @@ describe("a lease", () => {
     const lease = await take(store);
     const calls = asked.length;
     standStill(60_000);
-    expect([lease.held(), lease.lost.aborted]).toEqual([false, true]);
+    expect([lease.isOurs(), lease.lost.aborted]).toEqual([false, true]);
     await pass(2_000);
     expect(asked.length).toBe(calls);
     await take(store);
@@ -166,7 +166,7 @@ describe("a lease", () => {
     standStill(2_000);
     late.open();
     await pass(1);
-    expect(lease.held()).toBe(false);
+    expect(lease.isOurs()).toBe(false);
     expect(await inner.lease("duty", "another", 1_000)).not.toBeNull();
   });
 

@@ -1,11 +1,10 @@
-/** The limits of one message: what travels in `extra`, and times in every form that Python writes. */
-import { afterEach, describe, expect, test } from "vitest";
+/** The limits of one message: what travels in its `extra`. */
+import { describe, expect, test } from "vitest";
 import { stringifyJson } from "../../../src/base/json.ts";
 import { decodeBody, encodeBody } from "../../../src/wire/call.ts";
 import type { MessageLimits } from "../../../src/wire/limits.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
 import { readExtra } from "../../../src/wire/stamp.ts";
-import { setTimezone } from "../../../src/wire/time-text.ts";
 
 const add = readSignature((a: number, b: number, c = 3) => a + b + c, ["a", "b", "c?"]);
 const two = readSignature((file: string, height: number) => `${file}${height}`);
@@ -13,8 +12,6 @@ const none = readSignature(() => 1);
 const destructured = readSignature(({ file, height = 1 }: { file: string; height?: number }) => `${file}${height}`);
 const withDefault = ({ file = "x" } = {}) => file;
 const optionalObject = readSignature(withDefault);
-
-afterEach(() => setTimezone());
 
 describe("limits of one message", () => {
   const limits: MessageLimits = {
@@ -54,39 +51,6 @@ describe("limits of one message", () => {
 
   const etaOf = (extra: object, publishedAt?: number) =>
     decodeBody({ extra }, none, undefined, publishedAt).limits.etaMs;
-
-  test("eta in every form that Python writes", () => {
-    setTimezone("Asia/Shanghai");
-    for (const eta of [
-      "2026-11-21 14:07:22",
-      "2026-11-21T14:07:22",
-      "2026-11-21T14:07:22+08:00",
-      "2026-11-21 06:07:22Z",
-      "2026-11-21T06:07:22.000000+00:00",
-      "2026-11-21T08:07:22+0200",
-      1795241242,
-      1795241242000,
-      "1795241242",
-    ]) {
-      expect([eta, etaOf({ eta })]).toEqual([eta, 1795241242000]);
-    }
-    expect(etaOf({ eta: "2026-11-21 14:07" })).toBe(1795241242000 - 22_000);
-    expect(etaOf({ eta: "2026-11-21" })).toBe(Date.UTC(2026, 10, 20, 16));
-    expect(etaOf({ eta: "2026-11-21 14:07:22.2532" })).toBe(1795241242253);
-  });
-
-  test("a naive eta follows the zone's summer time", () => {
-    setTimezone("America/New_York");
-    expect(etaOf({ eta: "2026-07-01 12:00:00" })).toBe(Date.UTC(2026, 6, 1, 16));
-    expect(etaOf({ eta: "2026-12-01 12:00:00" })).toBe(Date.UTC(2026, 11, 1, 17));
-    expect(etaOf({ eta: "2026-03-08 03:30:00" })).toBe(Date.UTC(2026, 2, 8, 7, 30));
-    expect(etaOf({ eta: "2026-03-08 01:30:00" })).toBe(Date.UTC(2026, 2, 8, 6, 30));
-    expect(etaOf({ eta: "2026-11-01 00:30:00" })).toBe(Date.UTC(2026, 10, 1, 4, 30));
-  });
-
-  test("without a zone, the system's", () => {
-    expect(etaOf({ eta: "2026-11-21 14:07:22" })).toBe(new Date(2026, 10, 21, 14, 7, 22).getTime());
-  });
 
   test("a countdown counts from the publish time, else from what the engine knows; an eta wins", () => {
     expect(etaOf({ countdown: 2.5, publish_time: 1795241242.25 })).toBe(1795241244750);

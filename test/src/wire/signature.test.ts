@@ -164,7 +164,8 @@ describe("refused with advice", () => {
       "native",
       Math.max,
       undefined,
-      `function "max" cannot be a task: it is native or bound, so its parameters cannot be read. ${names}, or wrap it: (file) => fn(file).`,
+      'function "max" cannot be a task: it is native or bound, so its parameters cannot be read. ' +
+        `${names}, or wrap it: (file) => fn(file).`,
     ],
     ["bound", two.bind(null), undefined, 'function "bound pair" cannot be a task: it is native or bound'],
     [
