@@ -1,5 +1,5 @@
 /** SQLite: queues in one file, for all processes of one machine; durable, no server. */
-import { describe, FunboostError, PublishError } from "../../src/base/errors.ts";
+import { describe, FunboostError, toError } from "../../src/base/errors.ts";
 import type {
   Broker,
   BrokerQueue,
@@ -12,6 +12,7 @@ import type {
 } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
+import { publishError } from "../shared/publish-error.ts";
 import { createConsumer } from "./consumer.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./options.ts";
@@ -202,11 +203,7 @@ async function publish(
     } catch (cause) {
       if (rows.length === messages.length) throw cause; // nothing was accepted: the reason itself says most
       const accepted = published.map(({ id }) => id);
-      throw new PublishError(
-        `accepted ${accepted.length} of ${messages.length} messages: ${(cause as Error).message}`,
-        accepted,
-        { cause, where: "sqlite" },
-      );
+      throw publishError("sqlite", toError(cause), accepted, messages.length);
     }
     changed();
   }
