@@ -27,9 +27,9 @@ configure({ signals: false, log: { level: "silent" }, lease: 400, store: memoryS
 const long = { timeout: 10_000 };
 const text = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
 
-/** Name and fields, as the header of src/events.ts lists them. */
+/** Name and fields, as the header of src/base/events.ts lists them. */
 const listed = new Map(
-  [...(text("src/events.ts").split("*/")[0] as string).matchAll(/^ \* - ([\w:]+) \{ ([\w ]+) \}/gm)].map(
+  [...(text("src/base/events.ts").split("*/")[0] as string).matchAll(/^ \* - ([\w:]+) \{ ([\w ]+) \}/gm)].map(
     ([, name, fields]) => [name, fields?.split(" ")],
   ),
 );
