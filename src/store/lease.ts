@@ -2,9 +2,8 @@
  * A lease in the store: what one process at a time may do, held by renewing it.
  *
  * The store's word ends at the ttl, this process's trust in it a margin sooner, counted from when it asked. Trust is a
- * matter of the clock, not of a
- * timer: a process that stood still runs its overdue work before the timer that would have told it. A lease that is
- * lost is never taken up again.
+ * matter of the clock, not of a timer: a process that stood still runs its overdue work before the timer that would
+ * have told it. A lease that is lost is never taken up again.
  */
 import { clock, repeat } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
