@@ -9,7 +9,7 @@ import type { TaskRow } from "./options/record.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import { type PublishItem, publishAll, publishOne, publishRaw } from "./publish/publish.ts";
-import { callQueue } from "./queue/calls.ts";
+import { callQueue } from "./queue/call-queue.ts";
 import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { setLiveConcurrency, setLiveQps } from "./queue/live-limits.ts";
