@@ -130,7 +130,7 @@ async function publishAgain(
   if (again && isOpen(await queue.state?.(id))) return false;
   const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
   if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
-  if (await taken(task, message)) return true;
+  if (await publishUnderOldId(task, message)) return true;
   if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
   // A name of its own that stays the same: the engine takes it once.
   const [published] = await queue.publish([letter === undefined ? anew : { ...anew, id: `redriven-${letter}` }]);
@@ -146,7 +146,7 @@ async function wasMoved({ queue }: OpenQueue, id: string): Promise<boolean> {
 }
 
 /** The dead letter may be there a moment before its message is acknowledged. */
-async function taken({ queue }: OpenQueue, message: Message & { readonly id: string }): Promise<boolean> {
+async function publishUnderOldId({ queue }: OpenQueue, message: Message & { readonly id: string }): Promise<boolean> {
   for (let tries = 0; tries < 20; tries++) {
     const published = await queue.publish([message]).catch((error: unknown) => {
       if (isFunboostError(error) && error.code.startsWith("BAD_")) return undefined;

@@ -41,7 +41,7 @@ function createRecorder(task: OpenQueue, store: Store, { ttlMs, results }: Recor
       const batch = waiting;
       waiting = [];
       const lines = batch.map(({ line }) => line);
-      await insist(task, async () => write(store, scope, await inTime(task, store, lines), ttlMs));
+      await insist(task, async () => write(store, scope, await withoutLate(task, store, lines), ttlMs));
       for (const { kept } of batch) kept();
     }
     writing = false;
@@ -67,7 +67,11 @@ function withoutResult<T extends { readonly result?: unknown }>({ result: _, ...
  * Without what ended before, elsewhere: a run that took long may have lost its lease.
  * The end of a message that was published again is another.
  */
-async function inTime({ leaseMs, scope }: OpenQueue, store: Store, lines: readonly Line[]): Promise<readonly Line[]> {
+async function withoutLate(
+  { leaseMs, scope }: OpenQueue,
+  store: Store,
+  lines: readonly Line[],
+): Promise<readonly Line[]> {
   const doubtful = lines.filter(
     ({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2,
   );

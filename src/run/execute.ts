@@ -88,7 +88,7 @@ async function endFailed(
   work?: Promise<unknown>,
 ): Promise<RunEnd> {
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
-  const returned = late ? lingering(work, current).then(() => current.end()) : undefined;
+  const returned = late ? waitForReturn(work, current).then(() => current.end()) : undefined;
   if (!late) current.end();
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
@@ -98,7 +98,7 @@ async function endFailed(
 }
 
 /** After a timeout the slot stays taken until the function returns, at most 5 s. */
-async function lingering(work: Promise<unknown>, current: TaskRun): Promise<void> {
+async function waitForReturn(work: Promise<unknown>, current: TaskRun): Promise<void> {
   const returned = work.catch(() => {});
   if (!(await within(returned, lingerMs, { unref: true }))) current.reportStuck("timeout");
 }

@@ -134,7 +134,7 @@ export class TaskRun implements Run {
 }
 
 /** The argument of `fct.slowDown()`. */
-export function holdMs(value: unknown): number {
+function holdMs(value: unknown): number {
   const ms = durationMs(value as number, "slowDown()");
   if (ms === 0)
     throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');

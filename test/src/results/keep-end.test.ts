@@ -19,7 +19,7 @@ const everything: KeepRequest = {
   doneMark: (value) => ({ key: "filter", value, if: { equals: "run" } }),
 };
 
-/** A store that writes down what was written, after a turn of the event loop each: whoever does not wait is overtaken. */
+/** A store that writes down what was written, a turn of the event loop later: whoever does not wait is overtaken. */
 function noting(failing: () => boolean = () => false) {
   const store = memoryStore();
   const notes: string[] = [];
