@@ -10,7 +10,7 @@ import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import { publishAll, publishOne, publishRaw } from "./publish/publish.ts";
 import type { PublishItem } from "./publish/to-message.ts";
-import { callQueue } from "./queue/calls.ts";
+import { callQueue } from "./queue/call-queue.ts";
 import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { setLiveConcurrency, setLiveQps } from "./queue/live-limits.ts";

@@ -1,7 +1,7 @@
 /** consumeAll(): every task of a process under one roof, with its health. */
 
 import { describe, FunboostError } from "../base/errors.ts";
-import { callQueue } from "../queue/calls.ts";
+import { callQueue } from "../queue/call-queue.ts";
 import { allDefinitions } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";
 import { consume, type TaskConsumer } from "./consume.ts";

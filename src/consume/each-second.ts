@@ -3,7 +3,7 @@
  * says how it goes.
  */
 import { repeat } from "../base/clock.ts";
-import { createCounter } from "../queue/stats.ts";
+import { createStatsCounter } from "../queue/stats-counter.ts";
 import type { ConsumerState } from "./state.ts";
 import { createSummary } from "./summary.ts";
 
@@ -11,7 +11,7 @@ const secondMs = 1_000;
 
 /** Answers the function that ends it, which adds up the rest. */
 export function startEachSecond({ task, host, slots, holdReason, trouble }: ConsumerState): () => Promise<void> {
-  const addUp = createCounter(task, host.tally);
+  const addUp = createStatsCounter(task, host.tally);
   const summarize = createSummary(task, host.tally, slots.running);
   const eachSecond = async () => {
     await summarize(holdReason?.());

@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { describe, FunboostError } from "../base/errors.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
-import { readOutcome } from "../results/read.ts";
+import { readOutcome } from "../results/read-outcome.ts";
 import type { OpenQueue } from "../setup/model.ts";
 
 /** The key in the store; `given` is the message's own `filterKey`. */

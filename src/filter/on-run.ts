@@ -28,8 +28,8 @@ export type Claim =
 
 export interface Filter {
   claim(delivery: Delivery, args: readonly unknown[], given: string | undefined): Promise<Claim>;
-  /** It is done: from now on no equal message runs. `outcome` as JSON. */
-  done(key: string, id: string, outcome: string): Promise<void>;
+  /** What says that it is done: from then on no equal message runs. `outcome` as JSON. */
+  doneMark(key: string, id: string, outcome: string): SetEntry;
   /** It has ended otherwise, for good or for now. */
   settle(key: string, id: string, settlement: Settlement): Promise<void>;
   stop(): Promise<void>;
@@ -53,10 +53,9 @@ export function createFilter(
   );
   return {
     claim: ({ id }, args, given) => take(claims, filterKey(scope, options, args, given), id),
-    done(key, id, outcome) {
+    doneMark(key, id, outcome) {
       owners.delete(key);
-      const mark: SetEntry = { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: runMark(id) } };
-      return insist(task, () => store.set([mark])).then(([isOurs]) => (isOurs ? undefined : markAnyway(claims, mark)));
+      return { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: runMark(id) } };
     },
     async settle(key, id, settlement) {
       owners.delete(key);
@@ -105,11 +104,6 @@ async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
     return { may: "end", owner: JSON.parse(found.slice(donePrefix.length)) as Outcome };
   if (found?.startsWith(runPrefix) && (await takesOver(claims, found, key, id))) return { may: "run", key };
   return { may: "wait", settlement: { outcome: "postponed", delayMs: meanwhileMs } };
-}
-
-/** Not over the claim or the mark of another: this run may have slept through its own. */
-async function markAnyway({ task, store }: Claims, mark: SetEntry): Promise<void> {
-  await insist(task, () => store.set([{ ...mark, if: "absent" }]));
 }
 
 /** A retry that was cancelled while it waited cannot give its key back. */

@@ -1,7 +1,11 @@
-/** Cancelled tasks that the engine could not take out, as they run or as it cannot: their ids are kept in the store, and every consumer holds a copy. */
+/**
+ * Cancelled tasks that the engine could not take out, as they run or as it cannot: their ids are kept in the store, and
+ * every consumer holds a copy.
+ */
 import { clock } from "../base/clock.ts";
 import type { Store } from "../contract/store.ts";
 import type { MessageLimits } from "../wire/limits.ts";
+import { liveChannel } from "./live-keys.ts";
 
 const dayMs = 86_400_000;
 const page = 1_000;
@@ -12,12 +16,17 @@ const clocksMs = 5_000;
 const keyOf = (scope: string, day: number) => `cancels:${encodeURIComponent(scope)}:${day}`;
 const today = () => Math.floor(clock.now() / dayMs);
 
-export async function keepCancel(store: Store, scope: string, id: string): Promise<void> {
+/** Whoever runs it hears of it at once. */
+export async function askToCancel(store: Store, scope: string, id: string): Promise<void> {
   await store.list.append(keyOf(scope, today()), [`${clock.now()} ${id}`], 2 * dayMs);
+  await store.notify(liveChannel(scope), "cancel");
 }
 
-export interface Cancels {
-  /** An id may be published again after its cancel: that message is another. By the clocks of two machines, so an id that nobody gave is believed to be the same a bit longer. */
+export interface CancelledIds {
+  /**
+   * An id may be published again after its cancel: that message is another.
+   * By the clocks of two machines, so an id that nobody gave is believed to be the same a bit longer.
+   */
   has(id: string, publishedAt: number | undefined, limits: MessageLimits): boolean;
   /** Reads what is new. */
   refresh(): Promise<void>;
@@ -31,7 +40,7 @@ interface Day {
 }
 
 /** `onCancel` hears of each cancel once. */
-export function createCancels(store: Store, scope: string, onCancel: (id: string) => void): Cancels {
+export function createCancelledIds(store: Store, scope: string, onCancel: (id: string) => void): CancelledIds {
   const days = new Map<number, Day>();
   const readDay = async (day: number) => {
     const known: Day = days.get(day) ?? { at: new Map(), read: 0, last: undefined };

@@ -1,13 +1,13 @@
 /** task.info(): what waits and runs now, what has run, how fast, and how long it will take. */
 import { clock } from "../base/clock.ts";
-import { needsStore } from "../base/errors.ts";
 import type { Counts } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { type Limit, limitsOf } from "../options/qps.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import { requireStore } from "../store/require-store.ts";
 import { type LiveLimits, readLive } from "./live-limits.ts";
-import { bucketKey, minuteMs, minuteOf, totalKey } from "./stats.ts";
-import { counted, type Tally, tallyOf } from "./tally.ts";
+import { bucketKey, minuteMs, minuteOf, totalKey } from "./stats-buckets.ts";
+import { type Tally, tallyFields, tallyOf } from "./tally.ts";
 
 export interface QueueInfo {
   readonly queue: string;
@@ -19,7 +19,10 @@ export interface QueueInfo {
   readonly ready: number | undefined;
   readonly delayed: number | undefined;
   readonly running: number | undefined;
-  /** Runs that ended, however they ended, since the queue is used; in all processes, over restarts. A killed process takes the counts of its last second with it. */
+  /**
+   * Runs that ended, however they ended, since the queue is used; in all processes, over restarts.
+   * A killed process takes the counts of its last second with it.
+   */
   readonly ran: number;
   /** Tasks that ended as failed or dead. */
   readonly failed: number;
@@ -31,15 +34,16 @@ export interface QueueInfo {
   /** Mean time of the runs in this time. */
   readonly meanMs: number | undefined;
   /**
-   * When all that is ready or runs will have ended, at this rate, or at `qps` where that is slower. Delayed ones are not in it: nobody knows when they are due.
+   * When all that is ready or runs will have ended, at this rate, or at `qps` where that is slower.
+   * Delayed ones are not in it: nobody knows when they are due.
    * Undefined while the queue is paused, before a run has ended, and where the engine cannot count.
    */
   readonly etaMs: number | undefined;
 }
 
 export async function queueInfo(task: OpenQueue): Promise<QueueInfo> {
-  const { store, scope, queue, options, brokerName } = task;
-  if (!store) throw needsStore(brokerName, "info()");
+  const { scope, queue, options, brokerName } = task;
+  const store = requireStore(task, "info()");
   const [counts, paused, live, done] = await Promise.all([
     queue.count?.(),
     queue.paused?.(),
@@ -78,9 +82,9 @@ interface Done {
 async function readDone(store: Store, scope: string): Promise<Done> {
   const now = clock.now();
   const minute = minuteOf(now);
-  const bucket = (each: number) => [...counted, "consumers"].map((field) => bucketKey(scope, each, field));
+  const bucket = (each: number) => [...tallyFields, "consumers"].map((field) => bucketKey(scope, each, field));
   const keys = [
-    ...counted.map((field) => totalKey(scope, field)),
+    ...tallyFields.map((field) => totalKey(scope, field)),
     totalKey(scope, "since"),
     ...bucket(minute - 1),
     ...bucket(minute),
@@ -88,12 +92,12 @@ async function readDone(store: Store, scope: string): Promise<Done> {
   const numbers = (await store.get(keys)).map((text) => Number(text ?? 0));
   const sums = (...from: number[]) =>
     tallyOf((_, i) => from.reduce((sum, first) => sum + (numbers[first + i] ?? 0), 0));
-  const [before, current] = [counted.length + 1, 2 * (counted.length + 1)];
+  const [before, current] = [tallyFields.length + 1, 2 * (tallyFields.length + 1)];
   return {
     total: sums(0),
     recent: sums(before, current),
-    spanMs: Math.max(1_000, Math.min(minuteMs + (now % minuteMs), now - (numbers[counted.length] ?? 0))),
-    consumers: Math.max(numbers[before + counted.length] ?? 0, numbers[current + counted.length] ?? 0),
+    spanMs: Math.max(1_000, Math.min(minuteMs + (now % minuteMs), now - (numbers[tallyFields.length] ?? 0))),
+    consumers: Math.max(numbers[before + tallyFields.length] ?? 0, numbers[current + tallyFields.length] ?? 0),
   };
 }
 
@@ -122,7 +126,9 @@ export function timeLeft(
   if (paused) return undefined;
   const atQps = limits && Math.max(...limits.map((limit) => limitMs(limit, ready)));
   const ended = recent.ran - recent.retried;
-  const perMs = ended > 0 ? ended / spanMs : total.ran > 0 && total.ms > 0 ? running / (total.ms / total.ran) : 0; // long runs: none has ended of late
+  // Long runs: none has ended of late.
+  const byMean = total.ran > 0 && total.ms > 0 ? running / (total.ms / total.ran) : 0;
+  const perMs = ended > 0 ? ended / spanMs : byMean;
   if (perMs === 0) return atQps;
   return Math.max(left / perMs, atQps ?? 0);
 }

@@ -1,32 +1,19 @@
-/** What can be changed while tasks run, from any process: limits, a hold, cancels. Kept in the store; a notice tells at once, a poll makes sure. */
+/** Limits and a hold that any process can set while tasks run: kept in the store, and told by a notice. */
 
 import { clock } from "../base/clock.ts";
-import { needsStore } from "../base/errors.ts";
 import type { Store } from "../contract/store.ts";
 import { checkQps, type Qps } from "../options/qps.ts";
 import { checkConcurrency } from "../options/task-checks.ts";
 import type { OpenQueue } from "../setup/model.ts";
-
-/** With its jitter below the 500 ms in which a change is in force. */
-export const pollMs = 300;
-
-export const keysOf = (scope: string) => {
-  const name = encodeURIComponent(scope);
-  return { qps: `live:qps:${name}`, concurrency: `live:concurrency:${name}`, hold: `live:hold:${name}` };
-};
-export const channelOf = (scope: string) => `live:${encodeURIComponent(scope)}`;
-
-function storeOf({ store, brokerName }: OpenQueue, option: string): Store {
-  if (!store) throw needsStore(brokerName, option);
-  return store;
-}
+import { requireStore } from "../store/require-store.ts";
+import { liveChannel, liveKeys } from "./live-keys.ts";
 
 async function change(task: OpenQueue, option: "qps" | "concurrency", value: unknown): Promise<void> {
-  const store = storeOf(task, option === "qps" ? "setQps()" : "setConcurrency()");
-  const key = keysOf(task.scope)[option];
+  const store = requireStore(task, option === "qps" ? "setQps()" : "setConcurrency()");
+  const key = liveKeys(task.scope)[option];
   if (value === null) await store.delete([key]);
   else await store.set([{ key, value: JSON.stringify(value) }]);
-  await store.notify(channelOf(task.scope), option);
+  await store.notify(liveChannel(task.scope), option);
 }
 
 /** For all processes, now and later, until it is set to null: then the code's own value holds again. */
@@ -43,15 +30,11 @@ export async function setLiveConcurrency(task: OpenQueue, concurrency: number | 
 /** Where `qps` is global all processes hold. A shorter hold does not end a longer one. */
 export async function holdAll({ options, store, scope }: OpenQueue, ms: number): Promise<void> {
   if (options.qpsScope === "process" || !store) return;
-  const key = keysOf(scope).hold;
+  const key = liveKeys(scope).hold;
   const until = clock.now() + ms;
   const [known] = await store.get([key]);
   if (known === undefined || Number(known) < until) await store.set([{ key, value: String(until), ttlMs: ms }]);
-  await store.notify(channelOf(scope), `hold ${ms}`);
-}
-
-export async function tellCancel({ store, scope }: OpenQueue): Promise<void> {
-  await store?.notify(channelOf(scope), "cancel");
+  await store.notify(liveChannel(scope), `hold ${ms}`);
 }
 
 /** What has been set for all processes, and not taken back. */
@@ -61,7 +44,7 @@ export interface LiveLimits {
 }
 
 export async function readLive(store: Store, scope: string): Promise<LiveLimits> {
-  const keys = keysOf(scope);
+  const keys = liveKeys(scope);
   const [qps, concurrency] = await store.get([keys.qps, keys.concurrency]);
   return {
     ...(qps === undefined ? {} : { qps: JSON.parse(qps) as Qps }),

@@ -4,8 +4,8 @@ import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
 import type { Store } from "../contract/store.ts";
 import type { Qps } from "../options/qps.ts";
 import type { OpenQueue } from "../setup/model.ts";
-import { type Cancels, createCancels } from "./cancelled-ids.ts";
-import { channelOf, keysOf, pollMs } from "./live-limits.ts";
+import { type CancelledIds, createCancelledIds } from "./cancelled-ids.ts";
+import { liveChannel, liveKeys, livePollMs } from "./live-keys.ts";
 
 export interface LiveTarget {
   setQps(qps: Qps | undefined): void;
@@ -17,7 +17,7 @@ export interface LiveTarget {
 }
 
 export interface Live {
-  readonly cancelled: Cancels["has"];
+  readonly cancelled: CancelledIds["has"];
   stop(): Promise<void>;
 }
 
@@ -28,34 +28,20 @@ export async function watchLive(
   onError: (error: unknown) => void,
 ): Promise<Live> {
   if (!store) return { cancelled: () => false, stop: async () => {} };
-  const keys = keysOf(scope);
-  const cancels = createCancels(store, scope, target.cancel);
-  const seen = new Map<string, string | undefined>();
-  const apply = (name: string, text: string | undefined, use: (text: string | undefined) => void) => {
-    if (seen.has(name) ? seen.get(name) === text : text === undefined) return;
-    seen.set(name, text);
-    use(text);
-  };
+  const { qps, concurrency, hold } = liveKeys(scope);
+  const cancels = createCancelledIds(store, scope, target.cancel);
+  const apply = applyChanges(target);
   const refresh = async () => {
-    const [[qps, concurrency, hold]] = await Promise.all([
-      store.get([keys.qps, keys.concurrency, keys.hold]),
-      cancels.refresh(),
-    ]);
-    apply("qps", qps, (text) => target.setQps(text === undefined ? undefined : (JSON.parse(text) as Qps)));
-    apply("concurrency", concurrency, (text) => target.setConcurrency(text === undefined ? undefined : Number(text)));
-    if (hold !== undefined) target.hold(Math.min(2 * pollMs, Number(hold) - clock.now())); // clocks may differ: no longer than until the next look
+    const [texts] = await Promise.all([store.get([qps, concurrency, hold]), cancels.refresh()]);
+    apply(texts);
   };
   const listen = () => hear(store, scope, target, () => refresh().catch(onError));
   const unsubscribe = await refresh()
     .then(listen)
     .catch((cause: unknown) => {
-      if (isFunboostError(cause)) throw cause;
-      throw new FunboostError("BROKER_DOWN", `the store does not answer: ${toError(cause).message}`, {
-        where: store.name,
-        cause,
-      });
+      throw isFunboostError(cause) ? cause : unanswered(store, cause);
     });
-  const stopPolling = repeat(pollMs, refresh, onError);
+  const stopPolling = repeat(livePollMs, refresh, onError);
   return {
     cancelled: cancels.has,
     async stop() {
@@ -65,12 +51,34 @@ export async function watchLive(
   };
 }
 
+function unanswered(store: Store, cause: unknown): FunboostError {
+  const text = `the store does not answer: ${toError(cause).message}`;
+  return new FunboostError("BROKER_DOWN", text, { where: store.name, cause });
+}
+
+/** Limits as they change; a hold at each look. */
+function applyChanges(target: LiveTarget): (texts: readonly (string | undefined)[]) => void {
+  const seen = new Map<string, string | undefined>();
+  const isNew = (name: string, text: string | undefined) => {
+    if (seen.has(name) ? seen.get(name) === text : text === undefined) return false;
+    seen.set(name, text);
+    return true;
+  };
+  return ([qps, concurrency, hold]) => {
+    if (isNew("qps", qps)) target.setQps(qps === undefined ? undefined : (JSON.parse(qps) as Qps));
+    if (isNew("concurrency", concurrency))
+      target.setConcurrency(concurrency === undefined ? undefined : Number(concurrency));
+    // Clocks may differ: no longer than until the next look.
+    if (hold !== undefined) target.hold(Math.min(2 * livePollMs, Number(hold) - clock.now()));
+  };
+}
+
 function hear(store: Store, scope: string, target: LiveTarget, refresh: () => Promise<void>): Promise<() => void> {
   const onNotice = (text: string) => {
     if (text.startsWith("hold ")) target.hold(Number(text.slice(5)));
     else void refresh();
   };
-  return store.subscribe(channelOf(scope), onNotice, (to) => {
+  return store.subscribe(liveChannel(scope), onNotice, (to) => {
     target.switched(to);
     if (to === "notices") void refresh(); // what was told meanwhile is lost
   });

@@ -4,11 +4,11 @@ import { clock, sleep } from "../base/clock.ts";
 import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
 import { isOpen } from "../base/task-state.ts";
 import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "../contract/broker.ts";
-import type { SetEntry } from "../contract/store.ts";
 import { abortSignal, checkMembers, numberIn, whole } from "../options/checks.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createRate } from "../slots/rate.ts";
 import { type RedrivenMessage, redrivenMessage } from "../wire/dead-letter.ts";
+import { markedMs, moved, movedKey, movedMark, moving } from "./redrive-marks.ts";
 
 export interface RedriveOptions {
   /** At most so many. @default all that are there */
@@ -26,12 +26,11 @@ const mostHeld = 50;
 const mostAside = 10_000;
 const heldMs = 100;
 const keptMs = 1_800_000;
-/** In which a redrive that was killed is taken up by the next. */
-const markedMs = 7 * 86_400_000;
-const moving = "moving";
-const moved = "moved";
 
-/** Each is published under its old id, and only then taken off the dead letters: whoever is killed between the two leaves marks, so that the next redrive goes on. Answers how many. */
+/**
+ * Each is published under its old id, and only then taken off the dead letters: whoever is killed between the two
+ * leaves marks, so that the next redrive goes on. Answers how many.
+ */
 export async function redrive(task: OpenQueue, dead: BrokerQueue, options: RedriveOptions = {}): Promise<number> {
   checkMembers({ ...options }, checks);
   const { limit = Number.POSITIVE_INFINITY, ratePerSecond, signal } = options;
@@ -83,7 +82,9 @@ interface State {
 function putAside(state: State): Promise<Settlement> | Settlement {
   const { task, aside } = state;
   if (aside.length < mostAside) return new Promise((settle) => aside.push(() => settle({ outcome: "returned" })));
-  const text = `${mostAside} dead letters of other tasks are before its own: redrive those first, or give each task a dead-letter queue of its own.`;
+  const text =
+    `${mostAside} dead letters of other tasks are before its own: ` +
+    "redrive those first, or give each task a dead-letter queue of its own.";
   state.failure ??= new FunboostError("UNSUPPORTED", text, { where: task.options.queue });
   return { outcome: "returned" };
 }
@@ -114,14 +115,10 @@ async function moveOnce(task: OpenQueue, { letter, from: _, ...redriven }: Redri
   return isNew;
 }
 
-const movedKey = (scope: string, letter: string) => `redriven:${encodeURIComponent(scope)}:${letter}`;
-
-/** Written at the end of its new life too: a redrive may be killed before it gets to that. */
-export function movedMark({ scope }: OpenQueue, letter: string): SetEntry {
-  return { key: movedKey(scope, letter), value: moved, ttlMs: markedMs };
-}
-
-/** Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way. `again`: it may be there already. */
+/**
+ * Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way.
+ * `again`: it may be there already.
+ */
 async function publishAgain(
   task: OpenQueue,
   message: Message & { readonly id: string },
@@ -133,7 +130,7 @@ async function publishAgain(
   if (again && isOpen(await queue.state?.(id))) return false;
   const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
   if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
-  if (await taken(task, message)) return true;
+  if (await publishUnderOldId(task, message)) return true;
   if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
   // A name of its own that stays the same: the engine takes it once.
   const [published] = await queue.publish([letter === undefined ? anew : { ...anew, id: `redriven-${letter}` }]);
@@ -149,7 +146,7 @@ async function wasMoved({ queue }: OpenQueue, id: string): Promise<boolean> {
 }
 
 /** The dead letter may be there a moment before its message is acknowledged. */
-async function taken({ queue }: OpenQueue, message: Message & { readonly id: string }): Promise<boolean> {
+async function publishUnderOldId({ queue }: OpenQueue, message: Message & { readonly id: string }): Promise<boolean> {
   for (let tries = 0; tries < 20; tries++) {
     const published = await queue.publish([message]).catch((error: unknown) => {
       if (isFunboostError(error) && error.code.startsWith("BAD_")) return undefined;
@@ -175,7 +172,8 @@ async function untilOver(
   );
   consumer.setWindow(held);
   let renewAt = clock.monotonic() + state.task.leaseMs / 4;
-  const rescue = async () => dead.maintain?.(new AbortController().signal); // what a redrive held that was killed: nobody else may consume here
+  // What a redrive held that was killed: nobody else may consume here.
+  const rescue = async () => dead.maintain?.(new AbortController().signal);
   try {
     await rescue();
     while (!stopped() && state.taken < state.limit) {

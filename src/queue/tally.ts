@@ -12,10 +12,10 @@ export interface Tally {
   failed: number;
 }
 
-export const counted = ["ran", "failed", "retried", "ms"] as const satisfies (keyof Tally)[];
+export const tallyFields = ["ran", "failed", "retried", "ms"] as const satisfies (keyof Tally)[];
 
 export function tallyOf(count: (field: keyof Tally, index: number) => number): Tally {
-  return Object.fromEntries(counted.map((field, i) => [field, count(field, i)])) as unknown as Tally;
+  return Object.fromEntries(tallyFields.map((field, i) => [field, count(field, i)])) as unknown as Tally;
 }
 
 export const newTally = (): Tally => tallyOf(() => 0);

@@ -1,11 +1,11 @@
 /** How far a task is: the latest value that it told, kept in the store. */
 import { within } from "../base/clock.ts";
-import { needsStore } from "../base/errors.ts";
 import { checkJson } from "../base/json-check.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { healthOf } from "../store/health.ts";
+import { requireStore } from "../store/require-store.ts";
 
 const defaultTtlMs = 1_800_000;
 
@@ -14,18 +14,21 @@ const lookAgainMs = 500;
 /** A store that hangs must not hold the task. */
 const keepMs = 1_000;
 
-/** What is kept: a value, and which of the task's runs told it. */
-interface Told {
+/** A value, and which of the task's runs told it. */
+interface Progress {
   readonly value: unknown;
   readonly publishedAt: number | undefined;
   readonly attempt: number;
   readonly crashes: number;
 }
 
-/** Trouble with the store is logged and not thrown: the task's work goes on. What a run tells that another one has followed, as its lease was lost, is dropped. */
+/**
+ * Trouble with the store is logged and not thrown: the task's work goes on.
+ * What a run tells that another one has followed, as its lease was lost, is dropped.
+ */
 export async function keepProgress(task: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
-  const { store, options, log, brokerName } = task;
-  if (!store) throw needsStore(brokerName, "fct.progress()");
+  const { options, log } = task;
+  const store = requireStore(task, "fct.progress()");
   checkJson(value, "progress", options.queue);
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
   const keep = keepUnlessStale(task, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then(
@@ -43,12 +46,12 @@ export async function keepProgress(task: OpenQueue, delivery: Delivery, value: u
   );
 }
 
-async function keepUnlessStale(task: OpenQueue, store: Store, id: string, told: Told): Promise<boolean> {
+async function keepUnlessStale(task: OpenQueue, store: Store, id: string, progress: Progress): Promise<boolean> {
   const key = keyOf(task, id);
-  const entry = { key, value: JSON.stringify(told), ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs };
+  const entry = { key, value: JSON.stringify(progress), ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs };
   for (;;) {
     const [text] = await store.get([key]);
-    if (text !== undefined && isFollowed(told, JSON.parse(text) as Told)) return false;
+    if (text !== undefined && isFollowed(progress, JSON.parse(text) as Progress)) return false;
     const [kept] = await store.set([{ ...entry, if: text === undefined ? "absent" : { equals: text } }]);
     if (kept) break; // else another call was faster, maybe one of this run's own
   }
@@ -57,31 +60,32 @@ async function keepUnlessStale(task: OpenQueue, store: Store, id: string, told: 
 }
 
 /** By what the engine counts, never by clocks. An id that is published again, or redriven, starts anew. */
-function isFollowed({ publishedAt, attempt, crashes }: Told, last: Told): boolean {
+function isFollowed({ publishedAt, attempt, crashes }: Progress, last: Progress): boolean {
   if (last.publishedAt !== publishedAt) return false;
   return last.attempt > attempt || (last.attempt === attempt && last.crashes > crashes);
 }
 
 export async function readProgress(task: OpenQueue, id: string): Promise<unknown> {
-  const { store, brokerName } = task;
-  if (!store) throw needsStore(brokerName, "progress()");
+  const store = requireStore(task, "progress()");
   const [text] = await store.get([keyOf(task, id)]);
-  return text === undefined ? undefined : (JSON.parse(text) as Told).value;
+  return text === undefined ? undefined : (JSON.parse(text) as Progress).value;
 }
 
-/** Each value that is seen, from the latest on, until the task has ended; values that follow each other faster than they are read are skipped. */
+/**
+ * Each value that is seen, from the latest on, until the task has ended.
+ * Values that follow each other faster than they are read are skipped.
+ */
 export async function* followProgress(
   task: OpenQueue,
   id: string,
   ended: () => Promise<boolean>,
   signal?: AbortSignal,
 ): AsyncGenerator<unknown> {
-  const { store, brokerName } = task;
-  if (!store) throw needsStore(brokerName, "progress()");
+  const store = requireStore(task, "progress()");
   let wake = () => {};
-  let told = false;
+  let isNew = false;
   const unsubscribe = await store.subscribe(keyOf(task, id), () => {
-    told = true;
+    isNew = true;
     wake();
   });
   const onAbort = () => wake();
@@ -90,11 +94,11 @@ export async function* followProgress(
     for (let last: string | undefined; !signal?.aborted; ) {
       const over = await ended(); // before the look: what was told before the end is seen
       const [text] = await store.get([keyOf(task, id)]);
-      if (text !== undefined && text !== last) yield (JSON.parse(text) as Told).value;
+      if (text !== undefined && text !== last) yield (JSON.parse(text) as Progress).value;
       last = text;
       if (over) return;
-      if (!told && !signal?.aborted) await within(new Promise<void>((resolve) => (wake = resolve)), lookAgainMs);
-      told = false;
+      if (!isNew && !signal?.aborted) await within(new Promise<void>((resolve) => (wake = resolve)), lookAgainMs);
+      isNew = false;
     }
     signal?.throwIfAborted();
   } finally {

@@ -1,14 +1,14 @@
 /** records(): the rows that are kept, the newest first. */
 import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
-import { needsStore } from "../base/errors.ts";
 import type { FinalStatus } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { checkMembers, refuseOption, whole } from "../options/checks.ts";
 import type { RowOutcome, TaskRow } from "../options/record.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import { requireStore } from "../store/require-store.ts";
 import { type Outcome, toRecord } from "../task/outcome.ts";
-import { hourMs, listKey, rowKey } from "./records.ts";
+import { hourMs, listKey, rowKey } from "./recorder.ts";
 
 export interface RecordsQuery {
   readonly status?: FinalStatus | "running";
@@ -34,8 +34,8 @@ export async function readRow({ store, scope }: OpenQueue, id: string): Promise<
 }
 
 export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {}): Promise<TaskRow<R>[]> {
-  const { store, options, brokerName } = task;
-  if (!store) throw needsStore(brokerName, "records()");
+  const { options } = task;
+  const store = requireStore(task, "records()");
   checkQuery(query);
   const { limit = 100 } = query;
   const oldest = sinceMs(query.since, options.record?.ttlMs ?? 7 * 24 * hourMs);

@@ -2,10 +2,11 @@
 import { FunboostError } from "../base/errors.ts";
 import { outsideRuns, suspendFor, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
-import { checkWait } from "./handle.ts";
+import { checkWait } from "./wait-outcome.ts";
 
 /**
- * All results, in order; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"` then cancels the others, but not when `signal` has ended the wait.
+ * All results, in order; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"`
+ * then cancels the others, but not when `signal` has ended the wait.
  *
  * @example
  * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
@@ -38,7 +39,8 @@ export type Completed<R> =
  * Each handle as it ends, well or not.
  *
  * @example
- * for await (const done of asCompleted(handles)) console.log(done.handle.id, "error" in done ? done.error.message : done.value);
+ * for await (const done of asCompleted(handles))
+ *   console.log(done.handle.id, "error" in done ? done.error.message : done.value);
  */
 export async function* asCompleted<R>(
   handles: readonly Handle<R>[],

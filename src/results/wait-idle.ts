@@ -4,7 +4,7 @@ import { clock, sleep } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, WaitTimeoutError } from "../base/errors.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
-import { callQueue } from "../queue/calls.ts";
+import { callQueue } from "../queue/call-queue.ts";
 import type { Definition } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { currentRun, suspendFor, waitSignal } from "../task/context.ts";

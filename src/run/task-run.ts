@@ -5,15 +5,15 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
 import { childLogger, type Logger } from "../base/log.ts";
-import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Filter } from "../filter/on-run.ts";
-import type { Cancels } from "../queue/cancelled-ids.ts";
-import { countEnd, type Tally } from "../queue/tally.ts";
+import type { CancelledIds } from "../queue/cancelled-ids.ts";
+import type { Tally } from "../queue/tally.ts";
 import { keepProgress } from "../results/progress.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { Run } from "../task/context.ts";
-import type { Call } from "../wire/call.ts";
+import type { Attempt } from "./attempt.ts";
+import { cancelledError, isCancel } from "./cancelled-error.ts";
 
 /** For a function to return after it was told to. */
 export const lingerMs = 5_000;
@@ -22,64 +22,52 @@ export const lingerMs = 5_000;
 export interface RunHost {
   /** Runs that have asked for their signal. */
   readonly signalled: Set<TaskRun>;
-  readonly cancelled: Cancels["has"];
+  readonly cancelled: CancelledIds["has"];
   readonly filter: Filter | undefined;
   readonly tally: Tally;
   slowDown(ms: number): Promise<void>;
 }
 
-export function cancelledError(queue: string): FunboostError {
-  return new FunboostError("CANCELLED", "the task was cancelled.", { where: queue });
-}
-
-/** Told by the engine itself. */
-function isCancel(signal: AbortSignal | undefined): boolean {
-  const reason: unknown = signal?.reason;
-  return isFunboostError(reason) && reason.code === "CANCELLED";
-}
-
 /** A class, because one is made for each run: what most tasks never ask for is made when asked for. */
 export class TaskRun implements Run {
   ended = false;
+  readonly host: RunHost;
   readonly #task: OpenQueue;
-  readonly #delivery: Delivery;
-  readonly #call: Call;
+  readonly #attempt: Attempt;
   readonly #slot: Slot;
-  readonly #place: RunHost;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
 
-  constructor(task: OpenQueue, delivery: Delivery, call: Call, slot: Slot, place: RunHost) {
+  constructor(task: OpenQueue, attempt: Attempt, slot: Slot, host: RunHost) {
+    this.host = host;
     this.#task = task;
-    this.#delivery = delivery;
-    this.#call = call;
+    this.#attempt = attempt;
     this.#slot = slot;
-    this.#place = place;
   }
 
   get taskId(): string {
-    return this.#delivery.id;
+    return this.#attempt.delivery.id;
   }
   get queue(): string {
     return this.#task.options.queue;
   }
   get attempt(): number {
-    return this.#delivery.attempt;
+    return this.#attempt.delivery.attempt;
   }
   get args(): readonly unknown[] {
-    return this.#call.args;
+    return this.#attempt.args;
   }
   get message(): unknown {
-    return this.#call.body;
+    return this.#attempt.body;
   }
   get publishedAt(): number | undefined {
-    return this.#delivery.publishedAt;
+    return this.#attempt.delivery.publishedAt;
   }
   get headers(): Readonly<Record<string, string>> {
-    return this.#call.limits.headers ?? {};
+    return this.#attempt.limits.headers ?? {};
   }
   get native(): unknown {
-    return this.#delivery.native;
+    return this.#attempt.delivery.native;
   }
   get logger(): Logger {
     this.#logger ??= childLogger(this.#task.log, { queue: this.queue, taskId: this.taskId });
@@ -89,39 +77,39 @@ export class TaskRun implements Run {
     if (this.#controller) return this.#controller;
     this.#controller = new AbortController();
     if (this.ended) return this.#controller;
-    this.#place.signalled.add(this);
+    this.host.signalled.add(this);
     if (this.#isCancelled()) this.cancel(); // it came before anybody asked
-    const { signal } = this.#delivery;
+    const { signal } = this.#attempt.delivery;
     signal?.addEventListener("abort", () => isCancel(signal) && this.cancel(), { once: true });
     return this.#controller;
   }
   cancel(): void {
     this.#controller?.abort(cancelledError(this.queue));
-    clock.after(lingerMs, () => this.ended || this.stuck("cancel"), { unref: true });
+    clock.after(lingerMs, () => this.ended || this.reportStuck("cancel"), { unref: true });
   }
   progress(value: unknown): Promise<void> {
-    return keepProgress(this.#task, this.#delivery, value);
+    return keepProgress(this.#task, this.#attempt.delivery, value);
   }
   suspend(): () => Promise<void> {
     return this.#slot.suspend();
   }
   slowDown(after: Duration): Promise<void> {
-    return this.#place.slowDown(holdMs(after));
+    return this.host.slowDown(holdMs(after));
   }
-  /** Why it was told to end: its process stops, or it was cancelled. */
-  toldToEnd(): "SHUT_DOWN" | "CANCELLED" | undefined {
+  /** Why it should stop: its process does, or it was cancelled. */
+  stopReason(): "SHUT_DOWN" | "CANCELLED" | undefined {
     const reason: unknown = this.#controller?.signal.reason;
     if (isFunboostError(reason) && (reason.code === "SHUT_DOWN" || reason.code === "CANCELLED")) return reason.code;
     return this.#isCancelled() ? "CANCELLED" : undefined;
   }
   #isCancelled(): boolean {
-    return this.#place.cancelled(this.taskId, this.publishedAt, this.#call.limits) || isCancel(this.#delivery.signal);
-  }
-  counted(settlement: Settlement): Settlement {
-    return countEnd(this.#place.tally, settlement);
+    return (
+      this.host.cancelled(this.taskId, this.publishedAt, this.#attempt.limits) ||
+      isCancel(this.#attempt.delivery.signal)
+    );
   }
   /** Its function goes on, long after it was told to end. */
-  stuck(reason: "timeout" | "cancel"): void {
+  reportStuck(reason: "timeout" | "cancel"): void {
     const { options, brokerName } = this.#task;
     tell(points.stuck, () => ({
       queue: options.queue,
@@ -136,17 +124,17 @@ export class TaskRun implements Run {
     );
   }
   /** Whatever it left behind is no part of a task any more. */
-  end(startedAt: number): void {
+  end(): void {
     this.ended = true;
-    const { tally } = this.#place;
+    const { tally } = this.host;
     tally.ran++;
-    tally.ms += Math.max(0, clock.now() - startedAt); // it may have been set back
-    if (this.#controller) this.#place.signalled.delete(this);
+    tally.ms += Math.max(0, clock.now() - this.#attempt.startedAt); // it may have been set back
+    if (this.#controller) this.host.signalled.delete(this);
   }
 }
 
 /** The argument of `fct.slowDown()`. */
-export function holdMs(value: unknown): number {
+function holdMs(value: unknown): number {
   const ms = durationMs(value as number, "slowDown()");
   if (ms === 0)
     throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');

@@ -7,7 +7,7 @@ import { sleep } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Store } from "../../src/contract/index.ts";
 import type { Schema } from "../../src/options/middleware.ts";
-import { createCancels, keepCancel } from "../../src/queue/cancelled-ids.ts";
+import { askToCancel, createCancelledIds } from "../../src/queue/cancelled-ids.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
@@ -100,9 +100,9 @@ describe("cancel", () => {
 
   it("counts where the clock is two seconds behind the publisher's; an id that was given again is another task", async () => {
     const store = memoryStore();
-    const cancels = createCancels(store, "s", () => {});
+    const cancels = createCancelledIds(store, "s", () => {});
     const publishedAt = Date.now() + 2_000;
-    await keepCancel(store, "s", "a");
+    await askToCancel(store, "s", "a");
     await cancels.refresh();
     expect(cancels.has("a", publishedAt, {})).toBe(true);
     expect(cancels.has("a", publishedAt, { givenId: true })).toBe(false);
@@ -126,12 +126,12 @@ describe("cancel", () => {
       append: (...args: Parameters<Store["list"]["append"]>) => store.list.append(...args),
       read: (...args: Parameters<Store["list"]["read"]>) => store.list.read(...args),
     };
-    const cancels = createCancels({ ...store, list: lists }, "s", (id) => heard.push(id));
-    for (const id of ["a", "b"]) await keepCancel(store, "s", id);
+    const cancels = createCancelledIds({ ...store, list: lists }, "s", (id) => heard.push(id));
+    for (const id of ["a", "b"]) await askToCancel(store, "s", id);
     await cancels.refresh();
     store = memoryStore();
     await cancels.refresh();
-    for (const id of ["c", "d"]) await keepCancel(store, "s", id);
+    for (const id of ["c", "d"]) await askToCancel(store, "s", id);
     await cancels.refresh();
     expect(heard).toEqual(["a", "b", "c", "d"]);
   });

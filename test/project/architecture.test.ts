@@ -18,7 +18,7 @@ const rooms: Readonly<Record<string, string>> = {
   publish: "filter results setup options wire store task base contract",
   filter: "results setup options wire store task base contract",
   results: "queue setup options store task base contract",
-  queue: "setup slots options wire base contract",
+  queue: "setup slots options wire store base contract",
   setup: "emulation options wire store task base contract",
   slots: "options base contract",
   emulation: "wire store base contract",

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { setClock } from "../../../src/base/clock.ts";
 import type { Broker, Store } from "../../../src/contract/index.ts";
 import { timeLeft } from "../../../src/queue/info.ts";
-import { createCounter } from "../../../src/queue/stats.ts";
+import { createStatsCounter } from "../../../src/queue/stats-counter.ts";
 import { newTally } from "../../../src/queue/tally.ts";
 import { openTask } from "../../../src/setup/open.ts";
 import { gate } from "../../conformance/until.ts";
@@ -44,7 +44,7 @@ const informed = (job: { info(): Promise<QueueInfo> }) => expect.poll(() => job.
 async function counter(queue: string, broker: Broker) {
   const tally = newTally();
   const { runtime } = await described(queue, broker);
-  return { tally, turn: createCounter(runtime, tally) };
+  return { tally, turn: createStatsCounter(runtime, tally) };
 }
 
 async function described(queue: string, broker: Broker) {

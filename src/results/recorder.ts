@@ -1,12 +1,13 @@
-/** record: how each task ended, kept in the store. Rows of one tick are written together, and a task's acknowledgement waits for its row. */
-import { inspect } from "node:util";
+/** record: how each task ended, kept in the store. Rows of one tick are written together. */
+import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";
-import type { OpenQueue, OpenTask, Recorder } from "../setup/model.ts";
+import type { OpenQueue, Recorder } from "../setup/model.ts";
 import { insist } from "../store/insist.ts";
+import { argsText } from "./args-text.ts";
+import { newOutcome } from "./new-outcome.ts";
 
 export const hourMs = 3_600_000;
-const longestArgs = 1_000;
 
 export const listKey = (scope: string, hour: number) => `records:${encodeURIComponent(scope)}:${hour}`;
 export const rowKey = (scope: string, id: string) => `record:${encodeURIComponent(scope)}:${id}`;
@@ -18,8 +19,13 @@ interface Line extends Pick<RowOutcome, "id" | "endedAt"> {
   readonly text: string;
 }
 
-/** Keeps the task's rows; made at the first one. Undefined: it keeps none. */
-export function recorderOf(task: OpenTask): Recorder | undefined {
+/** A task and what keeps its rows: made at the first one. */
+export interface RecordedTask extends OpenQueue {
+  recorder: Recorder | undefined;
+}
+
+/** Undefined: it keeps no rows. */
+export function recorderOf(task: RecordedTask): Recorder | undefined {
   const { options, store } = task;
   if (options.record && store) task.recorder ??= createRecorder(task, store, options.record);
   return task.recorder;
@@ -35,7 +41,7 @@ function createRecorder(task: OpenQueue, store: Store, { ttlMs, results }: Recor
       const batch = waiting;
       waiting = [];
       const lines = batch.map(({ line }) => line);
-      await insist(task, async () => write(store, scope, await inTime(task, store, lines), ttlMs));
+      await insist(task, async () => write(store, scope, await withoutLate(task, store, lines), ttlMs));
       for (const { kept } of batch) kept();
     }
     writing = false;
@@ -57,8 +63,15 @@ function withoutResult<T extends { readonly result?: unknown }>({ result: _, ...
   return rest;
 }
 
-/** Without what ended before, elsewhere: a run that took long may have lost its lease. The end of a message that was published again is another. */
-async function inTime({ leaseMs, scope }: OpenQueue, store: Store, lines: readonly Line[]): Promise<readonly Line[]> {
+/**
+ * Without what ended before, elsewhere: a run that took long may have lost its lease.
+ * The end of a message that was published again is another.
+ */
+async function withoutLate(
+  { leaseMs, scope }: OpenQueue,
+  store: Store,
+  lines: readonly Line[],
+): Promise<readonly Line[]> {
   const doubtful = lines.filter(
     ({ startedAt, endedAt }) => startedAt !== undefined && endedAt - startedAt > leaseMs / 2,
   );
@@ -94,22 +107,13 @@ async function write(store: Store, scope: string, lines: readonly Line[], ttlMs:
   ]);
 }
 
-/** As text, for a person to read and to search in. */
-export function argsText(args: readonly unknown[]): string {
-  const text = jsonOr(args, inspect);
-  return text.length > longestArgs ? `${text.slice(0, longestArgs - 1)}…` : text;
-}
-
-/** What `convert` made need not be JSON. */
-function jsonOr(value: unknown, other: (value: unknown) => string): string {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    // a bigint, or worse
-  }
-  try {
-    return JSON.stringify(value, (_, member: unknown) => (typeof member === "bigint" ? String(member) : member));
-  } catch {
-    return other(value);
-  }
+/** The row of a start. Nothing waits for it: the row of the end replaces it. */
+export async function recordStart(
+  task: RecordedTask,
+  delivery: Delivery,
+  startedAt: number,
+  args: readonly unknown[],
+): Promise<void> {
+  const outcome = newOutcome(task.options.queue, delivery, startedAt, "done");
+  await recorderOf(task)?.({ ...outcome, status: "running", endedAt: startedAt }, argsText(args));
 }

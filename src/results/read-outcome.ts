@@ -1,4 +1,5 @@
-/** How a task has ended, as its engine or the store tells. */
+/** How a task stands or has ended, as its engine or the store tells. */
+import type { FinalStatus, MessageState } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { type Outcome, toOutcome } from "../task/outcome.ts";
 
@@ -14,4 +15,9 @@ export async function readOutcome(
   }
   const [text] = store ? await store.results.get(scope, [id]) : [];
   return text === undefined ? undefined : (JSON.parse(text) as Outcome);
+}
+
+/** As far as the engine and the store can tell. Undefined: neither can. */
+export async function stateOf(task: OpenQueue, id: string): Promise<MessageState | FinalStatus | undefined> {
+  return (await readOutcome(task, id, false))?.status ?? (await task.queue.state?.(id));
 }

@@ -1,0 +1,69 @@
+/** Carries out what the keepers of an end answer. */
+import { toError } from "../base/errors.ts";
+import type { TaskRow } from "../options/record.ts";
+import type { OpenQueue } from "../setup/model.ts";
+import { insist } from "../store/insist.ts";
+import { type Outcome, toRecord } from "../task/outcome.ts";
+import { type EndWrite, type Keeper, type KeepRequest, keepers, resultKeeper, writesOf } from "./keepers.ts";
+import { cancelledOutcome } from "./new-outcome.ts";
+import { type RecordedTask, recorderOf } from "./recorder.ts";
+
+type Write<To extends EndWrite["to"]> = Extract<EndWrite, { to: To }>;
+
+/**
+ * Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer.
+ * One write after the other, each until it works. Undefined: there is nothing to keep.
+ * No `async`: each promise of a run counts.
+ */
+export function keepEnd(
+  task: RecordedTask,
+  request: KeepRequest,
+  outcome: Outcome,
+  asked: readonly Keeper[] = keepers,
+): Promise<unknown> | undefined {
+  let kept: Promise<unknown> | undefined;
+  for (const write of writesOf(task, request, outcome, asked))
+    kept = kept ? kept.then(() => carryOut(task, write)) : carryOut(task, write);
+  return kept;
+}
+
+/** A message that was taken out before it started: its row, and an answer for whoever waits for it, anywhere. */
+export async function keepCancelled(task: RecordedTask, id: string): Promise<void> {
+  await keepEnd(task, unstarted, cancelledOutcome(task.options.queue, id));
+}
+
+/** Only the answer: the message may wait for long yet. */
+export async function answerCancelled(task: RecordedTask, id: string): Promise<void> {
+  await keepEnd(task, unstarted, cancelledOutcome(task.options.queue, id), [resultKeeper]);
+}
+
+/** Nobody here knows whether its publisher asked for a result. */
+const unstarted: KeepRequest = { limits: { rpc: true }, args: undefined, doneMark: undefined };
+
+function carryOut(task: RecordedTask, write: EndWrite): Promise<unknown> {
+  switch (write.to) {
+    case "keys":
+      return setKeys(task, write);
+    case "rows": // the recorder insists by itself, on all rows of a tick at once
+      return recorderOf(task)?.(write.outcome, write.args, write.json) ?? Promise.resolve();
+    case "hook":
+      return callHook(task, write);
+    case "results":
+      return insist(task, () => task.store?.results.put(task.scope, [write.entry]) ?? Promise.resolve());
+  }
+}
+
+function setKeys(task: OpenQueue, { entries, otherwise }: Write<"keys">): Promise<unknown> {
+  const set = (each: Write<"keys">["entries"]) => insist(task, () => task.store?.set(each) ?? Promise.resolve([]));
+  return otherwise ? set(entries).then(([written]) => (written === false ? set(otherwise) : [])) : set(entries);
+}
+
+/** The user's own table: an error of theirs is said and does not touch the task. */
+async function callHook({ options, log }: OpenQueue, { hook, outcome, args }: Write<"hook">): Promise<void> {
+  try {
+    await hook({ ...toRecord(outcome, options.errors), args } as TaskRow);
+  } catch (error) {
+    const facts = { queue: outcome.queue, taskId: outcome.id, error: toError(error) };
+    log.warn(facts, "onRecord threw; this row is not written");
+  }
+}

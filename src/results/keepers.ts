@@ -1,0 +1,131 @@
+/** What is kept of a task's end: keepers, in their order. Each answers the write that it wants, and makes none. */
+import type { SetEntry } from "../contract/store.ts";
+import type { OnRecord } from "../options/record.ts";
+import { movedMark } from "../queue/redrive-marks.ts";
+import type { OpenQueue } from "../setup/model.ts";
+import { endedMark } from "../store/known-ids.ts";
+import type { Outcome } from "../task/outcome.ts";
+import { argsText } from "./args-text.ts";
+
+/** What a message and its run ask to be kept. */
+export interface KeepRequest {
+  readonly limits: { readonly rpc?: boolean; readonly deadLetter?: string; readonly givenId?: boolean };
+  /** Undefined: they are gone with the message. */
+  readonly args: readonly unknown[] | undefined;
+  /** Of a filter: from this mark on no equal message runs. It holds the outcome. */
+  readonly doneMark: ((outcome: string) => SetEntry) | undefined;
+}
+
+/** Plain data, so that an engine with the store in its own file or server may commit it with the acknowledgement. */
+export type EndWrite =
+  /** `otherwise`: instead, where the condition of the first entry does not hold. */
+  | { readonly to: "keys"; readonly entries: readonly SetEntry[]; readonly otherwise?: readonly SetEntry[] }
+  /** `json`: the outcome's text, where it is there already. */
+  | { readonly to: "rows"; readonly outcome: Outcome; readonly args: string; readonly json: string | undefined }
+  /** No store has a part in it. */
+  | { readonly to: "hook"; readonly hook: OnRecord; readonly outcome: Outcome; readonly args: string }
+  | {
+      readonly to: "results";
+      readonly entry: { readonly id: string; readonly outcome: string; readonly ttlMs: number };
+    };
+
+/** An end, and the texts that are made of it: once, by whoever needs them first. */
+interface End {
+  readonly outcome: Outcome;
+  readonly request: KeepRequest;
+  json: string | undefined;
+  args: string | undefined;
+}
+
+export interface Keeper {
+  /** Asked before there is an outcome: for most ends no keeper is, and nothing is made. */
+  isAsked(task: OpenQueue, request: KeepRequest): boolean;
+  /** Undefined: nothing of this end. */
+  write(task: OpenQueue, end: End): EndWrite | undefined;
+}
+
+const jsonOf = (end: End): string => (end.json ??= JSON.stringify(end.outcome));
+const argsOf = (end: End): string => (end.args ??= end.request.args ? argsText(end.request.args) : "");
+
+const doneMark: Keeper = {
+  isAsked: (_, { doneMark }) => doneMark !== undefined,
+  write(_, end) {
+    if (end.outcome.status !== "done") return undefined;
+    const mark = end.request.doneMark?.(jsonOf(end));
+    // Not over the claim or the mark of another: this run may have slept through its own.
+    return mark && { to: "keys", entries: [mark], otherwise: [{ ...mark, if: "absent" }] };
+  },
+};
+
+const messageMarks: Keeper = {
+  isAsked: ({ store }, { limits }) =>
+    (limits.deadLetter !== undefined || limits.givenId === true) && store !== undefined,
+  write(task, { outcome, request: { limits } }) {
+    const entries: SetEntry[] = [];
+    if (limits.deadLetter !== undefined) entries.push(movedMark(task, limits.deadLetter));
+    // The id of what was cancelled may be used again.
+    if (limits.givenId && outcome.status !== "cancelled") entries.push(endedMark(task, outcome.id));
+    return entries.length > 0 ? { to: "keys", entries } : undefined;
+  },
+};
+
+const row: Keeper = {
+  isAsked: ({ options, store }) => options.record !== undefined && store !== undefined,
+  write: ({ options }, end) => ({
+    to: "rows",
+    outcome: end.outcome,
+    args: argsOf(end),
+    json: options.record?.results ? jsonOf(end) : undefined,
+  }),
+};
+
+const hook: Keeper = {
+  isAsked: ({ options }) => options.onRecord !== undefined,
+  write: ({ options: { onRecord } }, end) =>
+    onRecord && { to: "hook", hook: onRecord, outcome: end.outcome, args: argsOf(end) },
+};
+
+/** For who waits for it. */
+export const resultKeeper: Keeper = {
+  isAsked({ options, store, queue }, { limits }) {
+    if (queue.result || !store) return false; // an engine that keeps results keeps them without being asked
+    // Whoever publishes an equal message gets the handle of the first, and may ask it.
+    return limits.rpc ?? (options.rpc !== undefined || options.filter?.when === "published");
+  },
+  write({ options: { rpc, filter } }, end) {
+    const ttlMs = Math.max(rpc?.ttlMs ?? 1_800_000, filter?.when === "published" ? filter.ttlMs : 0);
+    return { to: "results", entry: { id: end.outcome.id, outcome: jsonOf(end), ttlMs } };
+  },
+};
+
+/**
+ * The order that crash safety hangs on. Whoever is killed between two of these has not acknowledged the message: it
+ * comes again.
+ * 1. The filter's mark: from then on it is done, and its next delivery does not run but keeps the rest anew.
+ * 2. What must be known of a message that is over: its given id, and the dead letter that it was.
+ * 3. Its row, and then the task's own hook, which finds the row.
+ * 4. The result: who waits for it finds all else.
+ */
+export const keepers: readonly Keeper[] = [doneMark, messageMarks, row, hook, resultKeeper];
+
+/** False for most ends. */
+export function isKept(task: OpenQueue, request: KeepRequest): boolean {
+  for (const keeper of keepers) if (keeper.isAsked(task, request)) return true;
+  return false;
+}
+
+/** All that is to be written for an end, in order. */
+export function writesOf(
+  task: OpenQueue,
+  request: KeepRequest,
+  outcome: Outcome,
+  asked: readonly Keeper[] = keepers,
+): EndWrite[] {
+  const end: End = { outcome, request, json: undefined, args: undefined };
+  const writes: EndWrite[] = [];
+  for (const keeper of asked) {
+    const write = keeper.isAsked(task, request) ? keeper.write(task, end) : undefined;
+    if (write) writes.push(write);
+  }
+  return writes;
+}

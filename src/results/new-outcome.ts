@@ -1,0 +1,27 @@
+/** An outcome as it is made: by whom, when, and how it ended. */
+import { hostname } from "node:os";
+import { clock } from "../base/clock.ts";
+import type { Delivery, FinalStatus } from "../contract/broker.ts";
+import type { Outcome } from "../task/outcome.ts";
+
+export type NewOutcome = { -readonly [Key in keyof Outcome]: Outcome[Key] };
+
+const host = hostname();
+const { pid } = process; // reading it costs more than all else of a record
+
+/** Made once, and by hand: spreading objects costs more than all else of it. */
+export function newOutcome(
+  queue: string,
+  { id, attempt: attempts, publishedAt }: Delivery,
+  startedAt: number,
+  status: FinalStatus,
+): NewOutcome {
+  const outcome: NewOutcome = { id, queue, status, attempts, startedAt, endedAt: clock.now(), host, pid };
+  if (publishedAt !== undefined) outcome.publishedAt = publishedAt;
+  return outcome;
+}
+
+/** Of a message that was cancelled before it started. */
+export function cancelledOutcome(queue: string, id: string): Outcome {
+  return { id, queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid };
+}

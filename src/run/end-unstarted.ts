@@ -1,0 +1,42 @@
+/** The end of what must not start. */
+import { FunboostError } from "../base/errors.ts";
+import type { Settlement } from "../contract/broker.ts";
+import { countEnd, type Tally } from "../queue/tally.ts";
+import type { Attempt, RunnableTask } from "./attempt.ts";
+import type { Obstacle } from "./before-start.ts";
+import { crashedText } from "./crashes.ts";
+import { bury, endAs, endCancelled } from "./ending.ts";
+
+export async function endUnstarted(
+  task: RunnableTask,
+  attempt: Attempt,
+  obstacle: Obstacle,
+  tally: Tally,
+): Promise<Settlement> {
+  const { queue } = task.options;
+  switch (obstacle.why) {
+    case "not due":
+      return { outcome: "postponed", delayMs: obstacle.delayMs };
+    case "cancelled":
+      return endCancelled(task, attempt);
+    case "expired":
+      return endAs(task, attempt, "expired", new FunboostError("EXPIRED", obstacle.reason, { where: queue }));
+    case "bad message":
+      return countEnd(tally, await endBad(task, attempt, obstacle.error));
+    case "crashes":
+      return countEnd(tally, await endCrashed(task, attempt));
+  }
+}
+
+function endBad(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
+  const facts = { queue: task.options.queue, taskId: attempt.delivery.id, error: error.message };
+  task.log.warn(facts, "bad message, moved to the dead-letter queue");
+  return bury(task, attempt, error);
+}
+
+function endCrashed(task: RunnableTask, attempt: Attempt): Promise<Settlement> {
+  const { queue } = task.options;
+  const text = crashedText(task.options);
+  task.log.warn({ queue, taskId: attempt.delivery.id }, `task moved to the dead-letter queue: ${text}`);
+  return bury(task, attempt, new FunboostError("CRASHED", text, { where: queue }));
+}
