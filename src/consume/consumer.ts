@@ -28,7 +28,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const state = createState(options);
   try {
     await readSettings(state);
-    const active = await consume(state);
+    const active = await consumeQueue(state);
     watchOver(active);
     return consumerOf(active);
   } catch (error) {
@@ -44,7 +44,7 @@ async function readSettings(state: ConsumerState): Promise<void> {
   await followLive(state);
 }
 
-async function consume(state: ConsumerState): Promise<ActiveConsumer> {
+async function consumeQueue(state: ConsumerState): Promise<ActiveConsumer> {
   const engine = await state.task.queue.consume(...listenersOf(state));
   const active = Object.assign(state, { engine });
   active.slots.refreshWindow(); // nothing is fetched before
