@@ -9,11 +9,12 @@ const rows = [...tour.matchAll(/^\| ([^|]+\?) \| `([^`]+)` \| `([^`]+)` \|$/gm)]
   ([, question, file, name]) => [question, file, name] as [string, string, string],
 );
 
-/** Declares it: a function, a constant, a class, or a method. */
+/** Declares it: a function, a constant, a class, a method, or a member that is a function. */
 function declares(file: string, name: string): boolean {
   const text = code(file);
   const top = new RegExp(`^(?:export )?(?:async )?(?:function\\*?|const|class|interface|type) ${name}\\b`, "m");
-  return top.test(text) || new RegExp(`^ {2,4}(?:async )?${name}\\([^)]*\\)[^;]*\\{$`, "m").test(text);
+  const method = new RegExp(`^ {2,4}(?:(?:async )?${name}\\([^)]*\\)[^;]*\\{|${name}: \\([^)]*\\)[^;]* =>.*)$`, "m");
+  return top.test(text) || method.test(text);
 }
 
 describe("the tour", () => {
