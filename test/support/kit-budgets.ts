@@ -1,4 +1,7 @@
-/** What each clause of the kit may cost on one broker: seconds of its cases in all. What is over is printed, and fails nothing: machines are shared. */
+/**
+ * What each clause of the kit may cost on one broker: seconds of its cases in all. What is over is printed, and fails
+ * nothing: machines are shared.
+ */
 import type { NamedCase } from "../conformance/index.ts";
 
 export const kitBudgets = {
