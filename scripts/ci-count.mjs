@@ -68,7 +68,7 @@ for (const line of stages) {
   if (file && code === "0" && counts.passed === 0) counts.failed += 1; // nothing ran
   for (const key of Object.keys(total)) total[key] += counts[key];
   console.log(
-    `${(counts.failed > 0 ? "FAILED" : "ok").padEnd(7)}${name.padEnd(24)}${seconds.padStart(6)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+    `${(counts.failed > 0 ? "FAILED" : "ok").padEnd(7)}${name.padEnd(28)}${seconds.padStart(6)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
   for (const failed of counts.names ?? []) console.log(`         ${failed}`);
 }

@@ -1,4 +1,7 @@
-/** The README's table of what each broker does itself and what is done around it, from what the adapters declare. `--check` fails when the README differs, without writing. */
+/**
+ * The README's table of what each broker does itself and what is done around it, from what the adapters declare.
+ * `--check` fails when the README differs, without writing.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -27,7 +30,10 @@ const headings = {
   broadcast: "broadcast",
 } satisfies Record<keyof Features, string>;
 
-/** What is never the engine's own, and what it takes: nothing, a store, or a feature of the engine. The test calls each. */
+/**
+ * What is never the engine's own, and what it takes: nothing, a store, or a feature of the engine. The test calls
+ * each.
+ */
 export const controls = {
   "`concurrency` `qps` `pool` `timeout` `expireAfter` `use` `input`": "nothing",
   "dead letters, `redrive()`": "nothing",
@@ -41,7 +47,10 @@ export const controls = {
   "`waitIdle()`": "exactCount",
 } satisfies Record<string, "nothing" | "store" | keyof Features>;
 
-/** Controls that no engine has a part in, and the cases that prove each: once for each store, so that a cell names the run. */
+/**
+ * Controls that no engine has a part in, and the cases that prove each: once for each store, so that a cell names the
+ * run.
+ */
 export const byStore = {
   '`qpsScope: "global"`': ["a global qps is one limit for all processes", "several limits hold at once over processes"],
   "`withLock()`": ["a store that fails: a lock is held by one, lost at its ttl, and free afterwards"],

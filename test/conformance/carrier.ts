@@ -1,4 +1,7 @@
-/** The broker of a case that meets only core and store: it carries messages, and whatever else is asked of its queues fails the case. */
+/**
+ * The broker of a case that meets only core and store: it carries messages, and whatever else is asked of its queues
+ * fails the case.
+ */
 import assert from "node:assert/strict";
 import type { Broker, BrokerQueue, Features } from "../../src/contract/index.ts";
 

@@ -1,4 +1,7 @@
-/** What a conformance case is. Cases know no test runner: vitest wraps them, and `npm run conformance` runs them by itself. */
+/**
+ * What a conformance case is. Cases know no test runner: vitest wraps them, and `npm run conformance` runs them by
+ * itself.
+ */
 import type { Features } from "../../src/contract/index.ts";
 import type { Context } from "./context.ts";
 
@@ -13,7 +16,10 @@ export interface Case {
   readonly store?: boolean;
   /** Takes the store away; a broker that has none gets one in memory. */
   readonly outage?: boolean;
-  /** False: it meets only core and store. Of an engine it asks to publish, consume and settle; runs once for each store. */
+  /**
+   * False: it meets only core and store. Of an engine it asks to publish, consume and settle; runs once for each
+   * store.
+   */
   readonly engine?: false;
   /** Starts processes of its own, from the built package. */
   readonly processes?: boolean;

@@ -28,7 +28,10 @@ export interface ChildJob {
   readonly dies: Dying | undefined;
 }
 
-/** When the process kills itself: as its task's row is written, when all is kept and nothing is acknowledged, or when a message would go to the engine. */
+/**
+ * When the process kills itself: as its task's row is written, when all is kept and nothing is acknowledged, or when a
+ * message would go to the engine.
+ */
 export type Dying = "recording" | "settling" | "publishing";
 
 export interface Report {

@@ -28,14 +28,23 @@ export interface Service {
 
 export interface DescribeOptions extends SubjectOptions {
   readonly service?: Service;
-  /** Cases that this broker is known to fail, each with the reason. A case that passes nevertheless fails here: its entry must go. */
+  /**
+   * Cases that this broker is known to fail, each with the reason. A case that passes nevertheless fails here: its
+   * entry must go.
+   */
   readonly knownGaps?: { readonly [Name in CaseName]?: string };
-  /** How many cases run side by side: fewer for an engine that takes much of the machine. @default as many as vitest allows */
+  /**
+   * How many cases run side by side: fewer for an engine that takes much of the machine. @default as many as vitest
+   * allows
+   */
   readonly atOnce?: number;
   /** Only these clauses, or only these cases, for a second way of one engine. @default all */
   readonly clauses?: readonly NamedCase["clause"][];
   readonly cases?: readonly CaseName[];
-  /** True: only the cases that meet no engine, over the store of this broker. They are left out otherwise. @default false */
+  /**
+   * True: only the cases that meet no engine, over the store of this broker. They are left out otherwise. @default
+   * false
+   */
   readonly storeOnly?: boolean;
 }
 
@@ -106,7 +115,10 @@ function waitingLine(places: number): Line {
   };
 }
 
-/** Concurrent as a whole: several brokers of one file wait side by side. Slow cases of one broker too; a server is killed for one case at a time. */
+/**
+ * Concurrent as a whole: several brokers of one file wait side by side. Slow cases of one broker too; a server is
+ * killed for one case at a time.
+ */
 function defineApart(
   subject: Subject,
   list: readonly NamedCase[],

@@ -57,7 +57,9 @@ async function whyNot(subject: Subject, each: NamedCase, context: Context): Prom
   return each.processes ? whyNoChildren(subject) : undefined;
 }
 
-/** The features that it asks for and that neither the engine nor the core has here. With a store the core has them all. */
+/**
+ * The features that it asks for and that neither the engine nor the core has here. With a store the core has them all.
+ */
 async function nobodys(each: NamedCase, { broker, task }: Context): Promise<readonly string[]> {
   const foreign = wanted(each).filter((feature) => !broker.features[feature]);
   if (foreign.length === 0 || broker.store) return [];

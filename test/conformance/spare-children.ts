@@ -1,4 +1,7 @@
-/** Child processes that have loaded their modules and wait for a job: each is handed out once, and replaced in the background. */
+/**
+ * Child processes that have loaded their modules and wait for a job: each is handed out once, and replaced in the
+ * background.
+ */
 import { type ChildProcess, fork } from "node:child_process";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,7 @@
-/** What each clause of the kit may cost on one broker: seconds of its cases in all. What is over is printed, and fails nothing: machines are shared. */
+/**
+ * What each clause of the kit may cost on one broker: seconds of its cases in all. What is over is printed, and fails
+ * nothing: machines are shared.
+ */
 import type { NamedCase } from "../conformance/index.ts";
 
 export const kitBudgets = {
@@ -8,7 +11,7 @@ export const kitBudgets = {
   sharing: 45,
   limits: 15,
   controls: 15,
-  rates: 15,
+  rates: 40,
   filters: 40,
   cancels: 10,
   records: 30,
@@ -28,7 +31,7 @@ export const kitBudgets = {
   wire: 5,
   telling: 25,
   trouble: 15,
-  "store down": 50,
+  "store down": 60,
   contract: 10,
   slow: 400,
   restarts: 120,

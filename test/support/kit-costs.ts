@@ -85,11 +85,13 @@ function partLines(costs: readonly Cost[]): string[] {
   const kits = costs.filter(({ clause }) => !apart.includes(clause));
   const brokers = unique(kits.map(({ broker }) => broker));
   const most = Math.max(...brokers.map((broker) => kits.filter((each) => each.broker === broker).length));
-  return brokers.flatMap((broker) => {
-    const own = kits.filter((each) => each.broker === broker);
-    if (own.length >= most / 2) return [];
-    return ["", `${broker} runs ${own.length} cases:`, ...own.map((each) => `  ${each.clause}: ${each.case}`)];
-  });
+  const parts = new Map<string, string[]>(); // the same part of several stores is said once
+  for (const broker of brokers) {
+    const own = kits.filter((each) => each.broker === broker).map((each) => `  ${each.clause}: ${each.case}`);
+    const part = own.sort().join("\n");
+    if (own.length < most / 2) parts.set(part, [...(parts.get(part) ?? []), broker]);
+  }
+  return [...parts].flatMap(([part, names]) => ["", `A part of the kit on ${names.join(", ")}:`, part]);
 }
 
 function fileLines(modules: readonly TestModule[]): string[] {

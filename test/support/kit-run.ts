@@ -1,4 +1,7 @@
-/** Chooses kits by broker and clause, runs them, and answers a row for each case: for `npm run conformance` and `npm run storm`. */
+/**
+ * Chooses kits by broker and clause, runs them, and answers a row for each case: for `npm run conformance` and `npm
+ * run storm`.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Reporter, startVitest, type TestCase, type Vitest } from "vitest/node";
