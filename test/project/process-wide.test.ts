@@ -30,8 +30,8 @@ const shape = {
   lifetime: words("generation shuttingDown used"),
   runs: "AsyncLocalStorage",
   "runs[]": [
-    ...words("args attempt cancel controller counted end ended headers logger message native"),
-    ...words("progress publishedAt queue slowDown stuck suspend taskId toldToEnd"),
+    ...words("args attempt cancel controller end ended headers host logger message native"),
+    ...words("progress publishedAt queue reportStuck slowDown stopReason suspend taskId"),
   ],
   signals: words("remove"),
   tasks: "Set",
