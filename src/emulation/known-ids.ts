@@ -2,6 +2,7 @@
 import { v7 as uuidv7, validate, version } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { acceptedOf, toError } from "../base/errors.ts";
+import { hasId, type MessageWithId } from "../base/message-id.ts";
 import { publishExcept } from "../base/publish-except.ts";
 import { isOpen } from "../base/task-state.ts";
 import type {
@@ -44,7 +45,6 @@ export function withKnownIds(broker: Broker, store: Store): Broker {
 }
 
 type Claims = ReturnType<typeof createClaims>;
-type Named = Message & { readonly id: string };
 
 /** `clear` cannot list the claims of a queue: it starts a new generation of them. */
 function createClaims(store: Store, name: string) {
@@ -53,17 +53,17 @@ function createClaims(store: Store, name: string) {
     const [generation = "0"] = await store.get([generationKey]);
     return ids.map((id) => `${generationKey}:${generation}:${id}`);
   };
-  const write = async (messages: readonly Named[], entryOf: (i: number) => Pick<SetEntry, "value" | "if">) => {
+  const write = async (messages: readonly MessageWithId[], entryOf: (i: number) => Pick<SetEntry, "value" | "if">) => {
     const keys = await keysOf(messages.map(({ id }) => id));
     return store.set(keys.map((key, i) => ({ key, ttlMs: ttlMs + (messages[i]?.delayMs ?? 0), ...entryOf(i) })));
   };
   return {
     /** Under a publisher's token; `over`: in the place of those that are dead. */
-    take: (messages: readonly Named[], token: string, over: readonly (string | undefined)[] = []) =>
+    take: (messages: readonly MessageWithId[], token: string, over: readonly (string | undefined)[] = []) =>
       write(messages, (i) => ({ value: token, if: over[i] === undefined ? "absent" : { equals: over[i] } })),
-    holders: async (messages: readonly Named[]) => store.get(await keysOf(messages.map(({ id }) => id))),
+    holders: async (messages: readonly MessageWithId[]) => store.get(await keysOf(messages.map(({ id }) => id))),
     /** The engine has them: from now on nobody asks whether their publisher is dead. */
-    confirm: (messages: readonly Named[], token: string) =>
+    confirm: (messages: readonly MessageWithId[], token: string) =>
       write(messages, () => ({ value: sentMark, if: { equals: token } })),
     release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
     async releaseAll() {
@@ -99,7 +99,7 @@ async function publish(
   claims: Claims,
   messages: readonly Message[],
 ): Promise<readonly Published[]> {
-  const named = messages.filter((message): message is Named => message.id !== undefined);
+  const named = messages.filter(hasId);
   if (named.length === 0) return queue.publish(messages);
   const token = uuidv7();
   const own = await claim(queue, claims, named, token);
@@ -119,10 +119,10 @@ async function publish(
 async function claim(
   queue: BrokerQueue,
   claims: Claims,
-  named: readonly Named[],
+  named: readonly MessageWithId[],
   token: string,
-): Promise<ReadonlySet<Named>> {
-  const own = new Set<Named>();
+): Promise<ReadonlySet<MessageWithId>> {
+  const own = new Set<MessageWithId>();
   const firstSeen = new Map<string, number>(); // of a claim: each has its own time
   const isDead = (holder: string) => clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
   let over: readonly (string | undefined)[] = [];
@@ -131,7 +131,7 @@ async function claim(
     for (const [i, message] of left.entries()) if (wins[i]) own.add(message);
     const others = left.filter((_, i) => !wins[i]);
     const unsent =
-      others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<Named, string | undefined>();
+      others.length > 0 ? await unsentOf(queue, claims, others, token) : new Map<MessageWithId, string | undefined>();
     if (unsent.size === 0) return own;
     left = [...unsent.keys()];
     over = Array.from(unsent.values(), (holder) => (holder !== undefined && isDead(holder) ? holder : undefined));
@@ -144,9 +144,9 @@ async function claim(
 async function unsentOf(
   queue: BrokerQueue,
   claims: Claims,
-  messages: readonly Named[],
+  messages: readonly MessageWithId[],
   token: string,
-): Promise<ReadonlyMap<Named, string | undefined>> {
+): Promise<ReadonlyMap<MessageWithId, string | undefined>> {
   const holders = await claims.holders(messages);
   const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sentMark && holders[i] !== token);
   const states = await Promise.all(unconfirmed.map(([, { id }]) => queue.state?.(id)));

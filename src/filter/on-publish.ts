@@ -1,6 +1,7 @@
 /** filter with `when: "published"`: what was published with the same arguments is not published again. */
 import { clock, sleep } from "../base/clock.ts";
 import { FunboostError, toError } from "../base/errors.ts";
+import type { MessageWithId } from "../base/message-id.ts";
 import type { Message, Published } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
@@ -12,8 +13,6 @@ import { filterKey, isCancelled, releaseEntry } from "./key.ts";
 export interface KeyedQueue extends OpenQueue {
   readonly definition: Pick<Definition, "signature">;
 }
-
-export type MessageWithId = Message & { readonly id: string };
 
 interface Entry {
   readonly message: MessageWithId;

@@ -2,9 +2,10 @@
 import { v7 as uuidv7 } from "uuid";
 import { clock } from "../base/clock.ts";
 import { acceptedOf, FunboostError } from "../base/errors.ts";
+import { hasId, type MessageWithId } from "../base/message-id.ts";
 import { publishExcept } from "../base/publish-except.ts";
 import type { Message, Published } from "../contract/broker.ts";
-import { claimKeys, type KeyedQueue, type MessageWithId } from "../filter/on-publish.ts";
+import { claimKeys, type KeyedQueue } from "../filter/on-publish.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { readEndedIds } from "../store/known-ids.ts";
 import type { Outcome } from "../task/outcome.ts";
@@ -16,7 +17,7 @@ interface Finding {
   readonly settle?: (accepted?: readonly string[]) => Promise<void>;
 }
 
-/** Undefined: it has nothing to ask. */
+/** Answers nothing where it has nothing to ask. */
 type Finder = (task: KeyedQueue, messages: readonly MessageWithId[]) => Promise<Finding | undefined>;
 
 /** Each is asked about those that none before it knows. */
@@ -97,10 +98,6 @@ async function readStatuses(
 function existing(messages: readonly MessageWithId[], ids: ReadonlySet<string>): Finding {
   const known = messages.filter(({ id }) => ids.has(id));
   return { known: new Map(known.map((message) => [message, { id: message.id, existing: true }])) };
-}
-
-function hasId(message: Message): message is MessageWithId {
-  return message.id !== undefined;
 }
 
 function withId(message: Message): MessageWithId {

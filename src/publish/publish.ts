@@ -3,7 +3,8 @@
  *
  * What is checked, in this order: the arguments, by the task's schema (`input`, behind its middleware); that arguments
  * and options make a message; once the queue is open, that its features can carry it. A list is made into messages
- * first, so that no schema is asked about a list that is none. Nothing is sent before all is checked.
+ * first, so that no schema is asked about a list that is none, and nothing of it is sent before all of it is checked;
+ * but behind middleware each item is a publish of its own.
  */
 import { deadline } from "../base/deadline.ts";
 import { acceptedOf, describe, FunboostError, isFunboostError, PublishError, toError } from "../base/errors.ts";
@@ -35,7 +36,7 @@ function hasMiddleware({ params }: Definition): boolean {
   return (params.usePublish ?? params.input ?? defaults.usePublish ?? defaults.input) !== undefined;
 }
 
-const plain: Pick<Options, "input" | "usePublish"> = { input: undefined, usePublish: [] };
+const noMiddleware: Pick<Options, "input" | "usePublish"> = { input: undefined, usePublish: [] };
 
 /** Also before the first use has resolved them. */
 function optionsOf({ open, params }: Definition): Options {
@@ -52,11 +53,8 @@ async function publishWithMiddleware<R>(
   const { usePublish, input } = resolved;
   const publish = composePublish(usePublish, async (outgoing) => {
     if (input) await checkInput(input, outgoing.args, resolved);
-    return publishPlain(
-      definition,
-      outgoing.args,
-      Object.keys(outgoing.options).length > 0 ? outgoing.options : undefined,
-    );
+    const hasOptions = Object.keys(outgoing.options).length > 0;
+    return publishPlain(definition, outgoing.args, hasOptions ? outgoing.options : undefined);
   });
   return (await publish({ args, options })) as TaskHandle<R>;
 }
@@ -101,7 +99,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   if (!Array.isArray(items))
     throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
   const messages = items.map((item, i) => itemToMessage(definition, item, i));
-  const { input, usePublish } = hasMiddleware(definition) ? optionsOf(definition) : plain;
+  const { input, usePublish } = hasMiddleware(definition) ? optionsOf(definition) : noMiddleware;
   if (usePublish.length > 0) return publishEachWithMiddleware(definition, items);
   if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, optionsOf(definition))));
   const task = definition.open ?? (await connect(definition));
