@@ -201,7 +201,6 @@ async function publish(
       const fresh = await file.write(() => ops.insert(rows), rows.length);
       for (const [index, [id]] of rows.entries()) published.push(fresh[index] ? { id } : { id, existing: true });
     } catch (cause) {
-      if (rows.length === messages.length) throw cause; // nothing was accepted: the reason itself says most
       const accepted = published.map(({ id }) => id);
       throw publishError("sqlite", toError(cause), accepted, messages.length);
     }

@@ -64,7 +64,7 @@ export function withJitter(ms: number): number {
 }
 
 /**
- * Runs `work` again and again, `ms` (withJitter) after it has ended; errors go to `onError`. Answers a function that
+ * Runs `work` again and again, `ms` and its jitter after it has ended; errors go to `onError`. Answers a function that
  * stops it and resolves when it is idle.
  */
 export function repeat(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {

@@ -106,7 +106,12 @@ type Done = Extract<Settlement, { outcome: "done" }>;
 function resultOf(settlement: Done, limit: number): Payload {
   const { result, record } = settlement;
   if (record?.lostAt !== undefined) return lostPayload({ ...record });
-  const payload = toPayload(resultOrNull(result), record && { ...record });
+  let payload: Payload;
+  try {
+    payload = toPayload(resultOrNull(result), record && { ...record });
+  } catch (error) {
+    return resultOf(tooLarge(settlement, error), limit); // its JSON is longer than a text can be
+  }
   const bytes = payload.data?.length ?? 0;
   return bytes <= limit
     ? payload

@@ -3,6 +3,10 @@ import type { CaseName } from "../../conformance/index.ts";
 
 /** These cases run in both modes. Its consumer is one for both: what else there is to promise is proved once. */
 export const byMode = [
+  // the workers that only workflows have, and their connection
+  "the engine's connections are cut while tasks run: nothing is lost, and all goes on by itself",
+  "close waits for what is held and flushes it",
+  "nothing is delivered after close",
   // guarantees, crashes: what a message remembers of its lost deliveries
   "a run whose process is killed is delivered again with the same attempt",
   "a lost delivery counts as one crash",
