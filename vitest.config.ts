@@ -21,11 +21,14 @@ const structure = ["architecture", "exports", "tour"].map((name) => `test/projec
 const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["slow", "broker-down", "restart"].map((name) => `test/behaviour/${name}.test.ts`);
+const behaviourOverMemory = ["bad-input", "controls", "events", "field", "native-results", "store-down", "waiting"].map(
+  (name) => `test/behaviour/${name}.test.ts`,
+);
 const overMemory = [
-  "test/src/**/*.test.ts",
-  "test/bench/**/*.test.ts",
-  "test/adapters/{memory,shared}/*.test.ts",
+  ...["src/**", "bench/**", "adapters/{memory,shared}"].map((folder) => `test/${folder}/*.test.ts`),
+  ...behaviourOverMemory,
   "test/project/process-wide.test.ts",
+  "test/project/types.test.ts",
 ];
 const kits = "test/adapters/*/conformance.test.ts";
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */

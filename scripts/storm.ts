@@ -6,14 +6,10 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Reporter } from "vitest/node";
 import type { Outcome } from "../test/conformance/run-case.ts";
-import { choose, runKits } from "../test/support/kit-run.ts";
+import { choose, runKits, sayErrors } from "../test/support/kit-run.ts";
 
 /** Says of a round only what no row says. */
-const quiet: Reporter = {
-  onTestRunEnd: (_modules, errors) => {
-    for (const error of errors) console.error(error.stack ?? error.message);
-  },
-};
+const quiet: Reporter = { onTestRunEnd: sayErrors };
 
 const usual = { broker: "sqlite", clause: "guarantees,crashes,leases,sharing", times: "20" };
 
@@ -74,13 +70,13 @@ async function main(): Promise<void> {
     const rows = await runKits(choice, [quiet]);
     add(tallies, rows);
     const failed = rows.filter(({ result }) => result === "failed");
+    if (!rows.some(({ result }) => result === "passed") || failed.length > 0) process.exitCode = 1;
     console.log(`round ${round}: ${rows.length} cases, ${failed.length} failed, ${seconds().toFixed(0)} s so far`);
     for (const { broker, case: name, reason } of failed) console.log(`  ${broker}: ${name}: ${reason}`);
   }
   const found = [...tallies.values()];
   if (values.json) writeFileSync(values.json, `${JSON.stringify(found, null, 2)}\n`);
   print(found, times, seconds());
-  process.exitCode = found.length === 0 || found.some(({ failures }) => failures.length > 0) ? 1 : 0;
 }
 
 main().catch((error: Error) => {

@@ -52,7 +52,7 @@ export const controls = {
  * run.
  */
 export const byStore = {
-  '`qpsScope: "global"`': ["a global qps is one limit for all processes", "several limits hold at once over processes"],
+  '`qpsScope: "global"`': ["a store that fails: a global qps starts nothing, and is not exceeded afterwards"],
   "`withLock()`": ["a store that fails: a lock is held by one, lost at its ttl, and free afterwards"],
 } satisfies { readonly [Control in keyof typeof controls]?: readonly CaseName[] };
 

@@ -62,7 +62,7 @@ export function beeQueue(options: BeeQueueOptions = {}): Broker {
   };
 }
 
-interface OpenBroker {
+interface AbandonableQueue {
   readonly queue: BrokerQueue;
   /** Closes it at once: what is held is delivered again later. */
   abandon(): Promise<void>;
@@ -73,7 +73,7 @@ async function openQueue(
   defaultPrefix: string,
   clients: BeeClients,
   onClose: () => void,
-): Promise<OpenBroker> {
+): Promise<AbandonableQueue> {
   const options = checkSpec(spec);
   const prefix = options.prefix ?? defaultPrefix;
   const open = await connectQueue(spec, { ...options, prefix }, clients);

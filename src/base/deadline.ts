@@ -15,7 +15,7 @@ export function deadline<T>(work: Promise<T>, ms: number, what: string, where: s
   const server = address === undefined ? "the server" : `the server at ${address}`;
   return new Promise((resolve, reject) => {
     const cancel = whenLate(ms, () => reject(lateError(what, ms, server, where)));
-    work.then(resolve, reject).finally(cancel);
+    Promise.resolve(work).then(resolve, reject).finally(cancel); // a broker in plain JavaScript may answer at once
   });
 }
 

@@ -41,7 +41,7 @@ export interface LogOptions {
    */
   readonly summary?: boolean;
   /** Which lines are written: those for which it answers true. One that throws lets the line pass. @default all */
-  readonly filter?: (createLine: LogLine) => boolean;
+  readonly filter?: (line: LogLine) => boolean;
 }
 
 /** What a filter sees. */

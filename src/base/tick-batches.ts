@@ -3,7 +3,7 @@
 export interface TickBatches<Item> {
   /** Hands a batch over when it holds as much, by the items' weights. */
   readonly size: number;
-  /** Gets the items in the order in which they came. Must not throw: nobody is there to hear of it. */
+  /** Gets the items in the order in which they came. Must not throw: its batch would be lost. */
   send(batch: readonly Item[]): void;
   /** When a tick ends. @default queueMicrotask */
   readonly schedule?: (flush: () => void) => void;

@@ -62,7 +62,7 @@ async function healthOf(
   definition: Definition,
 ): Promise<ConsumerStatus & { healthy: boolean }> {
   const status = consumer.status();
-  if (!isIdle(status) || (await callQueue(definition, "count")).ready === 0) return { ...status, healthy: true };
+  if (!isIdle(status) || !((await callQueue(definition, "count")).ready > 0)) return { ...status, healthy: true };
   return { ...status, healthy: !isIdle(consumer.status()) }; // asked again: something may have come while we counted
 }
 

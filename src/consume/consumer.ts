@@ -33,6 +33,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     return consumerOf(active);
   } catch (error) {
     await stopUpkeep(state);
+    await state.engine?.close({ force: true }).catch(() => {});
     throw error;
   }
 }
@@ -70,7 +71,9 @@ function watchOver(state: ActiveConsumer): void {
     onPaused: (paused) => setQueuePaused(state, paused),
     onError: trouble.report,
   });
-  state.upkeep.push(upkeep, startEachSecond(state), watchStore(state));
+  state.upkeep.push(upkeep);
+  state.upkeep.push(startEachSecond(state));
+  state.upkeep.push(watchStore(state)); // may speak to the engine at once
 }
 
 /** What lies unstarted in lanes and slots. */

@@ -28,7 +28,7 @@ export type Claim =
 
 export interface Filter {
   claim(delivery: Delivery, args: readonly unknown[], given: string | undefined): Promise<Claim>;
-  /** What says that it is done: from then on no equal message runs. `outcome` as JSON. */
+  /** From then on no equal message runs. Its claim is not renewed any more: it must be written. `outcome` as JSON. */
   doneMark(key: string, id: string, outcome: string): SetEntry;
   /** It has ended otherwise, for good or for now. */
   settle(key: string, id: string, settlement: Settlement): Promise<void>;

@@ -17,8 +17,8 @@ interface Finding {
   readonly settle?: (accepted?: readonly string[]) => Promise<void>;
 }
 
-/** Answers nothing where it has nothing to ask. */
-type Finder = (task: KeyedQueue, messages: readonly MessageWithId[]) => Promise<Finding | undefined>;
+/** Undefined, without a promise: it has nothing to ask. */
+type Finder = (task: KeyedQueue, messages: readonly MessageWithId[]) => Promise<Finding> | undefined;
 
 /** Each is asked about those that none before it knows. */
 const finders: readonly Finder[] = [equalPublished, knownSinceEnd, keptResult];
@@ -31,14 +31,17 @@ export function publishNew(task: KeyedQueue, messages: readonly Message[]): Prom
 
 async function publishUnknown(task: KeyedQueue, messages: readonly Message[]): Promise<readonly Published[]> {
   const endsAt = clock.monotonic() + task.options.publishTimeoutMs;
+  const withIds = messages.filter(hasId);
   const findings: Finding[] = [];
   const publish = async () => {
     const known = new Map<Message, Published>();
     for (const find of finders) {
-      const unknown = messages.filter(hasId).filter((message) => !known.has(message));
-      const finding = unknown.length > 0 ? await find(task, unknown) : undefined;
-      if (finding) findings.push(finding);
-      for (const [message, published] of finding?.known ?? []) known.set(message, published);
+      const unknown = withIds.filter((message) => !known.has(message));
+      const asked = unknown.length > 0 ? find(task, unknown) : undefined;
+      if (!asked) continue;
+      const finding = await asked;
+      findings.push(finding);
+      for (const [message, published] of finding.known) known.set(message, published);
     }
     refuseLate(task, endsAt);
     return publishExcept(messages, known, (rest) => task.queue.publish(rest));
@@ -58,7 +61,7 @@ function refuseLate({ brokerName }: OpenQueue, endsAt: number): void {
 }
 
 /** Was an equal message published, within the filter's time? If not, its key is claimed. */
-async function equalPublished(task: KeyedQueue, messages: readonly MessageWithId[]): Promise<Finding | undefined> {
+function equalPublished(task: KeyedQueue, messages: readonly MessageWithId[]): Promise<Finding> | undefined {
   const filter = filterOf(task);
   return filter && task.store && claimKeys(task, task.store, filter, messages);
 }
@@ -68,17 +71,17 @@ function filterOf({ store, options: { filter } }: OpenQueue): typeof filter {
 }
 
 /** Has a task with this id ended, within a day? */
-async function knownSinceEnd(
-  { store, scope }: OpenQueue,
-  messages: readonly MessageWithId[],
-): Promise<Finding | undefined> {
-  return store && existing(messages, await readEndedIds(store, scope, messages.map(idOf)));
+function knownSinceEnd({ store, scope }: OpenQueue, messages: readonly MessageWithId[]): Promise<Finding> | undefined {
+  return store && readEndedIds(store, scope, messages.map(idOf)).then((ids) => existing(messages, ids));
 }
 
 /** Is a result kept under this id? One that was cancelled may be published again: its result is dropped. */
-async function keptResult(task: OpenQueue, messages: readonly MessageWithId[]): Promise<Finding | undefined> {
-  const { queue, store, scope, options } = task;
-  if (!options.rpc) return undefined;
+function keptResult(task: OpenQueue, messages: readonly MessageWithId[]): Promise<Finding> | undefined {
+  return task.options.rpc && findResults(task, messages);
+}
+
+async function findResults(task: OpenQueue, messages: readonly MessageWithId[]): Promise<Finding> {
+  const { queue, store, scope } = task;
   const ids = messages.map(idOf);
   const statuses = await readStatuses(task, ids);
   const cancelled = ids.filter((_, i) => statuses[i] === "cancelled");

@@ -30,7 +30,8 @@ export async function send(
     return published;
   } catch (error) {
     const cause = toError(error);
-    if (isFunboostError(cause) && cause.code.startsWith("BAD_")) throw cause; // refused before anything was sent
+    const isRefused = before.length === 0 && isFunboostError(cause) && cause.code.startsWith("BAD_");
+    if (isRefused) throw cause; // before anything was sent
     throw publishError(task, cause, [...before.map(({ id }) => id), ...acceptedOf(cause)], messages.length);
   }
 }

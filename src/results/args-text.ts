@@ -1,16 +1,17 @@
 /** A row's arguments as text, for a person to read and to search in. */
 import { inspect } from "node:util";
+import { describe } from "../base/errors.ts";
 
 const longestArgs = 1_000;
 
 /** As text, for a person to read and to search in. */
 export function argsText(args: readonly unknown[]): string {
-  const text = jsonOr(args, inspect);
+  const text = textOf(args);
   return text.length > longestArgs ? `${text.slice(0, longestArgs - 1)}…` : text;
 }
 
-/** What `convert` made need not be JSON. */
-function jsonOr(value: unknown, other: (value: unknown) => string): string {
+/** What `convert` made need not be JSON; what throws whatever is asked of it must not keep an end from being kept. */
+function textOf(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch {
@@ -19,6 +20,11 @@ function jsonOr(value: unknown, other: (value: unknown) => string): string {
   try {
     return JSON.stringify(value, (_, member: unknown) => (typeof member === "bigint" ? String(member) : member));
   } catch {
-    return other(value);
+    // a circle
+  }
+  try {
+    return inspect(value);
+  } catch {
+    return describe(value);
   }
 }

@@ -12,7 +12,7 @@ type Write<To extends EndWrite["to"]> = Extract<EndWrite, { to: To }>;
 
 /**
  * Before the message is acknowledged: a crash between the two runs the task again rather than lose its answer.
- * One write after the other, each until it works. Undefined: there is nothing to keep.
+ * One write after the other, each until it works; the hook is called once. Undefined: there is nothing to keep.
  * No `async`: each promise of a run counts.
  */
 export function keepEnd(

@@ -1,4 +1,7 @@
-/** What keeps a delivery from starting. All of it is decided here; how it then ends is in end-unstarted.ts. */
+/**
+ * What keeps a delivery from starting. All of it but a filter's claim (run.ts) is decided here; how it then ends is in
+ * end-unstarted.ts.
+ */
 import type { CancelledIds } from "../queue/cancelled-ids.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import type { Attempt } from "./attempt.ts";

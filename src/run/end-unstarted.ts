@@ -10,13 +10,11 @@ import { bury, endAs, endCancelled } from "./ending.ts";
 export async function endUnstarted(
   task: RunnableTask,
   attempt: Attempt,
-  obstacle: Obstacle,
+  obstacle: Exclude<Obstacle, { why: "not due" }>,
   tally: Tally,
 ): Promise<Settlement> {
   const { queue } = task.options;
   switch (obstacle.why) {
-    case "not due":
-      return { outcome: "postponed", delayMs: obstacle.delayMs };
     case "cancelled":
       return endCancelled(task, attempt);
     case "expired":

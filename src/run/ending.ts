@@ -92,7 +92,7 @@ export async function bury(task: RunnableTask, attempt: Attempt, error: Error): 
   return published ? endAs(task, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
 }
 
-export async function endCancelled(task: RunnableTask, attempt: Attempt): Promise<Settlement> {
+export function endCancelled(task: RunnableTask, attempt: Attempt): Promise<Settlement> {
   return endAs(task, attempt, "cancelled", cancelledError(task.options.queue));
 }
 

@@ -49,8 +49,9 @@ function run(task: RunnableTask, delivery: Delivery, slot: Slot, host: RunHost):
   );
 }
 
-async function endEarly(task: RunnableTask, attempt: Attempt, obstacle: Obstacle, tally: Tally): Promise<RunEnd> {
-  return { settlement: await endUnstarted(task, attempt, obstacle, tally) };
+function endEarly(task: RunnableTask, attempt: Attempt, obstacle: Obstacle, tally: Tally): Promise<RunEnd> | RunEnd {
+  if (obstacle.why === "not due") return { settlement: { outcome: "postponed", delayMs: obstacle.delayMs } };
+  return endUnstarted(task, attempt, obstacle, tally).then(toRunEnd);
 }
 
 /** What has taken its process down with it, more than once. */
@@ -68,7 +69,7 @@ function start(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<
 }
 
 /** Not while an equal message runs, and not after one was done. */
-function startOnce(filter: Filter, task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> {
+function startOnce(filter: Filter, task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> | RunEnd {
   let claiming: Promise<Claim>;
   try {
     claiming = filter.claim(attempt.delivery, attempt.args, attempt.limits.filterKey);

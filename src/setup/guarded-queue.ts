@@ -1,7 +1,4 @@
-/**
- * Deadlines around the calls to an engine and a store: none may hang its caller for ever. A store's calls tell whether
- * it answers, and are events.
- */
+/** Deadlines around the calls to an engine: none may hang its caller for ever. */
 
 import { deadline, undoIfLate, wrapCalls } from "../base/deadline.ts";
 import type { BrokerQueue, Consumer } from "../contract/broker.ts";

@@ -13,7 +13,7 @@ interface Asking<Item, Answer> {
 
 type ListCall<Item, Answer> = (items: readonly Item[]) => Promise<readonly Answer[]>;
 
-/** The same call. When it fails it fails for all who asked with it: each tries again by itself. */
+/** The same call; a list must not change before it is answered. Fails for all who asked: each tries again by itself. */
 export function coalesce<Item, Answer>(call: ListCall<Item, Answer>): ListCall<Item, Answer> {
   const add = createTickBatches<Asking<Item, Answer>>({
     size: most,

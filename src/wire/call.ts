@@ -68,15 +68,15 @@ export function decodeBody(
 ): Call {
   const parsed = parseBody(raw);
   const found = extraOf(parsed);
-  const isForeign = found !== undefined && (found.is_raw === true || found.is_auto_fill_extra === true);
+  const isMarked = found !== undefined && (found.is_raw === true || found.is_auto_fill_extra === true);
   const limits = readLimits(found, publishedAtMs);
   const extra = found ?? noExtra;
-  const own = found !== undefined && !isForeign;
+  const own = found !== undefined && !isMarked;
   if (convert && !own) {
-    const foreign = isForeign ? originalOf(parsed as JsonObject) : raw;
+    const foreign = isMarked ? originalOf(parsed as JsonObject) : raw;
     return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
   }
-  const body = isForeign ? parseBody(originalOf(parsed as JsonObject)) : parsed;
+  const body = isMarked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
   if (!isObject(body))
     return refuseMessage(`the body is ${describe(body)}. Needed: a JSON object. Set "convert" to take other bodies.`);
   const { order } = extra;
@@ -90,7 +90,7 @@ export function decodeBody(
     args,
     limits,
     extra,
-    foreign: isForeign || (!ordered && signature.kind === "positional" && signature.names.length > 0),
+    foreign: isMarked || (!ordered && signature.kind === "positional" && signature.names.length > 0),
     body,
   };
 }

@@ -45,7 +45,6 @@ export const rates = cases({
   },
 
   "several limits hold at once over processes": {
-    engine: false,
     store: true,
     needs: ["durable"],
     processes: true,

@@ -17,7 +17,7 @@ async function endsLate(
     at.push(performance.now());
     return seen.run(n, () => door.opened);
   });
-  await consume(job);
+  const consumer = await consume(job);
   const pushedAt = performance.now();
   await job.push();
   await until("it runs", () => seen.running === 1);
@@ -31,6 +31,9 @@ async function endsLate(
   );
   await on();
   await equal.waitRecord({ timeout: patienceMs });
+  await until("nothing is held", () => consumer.status().held === 0);
+  const starts = seen.started.length;
+  await holds("none comes again", () => seen.started.length === starts, leaseMs + lookMs);
   if (waited && seen.started.length === 1) return true;
   assert.ok((at[1] ?? 0) - pushedAt >= 2 * leaseMs, "its equal ran too");
   return false;
@@ -38,7 +41,16 @@ async function endsLate(
 
 export const storeDownKept = both(
   {
-    async "rows are written when it is back, one for each task"({ task, consume, until, holds, off, on, log }) {
+    async "rows are written when it is back, one for each task"({
+      task,
+      consume,
+      until,
+      holds,
+      off,
+      on,
+      log,
+      leaseMs,
+    }) {
       const door = gate();
       const seen = track<number>();
       const job = task({ record: true, concurrency: 2, prefetch: 0, log }, (n: number) =>
@@ -55,7 +67,7 @@ export const storeDownKept = both(
       await until("there are six rows", async () => (await job.records()).length === 6);
       assert.ok((await job.records()).every(({ status }) => status === "done"));
       await until("nothing is held", () => consumer.status().held === 0);
-      await holds("none comes again", () => seen.started.length === 6, lookMs);
+      await holds("none comes again", () => seen.started.length === 6, leaseMs + lookMs);
       assert.deepEqual(doubles(seen.started), []);
     },
 
@@ -68,6 +80,7 @@ export const storeDownKept = both(
       on,
       log,
       how,
+      leaseMs,
       patienceMs,
     }) {
       const seen = track<number>();
@@ -75,10 +88,13 @@ export const storeDownKept = both(
       const consumer = await consume(job);
       await off();
       const handles = await job.publishMany([1, 1, 2, 2, 1].map((n) => ({ args: [n] as [number], rpc: true })));
+      await job.pushMany([[1], [2]]); // equal ones that nobody waits for
       if (how === "fails") await until("nothing is held", () => consumer.status().held === 0);
       await holds("nothing starts", () => seen.started.length === 0 && consumer.status().held <= 2, lookMs);
       await on();
       await Promise.all(handles.map((handle) => handle.waitRecord({ timeout: patienceMs })));
+      await until("nothing is held", () => consumer.status().held === 0);
+      await holds("none comes again", () => seen.started.length === 2, leaseMs + lookMs);
       assert.deepEqual(sorted(seen.started), [1, 2]);
     },
 

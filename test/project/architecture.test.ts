@@ -48,7 +48,8 @@ const coming: Readonly<Record<string, string>> = {
 const mostTakers = 8;
 
 const builtIn = (name: string) => name.startsWith("node:");
-const relative = (name: string) => /^(src|adapters|canvas|test|examples|bench|scripts)\//.test(name);
+const relative = (name: string) =>
+  /^(src|adapters|canvas|cli|telemetry|testing|web|migration|test|examples|bench|scripts)\//.test(name);
 const packageName = (name: string) => name.split("/", name.startsWith("@") ? 2 : 1).join("/");
 const isPublic = (name: string) => /^funboost($|\/)/.test(name);
 const src = filesUnder("src");

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Reporter, startVitest, type TestCase, type Vitest } from "vitest/node";
+import { type Reporter, startVitest, type TestCase, type TestModule, type Vitest } from "vitest/node";
 import { allCases } from "../conformance/all-cases.ts";
 import type { Outcome } from "../conformance/run-case.ts";
 import { engines } from "./engines.ts";
@@ -46,7 +46,8 @@ function filesOf({ brokers, clauses }: Choice): string[] {
 /** An adapter may be several engines: one for each backend. */
 function enginesOf(brokers: readonly string[]): string[] {
   const names = ["memory", "sqlite", ...Object.keys(engines)];
-  return names.filter((name) => brokers.some((broker) => name === broker || name.startsWith(`${broker}-`)));
+  const isOf = (name: string, broker: string) => name === broker || /^[- ]/.test(name.slice(broker.length));
+  return names.filter((name) => brokers.some((broker) => name.startsWith(broker) && isOf(name, broker)));
 }
 
 /** Sets what the test files read from the environment, and runs them from the build. */
@@ -59,7 +60,20 @@ export async function runKits(choice: Choice, reporters: Reporter[]): Promise<Ou
   const vitest = await startVitest("test", filesOf(choice), { watch: false, passWithNoTests: true, reporters });
   const rows = rowsOf(vitest);
   await vitest.close();
+  if (rows.length === 0) {
+    const where = brokers ? ` on ${brokers.join(", ")}` : "";
+    throw new Error(`No case${clauses ? ` of ${clauses.join(", ")}` : ""} has run${where}.`);
+  }
   return rows;
+}
+
+/** A reporter's last call: what no row says, such as a file that did not load. */
+export function sayErrors(
+  modules: readonly TestModule[],
+  errors: readonly { stack?: string; message: string }[],
+): void {
+  const all = [...modules.flatMap((module) => module.errors()), ...errors];
+  for (const error of all) console.error(error.stack ?? error.message);
 }
 
 function rowsOf(vitest: Vitest): Outcome[] {

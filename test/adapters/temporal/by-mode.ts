@@ -7,6 +7,11 @@ export const byMode = [
   "the engine's connections are cut while tasks run: nothing is lost, and all goes on by itself",
   "close waits for what is held and flushes it",
   "nothing is delivered after close",
+  "one poison message among fifty: its neighbours all finish, and it ends in the dead-letter queue with its reason",
+  "a run that timed out is retried after its backoff",
+  "RetryError runs again after its own time",
+  "maxRetries of one message beats the task's",
+  "count tells what waits and what is delayed",
   // guarantees, crashes: what a message remembers of its lost deliveries
   "a run whose process is killed is delivered again with the same attempt",
   "a lost delivery counts as one crash",

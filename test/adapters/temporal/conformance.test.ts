@@ -31,11 +31,16 @@ describeBroker({
   atOnce: 4,
   cases: byMode,
 });
-// What Temporal itself does not keep, as with configure({ store }): the cases that are skipped without one.
+// What Temporal itself does not keep, as with configure({ store }): the cases that are skipped without one, and those
+// whose way is another with one.
+const redrives = [
+  "redrive brings dead letters back, under their ids, as they were",
+  "a redrive that is killed loses nothing and doubles nothing",
+] as const;
 describeBroker({
   ...common,
   name: "temporal with a store",
   settings: { storeFile: join(folder, "store.db") },
   atOnce: 4,
-  cases: allCases.filter(({ store }) => store).map(({ name }) => name),
+  cases: [...allCases.filter(({ store }) => store).map(({ name }) => name), ...redrives],
 });
