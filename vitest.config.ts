@@ -20,7 +20,7 @@ const alias = [
 const structure = ["architecture", "exports", "tour"].map((name) => `test/project/${name}.test.ts`);
 const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
-const waiting = ["slow", "broker-down", "restart"].map((name) => `test/behaviour/${name}.test.ts`);
+const waiting = ["slow", "broker-down"].map((name) => `test/behaviour/${name}.test.ts`);
 const behaviourOverMemory = ["bad-input", "controls", "events", "field", "native-results", "store-down", "waiting"].map(
   (name) => `test/behaviour/${name}.test.ts`,
 );
@@ -98,7 +98,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "waiting", include: waiting, maxWorkers: 3, sequence: { groupOrder: 5 }, ...built },
+        test: { name: "waiting", include: waiting, sequence: { groupOrder: 5 }, ...built },
       },
       {
         extends: true,

@@ -16,18 +16,13 @@ configure({
   },
 });
 
+type RunEnd = { queue: string; attempt: number; outcome: string; runMs: number };
 subscribe("funboost:run:end", (event) => {
-  const { queue, attempt, outcome, runMs } = event as {
-    queue: string;
-    attempt: number;
-    outcome: string;
-    runMs: number;
-  };
+  const { queue, attempt, outcome, runMs } = event as RunEnd;
   console.log(`event: ${queue}, attempt ${attempt}: ${outcome}, ${runMs < 1_000 ? "in time" : "late"}`);
 });
-subscribe("funboost:control:held", (event) =>
-  console.log("event: held by", (event as { control?: string }).control ?? "nothing"),
-);
+type Held = { control?: string };
+subscribe("funboost:control:held", (event) => console.log("event: held by", (event as Held).control ?? "nothing"));
 
 const stamp = boost({ queue: "stamp", broker: "memory", rpc: true }, () => spans.getStore());
 const invoice = boost({ queue: "invoice", broker: "memory", rpc: true, backoff: 0 }, async (no: number) => {

@@ -9,13 +9,10 @@ const download = boost({ ...shared, queue: "download" }, async function download
   return url.replace("https://", "").replaceAll("/", "_");
 });
 
-const transcode = boost(
-  { ...shared, queue: "transcode", concurrency: 3 },
-  async function transcode(file: string, height: number) {
-    await work(height / 5);
-    return `${file}_${height}p.mp4`;
-  },
-);
+const transcode = boost({ ...shared, queue: "transcode", concurrency: 3 }, async (file: string, height: number) => {
+  await work(height / 5);
+  return `${file}_${height}p.mp4`;
+});
 
 const notify = boost({ ...shared, queue: "notify" }, async function notify(files: string[]) {
   console.log(`ready: ${files.join(", ")}`);

@@ -24,7 +24,7 @@
  * - consumer:closing { queue broker }
  * - consumer:closed { queue broker orphanedIds elapsedMs }
  * - broker:opened { queue broker features }
- * - lease:acquired { name owner fence }: of the process's own leases in the store, such as that of a queue's maintenance
+ * - lease:acquired { name owner fence }: of leases in the store, such as that of a queue's maintenance
  * - lease:lost { name owner fence }
  * - notice:switch { queue broker to }: "poll" when the store's notices are lost, "notices" when they are back
  */

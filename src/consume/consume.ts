@@ -9,10 +9,9 @@ import { configuration } from "../setup/configure.ts";
 import type { Definition } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { type RunningConsumer, startConsumer } from "./consumer.ts";
-import { type ConsumerStatus, consumers, type KnownConsumer } from "./consumers.ts";
+import { type ConsumerStatus, consumers, type KnownConsumer, type StopOptions } from "./consumers.ts";
 import { createRegistration, type Registration, replacedBy } from "./registration.ts";
 import { installSignalHandlers } from "./shutdown.ts";
-import type { StopOptions } from "./stop.ts";
 import { createTrouble } from "./trouble.ts";
 
 export interface ConsumeOptions {

@@ -3,14 +3,14 @@ import { clock } from "../base/clock.ts";
 import { points, tell } from "../base/events.ts";
 import { checkConcurrency } from "../options/task-checks.ts";
 import { setBlockers, setQueuePaused, watchStore } from "./blockers.ts";
-import type { ConsumerStatus } from "./consumers.ts";
+import type { ConsumerStatus, StopOptions } from "./consumers.ts";
 import { createState } from "./create-state.ts";
 import { startEachSecond } from "./each-second.ts";
 import { followLive } from "./follow-live.ts";
 import { createHoldReason } from "./hold-reason.ts";
 import { listenersOf } from "./listeners.ts";
 import type { ActiveConsumer, ConsumerOptions, ConsumerState } from "./state.ts";
-import { type StopOptions, stopConsumer, stopUpkeep } from "./stop.ts";
+import { stopConsumer, stopUpkeep } from "./stop.ts";
 import { startUpkeep } from "./upkeep.ts";
 
 export interface RunningConsumer {

@@ -1,7 +1,6 @@
 /** The consumers of this process. */
 import { processWide } from "../base/process-wide.ts";
 import type { Definition } from "../setup/model.ts";
-import type { StopOptions } from "./stop.ts";
 
 export interface ConsumerStatus {
   readonly queue: string;
@@ -11,6 +10,12 @@ export interface ConsumerStatus {
   readonly paused: boolean;
   /** Milliseconds since something was fetched. */
   readonly sinceFetchMs: number | undefined;
+}
+
+export interface StopOptions {
+  readonly graceMs: number;
+  /** What runs in consumers that stop together with this one: their children may be in this queue. */
+  readonly others: { running(): number; suspended(): number };
 }
 
 /** A consumer as the process knows it, also while it still connects. */

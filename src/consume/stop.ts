@@ -7,6 +7,7 @@ import { FunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
 import type { Slots } from "../slots/slots.ts";
 import { setBlockers } from "./blockers.ts";
+import type { StopOptions } from "./consumers.ts";
 import type { ActiveConsumer, ConsumerState } from "./state.ts";
 
 const tickMs = 50;
@@ -16,12 +17,6 @@ const abortedMs = 1_000;
 const upkeepMs = 1_000;
 /** For an engine that hangs: what it holds is redelivered. */
 const forcedMs = 5_000;
-
-export interface StopOptions {
-  readonly graceMs: number;
-  /** What runs in consumers that stop together with this one: their children may be in this queue. */
-  readonly others: { running(): number; suspended(): number };
-}
 
 export async function stopConsumer(state: ActiveConsumer, options: StopOptions): Promise<void> {
   const { where, engine, events } = state;

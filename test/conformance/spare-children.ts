@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 /** Most cases start one or two. */
 const spares = 2;
+/** By then the one that was taken has connected: the next ones do not load beside it. */
+const refillMs = 1_000;
 const waiting = new Map<string, ChildProcess[]>();
 
 /** One that waits, else a new one. */
@@ -15,8 +17,11 @@ export function takeChild(module: URL, create: URL): ChildProcess {
   const list = waiting.get(create.href) ?? [];
   const alive = list.filter(({ connected, exitCode }) => connected && exitCode === null);
   const child = alive.shift() ?? start(module, create);
-  while (alive.length < spares) alive.push(idle(start(module, create)));
   waiting.set(create.href, alive);
+  setTimeout(() => {
+    const list = waiting.get(create.href) ?? [];
+    while (list.length < spares) list.push(idle(start(module, create)));
+  }, refillMs).unref();
   return awake(child);
 }
 

@@ -47,6 +47,6 @@ describeBroker({
   foreign,
   scale: 0.2,
   lateMs: 2_000,
-  patienceMs: 40_000,
+  patienceMs: 60_000,
   ...onServer(mongodb, "MONGODB_URL", { collection: run, storeFile: join(folder, "mongo.db") }),
 });

@@ -20,6 +20,7 @@ const common = {
   ...(service.disrupt ? { disrupt: service.disrupt } : {}),
   lateMs: 1_100, // timers below a second come up to a second late
   leaseMs: 2_500, // so is the end of a lease
+  patienceMs: 40_000, // beside another kit
   scale: 0.1,
 };
 
