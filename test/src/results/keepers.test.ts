@@ -39,6 +39,7 @@ describe("the keepers of an end", () => {
     expect(isKept(task, { ...nothing, limits: { rpc: true } })).toBe(true);
     expect(isKept(task, { ...nothing, limits: { givenId: true } })).toBe(true);
     expect(isKept(task, { ...nothing, limits: { deadLetter: "letter" } })).toBe(true);
+    expect(isKept(task, { ...nothing, doneMark: everything.doneMark })).toBe(true);
     expect(isKept(task, everything)).toBe(true);
     expect(isKept(await open({ record: true }), nothing)).toBe(true);
     expect(isKept(await open({ onRecord: () => {} }), nothing)).toBe(true);
