@@ -109,8 +109,8 @@ export const resultKeeper: Keeper = {
 export const keepers: readonly Keeper[] = [doneMark, messageMarks, row, hook, resultKeeper];
 
 /**
- * Whether any of them is asked: for most ends none is. Each by its name: a loop's one call for all five cost a twentieth
- * of a run on memory (measured).
+ * Whether any of them is asked: for most ends none is. Each by its name: in a loop, one call for all five, they cost a
+ * twentieth of a run on memory (measured).
  */
 export function isKept(task: OpenQueue, request: KeepRequest): boolean {
   return (

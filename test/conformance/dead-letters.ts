@@ -98,6 +98,7 @@ export const deadLetters = cases({
   },
 
   "dead letters come back with their priority": {
+    alone: true, // lanes keep an order as long as a fetch is quick
     feature: "priority",
     uses: ["pause"],
     async run({ task, consume, until, patienceMs }) {
