@@ -30,6 +30,7 @@ export const features = cases({
   },
 
   "delayed messages do not stand in the way of others": {
+    alone: true, // within three seconds
     feature: "delay",
     async run({ task, consume, until, many }) {
       const seen = track<number>();
@@ -105,6 +106,7 @@ export const features = cases({
   },
 
   "equal priorities keep their order": {
+    alone: true, // as for the case before
     feature: "priority",
     needs: ["ordered"],
     async run({ task, consume, until }) {
