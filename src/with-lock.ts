@@ -2,15 +2,16 @@
 
 import { clock, sleep, within } from "./base/clock.ts";
 import { type Duration, durationMs } from "./base/duration.ts";
-import { describe, FunboostError, needsStore } from "./base/errors.ts";
+import { describe, FunboostError } from "./base/errors.ts";
 import type { Broker } from "./contract/broker.ts";
 import type { Store } from "./contract/store.ts";
 import { type Checks, checkMembers, duration, isRecord } from "./options/checks.ts";
 import { configuration } from "./setup/configure.ts";
-import { defaultBroker } from "./setup/definition.ts";
+import { brokerName, defaultBroker } from "./setup/definition.ts";
 import { openBroker } from "./setup/open-broker.ts";
 import { guardedStore } from "./store/guarded.ts";
 import { type Lease, takeLease } from "./store/lease.ts";
+import { requireStore } from "./store/require-store.ts";
 
 export interface LockOptions {
   /** After which a holder that died is free again; renewed while it lives. 200 ms or more. @default "30s" */
@@ -77,8 +78,7 @@ async function storeOf(choice: string | Broker | undefined): Promise<Store> {
   if (choice === undefined && own) return guardedStore(own);
   const broker = choice ?? defaultBroker();
   const { store } = await openBroker(broker);
-  if (!store) throw needsStore(typeof broker === "string" ? broker : broker.name, "withLock()");
-  return store;
+  return requireStore({ store, brokerName: brokerName(broker) }, "withLock()");
 }
 
 interface Wanted {

@@ -1,6 +1,5 @@
 /** The shared controls in their corners: a late look at the signal, a crash between two steps, arguments that are no JSON. */
 import { boost, configure, fct, shutdown, wrapBroker } from "funboost";
-import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../src/base/clock.ts";
@@ -8,19 +7,11 @@ import { FunboostError } from "../../src/base/errors.ts";
 import type { Store } from "../../src/contract/index.ts";
 import type { Schema } from "../../src/options/middleware.ts";
 import { askToCancel, createCancelledIds } from "../../src/queue/cancelled-ids.ts";
+import { onStore } from "../support/on-store.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
 
-let queues = 0;
-/** A task on a broker whose store is this one. */
-const on = (store: Store = memoryStore()) => ({
-  queue: `controls.${queues++}`,
-  broker: { ...memory(), store: async () => store },
-  rpc: true,
-  backoff: 0,
-  maxRetries: 0,
-});
 const gate = () => {
   let open = () => {};
   return { opened: new Promise<void>((resolve) => (open = resolve)), open: () => open() };
@@ -29,7 +20,7 @@ const gate = () => {
 describe("cancel", () => {
   it("is seen by a run that asks for its signal only later", async () => {
     const door = gate();
-    const task = boost(on(), async () => {
+    const task = boost(onStore(), async () => {
       await door.opened;
       return fct.signal?.aborted;
     });
@@ -44,7 +35,7 @@ describe("cancel", () => {
 
   it("ends a run that fails without having asked for its signal: it is not retried", async () => {
     const door = gate();
-    const task = boost({ ...on(), maxRetries: 3, backoff: 60_000 }, async () => {
+    const task = boost({ ...onStore(), maxRetries: 3, backoff: 60_000 }, async () => {
       await door.opened;
       throw new Error("no");
     });
@@ -59,7 +50,7 @@ describe("cancel", () => {
 
   it("of a waiting task is a record too", async () => {
     const rows: unknown[] = [];
-    const task = boost({ ...on(), record: true, onRecord: (row) => rows.push(row.status) }, () => {});
+    const task = boost({ ...onStore(), record: true, onRecord: (row) => rows.push(row.status) }, () => {});
     const handle = await task.publish([], { delay: "1h" });
     expect(await handle.cancel()).toBe(true);
     expect((await task.records()).map(({ id, status }) => [id, status])).toEqual([[handle.id, "cancelled"]]);
@@ -68,7 +59,7 @@ describe("cancel", () => {
 
   it("of a waiting task holds when its answer was lost", async () => {
     let lost = 1;
-    const params = on();
+    const params = onStore();
     const broker = wrapBroker(params.broker, ({ cancel }) => ({
       async cancel(ids) {
         const removed = (await cancel?.(ids)) ?? [];
@@ -88,7 +79,10 @@ describe("cancel", () => {
     const away = () => Promise.reject(new FunboostError("BROKER_DOWN", "the store is away"));
     const get: Store["results"]["get"] = (...args) => (isDown ? away() : store.results.get(...args));
     const put: Store["results"]["put"] = (...args) => (isDown ? away() : store.results.put(...args));
-    const task = boost({ ...on({ ...store, results: { ...store.results, get, put } }), publishTimeout: 200 }, () => {});
+    const task = boost(
+      { ...onStore({ ...store, results: { ...store.results, get, put } }), publishTimeout: 200 },
+      () => {},
+    );
     const handle = await task.push();
     const cancelled = handle.cancel().catch((error: unknown) => error);
     await expect.poll(() => task.count()).toBe(0);
@@ -111,7 +105,7 @@ describe("cancel", () => {
   });
 
   it("gives up when the engine stays away, and says so", async () => {
-    const params = on();
+    const params = onStore();
     const broker = wrapBroker(params.broker, () => ({
       cancel: () => Promise.reject(new FunboostError("BROKER_DOWN", "the connection was lost")),
     }));
@@ -143,7 +137,7 @@ describe("record", () => {
     circular.self = circular;
     const seen: string[] = [];
     const params = {
-      ...on(),
+      ...onStore(),
       params: ["n"],
       record: { running: true },
       onRecord: ({ args }: { args: string }) => seen.push(args),
@@ -158,7 +152,7 @@ describe("record", () => {
 
 describe("stats", () => {
   it("of a time to come are those until now", async () => {
-    const task = boost(on(), () => {});
+    const task = boost(onStore(), () => {});
     expect((await task.stats({ to: new Date("9999-01-01"), step: "1m" })).length).toBeLessThan(70);
     await expect(task.stats({ to: Number.POSITIVE_INFINITY })).rejects.toMatchObject({ code: "BAD_OPTION" });
   });
@@ -174,7 +168,7 @@ describe("middleware", () => {
       },
     };
     const task = boost(
-      { ...on(), input, usePublish: [({ args }, next) => next({ args: [Math.abs(Number(args[0]))] })] },
+      { ...onStore(), input, usePublish: [({ args }, next) => next({ args: [Math.abs(Number(args[0]))] })] },
       (_n: number) => {},
     );
     await task.push(-1);
@@ -183,7 +177,7 @@ describe("middleware", () => {
   });
 
   it("that does not await next() is waited for", async () => {
-    const task = boost({ ...on(), use: [(_, next) => void next()] }, async (fails: boolean) => {
+    const task = boost({ ...onStore(), use: [(_, next) => void next()] }, async (fails: boolean) => {
       await sleep(20);
       if (fails) throw new Error("no");
       return "yes";

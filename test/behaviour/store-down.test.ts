@@ -10,20 +10,12 @@ import { guardedStore } from "../../src/store/guarded.ts";
 import { healthOf } from "../../src/store/health.ts";
 import { gate, rejection } from "../conformance/until.ts";
 import { handClock } from "../support/hand-clock.ts";
+import { onStore } from "../support/on-store.ts";
 import { quickClock } from "../support/quick-clock.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
 
-let queues = 0;
-/** A task on a broker whose store is this one. */
-const on = (store: Store = memoryStore()) => ({
-  queue: `down.${queues++}`,
-  broker: { ...memory(), store: async () => store },
-  rpc: true,
-  backoff: 0,
-  maxRetries: 0,
-});
 const down = () => Promise.reject(new Error("the store is down"));
 
 describe("a store that fails", () => {
@@ -31,7 +23,7 @@ describe("a store that fails", () => {
     const store = memoryStore();
     const task = boost(
       {
-        ...on({
+        ...onStore({
           ...store,
           set: (entries) => (entries.some(({ key }) => key.startsWith("live:hold")) ? down() : store.set(entries)),
         }),
@@ -50,7 +42,7 @@ describe("a store that fails", () => {
   it("at the start of consuming is waited for", async () => {
     const store = memoryStore();
     let failing = true;
-    const task = boost(on({ ...store, get: (keys) => (failing ? down() : store.get(keys)) }), () => 1);
+    const task = boost(onStore({ ...store, get: (keys) => (failing ? down() : store.get(keys)) }), () => 1);
     const consuming = task.consume();
     consuming.catch(() => {});
     await sleep(300);
@@ -60,7 +52,7 @@ describe("a store that fails", () => {
   });
 
   it("at the start of consuming does not hold shutdown()", async () => {
-    const task = boost(on({ ...memoryStore(), get: down }), () => 1);
+    const task = boost(onStore({ ...memoryStore(), get: down }), () => 1);
     const consuming = task.consume();
     const refused = expect(consuming).rejects.toMatchObject({ code: "SHUT_DOWN" });
     await sleep(100);
@@ -75,7 +67,7 @@ describe("a store that fails", () => {
     let fails = 1;
     const set: Store["set"] = (entries) =>
       entries.some(({ key }) => key.startsWith("record:")) && fails-- > 0 ? down() : store.set(entries);
-    const task = boost({ ...on({ ...store, set }), record: { running: true } }, () => sleep(20));
+    const task = boost({ ...onStore({ ...store, set }), record: { running: true } }, () => sleep(20));
     await task.consume();
     const handle = await task.push();
     await handle.waitResult({ timeout: 2_000 }).catch(() => {});
@@ -87,7 +79,7 @@ describe("a store that fails", () => {
     const store = memoryStore();
     const set: Store["set"] = (entries) =>
       entries.some(({ key }) => key.startsWith("filter:")) ? down() : store.set(entries);
-    const task = boost({ ...on({ ...store, set }), filter: true }, () => {});
+    const task = boost({ ...onStore({ ...store, set }), filter: true }, () => {});
     await task.consume();
     await task.push();
     await sleep(50);
@@ -159,7 +151,7 @@ describe("a store in trouble", () => {
     const store = through(memoryStore(), () => (failing ? down() : undefined));
     const door = gate();
     let runs = 0;
-    const task = boost({ ...on(store), log, record: true, filter: true, concurrency: 100 }, (_n: number) => {
+    const task = boost({ ...onStore(store), log, record: true, filter: true, concurrency: 100 }, (_n: number) => {
       runs++;
       return door.opened;
     });
@@ -182,7 +174,7 @@ describe("a store in trouble", () => {
     const { log, said } = listening();
     const isRow = (call: string, first: unknown) => call === "append" && String(first).startsWith("records:");
     const store = through(memoryStore(), (call, first) => (isRow(call, first) ? down() : undefined));
-    const { queue: other, ...rest } = on(store);
+    const { queue: other, ...rest } = onStore(store);
     const recorded = boost({ ...rest, queue: `${other}.recorded`, log, record: true, concurrency: 5 }, () => 1);
     const plain = boost({ ...rest, queue: other, log }, (n: number) => n);
     await Promise.all([recorded.consume(), plain.consume()]);
@@ -202,10 +194,13 @@ describe("a store in trouble", () => {
       const store = through(memoryStore(), () => (lost ? new Promise<never>(() => {}) : undefined));
       const door = gate();
       let runs = 0;
-      const task = boost({ ...on(store), record: true, filter: true, qps: 1000, qpsScope: "global" }, (_n: number) => {
-        runs++;
-        return door.opened.then(() => 7);
-      });
+      const task = boost(
+        { ...onStore(store), record: true, filter: true, qps: 1000, qpsScope: "global" },
+        (_n: number) => {
+          runs++;
+          return door.opened.then(() => 7);
+        },
+      );
       await task.consume();
       const first = await task.push(1);
       await expect.poll(() => runs).toBe(1);

@@ -1,22 +1,12 @@
 import { boost, configure, shutdown } from "funboost";
-import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Store } from "../../../src/contract/index.ts";
 import { filterKey } from "../../../src/filter/key.ts";
+import { onStore } from "../../support/on-store.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
-
-let queues = 0;
-/** A task on a broker whose store is this one. */
-const on = (store: Store = memoryStore()) => ({
-  queue: `filter.${queues++}`,
-  broker: { ...memory(), store: async () => store },
-  rpc: true,
-  backoff: 0,
-  maxRetries: 0,
-});
 
 describe("filter, when published", () => {
   it("a process that dies between its claim and the publish does not block equal messages for the ttl", async () => {
@@ -27,7 +17,7 @@ describe("filter, when published", () => {
       return store.set(entries);
     };
     const task = boost(
-      { ...on({ ...store, set }), publishTimeout: 500, filter: { when: "published", ttl: "7d" } },
+      { ...onStore({ ...store, set }), publishTimeout: 500, filter: { when: "published", ttl: "7d" } },
       () => {},
     );
     await task.push();
@@ -37,7 +27,7 @@ describe("filter, when published", () => {
 
   it("takes the claim of a publisher that died when that has ended, and loses nothing", async () => {
     const store = memoryStore();
-    const params = { ...on(store), filter: { when: "published" as const } };
+    const params = { ...onStore(store), filter: { when: "published" as const } };
     const task = boost(params, (_n: number) => {});
     const key = filterKey(`memory:${params.queue}`, { ttlMs: 1, key: undefined, when: "published" }, [1], undefined);
     await store.set([{ key, value: "claim somebody", ttlMs: 300 }]);
@@ -50,7 +40,7 @@ describe("filter, when published", () => {
 
   it("does not call published what another has only claimed", async () => {
     const store = memoryStore();
-    const params = { ...on(store), publishTimeout: 300, filter: { when: "published" as const } };
+    const params = { ...onStore(store), publishTimeout: 300, filter: { when: "published" as const } };
     const task = boost(params, (_n: number) => {});
     const key = filterKey(`memory:${params.queue}`, { ttlMs: 1, key: undefined, when: "published" }, [1], undefined);
     await store.set([{ key, value: "claim somebody", ttlMs: 60_000 }]);
@@ -58,7 +48,7 @@ describe("filter, when published", () => {
   });
 
   it("a task that was cancelled keeps no equal one from being published", async () => {
-    const task = boost({ ...on(), filter: { when: "published" } }, () => "ran");
+    const task = boost({ ...onStore(), filter: { when: "published" } }, () => "ran");
     const first = await task.push();
     expect(await first.cancel()).toBe(true);
     await task.consume();
@@ -68,7 +58,7 @@ describe("filter, when published", () => {
   });
 
   it("refuses a key that is no text", async () => {
-    const task = boost({ ...on(), filter: { when: "published", key: (() => 1) as never } }, () => {});
+    const task = boost({ ...onStore(), filter: { when: "published", key: (() => 1) as never } }, () => {});
     await expect(task.push()).rejects.toThrow(/filter.key\(\) answered 1/);
   });
 });

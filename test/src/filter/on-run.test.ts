@@ -1,22 +1,12 @@
 import { boost, configure, shutdown } from "funboost";
-import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Store } from "../../../src/contract/index.ts";
+import { onStore } from "../../support/on-store.ts";
 
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
-
-let queues = 0;
-/** A task on a broker whose store is this one. */
-const on = (store: Store = memoryStore()) => ({
-  queue: `filter.${queues++}`,
-  broker: { ...memory(), store: async () => store },
-  rpc: true,
-  backoff: 0,
-  maxRetries: 0,
-});
 
 describe("filter, when done", () => {
   it("keeps a result and the mark that it is done in one write, before anything else", async () => {
@@ -31,9 +21,12 @@ describe("filter, when done", () => {
       writes.push("result");
       return store.results.put(queue, results);
     };
-    const task = boost({ ...on({ ...store, set, results: { ...store.results, put } }), filter: true }, (n: number) => ({
-      twice: n * 2,
-    }));
+    const task = boost(
+      { ...onStore({ ...store, set, results: { ...store.results, put } }), filter: true },
+      (n: number) => ({
+        twice: n * 2,
+      }),
+    );
     await task.consume();
     await (await task.push(2)).waitResult();
     expect(writes.map((each) => (each.includes('"result":{"twice":4}') ? "mark" : each))).toEqual(["mark", "result"]);
@@ -41,7 +34,7 @@ describe("filter, when done", () => {
 
   it("is free again when its owner was cancelled while it waited for a retry", async () => {
     let fails = true;
-    const task = boost({ ...on(), filter: true, backoff: 60_000, maxRetries: 2 }, () => {
+    const task = boost({ ...onStore(), filter: true, backoff: 60_000, maxRetries: 2 }, () => {
       if (fails) throw new Error("no");
       return 1;
     });
@@ -54,7 +47,7 @@ describe("filter, when done", () => {
   });
 
   it("answers the owner's result for as long as it filters", async () => {
-    const task = boost({ ...on(), rpc: { ttl: 100 }, filter: { ttl: "1h" } }, (n: number) => n * 2);
+    const task = boost({ ...onStore(), rpc: { ttl: 100 }, filter: { ttl: "1h" } }, (n: number) => n * 2);
     await task.consume();
     expect(await (await task.push(1)).waitResult()).toBe(2);
     await sleep(200);
