@@ -27,6 +27,7 @@ function countsOf(report) {
     failed: report.numFailedTests,
     skipped: report.numPendingTests + report.numTodoTests,
     names: failed,
+    unsteady: (report.unsteady ?? []).map(firstLine),
   };
 }
 
@@ -71,6 +72,7 @@ for (const line of stages) {
     `${(counts.failed > 0 ? "FAILED" : "ok").padEnd(7)}${name.padEnd(28)}${seconds.padStart(6)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
   for (const failed of counts.names ?? []) console.log(`         ${failed}`);
+  for (const each of counts.unsteady ?? []) console.log(`         unsteady, passed alone: ${each}`);
 }
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
