@@ -12,10 +12,10 @@ export {
   type ErrorCode,
   FunboostError,
   isFunboostError,
-  maskSecrets,
   PublishError,
   toError,
 } from "../src/base/errors.ts";
+export { maskSecrets } from "../src/base/mask-secrets.ts";
 export { createTickBatches, type TickBatches } from "../src/base/tick-batches.ts";
 export { checkNames } from "./shared/check-names.ts";
 export { missingPeer } from "./shared/missing-peer.ts";

@@ -3,7 +3,8 @@
 import type { MongoBackend } from "@agendajs/mongo-backend";
 import type { AgendaBackend } from "agenda";
 import { clock } from "../../src/base/clock.ts";
-import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
+import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
+import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { answerInTime, answerTimeoutMs } from "./answer-in-time.ts";
 import type { AgendaLink } from "./link.ts";

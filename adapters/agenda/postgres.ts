@@ -3,7 +3,8 @@
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
 import { within } from "../../src/base/clock.ts";
-import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
+import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
+import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import type { AgendaLink } from "./link.ts";
 import { createPostgresTable, type Pool } from "./postgres-table.ts";

@@ -1,7 +1,6 @@
 /** Where a Bee-Queue broker connects to, in the words of node_redis 3, and of ioredis, which the store needs. */
 import { describe, FunboostError } from "../../src/base/errors.ts";
-import { createRedisClients } from "../shared/redis-clients.ts";
-import type { RedisSource } from "../shared/redis-source.ts";
+import { checkRedisSource, type RedisSource } from "../shared/redis-source.ts";
 
 /** Options of node_redis 3. */
 export interface NodeRedisOptions {
@@ -56,14 +55,7 @@ export function settingsOf({ url, connection }: BeeSource): NodeRedisOptions {
 }
 
 function fromUrl(url: string): NodeRedisOptions {
-  if (typeof url !== "string" || !/^rediss?:\/\/./.test(url) || !URL.canParse(url)) {
-    createRedisClients(where, { url }); // says what it must begin with
-    throw new FunboostError(
-      "BAD_OPTION",
-      "url cannot be read: characters such as / @ # in a password are written %2F %40 %23.",
-      { where },
-    );
-  }
+  checkRedisSource(where, { url });
   const { protocol, username, password, hostname, port, pathname, searchParams } = new URL(url);
   return {
     ...Object.fromEntries(searchParams),

@@ -1,5 +1,6 @@
 /** Errors of ioredis in our words. */
-import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
+import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
+import { maskSecrets } from "../../src/base/mask-secrets.ts";
 
 const refusals = new RegExp(
   [

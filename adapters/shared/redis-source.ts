@@ -1,6 +1,6 @@
 /** Which Redis is meant: what the options of an adapter say of it, and what is wrong in them. */
 import type { Cluster, Redis, RedisOptions } from "ioredis";
-import { describe, FunboostError, maskSecrets } from "../../src/base/errors.ts";
+import { describe, FunboostError } from "../../src/base/errors.ts";
 
 export interface RedisSource {
   /** `redis://user:password@host:port/db`, or `rediss://` for TLS. @default "redis://127.0.0.1:6379" */
@@ -10,15 +10,17 @@ export interface RedisSource {
 }
 
 export const defaultUrl = "redis://127.0.0.1:6379";
+const unreadable = "url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.";
 
 /** Answers the address, for messages. */
 export function checkRedisSource(where: string, { url, connection }: RedisSource): string {
   const refuse = (text: string) => new FunboostError("BAD_OPTION", text, { where });
   if (url !== undefined && connection !== undefined) throw refuse('takes "url" or "connection", not both.');
   if (url !== undefined && !(typeof url === "string" && /^rediss?:\/\/./.test(url))) {
-    const given = typeof url === "string" ? JSON.stringify(maskSecrets(url)) : describe(url);
-    throw refuse(`url must begin with redis:// or rediss://, got ${given}.`);
+    throw refuse(`url must begin with redis:// or rediss://, got ${describe(url)}.`);
   }
+  // The client's own error would carry the url.
+  if (url !== undefined && !URL.canParse(url)) throw refuse(unreadable);
   if (connection === undefined) return shown(url ?? defaultUrl);
   if (typeof connection !== "object" || connection === null)
     throw refuse(`connection must be an ioredis client or its options, got ${describe(connection)}.`);
@@ -28,9 +30,8 @@ export function checkRedisSource(where: string, { url, connection }: RedisSource
   return options.path ?? `${options.host ?? "127.0.0.1"}:${options.port ?? 6379}`;
 }
 
-/** A password may stand in the query too, or hold characters that no URL may have. */
+/** A password may stand in the query too. */
 function shown(url: string): string {
-  if (!URL.canParse(url)) return url.replace(/\/\/.*@/s, "//***@");
   const { protocol, username, password, host, pathname } = new URL(url);
   return `${protocol}//${username || password ? "***@" : ""}${host}${pathname}`;
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, FunboostError } from "../../src/base/errors.ts";
+import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { fileRefused } from "./errors.ts";
 import { folderName } from "./presence.ts";
 
@@ -51,6 +52,12 @@ export function chosenFile({ file, url }: { readonly file?: string; readonly url
       text,
       "a database in memory is seen by one connection only",
       'Use broker: "memory", or name a file',
+    );
+  if (/^(?!file:)[a-z][a-z0-9+.-]+:\/\//i.test(text))
+    throw fileRefused(
+      maskSecrets(text),
+      "it is the address of a server",
+      "Name a file, or choose that server's broker",
     );
   if (!text.startsWith("file:")) return resolve(text);
   return text.startsWith("file:///") ? fileURLToPath(text) : resolve(text.slice("file:".length));

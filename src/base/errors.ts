@@ -1,5 +1,6 @@
 /** Every error that funboost throws, and how errors travel between processes. */
 import type { FinalStatus } from "../contract/broker.ts";
+import { maskSecrets } from "./mask-secrets.ts";
 
 const brand = Symbol.for("funboost.error");
 
@@ -42,7 +43,8 @@ export class FunboostError extends Error {
   readonly code: ErrorCode;
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; where?: string; prefix?: false }) {
     const prefix = options?.prefix === false ? "" : `[funboost] ${options?.where ? `[${options.where}] ` : ""}`;
-    super(`${prefix}${message}`, options && "cause" in options ? { cause: options.cause } : undefined);
+    // An address that stands in the wrong option, or in a client's own words, may hold a password.
+    super(maskSecrets(`${prefix}${message}`), options && "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.name = new.target.name;
     Object.defineProperty(this, brand, { value: true });
@@ -133,7 +135,7 @@ function isErrorLike(value: unknown): value is SerializedError {
 /** A short text for a value in an error message; never its whole content. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === "string") return describeText(maskSecrets(value));
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return `function ${value.name || "(anonymous)"}`;
@@ -141,6 +143,10 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;
   const name = Object.getPrototypeOf(value)?.constructor?.name;
   return name && name !== "Object" ? `a ${name}` : "an object";
+}
+
+function describeText(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
 export interface SerializedError {
@@ -190,11 +196,6 @@ export function reviveError(
   if (data.code !== undefined) error.code = data.code;
   if (known?.prototype instanceof FunboostError) hidden(brand, true);
   return error;
-}
-
-/** Userinfo in URLs is masked wherever a text may reach a log or an error. */
-export function maskSecrets(text: string): string {
-  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, "$1***@");
 }
 
 /** How to set a store that all processes share. */

@@ -3,13 +3,14 @@ import {
   describe,
   type ErrorClass,
   isFunboostError,
-  maskSecrets,
   reviveError,
   type SerializedError,
   serializeError,
   toError,
 } from "./errors.ts";
 import { stringifyJson } from "./json.ts";
+import { maskSecrets } from "./mask-secrets.ts";
+import { printable, printableStack } from "./printable.ts";
 
 const levels = ["debug", "info", "warn", "error", "silent"] as const;
 
@@ -61,7 +62,7 @@ export function createLogger(options: LogOptions = {}): Logger {
   const { level = "info", logger = stderrLogger, stacks = true, filter } = options;
   const least = levels.indexOf(level);
   const write = (name: keyof Logger, fields: object, text: string) =>
-    guard(logger, () => logger[name](plainFields(fields, stacks), maskSecrets(text)));
+    guard(logger, () => logger[name](plainFields(fields, stacks), safeText(text)));
   const method = (name: keyof Logger) => {
     if (levels.indexOf(name) < least) return silent;
     if (!filter) return (fields: object, text: string) => write(name, fields, text);
@@ -146,6 +147,11 @@ function plainFields(given: object, stacks: boolean): object {
   };
 }
 
+/** No password, and one line. */
+function safeText(text: string): string {
+  return printable(maskSecrets(text));
+}
+
 function errorText(error: Error): string {
   return `${error.name}: ${error.message}`;
 }
@@ -167,18 +173,20 @@ function plainError(error: Error): Error {
 
 /** `stack` may be anything: Error.prepareStackTrace decides. */
 function maskError(data: SerializedError): SerializedError {
-  const { message, stack, cause } = data;
+  const { name, message, stack, cause } = data;
+  const head = `${name}: ${message}`;
   return {
     ...data,
-    message: maskSecrets(String(message)),
-    stack: maskSecrets(typeof stack === "string" ? stack : `${data.name}: ${message}`),
-    ...(cause ? { cause: "message" in cause ? maskError(cause) : { value: maskSecrets(cause.value) } } : {}),
+    name: printable(String(name)),
+    message: safeText(String(message)),
+    stack: maskSecrets(printableStack(typeof stack === "string" ? stack : head, head)),
+    ...(cause ? { cause: "message" in cause ? maskError(cause) : { value: safeText(cause.value) } } : {}),
   };
 }
 
 function line(level: string) {
   return (fields: object, text: string) => {
-    const parts = Object.entries(fields).map(([key, value]) => `${key}=${maskSecrets(fieldText(value))}`);
+    const parts = Object.entries(fields).map(([key, value]) => `${printable(key)}=${fieldText(value)}`);
     // A closed pipe is an "error" event, which would end the process.
     process.stderr.write(`${[new Date().toISOString(), level, text, ...parts].join(" ")}\n`, (error) => {
       if (error && !process.stderr.listeners("error").includes(silent)) process.stderr.on("error", silent);
@@ -187,8 +195,11 @@ function line(level: string) {
 }
 
 function fieldText(value: unknown): string {
+  return value instanceof Error ? (value.stack ?? errorText(value)) : safeText(plainText(value));
+}
+
+function plainText(value: unknown): string {
   if (typeof value === "string") return value;
-  if (value instanceof Error) return value.stack ?? errorText(value);
   if (typeof value !== "object" && typeof value !== "bigint") return describe(value);
   try {
     return stringifyJson(value);

@@ -32,10 +32,16 @@ export function numberIn(least: number, most: number): Check {
   };
 }
 
+/** A surrogate without its other half: UTF-8 has no bytes for it, so each engine would make another name of it. */
+export function hasHalfPair(value: string): boolean {
+  return /\p{Surrogate}/u.test(value);
+}
+
 export function text(longest: number): Check {
   return (value, name) => {
     if (typeof value !== "string" || value.trim() === "" || value.length > longest)
       refuseOption(name, value, `a text of 1 to ${longest} characters`);
+    if (hasHalfPair(value)) refuseOption(name, value, "a text of whole characters: it has half a surrogate pair");
   };
 }
 

@@ -74,7 +74,7 @@ async function callMiddleware(middleware: Middleware, index: number, next: () =>
   );
 }
 
-/** Answers what the middleware does; one that answers nothing must have called `next()`. */
+/** Answers what the middleware does; one that answers nothing must have called `next()`, and none may call it twice. */
 async function callPublishMiddleware(
   middleware: PublishMiddleware,
   index: number,
@@ -82,16 +82,32 @@ async function callPublishMiddleware(
   next: (outgoing: Outgoing) => Promise<Handle>,
 ): Promise<Handle> {
   let publishing: Promise<Handle> | undefined;
-  const handle: Handle | undefined = await middleware(outgoing, async (changed) => {
+  let calls = 0;
+  const publish = async (changed?: Partial<Outgoing>) => {
+    if (calls++ > 0) throw calledTwice(index, await publishing);
     publishing = next(changeOutgoing(outgoing, changed, index));
-    publishing.catch(() => {}); // whoever called next() may look at it late, or never
+    publishing.catch(() => void (calls = 0)); // one that failed may be tried again
     return publishing;
+  };
+  const handle: Handle | undefined = await middleware(outgoing, (changed) => {
+    const answer = publish(changed);
+    answer.catch(() => {}); // whoever called next() may look at it late, or never
+    return answer;
   });
+  if (calls > 1) throw calledTwice(index, await publishing);
   if (handle ?? publishing) return handle ?? (publishing as Promise<Handle>);
   throw new FunboostError(
     "BAD_OPTION",
     `usePublish[${index}] answered nothing and did not call next(): nothing was published. ` +
       "Call next(), or throw to refuse the message.",
+  );
+}
+
+function calledTwice(index: number, first: Handle | undefined): FunboostError {
+  return new FunboostError(
+    "BAD_OPTION",
+    `usePublish[${index}] called next() twice: a push publishes one message, and the first call did, as ` +
+      `"${first?.id}". Push again for another.`,
   );
 }
 

@@ -53,12 +53,7 @@ export interface ResolvedPublish {
 const nothing: ResolvedPublish = Object.freeze({});
 
 const checks: Readonly<Record<keyof PublishOptions, Check>> = {
-  taskId(value, name) {
-    text(200)(value, name);
-    // Half a character would become another one on its way through UTF-8.
-    if (!(value as string & { isWellFormed(): boolean }).isWellFormed())
-      refuseOption(name, value, "a text of whole characters: it has half a surrogate pair");
-  },
+  taskId: text(200),
   delay: duration,
   eta: (value, name) => etaMsOf(value, name),
   misfireGrace: duration,

@@ -8,6 +8,7 @@ import {
   checkMembers,
   duration,
   durationAboveZero,
+  hasHalfPair,
   isBroker,
   isRecord,
   log,
@@ -55,7 +56,8 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   maxRequeues: whole(0, most),
   backoff: (value) => parseBackoff(value as Backoff),
   deadLetter(value, name) {
-    const isName = typeof value === "string" && value.trim() !== "" && value.length <= longestName;
+    const isName =
+      typeof value === "string" && value.trim() !== "" && value.length <= longestName && !hasHalfPair(value);
     if (typeof value !== "boolean" && !isName)
       refuseOption(name, value, `true (<queue>_dlx), a queue's name of 1 to ${longestName} characters, or false`);
   },

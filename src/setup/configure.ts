@@ -1,7 +1,7 @@
 /** configure(): what holds for every task of the process. */
 
 import { type Duration, durationMs } from "../base/duration.ts";
-import { describe, FunboostError, maskSecrets } from "../base/errors.ts";
+import { describe, FunboostError } from "../base/errors.ts";
 import { lifetime } from "../base/lifetime.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
@@ -56,7 +56,7 @@ const storeFunctions = [
 
 const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   brokers(value, name) {
-    if (!isRecord(value)) refuse(name, value, "an object such as { bullmq: { url } }");
+    if (!isRecord(value)) refuseOption(name, value, "an object such as { bullmq: { url } }");
     const known = Object.keys(catalog().brokers);
     // Without a catalog no broker is named by word, and these options are for nobody.
     const names = known.length > 0 ? known : Object.keys(value);
@@ -66,7 +66,7 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
     const missing = storeFunctions.filter((path) => typeof member(value, path) !== "function");
     const lacks = isRecord(value) ? `; it lacks ${missing.join(", ")}` : "";
     if (missing.length > 0)
-      refuse(name, value, `a store such as redisStore({ url }) of "funboost/stores/redis"${lacks}`);
+      refuseOption(name, value, `a store such as redisStore({ url }) of "funboost/stores/redis"${lacks}`);
   },
   defaults: checkDefaults,
   log,
@@ -75,7 +75,7 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
   trace(value, name) {
     const isHook = (each: unknown) => each === undefined || typeof each === "function";
     if (!isRecord(value) || !isHook(value.inject) || !isHook(value.run))
-      refuse(name, value, "an object with the functions inject() and run(headers, work)");
+      refuseOption(name, value, "an object with the functions inject() and run(headers, work)");
   },
   lease(value, name) {
     if (durationMs(value as Duration, name) < 200)
@@ -84,12 +84,7 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
 };
 
 function brokerOptions(value: unknown, name: string): void {
-  if (!isRecord(value)) refuse(name, value, "an object with options of this broker, such as { url }");
-}
-
-/** An address in the wrong place may hold a password. */
-function refuse(name: string, value: unknown, allowed: string): never {
-  refuseOption(name, typeof value === "string" ? maskSecrets(value) : value, allowed);
+  if (!isRecord(value)) refuseOption(name, value, "an object with options of this broker, such as { url }");
 }
 
 function member(value: unknown, path: string): unknown {

@@ -1,5 +1,6 @@
 /** What the errors of a Temporal server mean, and what is said of them. */
-import { describe, FunboostError, isFunboostError, maskSecrets, toError } from "../../../src/base/errors.ts";
+import { describe, FunboostError, isFunboostError, toError } from "../../../src/base/errors.ts";
+import { maskSecrets } from "../../../src/base/mask-secrets.ts";
 import type { Target } from "./target.ts";
 
 const codes = {

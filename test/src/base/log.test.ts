@@ -179,6 +179,31 @@ describe("a logger of the user's own", () => {
     }
   });
 
+  it("gets no newline and no escape sequence in a text or in an error's message, and a stack whose lines are indented", () => {
+    const { lines, logger } = keeping();
+    const forged = "x\n2026-01-01T00:00:00.000Z error forged \u001b[2J";
+    createLogger({ logger }).warn({ error: new Error(forged), id: forged }, `task ${forged} failed`);
+    const { fields, text } = lines[0] as (typeof lines)[0];
+    expect(text).toBe("task x\\n2026-01-01T00:00:00.000Z error forged \\u001b[2J failed");
+    expect((fields.error as Error).message).toBe("x\\n2026-01-01T00:00:00.000Z error forged \\u001b[2J");
+    expect((fields.error as Error).stack?.split("\n").slice(1)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^ {4}at .*log\.test\.ts/)]),
+    );
+    expect(fields.id).toBe(forged); // a field is data: whoever writes it encodes it
+  });
+
+  it("of ours is one line for one line, whatever stands in fields, their names and errors", () => {
+    const forged = "x\n2026-01-01T00:00:00.000Z error forged \u001b[2J";
+    createLogger().warn({ [forged]: forged, args: { forged: `${forged}\u0085` }, error: new Error(forged) }, forged);
+    const atMargin = said
+      .join("")
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("    "));
+    expect(atMargin).toHaveLength(1);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: there must be none
+    expect(said.join("").replaceAll("\n", "")).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+  });
+
   it("gets our errors in their class", () => {
     const { error } = passed({
       error: Object.assign(new FatalError("over", { cause: httpError() }), { config: { token: "secret" } }),

@@ -146,6 +146,29 @@ describe("usePublish", () => {
     expect(ids.length).toBe(6);
   });
 
+  it("that calls next() twice is refused, and says what was published; one whose first call failed may try again", async () => {
+    const twice = boost(
+      { ...on(), usePublish: [async (_, next) => next().then((first) => (void next(), first))] },
+      (n: number) => n,
+    );
+    const error = (await twice.push(1).catch((each: unknown) => each)) as Error;
+    expect(error).toMatchObject({ code: "BAD_OPTION" });
+    expect(error.message).toMatch(
+      /^\[funboost\] usePublish\[0\] called next\(\) twice: .* the first call did, as "\w+/,
+    );
+    expect(await twice.count()).toBe(1);
+
+    let tries = 0;
+    const failsOnce = (_: unknown, next: () => Promise<Handle>) =>
+      tries++ === 0 ? Promise.reject(new Error("away")) : next();
+    const again = boost(
+      { ...on(), usePublish: [(_, next) => next().catch(() => next()), failsOnce] },
+      (n: number) => n,
+    );
+    await again.push(1);
+    expect(await again.count()).toBe(1);
+  });
+
   it("that never calls on refuses the publish with its place; one that forgets to answer is forgiven", async () => {
     const silent = boost({ ...on(), usePublish: [(_, next) => next(), (() => {}) as never] }, (n: number) => n);
     await expect(silent.push(1)).rejects.toMatchObject({

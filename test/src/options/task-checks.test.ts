@@ -65,6 +65,8 @@ describe("checkParams", () => {
     [{ queue: "" }, '[funboost] "queue" is "". Allowed: a text of 1 to 190 characters.'],
     [{ queue: "  " }, '"queue" is "  ".'],
     [{ queue: 5 }, '"queue" is 5.'],
+    [{ queue: "a\ud83d" }, '"queue" is "a\\ud83d". Allowed: a text of whole characters: it has half a surrogate pair.'],
+    [{ queue: "q", deadLetter: "\udc00" }, '"deadLetter" is "\\udc00".'],
     [
       { queue: "q", maxRetry: 3 },
       `[funboost] [q] unknown option "maxRetry". Did you mean "maxRetries"? Allowed: ${names}.`,
