@@ -66,8 +66,9 @@ async function connect(
   }
   if (configuration().signals !== false) installSignalHandlers();
   const { pause, resume, setConcurrency, status } = consumer;
-  const close: TaskConsumer["close"] = async ({ grace = defaultGraceMs } = {}) =>
-    registration.stop({ graceMs: durationMs(grace, "grace"), others: alone });
+  const close: TaskConsumer["close"] = async ({ grace = defaultGraceMs } = {}) => {
+    await registration.stop({ graceMs: durationMs(grace, "grace"), others: alone });
+  };
   return { pause, resume, setConcurrency, status, close };
 }
 

@@ -20,7 +20,7 @@ export interface RunningConsumer {
   status(): ConsumerStatus;
   running(): number;
   suspended(): number;
-  stop(options: StopOptions): Promise<void>;
+  stop(options: StopOptions): Promise<boolean>;
 }
 
 /** Resolves when connected. */
@@ -85,7 +85,7 @@ function giveBack({ engine, slots }: ActiveConsumer): void {
 
 function consumerOf(state: ActiveConsumer): RunningConsumer {
   const { slots, concurrency } = state;
-  let stopping: Promise<void> | undefined;
+  let stopping: Promise<boolean> | undefined;
   return {
     pause: () => setBlockers(state, { pausedHere: true }),
     resume: () => setBlockers(state, { pausedHere: false }),

@@ -23,7 +23,8 @@ export interface KnownConsumer {
   readonly definition: Definition;
   running(): number;
   suspended(): number;
-  stop(options: StopOptions): Promise<void>;
+  /** Answers whether all that ran has ended by itself. */
+  stop(options: StopOptions): Promise<boolean>;
 }
 
 /** All of this process. */

@@ -25,7 +25,7 @@ export function createRegistration(definition: Definition, stop: AbortController
       stop.abort();
       const opened = registration.opening?.catch(() => {}) ?? Promise.resolve();
       await within(opened, options.graceMs);
-      await registration.consumer?.stop(options).finally(registration.forget);
+      return (await registration.consumer?.stop(options).finally(registration.forget)) ?? true;
     },
     forget() {
       clearInterval(keepAlive);

@@ -13,6 +13,7 @@ import { brokersInUse, type OpenBroker } from "../setup/open-broker.ts";
 import { consumers, type KnownConsumer } from "./consumers.ts";
 
 const closeMs = 10_000;
+const defaultGrace = "30s";
 
 const signals = processWide("signals", (): { remove: (() => void) | undefined } => ({ remove: undefined }));
 
@@ -22,8 +23,12 @@ const signals = processWide("signals", (): { remove: (() => void) | undefined } 
  * @example
  * await shutdown({ grace: "10s" });
  */
-export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } = {}): Promise<void> {
-  const graceMs = durationMs(grace, "grace");
+export async function shutdown({ grace = defaultGrace }: { readonly grace?: Duration } = {}): Promise<void> {
+  await stopAll(durationMs(grace, "grace"));
+}
+
+/** Answers whether all that ran has ended by itself. */
+async function stopAll(graceMs: number): Promise<boolean> {
   const life = lifetime();
   signals().remove?.();
   const outcomes = await Promise.allSettled(stopConsumers(graceMs));
@@ -36,6 +41,7 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
       (each) => each.status === "rejected",
     );
     if (failed) throw failed.reason;
+    return !outcomes.some((each) => each.status === "fulfilled" && !each.value);
   } finally {
     life.shuttingDown = false;
     life.used = false;
@@ -43,7 +49,7 @@ export async function shutdown({ grace = "30s" }: { readonly grace?: Duration } 
 }
 
 /** All together: a run of one may wait for a child in the queue of another. */
-function stopConsumers(graceMs: number): Promise<void>[] {
+function stopConsumers(graceMs: number): Promise<boolean>[] {
   const all = [...consumers()];
   const sum = (count: (each: KnownConsumer) => number) => all.reduce((total, each) => total + count(each), 0);
   const others = { running: () => sum((each) => each.running()), suspended: () => sum((each) => each.suspended()) };
@@ -72,21 +78,25 @@ async function closeBroker(opening: Promise<OpenBroker>): Promise<void> {
   else await closing;
 }
 
-/** First SIGTERM or Ctrl-C: finish within the grace time and exit. Second: at once. */
+/**
+ * First SIGTERM or Ctrl-C: finish within the grace time and exit. Second: at once. Asked by SIGTERM and all ended well
+ * it exits with 0, because supervisors count anything else as a failure; with 143 where runs were cut off; after Ctrl-C
+ * with 130, as shells expect.
+ */
 export function installSignalHandlers(): void {
   const handlers = signals();
   if (handlers.remove) return;
   let asked = false;
   const onSignal = (signal: NodeJS.Signals) => {
-    const code = signal === "SIGINT" ? 130 : 143;
-    if (asked) process.exit(code);
+    const cutOff = signal === "SIGINT" ? 130 : 143;
+    if (asked) return process.exit(cutOff);
     asked = true;
     const log = createLogger(configuration().log);
     log.info({ signal }, "stopping: running tasks may finish; again to stop at once");
     // Kept installed, so that the second signal is ours.
     handlers.remove = undefined;
-    shutdown().then(
-      () => process.exit(code),
+    stopAll(durationMs(defaultGrace, "grace")).then(
+      (clean) => process.exit(clean && signal !== "SIGINT" ? 0 : cutOff),
       (error) => {
         log.error({ error: toError(error) }, "stopped with an error");
         process.exit(1);

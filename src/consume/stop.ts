@@ -18,12 +18,13 @@ const upkeepMs = 1_000;
 /** For an engine that hangs: what it holds is redelivered. */
 const forcedMs = 5_000;
 
-export async function stopConsumer(state: ActiveConsumer, options: StopOptions): Promise<void> {
+/** Answers whether all runs have ended by themselves: none was cut off. */
+export async function stopConsumer(state: ActiveConsumer, options: StopOptions): Promise<boolean> {
   const { where, engine, events } = state;
   const from = clock.monotonic();
   tell(points.closing, () => ({ ...where }));
   try {
-    await endRuns(state, options).finally(() => within(stopUpkeep(state), upkeepMs));
+    return await endRuns(state, options).finally(() => within(stopUpkeep(state), upkeepMs));
   } finally {
     events.onClosed();
     tell(points.closed, () => ({
@@ -39,13 +40,13 @@ export async function stopUpkeep({ upkeep }: ConsumerState): Promise<void> {
   await Promise.all(upkeep.map((end) => end()));
 }
 
-async function endRuns(state: ActiveConsumer, { graceMs, others }: StopOptions): Promise<void> {
+async function endRuns(state: ActiveConsumer, { graceMs, others }: StopOptions): Promise<boolean> {
   setBlockers(state, { closing: true });
   state.engine.setWindow(0);
   const endsAt = clock.monotonic() + graceMs;
   await untilIdle(state.slots, others, endsAt);
   state.slots.setMode("closed"); // also for children
-  await drain(state, Math.max(0, endsAt - clock.monotonic()));
+  return drain(state, Math.max(0, endsAt - clock.monotonic()));
 }
 
 /** While a run waits for a child, children may start: a pipeline ends instead of being cut in the middle. */
@@ -57,10 +58,10 @@ async function untilIdle(slots: Slots, others: StopOptions["others"], endsAt: nu
   }
 }
 
-async function drain({ slots, engine, host }: ActiveConsumer, graceMs: number): Promise<void> {
+async function drain({ slots, engine, host }: ActiveConsumer, graceMs: number): Promise<boolean> {
   const settled = slots.idle().then(() => engine.close());
-  if (await within(settled, graceMs)) return;
+  if (await within(settled, graceMs)) return true;
   for (const { controller } of host.signalled) controller.abort(new FunboostError("SHUT_DOWN", "the process stops"));
-  if (await within(settled, abortedMs)) return;
-  await within(engine.close({ force: true }), forcedMs);
+  if (!(await within(settled, abortedMs))) await within(engine.close({ force: true }), forcedMs);
+  return false;
 }

@@ -204,7 +204,7 @@ export const lifecycle = cases({
     },
   },
 
-  "SIGTERM finishes what runs, gives back the rest and exits": {
+  "SIGTERM finishes what runs, gives back the rest and exits with 0": {
     processes: true,
     async run({ child, features, task, until, patienceMs }) {
       const other = await child({ signals: true, params: { concurrency: 2 } });
@@ -214,7 +214,8 @@ export const lifecycle = cases({
       );
       await until("two run", () => other.seen("start").length === 2);
       other.signal("SIGTERM");
-      await within("the process exits", other.exited, patienceMs);
+      const ended = await within("the process exits", other.exited, patienceMs);
+      assert.deepEqual(ended, { code: 0, signal: null }, "a clean stop was told as a failure");
       assert.equal(other.seen("end").length, 2, "what ran was not finished");
       assert.equal(other.seen("start").length, 2, "more was started after the signal");
       const left = task({ params: ["value", "ms?"] }, (_value: number, _ms?: number) => {});

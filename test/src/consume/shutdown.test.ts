@@ -1,7 +1,11 @@
 /** shutdown(): all consumers of a process together, and what begins anew afterwards. */
-import { boost, consumeAll, publisher, shutdown } from "funboost";
+import { boost, configure, consumeAll, fct, publisher, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { setClock, sleep } from "../../../src/base/clock.ts";
+import { quickClock } from "../../support/quick-clock.ts";
+
+configure({ log: "silent" });
 
 let n = 0;
 const queue = () => `shutdown.${n++}`;
@@ -52,5 +56,46 @@ describe("shutdown()", () => {
     await shutdown({ grace: "5s" });
     expect(ended).toEqual(["started", "DONE"]);
     expect(performance.now() - started).toBeLessThan(2_000);
+  });
+});
+
+describe("a signal", () => {
+  const speed = 100;
+  const handled = ["SIGTERM", "SIGINT"] as const;
+
+  /** Answers with which code the process would have exited. */
+  async function exitCodeAfter(signals: readonly NodeJS.Signals[], run: (signal: AbortSignal) => Promise<unknown>) {
+    setClock(quickClock((ms) => ms / speed, { now: Date.now, monotonic: () => performance.now() * speed }));
+    const before = handled.map((signal) => process.listeners(signal));
+    const exit = vi.spyOn(process, "exit").mockImplementation((() => {}) as never);
+    try {
+      let started = 0;
+      const task = boost({ queue: queue(), broker: memory() }, () => {
+        started++;
+        return run(fct.signal as AbortSignal);
+      });
+      await task.consume();
+      await task.push();
+      await expect.poll(() => started).toBe(1);
+      for (const signal of signals) process.emit(signal, signal);
+      await expect.poll(() => exit.mock.calls.length).toBe(signals.length); // the stop of the first goes on
+      return exit.mock.calls[0]?.[0];
+    } finally {
+      setClock();
+      exit.mockRestore();
+      for (const [i, signal] of handled.entries())
+        for (const each of process.listeners(signal).slice(before[i]?.length)) process.off(signal, each);
+    }
+  }
+
+  const aborted = (signal: AbortSignal) => new Promise((resolve) => signal.addEventListener("abort", resolve));
+
+  it.each<[string, NodeJS.Signals[], (signal: AbortSignal) => Promise<unknown>, number]>([
+    ["SIGTERM and all ends well: 0", ["SIGTERM"], () => sleep(500), 0],
+    ["SIGTERM and a run is cut off at the end of the grace: 143", ["SIGTERM"], aborted, 143],
+    ["SIGTERM twice: 143, at once", ["SIGTERM", "SIGTERM"], aborted, 143],
+    ["Ctrl-C: 130", ["SIGINT"], () => sleep(500), 130],
+  ])("%s", async (_, signals, run, code) => {
+    expect(await exitCodeAfter(signals, run)).toBe(code);
   });
 });

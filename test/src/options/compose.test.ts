@@ -1,5 +1,5 @@
 /** use, usePublish, input, output. */
-import { boost, configure, fct, shutdown, type TaskError } from "funboost";
+import { boost, configure, fct, type Handle, shutdown, type TaskError } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../../src/base/clock.ts";
