@@ -1,4 +1,5 @@
 /** The consuming half of the Agenda adapter: asks for jobs, delivers them, renews their locks. */
+import { setImmediate } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../src/contract/index.ts";
 import { type ExchangeAnswer, type PollConsumer, type PollSource, poll, type SettledDelivery } from "../shared/poll.ts";
 import { claim } from "./claim.ts";

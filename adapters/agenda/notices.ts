@@ -1,5 +1,7 @@
 /** Notices of new jobs: in this process at once, between processes, bare Agenda's too, by the backend's channel. */
+
 import type { AgendaBackend, JobId, NotificationChannel } from "agenda";
+import { setImmediate } from "../../src/base/clock.ts";
 
 export interface AgendaNotices {
   /** False: only a poll hears of what others publish. */

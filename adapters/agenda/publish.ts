@@ -1,5 +1,6 @@
 /** Publishing: what one tick asks for goes in lists, in order. Agenda's own `saveJob` takes one job, and no id. */
 
+import { setImmediate } from "../../src/base/clock.ts";
 import { describe, FunboostError, isFunboostError, toError } from "../../src/base/errors.ts";
 import { createTickBatches } from "../../src/base/tick-batches.ts";
 import type { BrokerQueue, Message, Published } from "../../src/contract/index.ts";

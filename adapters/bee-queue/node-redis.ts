@@ -1,6 +1,6 @@
 /** One connection of node_redis 3: it fails at once when the server is gone, and keeps no process alive. */
 import type { Socket } from "node:net";
-import { clock, sleep, withJitter } from "../../src/base/clock.ts";
+import { clock, setImmediate, sleep, withJitter } from "../../src/base/clock.ts";
 import { FunboostError, toError } from "../../src/base/errors.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { NodeRedisOptions } from "./settings.ts";

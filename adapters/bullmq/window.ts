@@ -1,5 +1,7 @@
 /** How many jobs a BullMQ worker may hold at once: changed while it runs, and 0 stops its loop. */
+
 import type { Worker } from "bullmq";
+import { setImmediate } from "../../src/base/clock.ts";
 
 /** `jobs`: what the worker holds. */
 export function createWindow(worker: Worker, jobs: { readonly size: number }, report: (error: unknown) => void) {

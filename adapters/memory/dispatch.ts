@@ -1,5 +1,5 @@
 /** Who gets the next message of a memory queue, and what becomes of it when its run has settled. */
-import { clock } from "../../src/base/clock.ts";
+import { clock, queueMicrotask, setImmediate } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { Delivery, Settlement } from "../../src/contract/index.ts";
 import { copy } from "./copy.ts";

@@ -1,5 +1,5 @@
 /** Memory store: the shared state of one process, which ends with it. */
-import { clock } from "../../src/base/clock.ts";
+import { clock, queueMicrotask } from "../../src/base/clock.ts";
 import type { SetEntry, Store } from "../../src/contract/index.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 import { createResults } from "./store-results.ts";

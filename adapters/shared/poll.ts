@@ -1,5 +1,5 @@
 /** A consumer for engines that are asked for messages: window, settlements, wake-up, backoff, closing. */
-import { clock, withJitter } from "../../src/base/clock.ts";
+import { clock, setImmediate, withJitter } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 

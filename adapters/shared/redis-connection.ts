@@ -1,6 +1,8 @@
 /** One connection of ioredis: loaded late, it keeps no process alive, and makes few system calls. */
+
 import type { Writable } from "node:stream";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
+import { setImmediate } from "../../src/base/clock.ts";
 import { missingPeer } from "./missing-peer.ts";
 import { inNeutralContext } from "./neutral-context.ts";
 import { defaultUrl, isClient, type RedisSource } from "./redis-source.ts";

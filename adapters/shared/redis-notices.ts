@@ -1,5 +1,7 @@
 /** Notices of Redis: what other processes tell, over one connection. */
+
 import type { Redis } from "ioredis";
+import { queueMicrotask, setImmediate } from "../../src/base/clock.ts";
 import type { RedisClients } from "./redis-clients.ts";
 
 type Listener = (text: string) => void;

@@ -1,4 +1,5 @@
 /** What a process of a SQLite store hears of the notices of all. */
+import { queueMicrotask } from "../../src/base/clock.ts";
 import type { SqliteFile } from "./file.ts";
 import { createRowReader } from "./row-reader.ts";
 

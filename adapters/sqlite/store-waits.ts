@@ -1,4 +1,5 @@
 /** Who waits in this process for a result of a SQLite store. */
+import { queueMicrotask } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import { type Settle, waitFor } from "../shared/wait-for.ts";
 import { jsonText, type SqliteFile } from "./file.ts";

@@ -2,7 +2,7 @@
  * Writing to a file that other processes write to: what one tick asks for is one transaction, and a lock is waited for
  * without blocking.
  */
-import { clock, sleep } from "../../src/base/clock.ts";
+import { clock, setImmediate, sleep } from "../../src/base/clock.ts";
 import { sqliteError } from "./errors.ts";
 
 /** Most rows in one transaction: about 2 ms, so that neither this event loop nor the other processes wait long. */

@@ -1,4 +1,5 @@
 /** One message as Temporal knows it: which kind it is, whether it runs, and in which state it is. */
+import { clock } from "../../src/base/clock.ts";
 import type { MessageState } from "../../src/contract/index.ts";
 import { isGone } from "./connect/errors.ts";
 import { engineId, prefixOf } from "./connect/names.ts";
@@ -86,7 +87,7 @@ function ofActivity(fullId: string, activity: Activity): Execution {
 
 /** In the server's own times: ours may differ. */
 function isLater(time: number | undefined, than: number | undefined): boolean {
-  return time !== undefined && than !== undefined && time > than && time > Date.now();
+  return time !== undefined && than !== undefined && time > than && time > clock.now();
 }
 
 function ofWorkflow(fullId: string, workflow: Workflow): Execution {
@@ -95,7 +96,7 @@ function ofWorkflow(fullId: string, workflow: Workflow): Execution {
   const startedAt = epochMs(info?.startTime) ?? 0;
   const due = epochMs(info?.executionTime) ?? startedAt;
   const waits =
-    (!pending && due > Date.now()) ||
+    (!pending && due > clock.now()) ||
     isLater(epochMs(pending?.scheduledTime), epochMs(pending?.lastAttemptCompleteTime))
       ? "delayed"
       : "waiting";

@@ -1,4 +1,9 @@
-/** The one source of time and timers. Tests inject their own with `setClock`. */
+/**
+ * The one source of time and timers. Tests inject their own with `setClock`.
+ *
+ * The system's timers are taken when this file is read: fake ones that a test of a user's installs later stop neither a
+ * push nor `shutdown()`.
+ */
 
 export interface Clock {
   /** Epoch milliseconds; may jump. For what is written into messages and nothing else. */
@@ -9,11 +14,14 @@ export interface Clock {
   after(ms: number, run: () => void, options?: { readonly unref?: boolean }): () => void;
 }
 
+const { setTimeout, clearTimeout } = globalThis;
+export const { setImmediate, setInterval, clearInterval, queueMicrotask } = globalThis;
+
 const longest = 2 ** 31 - 1;
 
 const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
+  now: Date.now,
+  monotonic: performance.now.bind(performance),
   after(ms, run, options) {
     // A longer time would fire at once: wait in steps.
     const timer =

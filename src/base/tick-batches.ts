@@ -1,4 +1,5 @@
 /** What one tick asks for travels together: handed over when the tick ends, or before that when a batch is full. */
+import { queueMicrotask } from "./clock.ts";
 
 export interface TickBatches<Item> {
   /** Hands a batch over when it holds as much, by the items' weights. */

@@ -1,5 +1,5 @@
 /** The span `fetch`: one after the other while the window is open. Deliveries of one tick are one fetch. */
-import { clock } from "../base/clock.ts";
+import { clock, setImmediate } from "../base/clock.ts";
 import { type Fields, fetching, isWatched } from "../base/events.ts";
 import type { Delivery } from "../contract/broker.ts";
 

@@ -1,5 +1,5 @@
 /** A consumer's entry among those of the process, from before it connects to its end. One for each queue. */
-import { within } from "../base/clock.ts";
+import { clearInterval, setInterval, within } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
 import { sameBroker } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";

@@ -1,5 +1,5 @@
 /** The window that lanes share: which fetched delivery may start next, and how many each lane may hold. */
-import { clock } from "../base/clock.ts";
+import { clock, queueMicrotask, setImmediate } from "../base/clock.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../contract/index.ts";
 
 /**

@@ -1,4 +1,5 @@
 /** record: how each task ended, kept in the store. Rows of one tick are written together. */
+import { setImmediate } from "../base/clock.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";

@@ -1,5 +1,6 @@
 /** How many deliveries an adapter may hold, told to it at most once a tick. */
 
+import { setImmediate } from "../base/clock.ts";
 import type { PoolSlots } from "../options/pool.ts";
 import type { Rate } from "./rate.ts";
 

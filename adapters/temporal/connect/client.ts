@@ -1,5 +1,7 @@
 /** One gRPC connection of the Temporal adapter: where to, and what the server can do. */
+
 import type { Connection } from "@temporalio/client";
+import { clock } from "../../../src/base/clock.ts";
 import { FunboostError } from "../../../src/base/errors.ts";
 import { explain } from "./errors.ts";
 import type { Service } from "./protocol.ts";
@@ -59,7 +61,7 @@ export async function connect(peer: ClientPeer, target: Target, identity: string
     });
     const opened = connection;
     const bounded: TemporalClient["bounded"] = (ms, call, signal) =>
-      opened.withDeadline(Date.now() + ms, () => (signal ? opened.withAbortSignal(signal, call) : call()));
+      opened.withDeadline(clock.now() + ms, () => (signal ? opened.withAbortSignal(signal, call) : call()));
     await connection.ensureConnected();
     const server = await bounded(connectMs, () => readServer(opened.workflowService, target));
     return {

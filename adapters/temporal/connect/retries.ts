@@ -48,7 +48,7 @@ export function createRetries({ defaultGrpcRetryOptions, makeGrpcRetryIntercepto
     interceptor(options, next) {
       const starts = /\/Start(?:Workflow|Activity)Execution$/.test(options.method_definition.path);
       return starts
-        ? prompt({ ...options, deadline: options.deadline ?? Date.now() + startMs }, next)
+        ? prompt({ ...options, deadline: options.deadline ?? clock.now() + startMs }, next)
         : patient(options, next);
     },
     async stop() {

@@ -1,5 +1,5 @@
 /** How a Temporal consumer asks for tasks: by long polls, one for each task that there is room for. */
-import { sleep } from "../../../src/base/clock.ts";
+import { clock, sleep } from "../../../src/base/clock.ts";
 import { inNeutralContext } from "../../shared/neutral-context.ts";
 import type { NativeUse } from "../connect/native-connection.ts";
 import type { PollAnswer } from "../connect/protocol.ts";
@@ -84,7 +84,7 @@ export function createPoll(
     ...(perSecond !== undefined && { taskQueueMetadata: { maxTasksPerSecond: { value: perSecond } } }),
   };
   return () =>
-    connection.withDeadline(Date.now() + longestPollMs, () =>
+    connection.withDeadline(clock.now() + longestPollMs, () =>
       connection.workflowService.pollActivityTaskQueue(request),
     );
 }
