@@ -18,7 +18,7 @@ import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
 import { TaskHandle } from "./results/handle.ts";
 import { queryRecords, type RecordsQuery } from "./results/query-records.ts";
 import { type WaitIdleOptions, waitIdle } from "./results/wait-idle.ts";
-import { define, definitionOn, register } from "./setup/definition.ts";
+import { brokerName, brokerOf, define, definitionOn, register } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
@@ -116,6 +116,7 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
   const task = Object.assign(run, publishingMembers(definition), consumingMembers(definition));
   Object.defineProperty(task, "name", { value: fn.name });
   Object.defineProperty(task, "length", { value: fn.length });
+  showShort(task, definition, `Task ${fn.name || "(anonymous)"}`);
   definition.task = task;
   register(definition);
   return task;
@@ -131,6 +132,12 @@ export function getOrCreate<F extends FunctionLike>(params: TaskParams<Parameter
   checkParams(params);
   const known = definitionOn(params);
   return (known?.task as Task<F> | undefined) ?? boost(params, fn);
+}
+
+/** One line of it in `console.log()`, instead of all its members. */
+export function showShort(shown: object, definition: Definition, what: string): void {
+  const text = () => `[${what}: queue "${definition.params.queue}" on ${brokerName(brokerOf(definition))}]`;
+  Object.defineProperty(shown, Symbol.for("nodejs.util.inspect.custom"), { value: text });
 }
 
 export function publishingMembers(definition: Definition): Publishing<readonly unknown[], unknown> {

@@ -76,7 +76,7 @@ const ownerName = () =>
   `${ownerPrefix}${hostname().slice(0, 60)}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
 
 async function open(source: Source, { url, backend, collection }: AgendaOptions): Promise<OpenAgenda> {
-  const next = recurrence(await loadAgenda());
+  const next = recurrence(await loadAgenda(source));
   refuseOldAgenda(agendaVersion());
   const link = backend ? await adopt(source, backend) : await connect(source, url, collection);
   try {
@@ -119,11 +119,17 @@ function contextOf(
 
 type AgendaModule = Pick<typeof import("agenda"), "Job">;
 
-async function loadAgenda(): Promise<AgendaModule> {
+const backends = {
+  mongo: "@agendajs/mongo-backend",
+  postgres: "@agendajs/postgres-backend",
+  redis: "@agendajs/redis-backend",
+};
+
+async function loadAgenda(source: Source): Promise<AgendaModule> {
   try {
     return await import("agenda");
   } catch (cause) {
-    throw missingPeer("agenda", "agenda", cause);
+    throw missingPeer("agenda", "agenda", cause, [backends[source]]);
   }
 }
 

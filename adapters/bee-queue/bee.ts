@@ -43,7 +43,7 @@ async function loadBee(): Promise<BeeClass> {
   try {
     return (await import("bee-queue")).default as unknown as BeeClass;
   } catch (cause) {
-    throw missingPeer("bee-queue", "bee-queue", cause);
+    throw missingPeer("bee-queue", "bee-queue", cause, ["ioredis"]);
   }
 }
 

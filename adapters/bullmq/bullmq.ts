@@ -7,6 +7,6 @@ export async function loadBullmq(): Promise<Bullmq> {
   try {
     return await import("bullmq");
   } catch (cause) {
-    throw missingPeer("bullmq", "bullmq", cause);
+    throw missingPeer("bullmq", "bullmq", cause, ["ioredis"]);
   }
 }

@@ -55,7 +55,9 @@ function createLists(lists: ExpiringMap<string[]>): Store["list"] {
     async append(key, items, ttlMs) {
       const list = lists.get(key) ?? [];
       for (const item of items) list.push(item);
-      lists.put(key, list, endOf(ttlMs));
+      const end = lists.until(key) ?? Number.POSITIVE_INFINITY;
+      const longer = Number.isFinite(end) ? Math.max(end, endOf(ttlMs)) : endOf(ttlMs);
+      lists.put(key, list, ttlMs === undefined ? end : longer);
     },
     read: async (key, from, limit) => (lists.get(key) ?? []).slice(from, from + limit),
   };

@@ -113,7 +113,7 @@ return removed`,
   append: {
     keys: 1,
     lua: `for i = 2, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
-if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
+if ARGV[1] ~= '' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
   },
   /**
    * KEYS result; ARGV outcome, ttlMs. A list of one item, as Python's funboost has it; waiters hear of it with the

@@ -112,7 +112,9 @@ export const sql = {
 
   list: `select next from funboost_list where key = ? and ${live}`,
   putList: `insert into funboost_list (key, next, expires) values (?, ?, ${nowMs} + ?)
-    on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
+    on conflict (key) do update set next = excluded.next,
+      expires = iif(excluded.expires is null, expires, max(excluded.expires, coalesce(expires, 0)))`,
+  dropList: "delete from funboost_list where key = ?",
   dropItems: "delete from funboost_list_item where key = ?",
   addItems: "insert into funboost_list_item (key, n, item) select ?, ? + key, value from json_each(?)",
   items: `select json_group_array(item) as j from (

@@ -149,6 +149,6 @@ async function loadClient(): Promise<ClientPeer> {
   try {
     return await import("@temporalio/client");
   } catch (cause) {
-    throw missingPeer("temporal", "@temporalio/client", cause);
+    throw missingPeer("temporal", "@temporalio/client", cause, ["@temporalio/worker", "@temporalio/workflow"]);
   }
 }

@@ -36,6 +36,10 @@ export interface Store {
   release(name: string, owner: string): Promise<void>;
   readonly timers: Timers;
   readonly list: {
+    /**
+     * `ttlMs`: the list is kept for at least so long from now, so that the longest one given holds for all of it; without
+     * one what was set stays, and a new list has no end.
+     */
     append(key: string, items: readonly string[], ttlMs?: number): Promise<void>;
     /** `limit` items from index `from`, oldest first. */
     read(key: string, from: number, limit: number): Promise<readonly string[]>;

@@ -20,7 +20,8 @@ export interface RecordsQuery {
   readonly limit?: number;
 }
 
-type Row = RowOutcome & Pick<TaskRow, "args">;
+/** As it lies in the list of its hour. `ttlMs`: how long it is kept; absent on rows of older versions. */
+type Row = RowOutcome & Pick<TaskRow, "args"> & { readonly ttlMs?: number };
 
 const page = 1_000;
 
@@ -47,8 +48,9 @@ export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {})
       if (found.length >= limit) break;
       if (seen.has(row.id)) continue; // its newer row has been met
       seen.add(row.id);
-      if (row.endedAt >= oldest && matches(row, query))
-        found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
+      const { ttlMs, ...outcome } = row;
+      if (row.endedAt >= oldest && !isOver(row) && matches(row, query))
+        found.push(toRecord<R>(outcome as Outcome, options.errors) as unknown as TaskRow<R>);
     }
   }
   return found;
@@ -92,6 +94,11 @@ async function readHour(store: Store, key: string): Promise<Row[]> {
     for (const line of lines) rows.push(JSON.parse(line) as Row);
     if (lines.length < page) return rows;
   }
+}
+
+/** By its own ttl: who asks may keep rows for longer than who wrote it. */
+function isOver({ endedAt, ttlMs = Number.POSITIVE_INFINITY }: Row): boolean {
+  return endedAt + ttlMs < clock.now();
 }
 
 function matches(row: Row, { status, text }: RecordsQuery): boolean {

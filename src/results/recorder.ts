@@ -98,8 +98,9 @@ async function write(store: Store, scope: string, lines: readonly Line[], ttlMs:
   for (const { id, endedAt, text } of lines) {
     const hour = Math.floor(endedAt / hourMs);
     const texts = hours.get(hour);
-    if (texts) texts.push(text);
-    else hours.set(hour, [text]);
+    const row = `${text.slice(0, -1)},"ttlMs":${ttlMs}}`; // others of its hour may be kept longer
+    if (texts) texts.push(row);
+    else hours.set(hour, [row]);
     entries.push({ key: prefix + id, value: text, ttlMs });
   }
   await Promise.all([

@@ -71,6 +71,25 @@ export const records = kept({
     if (!features.results) await until("its row is", async () => (await job.handle(id).record()) === undefined); // kept a little after its end
   },
 
+  "a row is kept for the ttl of the task that wrote it, whoever asks": {
+    engine: false,
+    async run({ task, consume, until, patienceMs }) {
+      const brief = task({ record: { ttl: 1_500 }, rpc: true }, (n: number) => n);
+      const consumer = await consume(brief);
+      const first = await brief.push(1);
+      await first.waitResult({ timeout: patienceMs });
+      await consumer.close();
+      const long = task({ record: { ttl: "7d" }, rpc: true }, (n: number) => n);
+      await consume(long);
+      await (await long.push(2)).waitResult({ timeout: patienceMs });
+      const listed = async () => (await long.records()).map(({ args }) => args);
+      assert.deepEqual(await listed(), ["[2]", "[1]"]);
+      await until("the first is over", async () => (await listed()).length === 1);
+      assert.deepEqual(await listed(), ["[2]"]);
+      assert.ok(!("ttlMs" in ((await long.records())[0] ?? {})));
+    },
+  },
+
   "no row is lost and none is there twice when processes are killed": {
     needs,
     processes: true,

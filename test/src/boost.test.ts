@@ -1,5 +1,6 @@
-/** getOrCreate(): one task for each queue and broker. */
-import { configure, getOrCreate, getTask, shutdown } from "funboost";
+/** Tasks as they are made: one for each queue and broker, and what is shown of them. */
+import { inspect } from "node:util";
+import { boost, configure, getOrCreate, getTask, publisher, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { afterEach, describe, expect, it } from "vitest";
 
@@ -28,4 +29,12 @@ it("getOrCreate keeps apart a broker by name and an instance of that name", asyn
   expect(named).not.toBe(instance);
   expect(getOrCreate({ ...params, broker: "memory" }, () => 1)).toBe(named);
   expect(getTask("apart", "memory")).toBe(named);
+});
+
+it("a task and a publisher are one line in console.log(), also inside of others", () => {
+  const send = boost({ queue: "shown", broker: memory() }, function send() {});
+  expect(inspect(send)).toBe('[Task send: queue "shown" on memory]');
+  expect(inspect({ tasks: [send] }, { depth: 9 })).not.toMatch(/push|params/);
+  expect(inspect(boost({ queue: "shown.2" }, () => 1))).toBe('[Task (anonymous): queue "shown.2" on sqlite]');
+  expect(inspect(publisher({ queue: "shown", broker: "bullmq" }))).toBe('[Publisher: queue "shown" on bullmq]');
 });

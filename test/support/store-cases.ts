@@ -302,6 +302,23 @@ const news: Record<string, StoreCase> = {
     await list.append("k", ["new"]);
     expect([await other.list.read("k", 0, 5), await other.list.read("long", 1, 5)]).toEqual([["new"], ["b", "c"]]);
   },
+  "keeps a list for the longest ttl that it was given, whoever gave it": async ({ store: { list }, other }) => {
+    await list.append("short, then long", ["a"], 100);
+    await other.list.append("short, then long", ["b"], 10_000);
+    await list.append("long, then short", ["a"], 10_000);
+    await other.list.append("long, then short", ["b"], 50);
+    await list.append("short, then none", ["a"], 100);
+    await other.list.append("short, then none", ["b"]);
+    await sleep(180);
+    expect(
+      await Promise.all(
+        ["short, then long", "long, then short", "short, then none"].map((key) => list.read(key, 0, 5)),
+      ),
+    ).toEqual([["a", "b"], ["a", "b"], []]);
+    await list.append("short, then none", ["new"]);
+    await sleep(130);
+    expect(await other.list.read("short, then none", 0, 5)).toEqual(["new"]);
+  },
   "tells subscribers of a channel, and nobody who has left": async ({ store, other }) => {
     const heard: string[] = [];
     const left: string[] = [];

@@ -97,6 +97,6 @@ async function loadWorker(): Promise<WorkerPeer> {
   try {
     return await import("@temporalio/worker");
   } catch (cause) {
-    throw missingPeer("temporal", "@temporalio/worker", cause);
+    throw missingPeer("temporal", "@temporalio/worker", cause, ["@temporalio/workflow"]);
   }
 }

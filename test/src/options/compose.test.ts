@@ -147,10 +147,7 @@ describe("usePublish", () => {
   });
 
   it("that calls next() twice is refused, and says what was published; one whose first call failed may try again", async () => {
-    const twice = boost(
-      { ...on(), usePublish: [async (_, next) => next().then((first) => (void next(), first))] },
-      (n: number) => n,
-    );
+    const twice = boost({ ...on(), usePublish: [(_, next) => next().finally(() => void next())] }, (n: number) => n);
     const error = (await twice.push(1).catch((each: unknown) => each)) as Error;
     expect(error).toMatchObject({ code: "BAD_OPTION" });
     expect(error.message).toMatch(
