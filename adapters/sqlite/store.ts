@@ -189,7 +189,8 @@ function createLists(read: Call, write: Call): Store["list"] {
     append: (key, items, ttlMs) =>
       write((file) => {
         const next = file.get<{ next: number }>(sql.list, [key])?.next;
-        if (next === undefined) for (const drop of [sql.dropList, sql.dropItems]) file.run(drop, [key]); // it had expired
+        // It may have expired.
+        if (next === undefined) for (const drop of [sql.dropList, sql.dropItems]) file.run(drop, [key]);
         file.run(sql.addItems, [key, next ?? 0, jsonText(items)]);
         file.run(sql.putList, [key, (next ?? 0) + items.length, ttlMs ?? null]);
       }),

@@ -5,7 +5,7 @@
 
 /** Up to the last `@` of the word: a password that nobody encoded may hold `/`, `#` and `@`. */
 const anyScheme = /(\b(?!file:|https?:)[a-z][a-z0-9+.-]{0,30}:\/\/)[^\s"'`<>]{0,500}@/gi;
-/** Addresses of the web have an `@` in their paths: there only a user, or a user and password that is no port, is one. */
+/** Addresses of the web have an `@` in their paths: there only a user is one, or a user and a password (no port). */
 const web = /(\bhttps?:\/\/)(?:[^\s/@?#]{0,500}@|[^\s/@:?#]{0,200}:(?!\d{1,5}(?:[/?#\s]|$))[^\s"'`<>]{0,500}@)/gi;
 /** `user:password@host`, where somebody left the scheme out. */
 const noScheme =

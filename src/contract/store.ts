@@ -37,8 +37,8 @@ export interface Store {
   readonly timers: Timers;
   readonly list: {
     /**
-     * `ttlMs`: the list is kept for at least so long from now, so that the longest one given holds for all of it; without
-     * one what was set stays, and a new list has no end.
+     * `ttlMs`: the list is kept for at least so long from now, so that the longest one given holds for all of it.
+     * Without one what was set stays, and a new list has no end.
      */
     append(key: string, items: readonly string[], ttlMs?: number): Promise<void>;
     /** `limit` items from index `from`, oldest first. */

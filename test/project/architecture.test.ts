@@ -169,7 +169,7 @@ describe("packages", () => {
   });
   it("a peer is loaded by a literal try, await import and catch, and in no other form", () => {
     const literal =
-      /try \{[^;]*?\bawait import\("([^"]+)"\)[^;]*;\s*\} catch \(cause\) \{\s*throw missingPeer\([^,]+, "\1", cause\);\s*\}/g;
+      /try \{[^;]*?\bawait import\("([^"]+)"\)[^;]*;\s*\} catch \(cause\) \{\s*throw missingPeer\(\s*[^,]+,\s*"\1",\s*cause(?:,\s*\[[^;]+\])?,?\s*\);\s*\}/g;
     const typeOnly = /\b(?:import|export) type [^;]*;|\btypeof import\("[^"]+"\)/g;
     const bundledOnly = ["adapters/temporal/workflow/workflow.ts"]; // no process loads it: Temporal bundles it for its sandbox
     const late = adapters

@@ -32,8 +32,8 @@ it("getOrCreate keeps apart a broker by name and an instance of that name", asyn
 });
 
 it("a task and a publisher are one line in console.log(), also inside of others", () => {
-  const send = boost({ queue: "shown", broker: memory() }, function send() {});
-  expect(inspect(send)).toBe('[Task send: queue "shown" on memory]');
+  const send = boost({ queue: "shown", broker: memory() }, function sendMail() {});
+  expect(inspect(send)).toBe('[Task sendMail: queue "shown" on memory]');
   expect(inspect({ tasks: [send] }, { depth: 9 })).not.toMatch(/push|params/);
   expect(inspect(boost({ queue: "shown.2" }, () => 1))).toBe('[Task (anonymous): queue "shown.2" on sqlite]');
   expect(inspect(publisher({ queue: "shown", broker: "bullmq" }))).toBe('[Publisher: queue "shown" on bullmq]');
