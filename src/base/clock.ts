@@ -19,7 +19,8 @@ export const { setImmediate, setInterval, clearInterval, queueMicrotask } = glob
 
 const longest = 2 ** 31 - 1;
 
-const systemClock: Clock = {
+/** The real one. */
+export const systemClock: Clock = {
   now: Date.now,
   monotonic: performance.now.bind(performance),
   after(ms, run, options) {

@@ -1,5 +1,6 @@
 /** A child process of the kit: one task on the engine under test. It is the one that is killed. */
 import { subscribe } from "node:diagnostics_channel";
+import { setClock, systemClock } from "../../src/base/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import {
   boost,
@@ -127,8 +128,9 @@ const behaviours = {
 let clockMs = 0;
 const realNow = Date.now;
 
-/** The wall clock jumps as a correction by hand would make it jump; the monotonic one goes on. */
+/** The wall clock jumps as a correction by hand would make it jump, ours and the engine's; the monotonic one goes on. */
 function stubClock(): void {
+  setClock({ ...systemClock, now: () => realNow() + clockMs });
   const RealDate = Date;
   globalThis.Date = new Proxy(RealDate, {
     construct: (target, args: unknown[]) =>

@@ -189,6 +189,26 @@ export const lifecycle = cases({
     },
   },
 
+  "a process that was shut down may push and consume again": {
+    processes: true,
+    async run({ child, features, until }) {
+      const other = await child({});
+      await other.call("push", "first");
+      await until("the first is done", () => other.seen("end").length === 1);
+      await other.call("consumer.close");
+      await other.call("push", "kept");
+      for (const again of ["second", "third"]) {
+        await other.call("shutdown");
+        await other.call("push", again);
+      }
+      await other.call("consume");
+      const wanted = features.durable ? ["first", "kept", "second", "third"] : ["first", "third"];
+      const done = () => other.seen("end").map(({ value }) => value as string);
+      await until("the others are done", () => wanted.every((value) => done().includes(value)));
+      assert.deepEqual(done().sort(), [...wanted].sort());
+    },
+  },
+
   "a process that has closed its consumer ends by itself": {
     processes: true,
     async run({ child, until }) {
