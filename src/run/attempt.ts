@@ -5,6 +5,7 @@ import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
 import type { RecordedTask } from "../results/recorder.ts";
+import { refuseMessage } from "../wire/arguments.ts";
 import { decodeBody } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
@@ -36,6 +37,7 @@ const unread = Object.freeze({ args: Object.freeze([]), limits: noLimits, body: 
 export function readAttempt({ definition, options }: RunnableTask, delivery: Delivery): Attempt {
   const startedAt = clock.now();
   try {
+    if (delivery.unreadable !== undefined) refuseMessage(delivery.unreadable);
     const call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
     const { args, limits, body, unbound } = call;
     return { delivery, startedAt, args, limits, body, badMessage: undefined, unbound, doneMark: undefined };
