@@ -92,6 +92,15 @@ function readMarks(value: unknown): unknown {
   return holder.value;
 }
 
+/** What a shared state holds under a key of ours. Undefined: nothing, or what others wrote there that is no JSON. */
+export function readStored<T>(text: string | undefined): T | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A body as engines can take it: one with a bigint, which came as text, goes on as text. */
 export function asBody<T extends object>(body: T): T | string {
   try {
