@@ -55,7 +55,7 @@ export function soundJob(job: Job): Job {
     const value = row[date];
     if (value && !(value instanceof Date && Number.isFinite(value.getTime()))) row[date] = undefined;
   }
-  if (row.failCount && !Number.isFinite(row.failCount)) row.failCount = undefined;
+  if (!Number.isFinite(row.failCount ?? 0)) row.failCount = undefined;
   if (row.failReason && typeof row.failReason !== "string") row.failReason = String(row.failReason);
   return job;
 }
