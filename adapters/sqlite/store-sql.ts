@@ -70,7 +70,8 @@ export const pruneLimit = 1000;
 const noticeMs = 60_000;
 
 export const sql = {
-  values: `select ${listOf(`json_array(${texts("key", "value")})`)} from funboost_value where key in ${listed} and ${live}`,
+  values: `select ${listOf(`json_array(${texts("key", "value")})`)}
+    from funboost_value where key in ${listed} and ${live}`,
   put: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
     on conflict (key) do update set value = excluded.value, expires = excluded.expires`,
   putAbsent: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
@@ -140,7 +141,8 @@ export const sql = {
   lastResult: "select coalesce(max(seq), 0) as n from funboost_result",
   newResults: `select ${listOf(`json_array(seq, ${texts("queue", "id")})`)} from (
     select seq, queue, id from funboost_result where seq > ? order by seq limit 1000)`,
-  outcomes: `select ${listOf(`json_array(${texts("queue", "id", "outcome")})`)} from funboost_result where seq in ${listed}`,
+  outcomes: `select ${listOf(`json_array(${texts("queue", "id", "outcome")})`)}
+    from funboost_result where seq in ${listed}`,
 };
 
 /** Each removes up to `pruneLimit` rows; run again while it does. */

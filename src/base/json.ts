@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { stringify as stringifyLossless } from "lossless-json";
 import { FunboostError } from "./errors.ts";
 
-/** Most digits in a row of one number; Python reads no longer integer either. What they cost grows with their square. */
+/** Most digits in a row of one number, as in Python. What they cost grows with their square. */
 export const maxDigits = 4_300;
 
 /** Begins the texts that stand for integers while JSON.parse works. Nobody else knows it. */

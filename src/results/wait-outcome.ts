@@ -51,7 +51,7 @@ async function nextOutcome(task: OpenQueue, id: string, facts: boolean, signal: 
     const store = requireStore(task, "rpc"); // a publisher's: a task is refused earlier
     const outcome = readStored<Outcome>(await waitThroughTrouble(store, scope, id, signal));
     if (outcome) return outcome;
-    const text = `task ${id} has ended, and what the store keeps of it cannot be read: somebody else has written there.`;
+    const text = `task ${id} has ended, and what the store keeps of it cannot be read: it is no JSON.`;
     throw new FunboostError("NO_RESULT", text, { where: options.queue });
   }
   const ended = await queue.result(id, { signal, facts });
