@@ -1,7 +1,7 @@
 /** Taking jobs: in one step where the backend can, else one after another in several lanes. */
 import { clock } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
-import { loadJobs } from "./jobs.ts";
+import { loadJobs, soundJob } from "./jobs.ts";
 import type { Session } from "./session.ts";
 import type { Claim, Job } from "./table.ts";
 
@@ -42,7 +42,7 @@ async function claimSingly(
       link.backend.repository.getNextJobToRun(name, now, noLock, now, { lastModifiedBy: token }),
     );
     if (!job) empty = true;
-    else taken.push(job as Job);
+    else taken.push(soundJob(job as Job));
     if (job) hold(locks, job as Job); // renewed from now on, however long the others take
   };
   const lane = async () => {

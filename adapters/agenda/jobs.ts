@@ -1,7 +1,9 @@
 /** What is read from Agenda's jobs: bodies, times, states, and how often a job was lost with its process. */
 import type { MessageState } from "../../src/contract/index.ts";
 import type { AgendaLink } from "./link.ts";
-import type { Fence, Job } from "./table.ts";
+import type { AgendaTable, Fence, Job } from "./table.ts";
+
+type Repository = AgendaLink["backend"]["repository"];
 
 export const fenceOf = (job: Job): Fence => ({ id: String(job._id), token: job.lastModifiedBy ?? null });
 
@@ -19,16 +21,43 @@ export const isRecurring = (job: Job): boolean => Boolean(job.repeatInterval || 
 
 /** The rows of these ids that are there, in the order of the ids. */
 export async function loadJobs(
-  { backend: { repository }, loadsOneByOne }: AgendaLink,
+  { backend: { repository }, table, loadsOneByOne }: AgendaLink,
   name: string,
   ids: readonly string[],
 ): Promise<readonly Job[]> {
   if (ids.length === 0) return [];
   const jobs = loadsOneByOne
-    ? await Promise.all(ids.map((id) => repository.getJobById(id)))
+    ? await Promise.all(ids.map((id) => loadOne(repository, table, id)))
     : (await repository.queryJobs({ ids: [...ids] })).jobs;
-  const found = new Map(jobs.flatMap((job) => (job?.name === name ? [[String(job._id), job as Job] as const] : [])));
+  const found = new Map(
+    jobs.flatMap((job) => (job?.name === name ? [[String(job._id), soundJob(job as Job)] as const] : [])),
+  );
   return ids.flatMap((id) => found.get(id) ?? []);
+}
+
+/** Where others have written what the repository cannot read, it is made readable: the text of it is a bad message. */
+async function loadOne(repository: Repository, table: AgendaTable, id: string) {
+  try {
+    return await repository.getJobById(id);
+  } catch (error) {
+    if (!(error instanceof SyntaxError) || !table.repair) throw error;
+    await table.repair(id);
+    return repository.getJobById(id);
+  }
+}
+
+const dates = ["nextRunAt", "lastRunAt", "lastFinishedAt", "failedAt", "startDate"] as const;
+
+/** Others may write anything into a row of a database without types; what reads it here counts and compares. */
+export function soundJob(job: Job): Job {
+  const row = job as unknown as Record<string, unknown>; // whatever its type says
+  for (const date of dates) {
+    const value = row[date];
+    if (value && !(value instanceof Date && Number.isFinite(value.getTime()))) row[date] = undefined;
+  }
+  if (!Number.isFinite(row.failCount ?? 0)) row.failCount = undefined;
+  if (row.failReason && typeof row.failReason !== "string") row.failReason = String(row.failReason);
+  return job;
 }
 
 /** Others publish a call without arguments as no data at all. */

@@ -60,7 +60,22 @@ function reading(run: Run, redis: Redis, prefix: string) {
     },
     expired: (name, mine, others) => run("expired", name, mine.getTime(), others.getTime(), ownerPrefix),
     first: (name, n, now) => run("first", name, now.getTime(), n),
+    async repair(id) {
+      const key = `${prefix}job:${id}`;
+      const [data, skipDays] = await redis.hmget(key, "data", "skipDays");
+      if (data && !isJson(data)) await redis.hset(key, "data", JSON.stringify(data));
+      if (skipDays && !isJson(skipDays)) await redis.hset(key, "skipDays", "null");
+    },
   } satisfies Partial<AgendaTable>;
+}
+
+function isJson(value: string): boolean {
+  try {
+    JSON.parse(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const fences = (list: readonly Fence[]) =>

@@ -62,6 +62,8 @@ export interface AgendaTable {
    * another.
    */
   claim?(name: string, claim: Claim): Promise<readonly string[]>;
+  /** Makes a row readable whose members are no JSON. Absent: the database holds none. */
+  repair?(id: string): Promise<void>;
   remove(name: string, fences: readonly Fence[]): Promise<readonly boolean[]>;
   unlock(name: string, rows: readonly UnlockedRow[]): Promise<readonly boolean[]>;
   renew(fences: readonly Fence[], lockedAt: Date): Promise<readonly boolean[]>;

@@ -1,4 +1,5 @@
 /** A job of Bee-Queue as a delivery, and what its text holds. */
+import { clock } from "../../src/base/clock.ts";
 import type { Delivery } from "../../src/contract/index.ts";
 import type { BeeJob, BeeQueue } from "./bee.ts";
 
@@ -29,7 +30,7 @@ export function toDelivery(bee: BeeQueue, id: string, text: string, crashes: num
     attempt: Math.max(Number(options.attempt) || 1, options.stacktraces.length + 1),
     crashes,
     ahead: options.ahead === true,
-    publishedAt: options.timestamp,
+    publishedAt: Number.isFinite(options.timestamp) ? options.timestamp : clock.now(),
     native: job,
     token,
     text,

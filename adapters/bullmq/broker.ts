@@ -15,10 +15,11 @@ import { redisStore } from "../redis/store.ts";
 import { checkNames } from "../shared/check-names.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
+import { peek } from "./broken-jobs.ts";
 import { loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
-import { anyJobId, taskId } from "./job-ids.ts";
+import { anyJobId } from "./job-ids.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
 
@@ -115,7 +116,7 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
   return {
     count: () => call(() => count(queue)),
     clear: () => call(() => queue.drain(true)),
-    peek: (n) => call(() => peek(queue, n)),
+    peek: (n) => call(() => peek(queue, client, n)),
     setPaused: (paused) => call(() => (paused ? queue.pause() : queue.resume())),
     paused: () => call(() => queue.isPaused()),
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
@@ -133,15 +134,6 @@ async function count(queue: Queue): Promise<Counts> {
     active = 0,
   } = await queue.getJobCounts("wait", "prioritized", "delayed", "active");
   return { ready: wait + prioritized, delayed, running: active };
-}
-
-async function peek(queue: Queue, n: number) {
-  if (n < 1) return [];
-  const [waiting, prioritized] = await Promise.all([
-    queue.getJobs(["wait"], 0, n - 1, true),
-    queue.getJobs(["prioritized"], 0, n - 1, true),
-  ]);
-  return [...waiting, ...prioritized].slice(0, n).map((job) => ({ id: taskId(job.id), body: job.data as unknown }));
 }
 
 const states: Record<string, MessageState> = {

@@ -5,6 +5,7 @@ import type { ConsumeOptions, Consumer, Delivery, Handler } from "../../src/cont
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { RedisClients } from "../shared/redis-clients.ts";
 import { resultOrNull } from "../shared/result-or-null.ts";
+import { type BrokenOptions, type Held, seeToBrokenJobs } from "./broken-jobs.ts";
 import type { Bullmq } from "./bullmq.ts";
 import { taskId } from "./job-ids.ts";
 import { keepLeases } from "./leases.ts";
@@ -13,10 +14,10 @@ import { createWindow } from "./window.ts";
 
 type Own = Partial<WorkerOptions> & { readonly prefix: string; readonly lockDuration: number };
 
-interface HeldJob {
+interface HeldJob extends Held {
   readonly delivery: Delivery;
   readonly attemptsMade: number;
-  /** Put back by us, which BullMQ does not count as an attempt. */
+  /** Put back by us, which BullMQ does not count as an attempt; or ended, and it does not say so. */
   moved: boolean;
 }
 
@@ -52,11 +53,13 @@ export async function consumeJobs(
 
   // Not async: with async hooks in use each promise of a run costs BullMQ about 1 %.
   function run(job: Job, token?: string, signal?: AbortSignal): Promise<unknown> {
-    const entry: HeldJob = { delivery: toDelivery(job, signal), attemptsMade: job.attemptsMade, moved: false };
+    const delivery = toDelivery(job, signal);
+    const entry: HeldJob = { delivery, attemptsMade: job.attemptsMade, ending: false, moved: false };
     if (state.closed) return settle({ outcome: "returned" }, job, entry, token); // the fetch was under way
     state.jobs.set(job, entry);
     state.lastFetchAt = clock.monotonic();
-    return handler(entry.delivery).then((settlement) => {
+    return handler(delivery).then((settlement) => {
+      entry.ending = true;
       if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
       if (mayDrop) dropIfMany(job, clock.monotonic());
       return resultOrNull(settlement.result);
@@ -68,19 +71,21 @@ export async function consumeJobs(
     ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
     : (job: Job, token?: string) => run(job, token);
   const worker = inNeutralContext(() => new bull.Worker(queue, processor, { ...workerOptions(own), connection }));
-  worker.on("error", report);
+  seeToBrokenJobs(worker, await clients.get("commands"), state.jobs, report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
   const stopLeases = inNeutralContext(() => keepLeases(worker, state.jobs, report));
   const window = createWindow(worker, state.jobs, report);
   return {
     setWindow: (n) => inNeutralContext(() => window.set(n)),
-    status: () => ({
-      held: [...state.jobs.keys()].map((job) => taskId(job.id)),
-      ...(state.lastFetchAt !== undefined ? { lastFetchAt: state.lastFetchAt } : {}),
-    }),
+    status: () => statusOf(state),
     close: createClose(worker, state, window.stop, stopLeases),
   };
+}
+
+function statusOf({ jobs, lastFetchAt }: State): ReturnType<Consumer["status"]> {
+  const held = [...jobs.keys()].map((job) => taskId(job.id));
+  return lastFetchAt === undefined ? { held } : { held, lastFetchAt };
 }
 
 function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
@@ -102,15 +107,16 @@ function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
 }
 
 function toDelivery(job: Job, signal: AbortSignal | undefined): Delivery {
-  const opts: JobsOptions & { attempt?: number; publishedAt?: number } = job.opts;
+  const opts: JobsOptions & BrokenOptions & { attempt?: number; publishedAt?: number } = job.opts;
   const delivery = {
     id: taskId(job.id),
     body: job.data as unknown,
-    attempt: job.attemptsMade + (opts.attempt ?? 1),
+    attempt: (job.attemptsMade || 0) + (opts.attempt ?? 1),
     crashes: job.stalledCounter,
     ahead: opts.lifo === true,
-    publishedAt: opts.publishedAt ?? job.timestamp,
+    publishedAt: opts.publishedAt ?? (job.timestamp || clock.now()),
     native: job,
+    ...(opts.unreadable === undefined ? {} : { unreadable: opts.unreadable }),
   };
   return signal ? { ...delivery, signal } : delivery;
 }

@@ -2,7 +2,7 @@
 import type { Counts, MessageState } from "../../src/contract/index.ts";
 import type { SettledDelivery } from "../shared/poll.ts";
 import { jsonText, type SqliteFile } from "./file.ts";
-import { batchChars, type NewRow, type ReadyRow, type SqliteDelivery, toDelivery } from "./rows.ts";
+import { batchChars, bodyFrom, type NewRow, type ReadyRow, type SqliteDelivery, toDelivery } from "./rows.ts";
 import { aheadRank, sql } from "./sql.ts";
 
 const number = (file: SqliteFile, text: string, values: readonly (string | number)[] = []) =>
@@ -32,9 +32,9 @@ export function createQueueOperations(file: SqliteFile, queue: number) {
       if ((nextDueMs() ?? 1) <= 0) file.run(sql.promote, [queue, take]);
       let fits = take;
       while (fits > 1 && (number(file, sql.bytes, [queue, fits]) ?? 0) > batchChars) fits = Math.ceil(fits / 2);
-      const rows = file.json<readonly ReadyRow[]>(sql.ready, [queue, fits]);
+      const rows = readyRows(file, queue, fits);
       if (rows.length > 0) file.run(sql.claim, [owner, JSON.stringify(rows.map(([ord]) => ord))]);
-      return { deliveries: rows.map((each) => toDelivery(each, owner)), more: rows.length === fits };
+      return { deliveries: rows.map((each) => deliveryOf(file, each, owner)), more: rows.length === fits };
     },
     settle: (owner: number, ended: readonly SettledDelivery<SqliteDelivery>[]) => settle(file, owner, ended),
     ...createLeases(file, queue),
@@ -66,6 +66,28 @@ function createLeases(file: SqliteFile, queue: number) {
   };
 }
 
+function readyRows(file: SqliteFile, queue: number, most: number): readonly ReadyRow[] {
+  try {
+    return file.json<readonly ReadyRow[]>(sql.ready, [queue, most]);
+  } catch (error) {
+    if (!String(error).includes("BLOB")) throw error;
+    return file.json<readonly ReadyRow[]>(sql.readyBesideBlobs, [queue, most]);
+  }
+}
+
+function deliveryOf(file: SqliteFile, row: ReadyRow, owner: number): SqliteDelivery {
+  const delivery = toDelivery(row, owner);
+  return isSound(row[6]) ? delivery : { ...delivery, ...bodyOf(file, row[0]) };
+}
+
+/** What was no UTF-8 has been read with replacement characters. */
+const isSound = (body: string | null): body is string => body !== null && !body.includes("\ufffd");
+
+function bodyOf(file: SqliteFile, ord: number): ReturnType<typeof bodyFrom> {
+  const { type, hex } = file.get<{ type: string; hex: string }>(sql.body, [ord]) as { type: string; hex: string };
+  return bodyFrom(type, hex);
+}
+
 function createControls(file: SqliteFile, queue: number) {
   return {
     counts(): Counts {
@@ -82,8 +104,8 @@ function createControls(file: SqliteFile, queue: number) {
     peek(n: number) {
       file.run(sql.promote, [queue, n]);
       return file
-        .json<readonly (readonly [string, string])[]>(sql.peek, [queue, n])
-        .map(([id, body]) => ({ id, body }));
+        .json<readonly (readonly [number, string, string | null])[]>(sql.peek, [queue, n])
+        .map(([ord, id, body]) => ({ id, body: isSound(body) ? body : bodyOf(file, ord).body }));
     },
     top: () => number(file, sql.top) ?? 0,
     /** Removes at most twice `limit` of those that were there when `top` was read. */

@@ -1,4 +1,5 @@
 /** Messages as rows of the SQLite broker's table, and rows as deliveries. */
+import { isUtf8 } from "node:buffer";
 import type { Delivery, Message } from "../../src/contract/index.ts";
 import { aheadRank } from "./sql.ts";
 import { batchSize } from "./writer.ts";
@@ -57,7 +58,7 @@ export type ReadyRow = readonly [
   attempt: number,
   crashes: number,
   publishedAt: number,
-  body: string,
+  body: string | null,
 ];
 
 export function toDelivery(
@@ -65,4 +66,12 @@ export function toDelivery(
   owner: number,
 ): SqliteDelivery {
   return { id, body, attempt, crashes, ahead: rank === aheadRank, publishedAt, native: { ord, owner } };
+}
+
+/** A body by its bytes; where it is no text, as SQLite writes them. */
+export function bodyFrom(type: string, hex: string): Pick<Delivery, "body" | "unreadable"> {
+  const bytes = Buffer.from(hex, "hex");
+  if (type === "text" && isUtf8(bytes)) return { body: bytes.toString() };
+  const what = type === "text" ? "a text that is no UTF-8" : `a ${type.toUpperCase()}, no text`;
+  return { body: `X'${hex}'`, unreadable: `the row's body is ${what}. Needed: JSON text in UTF-8.` };
 }

@@ -1,4 +1,5 @@
 /** Tables and statements of the SQLite broker. */
+import { listOf, texts } from "./file.ts";
 
 /**
  * A message waits (owner 0, due 0), is delayed (owner 0, due later) or runs (owner above 0). `ord` is its place:
@@ -43,6 +44,9 @@ export const aheadRank = 1_000_000;
 const waits = "queue = ? and owner = 0 and due = 0";
 const delayed = "queue = ? and owner = 0 and due > 0";
 const listed = "(select value from json_each(?))";
+const first = `select * from funboost_message where ${waits} order by rank desc, ord limit ?`;
+const bodyText = "iif(typeof(body) = 'text', body, null)";
+const numbers = (...columns: readonly string[]) => columns.map((column) => `cast(${column} as integer)`).join(", ");
 const row = (n: number) => `value ->> '$[${n}]'`;
 
 export const sql = {
@@ -67,12 +71,15 @@ export const sql = {
       )
     ) as moved
     where funboost_message.ord = moved.was`,
-  ready: `select json_group_array(json_array(ord, id, rank, attempt, crashes, published_at, body)) as j
-    from (select * from funboost_message where ${waits} order by rank desc, ord limit ?)`,
+  ready: `select ${listOf("json_array(ord, id, rank, attempt, crashes, published_at, body)")} from (${first})`,
+  /** The same where one of them has a BLOB in it: that body is null. */
+  readyBesideBlobs: `select ${listOf(
+    `json_array(ord, ${texts("id")}, rank, ${numbers("attempt", "crashes", "published_at")}, ${bodyText})`,
+  )} from (${first})`,
+  body: "select typeof(body) as type, hex(body) as hex from funboost_message where ord = ?",
   bytes: `select sum(bytes) as n from (
     select octet_length(body) as bytes from funboost_message where ${waits} order by rank desc, ord limit ?)`,
-  peek: `select json_group_array(json_array(id, body)) as j from (
-    select id, body from funboost_message where ${waits} order by rank desc, ord limit ?)`,
+  peek: `select ${listOf(`json_array(ord, ${texts("id")}, ${bodyText})`)} from (${first})`,
   claim: `update funboost_message set owner = ? where ord in ${listed}`,
   alive: "select exists (select 1 from funboost_consumer where owner = ?) as n",
   addOwner: `insert into funboost_consumer (queue, lease_until) values (?, ${nowMs} + ?)`,
@@ -82,7 +89,7 @@ export const sql = {
   remove: `delete from funboost_message where ord in ${listed} and owner = ?`,
   giveBack: `update funboost_message set owner = 0 where ord in ${listed} and owner = ?`,
   again: `update funboost_message set owner = 0, attempt = attempt + ?, due = ${nowMs} + ? where ord = ? and owner = ?`,
-  expired: `select json_group_array(owner) as j from funboost_consumer where queue = ? and lease_until <= ${nowMs}`,
+  expired: `select ${listOf("owner")} from funboost_consumer where queue = ? and lease_until <= ${nowMs}`,
   rescue: "update funboost_message set owner = 0, crashes = crashes + 1 where queue = ? and owner = ?",
   counts: `select
     (select count(*) from funboost_message where ${waits}) as ready,
@@ -94,7 +101,7 @@ export const sql = {
     where ord in (select ord from funboost_message where ${waits} and ord <= ? limit ?)`,
   clearDelayed: `delete from funboost_message
     where ord in (select ord from funboost_message where ${delayed} and ord <= ? limit ?)`,
-  waitingIds: `select json_group_array(id) as j from funboost_message
+  waitingIds: `select ${listOf(texts("id"))} from funboost_message
     where queue = ? and owner = 0 and id in ${listed}`,
   cancel: `delete from funboost_message where queue = ? and owner = 0 and id in ${listed}`,
   state: `select case when owner > 0 then 'running' when due > ${nowMs} then 'delayed' else 'waiting' end as state

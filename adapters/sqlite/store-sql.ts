@@ -2,6 +2,7 @@
  * Tables and statements of the SQLite store. Times are the file's own clock; what has expired counts as gone until it
  * is pruned.
  */
+import { listOf, texts } from "./file.ts";
 
 const schema = `
 create table if not exists funboost_value (
@@ -69,7 +70,8 @@ export const pruneLimit = 1000;
 const noticeMs = 60_000;
 
 export const sql = {
-  values: `select json_group_array(json_array(key, value)) as j from funboost_value where key in ${listed} and ${live}`,
+  values: `select ${listOf(`json_array(${texts("key", "value")})`)}
+    from funboost_value where key in ${listed} and ${live}`,
   put: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
     on conflict (key) do update set value = excluded.value, expires = excluded.expires`,
   putAbsent: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
@@ -86,11 +88,12 @@ export const sql = {
     returning value`,
 
   // A start that would be more than the slack late is forgotten: the next one counts afresh.
-  nextStart: "select unixepoch('subsec') * 1000 as now, (select next from funboost_rate where key = ?) as next",
+  nextStart:
+    "select unixepoch('subsec') * 1000 as now, (select cast(next as real) from funboost_rate where key = ?) as next",
   putNextStart: `insert into funboost_rate (key, next, expires) values (?, ?, ?)
     on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
 
-  holder: `select fence, owner from funboost_lease where name = ? and expires > ${nowMs}`,
+  holder: `select fence, owner = ? as mine from funboost_lease where name = ? and expires > ${nowMs}`,
   renew: `update funboost_lease set expires = ${nowMs} + ? where fence = ?`,
   dropLease: "delete from funboost_lease where name = ?",
   addLease: `insert into funboost_lease (name, owner, expires) values (?, ?, ${nowMs} + ?) returning fence`,
@@ -99,12 +102,16 @@ export const sql = {
   addTimers: `insert into funboost_timer (queue, id, due, leased, payload)
     select ?, value ->> '$[0]', ${nowMs} + (value ->> '$[1]'), 0, value ->> '$[2]' from json_each(?) where true
     on conflict (queue, id) do update set due = excluded.due, leased = 0, payload = excluded.payload`,
-  dueTimers: `select json_group_array(json_array(id, payload)) as j from (
+  dueTimers: `select ${listOf(`json_array(${texts("id", "payload")})`)} from (
     select id, payload from funboost_timer where queue = ? and due <= ${nowMs} order by due limit ?)`,
   leaseTimers: `update funboost_timer set leased = 1, due = ${nowMs} + ? where queue = ? and id in ${listed}`,
+  /** The first that are due, however they are named. */
+  leaseFirst: `update funboost_timer set leased = 1, due = ${nowMs} + ? where queue = ? and id in (
+    select id from funboost_timer where queue = ? and due <= ${nowMs} order by due limit ?)`,
+  knownTimers: `select ${listOf(texts("id"))} from funboost_timer where queue = ? and id in ${listed}`,
   nextTimer: `select max(0, min(due) - ${nowMs}) as n from funboost_timer where queue = ?`,
   ackTimers: `delete from funboost_timer where queue = ? and leased = 1 and id in ${listed}`,
-  freeTimers: `select json_group_array(id) as j from funboost_timer
+  freeTimers: `select ${listOf(texts("id"))} from funboost_timer
     where queue = ? and id in ${listed} and (leased = 0 or due <= ${nowMs})`,
   dropTimers: `delete from funboost_timer where queue = ? and id in ${listed}`,
   countTimers: "select count(*) as n from funboost_timer where queue = ?",
@@ -117,12 +124,12 @@ export const sql = {
   dropList: "delete from funboost_list where key = ?",
   dropItems: "delete from funboost_list_item where key = ?",
   addItems: "insert into funboost_list_item (key, n, item) select ?, ? + key, value from json_each(?)",
-  items: `select json_group_array(item) as j from (
+  items: `select ${listOf(texts("item"))} from (
     select item from funboost_list_item where key = ? and n >= ? order by n limit ?)`,
 
   addNotice: `insert into funboost_notice (channel, text, at) values (?, ?, ${nowMs})`,
   lastNotice: "select coalesce(max(seq), 0) as n from funboost_notice",
-  notices: `select json_group_array(json_array(seq, channel, text)) as j from (
+  notices: `select ${listOf(`json_array(seq, ${texts("channel", "text")})`)} from (
     select * from funboost_notice where seq > ? order by seq limit 1000)`,
 
   putResults: `insert or replace into funboost_result (queue, id, outcome, expires)
@@ -130,13 +137,14 @@ export const sql = {
     where not exists (
       select 1 from funboost_result where queue = ? and id = value ->> '$[0]' and expires > ${nowMs}
     )`,
-  results: `select json_group_array(json_array(id, outcome)) as j from funboost_result
+  results: `select ${listOf(`json_array(${texts("id", "outcome")})`)} from funboost_result
     where queue = ? and id in ${listed} and ${live}`,
   dropResults: `delete from funboost_result where queue = ? and id in ${listed}`,
   lastResult: "select coalesce(max(seq), 0) as n from funboost_result",
-  newResults: `select json_group_array(json_array(seq, queue, id)) as j from (
+  newResults: `select ${listOf(`json_array(seq, ${texts("queue", "id")})`)} from (
     select seq, queue, id from funboost_result where seq > ? order by seq limit 1000)`,
-  outcomes: `select json_group_array(json_array(queue, id, outcome)) as j from funboost_result where seq in ${listed}`,
+  outcomes: `select ${listOf(`json_array(${texts("queue", "id", "outcome")})`)}
+    from funboost_result where seq in ${listed}`,
 };
 
 /** Each removes up to `pruneLimit` rows; run again while it does. */

@@ -142,8 +142,8 @@ interface Asked {
 }
 
 function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: number } | null {
-  const holder = file.get<{ fence: number; owner: string }>(sql.holder, [name]);
-  if (holder && holder.owner !== owner) return null;
+  const holder = file.get<{ fence: number; mine: number }>(sql.holder, [owner, name]);
+  if (holder?.mine === 0) return null;
   if (term !== undefined && holder?.fence !== term) return null;
   if (holder) {
     file.run(sql.renew, [ttlMs, holder.fence]);
@@ -164,8 +164,7 @@ function createTimers(read: Call, write: Call): Timers {
       )),
     lease: (queue, limit, ttlMs) =>
       write((file) => {
-        const due = file.json<[string, string][]>(sql.dueTimers, [queue, limit]);
-        if (due.length > 0) file.run(sql.leaseTimers, [ttlMs, queue, jsonText(due.map(([id]) => id))]);
+        const due = leaseDue(file, queue, limit, ttlMs);
         const nextDueMs = file.get<{ n: number | null }>(sql.nextTimer, [queue])?.n ?? undefined;
         return {
           entries: due.map(([id, payload]) => ({ id, payload })),
@@ -182,6 +181,23 @@ function createTimers(read: Call, write: Call): Timers {
     count: (queue) => read((file) => file.get<{ n: number }>(sql.countTimers, [queue])?.n ?? 0),
     clear: async (queue) => void (await write((file) => file.run(sql.clearTimers, [queue]))),
   };
+}
+
+/** Foreign rows whose ids are no text of ours can be leased, to be out of the way, and not given out. */
+function leaseDue(
+  file: SqliteFile,
+  queue: string,
+  limit: number,
+  ttlMs: number,
+): readonly (readonly [string, string])[] {
+  const due = file.json<[string, string][]>(sql.dueTimers, [queue, limit]);
+  if (due.length === 0) return due;
+  const ids = jsonText(due.map(([id]) => id));
+  const leased = file.run(sql.leaseTimers, [ttlMs, queue, ids]);
+  if (leased === due.length) return due;
+  file.run(sql.leaseFirst, [ttlMs, queue, queue, due.length - leased]);
+  const known = new Set(file.json<string[]>(sql.knownTimers, [queue, ids]));
+  return due.filter(([id]) => known.has(id));
 }
 
 function createLists(read: Call, write: Call): Store["list"] {

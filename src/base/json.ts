@@ -1,11 +1,104 @@
 /** JSON text there and back, integers above 2^53 whole. */
-import { parse as parseLossless, stringify as stringifyLossless } from "lossless-json";
+import { randomUUID } from "node:crypto";
+import { stringify as stringifyLossless } from "lossless-json";
+import { FunboostError } from "./errors.ts";
 
-/** `JSON.parse`, but integers above 2^53 become bigint: snowflake ids are common in messages of other languages. */
+/** Most digits in a row of one number, as in Python. What they cost grows with their square. */
+export const maxDigits = 4_300;
+
+/** Begins the texts that stand for integers while JSON.parse works. Nobody else knows it. */
+const mark = `${randomUUID().slice(0, 13)}:`;
+
+/** What a long integer may be in, and what looks like one. */
+const found = /"|-?\d{16,}/g;
+
+/**
+ * `JSON.parse`, but integers above 2^53 become bigint: snowflake ids are common in messages of other languages.
+ * Throws BAD_MESSAGE for a number of more than `maxDigits` digits.
+ */
 export function parseJson(text: string): unknown {
-  return /\d{16}/.test(text)
-    ? parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue })
-    : JSON.parse(text);
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  const marked = markIntegers(text);
+  if (marked === text) return JSON.parse(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(marked);
+  } catch {
+    return JSON.parse(text); // throws too, and says where in the text that is known
+  }
+  return readMarks(value);
+}
+
+/** The text, with texts for what only a bigint can hold. Each character is looked at once, by native searches. */
+function markIntegers(text: string): string {
+  found.lastIndex = 0;
+  let marked = "";
+  let from = 0;
+  for (let match = found.exec(text); match; match = found.exec(text)) {
+    const [part] = match;
+    if (part === '"') {
+      found.lastIndex = endOfString(text, match.index);
+      continue;
+    }
+    checkDigits(part);
+    if (!isInteger(text, part, match.index) || typeof parseNumber(part) === "number") continue;
+    marked += `${text.slice(from, match.index)}"${mark}${part}"`;
+    from = found.lastIndex;
+  }
+  return from === 0 ? text : marked + text.slice(from);
+}
+
+function checkDigits(part: string): void {
+  const count = part.startsWith("-") ? part.length - 1 : part.length;
+  if (count <= maxDigits) return;
+  const text = `the body has a number of ${count} digits, at most ${maxDigits} are read. Send it as a text.`;
+  throw new FunboostError("BAD_MESSAGE", text, { prefix: false });
+}
+
+/** Behind its closing quote. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text[end - 1 - slashes] === "\\") slashes++;
+    if (slashes % 2 === 0) return end + 1;
+  }
+  return text.length;
+}
+
+/** A whole number in the place of a value: no fraction, exponent, leading zero or name of a member. */
+function isInteger(text: string, part: string, index: number): boolean {
+  if (part.startsWith("0") || part.startsWith("-0")) return false;
+  if (index > 0 && ".eE+0123456789".includes(text.charAt(index - 1))) return false;
+  let next = index + part.length;
+  while (next < text.length && " \t\n\r".includes(text.charAt(next))) next++;
+  return next === text.length || ",]}".includes(text.charAt(next));
+}
+
+/** Without recursion: JSON.parse takes any depth. */
+function readMarks(value: unknown): unknown {
+  const holder = { value };
+  const stack: object[] = [holder];
+  const read = (parent: Record<string | number, unknown>, key: string | number) => {
+    const member = parent[key];
+    if (typeof member === "object" && member !== null) stack.push(member);
+    else if (typeof member === "string" && member.startsWith(mark))
+      parent[key] = parseNumber(member.slice(mark.length));
+  };
+  for (let each = stack.pop(); each; each = stack.pop()) {
+    const parent = each as Record<string | number, unknown>;
+    if (Array.isArray(each)) for (let i = 0; i < each.length; i++) read(parent, i);
+    else for (const key of Object.keys(each)) read(parent, key);
+  }
+  return holder.value;
+}
+
+/** What a shared state holds under a key of ours. Undefined: nothing, or what others wrote there that is no JSON. */
+export function readStored<T>(text: string | undefined): T | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A body as engines can take it: one with a bigint, which came as text, goes on as text. */

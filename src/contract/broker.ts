@@ -216,6 +216,8 @@ export interface Delivery {
   readonly id: string;
   /** Text where the engine holds text, else the JSON value. */
   readonly body: unknown;
+  /** Why the body cannot be read, where others wrote what no body can be: a bad message. `body` is a text of it. */
+  readonly unreadable?: string;
   readonly attempt: number;
   /** Deliveries of this message that were lost with their process. */
   readonly crashes?: number;

@@ -88,7 +88,7 @@ async function turn(pump: Pump): Promise<number> {
 
 /** True when all of them are in the queue. */
 async function publish(pump: Pump, entries: readonly Entry[]): Promise<boolean> {
-  const failure = await pump.queue.publish(entries.map(({ payload }) => fire(payload))).then(
+  const failure = await pump.queue.publish(entries.map(({ id, payload }) => fire(id, payload))).then(
     () => undefined,
     (error: unknown) => ({ error, accepted: new Set(acceptedOf(error)) }),
   );

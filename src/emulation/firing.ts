@@ -16,12 +16,24 @@ export function timerPayload(message: Message): string {
   return stringifyJson({ ...message, timer: randomUUID() });
 }
 
-/** The message, marked as one firing. What an older version has stored has no mark. */
-export function fire(payload: string): Message {
-  const { timer, ...message } = parseJson(payload) as Message & { readonly timer?: string };
+/**
+ * The message, marked as one firing. What an older version has stored has no mark; what others have written there is
+ * published as the text that it is, and becomes a bad message with its id.
+ */
+export function fire(id: string, payload: string): Message {
+  const { timer, ...message } = readPayload(payload) ?? { id, body: payload, timer: undefined };
   return timer === undefined
     ? message
     : { ...message, body: stampExtra(message.body, { fired: `${timer} ${randomUUID()}` }) };
+}
+
+function readPayload(payload: string): (Message & { readonly timer?: string }) | undefined {
+  try {
+    const read = parseJson(payload) as Message | null;
+    return typeof read === "object" && read !== null && Object.hasOwn(read, "body") ? read : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined for what no timer has published; costs what text needs to be searched. */

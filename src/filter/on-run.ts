@@ -6,7 +6,9 @@
  * The done mark holds the result too, so one write decides both: whoever is killed after it, all find the result.
  * An equal message meanwhile is put behind; after success it is settled as filtered, with the owner's result.
  */
+
 import { repeat } from "../base/clock.ts";
+import { readStored } from "../base/json.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
@@ -100,20 +102,23 @@ async function meet(claims: Claims, key: string, id: string): Promise<Claim> {
     owners.set(key, id);
     return { may: "run", key };
   }
-  if (found?.startsWith(donePrefix))
-    return { may: "end", owner: JSON.parse(found.slice(donePrefix.length)) as Outcome };
-  if (found?.startsWith(runPrefix) && (await takesOver(claims, found, key, id))) return { may: "run", key };
+  if (found?.startsWith(donePrefix)) {
+    const owner = readStored<Outcome>(found.slice(donePrefix.length));
+    if (owner) return { may: "end", owner };
+  }
+  if (found !== undefined && (await takesOver(claims, found, key, id))) return { may: "run", key };
   return { may: "wait", settlement: { outcome: "postponed", delayMs: meanwhileMs } };
 }
 
-/** A retry that was cancelled while it waited cannot give its key back. */
+/** A retry that was cancelled while it waited cannot give its key back, nor can what others have written there. */
 async function takesOver(
   { task, store, owners, claimMs }: Claims,
   found: string,
   key: string,
   id: string,
 ): Promise<boolean> {
-  if (!(await insist(task, () => isCancelled(task, found.slice(runPrefix.length))))) return false;
+  const isOurs = found.startsWith(runPrefix);
+  if (isOurs && !(await insist(task, () => isCancelled(task, found.slice(runPrefix.length))))) return false;
   const [won = false] = await insist(task, () =>
     store.set([{ key, value: runMark(id), ttlMs: claimMs, if: { equals: found } }]),
   );

@@ -1,7 +1,9 @@
 /** What is known already is not published again: who is asked, in which order, and one publish of the rest. */
+
 import { v7 as uuidv7 } from "uuid";
 import { clock } from "../base/clock.ts";
 import { acceptedOf, FunboostError } from "../base/errors.ts";
+import { readStored } from "../base/json.ts";
 import { hasId, type MessageWithId } from "../base/message-id.ts";
 import { publishExcept } from "../base/publish-except.ts";
 import type { Message, Published } from "../contract/broker.ts";
@@ -95,7 +97,8 @@ async function readStatuses(
 ): Promise<readonly (Outcome["status"] | undefined)[]> {
   if (queue.result) return Promise.all(ids.map(async (id) => (await queue.result?.(id, { facts: false }))?.status));
   const texts = (await store?.results.get(scope, ids)) ?? [];
-  return texts.map((text) => (text === undefined ? undefined : (JSON.parse(text) as Outcome).status));
+  // One that cannot be read has ended, too.
+  return texts.map((text) => (text === undefined ? undefined : (readStored<Outcome>(text)?.status ?? "done")));
 }
 
 function existing(messages: readonly MessageWithId[], ids: ReadonlySet<string>): Finding {

@@ -1,10 +1,10 @@
 /** task.deadLetters: how many there are, which, and back with them. */
 import { FunboostError } from "../base/errors.ts";
-import { parseJson } from "../base/json.ts";
 import type { BrokerQueue, Peeked } from "../contract/broker.ts";
 import { whole } from "../options/checks.ts";
 import type { Definition } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
+import { parseBody } from "../wire/body.ts";
 import { type RedriveOptions, redrive } from "./redrive.ts";
 
 const mostListed = 100_000;
@@ -38,7 +38,7 @@ export function deadLettersOf(definition: Definition): DeadLetters {
       whole(1, mostListed)(limit, "limit");
       return (await (await open("peek"))(limit)).map(({ id, body }) => ({
         id,
-        body: typeof body === "string" ? parseJson(body) : body,
+        body: parseBody(body),
       }));
     },
   };

@@ -1,6 +1,7 @@
 /** Limits and a hold that any process can set while tasks run: kept in the store, and told by a notice. */
 
 import { clock } from "../base/clock.ts";
+import { readStored } from "../base/json.ts";
 import type { Store } from "../contract/store.ts";
 import { checkQps, type Qps } from "../options/qps.ts";
 import { checkConcurrency } from "../options/task-checks.ts";
@@ -45,9 +46,10 @@ export interface LiveLimits {
 
 export async function readLive(store: Store, scope: string): Promise<LiveLimits> {
   const keys = liveKeys(scope);
-  const [qps, concurrency] = await store.get([keys.qps, keys.concurrency]);
+  const [text, concurrency] = await store.get([keys.qps, keys.concurrency]);
+  const qps = readStored<Qps>(text);
   return {
-    ...(qps === undefined ? {} : { qps: JSON.parse(qps) as Qps }),
+    ...(qps === undefined ? {} : { qps }),
     ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }),
   };
 }

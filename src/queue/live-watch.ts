@@ -1,6 +1,8 @@
 /** Follows what is changed while tasks run: a notice tells at once, a poll makes sure. */
+
 import { clock, repeat } from "../base/clock.ts";
 import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
+import { readStored } from "../base/json.ts";
 import type { Store } from "../contract/store.ts";
 import type { Qps } from "../options/qps.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -65,7 +67,7 @@ function applyChanges(target: LiveTarget): (texts: readonly (string | undefined)
     return true;
   };
   return ([qps, concurrency, hold]) => {
-    if (isNew("qps", qps)) target.setQps(qps === undefined ? undefined : (JSON.parse(qps) as Qps));
+    if (isNew("qps", qps)) target.setQps(readStored<Qps>(qps));
     if (isNew("concurrency", concurrency))
       target.setConcurrency(concurrency === undefined ? undefined : Number(concurrency));
     // Clocks may differ: no longer than until the next look.

@@ -1,5 +1,7 @@
 /** How far a task is: the latest value that it told, kept in the store. */
+
 import { within } from "../base/clock.ts";
+import { readStored } from "../base/json.ts";
 import { checkJson } from "../base/json-check.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
@@ -51,7 +53,8 @@ async function keepUnlessStale(task: OpenQueue, store: Store, id: string, progre
   const entry = { key, value: JSON.stringify(progress), ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs };
   for (;;) {
     const [text] = await store.get([key]);
-    if (text !== undefined && isFollowed(progress, JSON.parse(text) as Progress)) return false;
+    const last = readStored<Progress>(text);
+    if (last && isFollowed(progress, last)) return false;
     const [kept] = await store.set([{ ...entry, if: text === undefined ? "absent" : { equals: text } }]);
     if (kept) break; // else another call was faster, maybe one of this run's own
   }
@@ -68,7 +71,7 @@ function isFollowed({ publishedAt, attempt, crashes }: Progress, last: Progress)
 export async function readProgress(task: OpenQueue, id: string): Promise<unknown> {
   const store = requireStore(task, "progress()");
   const [text] = await store.get([keyOf(task, id)]);
-  return text === undefined ? undefined : (JSON.parse(text) as Progress).value;
+  return readStored<Progress>(text)?.value;
 }
 
 /**
@@ -94,7 +97,8 @@ export async function* followProgress(
     for (let last: string | undefined; !signal?.aborted; ) {
       const over = await ended(); // before the look: what was told before the end is seen
       const [text] = await store.get([keyOf(task, id)]);
-      if (text !== undefined && text !== last) yield (JSON.parse(text) as Progress).value;
+      const told = text === last ? undefined : readStored<Progress>(text);
+      if (told) yield told.value;
       last = text;
       if (over) return;
       if (!isNew && !signal?.aborted) await within(new Promise<void>((resolve) => (wake = resolve)), lookAgainMs);

@@ -1,6 +1,7 @@
 /** records(): the rows that are kept, the newest first. */
 import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
+import { readStored } from "../base/json.ts";
 import type { FinalStatus } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { checkMembers, refuseOption, whole } from "../options/checks.ts";
@@ -29,9 +30,8 @@ const statuses: readonly unknown[] = ["done", "failed", "dead", "cancelled", "ex
 
 export async function readRow({ store, scope }: OpenQueue, id: string): Promise<Outcome | undefined> {
   const [text] = store ? await store.get([rowKey(scope, id)]) : [];
-  if (text === undefined) return undefined;
-  const row = JSON.parse(text) as Outcome;
-  return (row.status as string) === "running" ? undefined : row;
+  const row = readStored<Outcome>(text);
+  return !row || (row.status as string) === "running" ? undefined : row;
 }
 
 export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {}): Promise<TaskRow<R>[]> {
@@ -89,9 +89,12 @@ function sinceMs(since: Date | Duration | undefined, ttlMs: number): number {
 
 async function readHour(store: Store, key: string): Promise<Row[]> {
   const rows: Row[] = [];
-  for (;;) {
-    const lines = await store.list.read(key, rows.length, page);
-    for (const line of lines) rows.push(JSON.parse(line) as Row);
+  for (let from = 0; ; from += page) {
+    const lines = await store.list.read(key, from, page);
+    for (const line of lines) {
+      const row = readStored<Row>(line);
+      if (row) rows.push(row);
+    }
     if (lines.length < page) return rows;
   }
 }

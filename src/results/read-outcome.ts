@@ -1,4 +1,5 @@
 /** How a task stands or has ended, as its engine or the store tells. */
+import { readStored } from "../base/json.ts";
 import type { FinalStatus, MessageState } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { type Outcome, toOutcome } from "../task/outcome.ts";
@@ -14,7 +15,7 @@ export async function readOutcome(
     return ended && toOutcome(id, options.queue, ended);
   }
   const [text] = store ? await store.results.get(scope, [id]) : [];
-  return text === undefined ? undefined : (JSON.parse(text) as Outcome);
+  return readStored<Outcome>(text);
 }
 
 /** As far as the engine and the store can tell. Undefined: neither can. */

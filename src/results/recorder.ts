@@ -1,5 +1,6 @@
 /** record: how each task ended, kept in the store. Rows of one tick are written together. */
 import { setImmediate } from "../base/clock.ts";
+import { readStored } from "../base/json.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";
@@ -79,7 +80,7 @@ async function withoutLate(
   if (doubtful.length === 0) return lines;
   const known = await store.get(doubtful.map(({ id }) => rowKey(scope, id)));
   const late = doubtful.filter((line, i) => {
-    const { status, publishedAt, startedAt } = JSON.parse(known[i] ?? "{}") as Partial<TaskRow>;
+    const { status, publishedAt, startedAt } = readStored<Partial<TaskRow>>(known[i]) ?? {};
     return (
       status !== undefined &&
       status !== "running" &&

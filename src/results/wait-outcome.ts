@@ -1,6 +1,8 @@
 /** Waits until a task has ended: with its outcome, at its timeout, or when its signal says so. */
+
 import { clock, sleep } from "../base/clock.ts";
 import { FunboostError, isFunboostError, WaitTimeoutError } from "../base/errors.ts";
+import { readStored } from "../base/json.ts";
 import type { Store } from "../contract/store.ts";
 import { abortSignal, type Checks, checkMembers, duration } from "../options/checks.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -47,7 +49,10 @@ async function nextOutcome(task: OpenQueue, id: string, facts: boolean, signal: 
   const { queue, scope, options } = task;
   if (!queue.result) {
     const store = requireStore(task, "rpc"); // a publisher's: a task is refused earlier
-    return JSON.parse(await waitThroughTrouble(store, scope, id, signal)) as Outcome;
+    const outcome = readStored<Outcome>(await waitThroughTrouble(store, scope, id, signal));
+    if (outcome) return outcome;
+    const text = `task ${id} has ended, and what the store keeps of it cannot be read: it is no JSON.`;
+    throw new FunboostError("NO_RESULT", text, { where: options.queue });
   }
   const ended = await queue.result(id, { signal, facts });
   if (ended) return toOutcome(id, options.queue, ended);

@@ -5,6 +5,7 @@ import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
 import type { RecordedTask } from "../results/recorder.ts";
+import { refuseMessage } from "../wire/arguments.ts";
 import { decodeBody } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
@@ -22,23 +23,25 @@ export interface Attempt {
   readonly limits: MessageLimits;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
-  /** Why its body is no call of this task. */
+  /** Why its body is no call. */
   readonly badMessage: Error | undefined;
+  /** Why its body is no call that this version of the task takes. */
+  readonly unbound: Error | undefined;
   /** Set by a filter: what says that it is done. */
   doneMark: ((outcome: string) => SetEntry) | undefined;
 }
 
 const noLimits: MessageLimits = Object.freeze({});
-const noArgs: readonly unknown[] = Object.freeze([]);
+const unread = Object.freeze({ args: Object.freeze([]), limits: noLimits, body: undefined, unbound: undefined });
 
 export function readAttempt({ definition, options }: RunnableTask, delivery: Delivery): Attempt {
   const startedAt = clock.now();
   try {
+    if (delivery.unreadable !== undefined) refuseMessage(delivery.unreadable);
     const call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
-    const { args, limits, body } = call;
-    return { delivery, startedAt, args, limits, body, badMessage: undefined, doneMark: undefined };
+    const { args, limits, body, unbound } = call;
+    return { delivery, startedAt, args, limits, body, badMessage: undefined, unbound, doneMark: undefined };
   } catch (error) {
-    const badMessage = toError(error);
-    return { delivery, startedAt, args: noArgs, limits: noLimits, body: undefined, badMessage, doneMark: undefined };
+    return { ...unread, delivery, startedAt, badMessage: toError(error), doneMark: undefined };
   }
 }

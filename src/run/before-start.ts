@@ -13,10 +13,11 @@ export type Obstacle =
   | { readonly why: "cancelled" }
   | { readonly why: "not due"; readonly delayMs: number }
   | { readonly why: "expired"; readonly reason: string }
+  | { readonly why: "unbound"; readonly error: Error }
   | { readonly why: "crashes" };
 
 /** What may forbid a start: the body as it was read, its message's limits, what its engine counted. */
-export type Arrival = Pick<Attempt, "delivery" | "startedAt" | "limits" | "badMessage">;
+export type Arrival = Pick<Attempt, "delivery" | "startedAt" | "limits" | "badMessage" | "unbound">;
 
 /** Undefined: it may start. A promise for suspects alone, whose start it counts, and so it is asked last. */
 export function beforeStart(
@@ -24,7 +25,7 @@ export function beforeStart(
   arrival: Arrival,
   isCancelled: CancelledIds["has"],
 ): Obstacle | undefined | Promise<Obstacle | undefined> {
-  const { delivery, startedAt, limits, badMessage } = arrival;
+  const { delivery, startedAt, limits, badMessage, unbound } = arrival;
   if (badMessage) return { why: "bad message", error: badMessage };
   if (isCancelled(delivery.id, delivery.publishedAt, limits)) return { why: "cancelled" };
   const { etaMs } = limits;
@@ -33,6 +34,7 @@ export function beforeStart(
     return { why: "not due", delayMs: etaMs - startedAt };
   const reason = expiredReason(delivery, limits, task.options.expireAfterMs, startedAt);
   if (reason) return { why: "expired", reason };
+  if (unbound) return { why: "unbound", error: unbound };
   return isSuspect(delivery) ? suspectObstacle(task, arrival) : undefined;
 }
 

@@ -50,6 +50,35 @@ export async function countUp(task: Writer, key: string): Promise<number> {
   return value ?? 1;
 }
 
+/**
+ * When this was first asked under this key, in epoch milliseconds: `now` at the first time. Outlives the process where
+ * there is a store; forgotten after a day.
+ */
+export async function firstTime(task: Writer, key: string, now: number): Promise<number> {
+  const { store } = task;
+  if (!store) return localTime(key, now);
+  const first = { key, value: String(now), ttlMs: dayMs };
+  const [isFirst] = await insist(task, () => store.set([{ ...first, if: "absent" }]));
+  const [found] = isFirst ? [] : await insist(task, () => store.get([key]));
+  const time = Number(found ?? now);
+  if (time <= now) return time;
+  await insist(task, () => store.set([first])); // by a clock that was ahead: nothing is as late as it says
+  return now;
+}
+
+export async function forgetTime(task: Writer, key: string): Promise<void> {
+  localTimes.delete(key);
+  await insist(task, async () => task.store?.delete([key]));
+}
+
+const localTimes = createForgetfulMap<string, number>(10_000);
+
+function localTime(key: string, now: number): number {
+  const time = Math.min(localTimes.get(key) ?? now, now);
+  localTimes.set(key, time);
+  return time;
+}
+
 const localCounts = createForgetfulMap<string, number>(10_000);
 
 function localCount(key: string): number {

@@ -47,12 +47,16 @@ function objectBody(signature: Signature, args: readonly unknown[], queue: strin
   return { ...value };
 }
 
+export function checkOrder(order: unknown): asserts order is readonly string[] {
+  if (!Array.isArray(order)) refuseMessage(`extra.order is ${describe(order)}. Needed: a list of names.`);
+  for (const each of order)
+    if (typeof each !== "string") refuseMessage(`extra.order holds ${describe(each)}. Needed: names.`);
+}
+
 /** By position: `order` names the members in the order of the arguments. */
-export function bindByOrder(body: JsonObject, order: unknown, signature: Signature): readonly unknown[] {
-  if (!Array.isArray(order)) return refuseMessage(`extra.order is ${describe(order)}. Needed: a list of names.`);
+export function bindByOrder(body: JsonObject, order: readonly string[], signature: Signature): readonly unknown[] {
   const args: unknown[] = [];
   for (const each of order) {
-    if (typeof each !== "string") return refuseMessage(`extra.order holds ${describe(each)}. Needed: names.`);
     if (each.startsWith("...")) args.push(...restOf(body, each.slice(3)));
     else args.push(memberOf(body, each));
   }

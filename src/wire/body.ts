@@ -1,4 +1,5 @@
 /** A body as it came: text or value, with or without its `extra`. */
+import { describe, isFunboostError } from "../base/errors.ts";
 import { parseJson, stringifyJson } from "../base/json.ts";
 import type { JsonObject } from "../contract/index.ts";
 import type { Extra } from "./limits.ts";
@@ -14,6 +15,16 @@ export function parseBody(raw: unknown): unknown {
   } catch {
     return text; // what only looks like JSON is text
   }
+}
+
+/** What `parseBody` answered, in a sentence, where it is no object. */
+export function whatItIs(body: unknown): string {
+  try {
+    if (typeof body === "string") parseJson(body);
+  } catch (error) {
+    if (isFunboostError(error)) return error.message; // a number that is too long
+  }
+  return `the body is ${describe(body)}.`;
 }
 
 export function textOf(raw: unknown): string | undefined {

@@ -1,9 +1,9 @@
 /** The wire envelope, Python funboost's: the arguments by name at top level, and `extra`. Nobody else knows it. */
 
-import { describe } from "../base/errors.ts";
+import { describe, toError } from "../base/errors.ts";
 import type { JsonObject } from "../contract/index.ts";
-import { bindByName, bindByOrder, checkTakesOne, refuseMessage, toMembers } from "./arguments.ts";
-import { extraOf, isObject, originalOf, parseBody, withoutExtra } from "./body.ts";
+import { bindByName, bindByOrder, checkOrder, checkTakesOne, refuseMessage, toMembers } from "./arguments.ts";
+import { extraOf, isObject, originalOf, parseBody, whatItIs, withoutExtra } from "./body.ts";
 import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
 
@@ -19,10 +19,13 @@ export interface Call {
   readonly foreign: boolean;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
+  /** Why there are no `args`: a call, but none that this signature takes. Another version of the task may take it. */
+  readonly unbound: Error | undefined;
 }
 
 export type Convert = (raw: unknown) => readonly unknown[];
 
+const noArgs: readonly unknown[] = Object.freeze([]);
 const orders = new WeakMap<Signature, readonly string[]>();
 
 /** The body that a task's own push sends. Throws BAD_ARGS. */
@@ -57,7 +60,7 @@ function orderOf(signature: Signature): readonly string[] {
 }
 
 /**
- * Reads a body for a task. Throws BAD_MESSAGE, saying what is wrong and what is needed.
+ * Reads a body for a task. Throws BAD_MESSAGE for what is no call of any task, saying what is wrong and what is needed.
  * `publishedAtMs`: what the engine knows, for a `countdown` without `publish_time`.
  */
 export function decodeBody(
@@ -70,29 +73,39 @@ export function decodeBody(
   const found = extraOf(parsed);
   const isMarked = found !== undefined && (found.is_raw === true || found.is_auto_fill_extra === true);
   const limits = readLimits(found, publishedAtMs);
+  if (found?.can_not_json_serializable_keys) refusePickles(found.can_not_json_serializable_keys);
   const extra = found ?? noExtra;
   const own = found !== undefined && !isMarked;
   if (convert && !own) {
     const foreign = isMarked ? originalOf(parsed as JsonObject) : raw;
-    return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
+    const args = convertBody(convert, foreign);
+    return { args, limits, extra, foreign: true, body: parseBody(foreign), unbound: undefined };
   }
   const body = isMarked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
   if (!isObject(body))
-    return refuseMessage(`the body is ${describe(body)}. Needed: a JSON object. Set "convert" to take other bodies.`);
+    return refuseMessage(`${whatItIs(body)} Needed: a JSON object. Set "convert" to take other bodies.`);
   const { order } = extra;
   const ordered = own && order !== undefined && order !== null;
-  const args = ordered
-    ? bindByOrder(body, order, signature)
-    : signature.kind === "named"
-      ? bindByName(body, signature, own)
-      : wholeBody(body, signature, own);
-  return {
-    args,
-    limits,
-    extra,
-    foreign: isMarked || (!ordered && signature.kind === "positional" && signature.names.length > 0),
-    body,
-  };
+  if (ordered) checkOrder(order);
+  const foreign = isMarked || (!ordered && signature.kind === "positional" && signature.names.length > 0);
+  try {
+    const args = ordered
+      ? bindByOrder(body, order, signature)
+      : signature.kind === "named"
+        ? bindByName(body, signature, own)
+        : wholeBody(body, signature, own);
+    return { args, limits, extra, foreign, body, unbound: undefined };
+  } catch (error) {
+    return { args: noArgs, limits, extra, foreign, body, unbound: toError(error) };
+  }
+}
+
+/** Python's names of the arguments that it has pickled: a pickle is a program, and none that we could run. */
+function refusePickles(names: unknown): void {
+  if (!Array.isArray(names) || names.length === 0) return;
+  const list = names.map((name) => describe(name)).join(", ");
+  const which = names.length === 1 ? `the argument ${list} was` : `the arguments ${list} were`;
+  refuseMessage(`${which} pickled by Python (extra.can_not_json_serializable_keys). Send values that JSON has.`);
 }
 
 function wholeBody(body: JsonObject, signature: Signature, own: boolean): readonly unknown[] {

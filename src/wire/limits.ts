@@ -32,6 +32,8 @@ export interface Extra {
   readonly ahead?: boolean;
   readonly priority?: number;
   readonly _advanced_retry_count?: number;
+  /** Python's: names of arguments that are pickles. */
+  readonly can_not_json_serializable_keys?: readonly string[];
   readonly [key: string]: unknown;
 }
 

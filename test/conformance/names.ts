@@ -101,7 +101,7 @@ export const names = cases({
       const job = await define().catch(() => undefined);
       if (!job || !(await unlessRefused("BAD_QUEUE", `a name of ${length}`, () => job.push(1)))) continue;
       await consume(job);
-      await job.publishRaw({ wrong: 1 });
+      await job.publishRaw("no call");
       return until(
         `a queue whose name has ${length} characters has its dead letter`,
         async () => (await job.deadLetters.count()) === 1,

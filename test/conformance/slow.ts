@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
+import { range, sorted } from "./track.ts";
 
 const params = ["value", "ms?"];
 /** What is promised at defaults. */
@@ -22,6 +23,29 @@ async function holderOf(context: Context, children: readonly Child[], ms: number
 const options = { params: { concurrency: 1, rpc: true } } as const;
 
 export const slow = cases({
+  "an old worker beside a new one: what only the new version takes is done by it, and nothing is dead": {
+    feature: "retry",
+    needs: ["durable"],
+    processes: true,
+    timeoutMs: 180_000,
+    async run(context) {
+      const n = context.many(100);
+      const job = context.task({ params: ["value", "ms"], rpc: true }, (_value: unknown, _ms: number) => {});
+      const shared = { concurrency: 5, prefetch: 0, maxRetries: 0 };
+      const old = await context.child({ params: { ...shared, params: ["value"] } });
+      await job.pushMany(range(n).map((i) => [i, 1]));
+      await context.until("the old version has met them", async () => ((await job.info()).delayed ?? 0) > 0);
+      const young = await context.child({ params: { ...shared, params: ["value", "ms"] } });
+      await context.until("each has met some", () => young.seen("end").length >= n / 2, 60_000);
+      await old.kill(); // the deploy is over
+      await context.until("the new version has done all", () => young.seen("end").length >= n, 90_000);
+      const values = young.seen("start").map(({ value }) => value as number);
+      const attempts = new Set(young.seen("start").map(({ attempt }) => attempt));
+      assert.deepEqual([sorted(values), [...attempts], old.seen("start")], [range(n), [1], []]);
+      assert.equal(await job.deadLetters.count(), 0);
+    },
+  },
+
   "at defaults the message of a killed process runs elsewhere within 30 s, twice, with the same attempt": {
     needs: ["redelivers", "durable"],
     processes: true,

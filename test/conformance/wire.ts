@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fct } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import type { Context } from "./context.ts";
+import { reasonOf } from "./dead-letters.ts";
 import { range, sorted, track } from "./track.ts";
 
 /** Bodies that Python funboost 54.8 wrote for `add(a, b, c=3)`, as they were on the wire. */
@@ -91,24 +92,55 @@ export const wire = cases({
     assert.deepEqual(seen, [1795241242123456789n, 12]);
   },
 
-  async "a message whose args do not fit goes to the dead-letter queue with its reason"({ task, consume, until }) {
+  "a call that does not fit the task is put off, uncounted, until a version comes that takes it": {
+    feature: "retry",
+    async run({ task, consume, until, holds }) {
+      const seen: unknown[] = [];
+      const old = task({ params: ["file"], maxRetries: 0 }, (file: string) => void seen.push(file));
+      const worker = await consume(old);
+      await old.publishRaw({ file: "a.mov", height: 720 });
+      await old.push("good");
+      await until("the good one is handled", () => seen.length === 1);
+      await holds("it is no dead letter", async () => (await old.deadLetters.count()) === 0, 1_500);
+      await worker.close();
+      const job = task({ params: ["file", "height"], maxRetries: 0 }, (file: string, height: number) => {
+        seen.push([file, height, fct.attempt]);
+      });
+      await consume(job);
+      await until("the new version has taken it", () => seen.length === 2);
+      assert.deepEqual(seen, ["good", ["a.mov", 720, 1]]);
+      await until("nothing is left", async () => (await job.count()) === 0);
+      assert.equal(await job.deadLetters.count(), 0);
+    },
+  },
+
+  async "arguments that Python pickled are a bad message, with the reason"({ task, consume, until }) {
     const seen = track<unknown>();
-    const job = task({ params: ["file", "height"] }, (file: unknown, _height: unknown) => seen.run(file));
+    const job = task({ params: ["a", "b"] }, (a: unknown, _b: unknown) => seen.run(a));
     await consume(job);
-    await job.publishRaw({ file: "a.mov" });
-    await job.publishRaw({ file: "a.mov", height: 1, depth: 2 });
+    const extra = { task_id: "pickled", can_not_json_serializable_keys: ["b"] };
+    await job.publishRaw({ a: 1, b: "b'\\x80\\x04\\x95'", extra });
     await job.push("good", 1);
     await until("the good one is handled", () => seen.ended.length === 1);
-    await until("two dead letters", async () => (await job.deadLetters.count()) === 2);
-    const reasons = (await job.deadLetters.list(5))
-      .map(({ body }) => String((body as { extra: { reason: unknown } }).extra.reason))
-      .sort();
-    assert.deepEqual(
-      [/height/.test(reasons[0] ?? ""), /depth/.test(reasons[1] ?? "")].sort(),
-      [true, true],
-      reasons.join("\n"),
-    );
+    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
+    const [letter] = await job.deadLetters.list(1);
+    assert.match(reasonOf(letter?.body), /"b" was pickled by Python/);
     assert.deepEqual(seen.started, ["good"]);
+  },
+
+  async "a number of more digits than can be read is a bad message, and a long text is none"({ task, consume, until }) {
+    const seen = track<unknown>();
+    const job = task({ params: ["n"] }, (n: unknown) => seen.run(n));
+    await consume(job);
+    const digits = "7".repeat(20_000);
+    await job.publishRaw(`{"n":${digits}}`);
+    await job.publishRaw(`{"n":"${digits}"}`);
+    await until("the text is handled", () => seen.ended.length === 1);
+    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
+    const [letter] = await job.deadLetters.list(1);
+    assert.match(reasonOf(letter?.body), /a number of 20000 digits/);
+    assert.equal((letter?.body as { raw?: unknown } | undefined)?.raw, `{"n":${digits}}`);
+    assert.deepEqual(seen.started, [digits]);
   },
 
   "a message of the engine's own client is consumed, and retried like any other": {

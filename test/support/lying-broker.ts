@@ -152,6 +152,12 @@ export const faults = {
         : settlement,
     ),
   ),
+  "fails what is put off": fault(
+    "a call that does not fit the task is put off, uncounted, until a version comes that takes it",
+    settling((settlement) =>
+      settlement.outcome === "postponed" ? { outcome: "failed", error: new Error("lie") } : settlement,
+    ),
+  ),
   "puts returned messages to the end": fault(
     "a returned delivery comes again first and unchanged",
     settling((settlement) => (settlement.outcome === "returned" ? { outcome: "postponed", delayMs: 0 } : settlement)),

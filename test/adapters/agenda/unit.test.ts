@@ -2,10 +2,12 @@
 import { spawn } from "node:child_process";
 import { inspect } from "node:util";
 import { Agenda, type AgendaBackend, type JobParameters } from "agenda";
+import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { agenda } from "../../../adapters/agenda/broker.ts";
 import { jobName } from "../../../adapters/agenda/ids.ts";
 import { adoptMongo } from "../../../adapters/agenda/mongo.ts";
+import type { Pool } from "../../../adapters/agenda/postgres-table.ts";
 import { createServerClock } from "../../../adapters/agenda/server-clock.ts";
 import { agendaVersion, refuseOldAgenda } from "../../../adapters/agenda/version.ts";
 import { setClock, sleep } from "../../../src/base/clock.ts";
@@ -61,6 +63,34 @@ function gate() {
     open = resolve;
   });
   return { opened, open };
+}
+
+/** Writes what Agenda never does: into the data of one row, into the times and counts of another. */
+const spoil = {
+  async postgres(backend: AgendaBackend, _url: string, data: string) {
+    const { pool } = backend.repository as unknown as { pool: Pool };
+    await pool.query(`UPDATE ${run} SET data = '"{no json"' WHERE id = $1`, [data]);
+  },
+  async redis(_backend: AgendaBackend, url: string, data: string, facts: string) {
+    const redis = new Redis(url);
+    await redis.hset(`${run}:agenda:job:${data}`, "data", "{no json", "skipDays", "[");
+    const times = ["startDate", "yesterday", "lastRunAt", "never", "failedAt", "x"];
+    await redis.hset(`${run}:agenda:job:${facts}`, ...times, "failCount", "many", "failReason", "");
+    redis.disconnect();
+  },
+  async mongo(backend: AgendaBackend, _url: string, data: string, facts: string) {
+    const { collection } = backend.repository as unknown as { collection: Documents };
+    const idOf = async (id: string) =>
+      (await collection.find({}).toArray()).find(({ _id }) => String(_id) === id)?._id as object;
+    await collection.updateOne({ _id: await idOf(data) }, { $set: { data: "{no json" } });
+    const odd = { startDate: "yesterday", lastRunAt: 5, failCount: "many", failReason: { no: "text" } };
+    await collection.updateOne({ _id: await idOf(facts) }, { $set: odd });
+  },
+};
+
+interface Documents {
+  find(filter: object): { toArray(): Promise<{ _id: object }[]> };
+  updateOne(filter: object, change: object): Promise<unknown>;
 }
 
 for (const [kind, service, variable] of services) {
@@ -158,6 +188,25 @@ for (const [kind, service, variable] of services) {
           [{ to: "ada" }, 1],
           [{}, 1],
         ]);
+      });
+
+      it("rows that others have spoilt hold nobody up", async () => {
+        const { queue } = await fresh();
+        const published = await queue.publish([1, 2, 3, 4].map((i) => ({ body: { n: i } })));
+        const [, data = "", facts = ""] = published.map(({ id }) => id);
+        await spoil[kind](backend, url, data, facts);
+        expect((await queue.peek?.(10))?.length).toBe(4);
+        const { seen, settled, errors } = await consume(
+          queue,
+          ({ id, attempt }) =>
+            id === facts && attempt === 1 ? { outcome: "retry", error: new Error("once"), delayMs: 10 } : done,
+          4,
+        );
+        await until(() => settled.length === 5);
+        expect(seen.find(({ id }) => id === data)?.body).toBe("{no json");
+        expect(seen.filter(({ id }) => id === facts).map(({ attempt }) => attempt)).toEqual([1, 2]);
+        expect(errors).toEqual([]);
+        expect(await queue.count?.()).toEqual({ ready: 0, delayed: 0, running: 0 });
       });
 
       it("a bare Agenda worker runs what we publish", async () => {

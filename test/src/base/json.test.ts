@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
 
 describe("integers above 2^53", () => {
   test("become bigint, and nothing else does", () => {
@@ -23,13 +23,59 @@ describe("integers above 2^53", () => {
     expect(stringifyJson(parseJson(text))).toBe(text);
   });
 
-  test("the slow parser agrees with JSON.parse", () => {
+  test("what has a row of digits is else read as JSON.parse reads it", () => {
     const text =
       '{"a":1,"a":2,"__proto__":{"x":1},"long":"1111111111111111","s":"\\u00fc\\n","t":true,"n":null,"z":-0}';
     const value = parseJson(text) as Record<string, unknown>;
     expect(value).toEqual(JSON.parse(text));
     expect(Object.keys(value)).toEqual(Object.keys(JSON.parse(text)));
     expect(() => parseJson('{"a":1111111111111111')).toThrow(SyntaxError);
+  });
+
+  test("are found wherever a value can be, and nowhere else", () => {
+    const big = "12345678901234567890";
+    const text = ` { "a\\\\" : [ ${big} , -${big}\t] , "\\"${big}" : {"x":${big}\n}, "s":"\\\\\\"${big},", "__proto__":${big} }`;
+    const value = parseJson(text) as Record<string, unknown>;
+    expect(Object.entries(value)).toEqual([
+      ["a\\", [12345678901234567890n, -12345678901234567890n]],
+      [`"${big}`, { x: 12345678901234567890n }],
+      ["s", `\\"${big},`],
+      ["__proto__", 12345678901234567890n],
+    ]);
+    expect(parseJson(big)).toBe(12345678901234567890n);
+    expect(parseJson(`[0.${big},1e-${big},${big}.5,${big}e3,1.5]`)).toEqual(
+      JSON.parse(`[0.${big},1e-${big},${big}.5,${big}e3,1.5]`),
+    );
+    for (const broken of [`{${big}:1}`, `0${big}`, `+${big}`, `[${big} ${big}]`, `1${big}x`, `--${big}`, `{"a":${big}`])
+      expect(() => parseJson(broken), broken).toThrow(SyntaxError);
+  });
+
+  test("of more digits than are read are refused, and texts of as many are not", () => {
+    const most = "7".repeat(maxDigits);
+    expect(parseJson(`{"n":${most},"m":-${most}}`)).toEqual({ n: BigInt(most), m: -BigInt(most) });
+    for (const text of [`{"n":${most}7}`, `[-${most}7]`, `0.${most}7`, `1e${most}7`])
+      expect(() => parseJson(text), text.slice(0, 9)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE" }));
+    expect(parseJson(`{"s":"${most}7"}`)).toEqual({ s: `${most}7` });
+  });
+
+  test("a text of megabytes is read about as fast as JSON.parse reads it", () => {
+    const rows = Array.from({ length: 35 }, () => `"${"7".repeat(100_000)}"`).join(",");
+    const text = `{"l":[${rows}],"n":12345678901234567890,"t":"${'\\"'.repeat(100_000)}"}`;
+    const deep = `${"[".repeat(100_000)}12345678901234567890${"]".repeat(100_000)}`;
+    const ms = (work: () => unknown) => {
+      const times = [1, 2, 3].map(() => {
+        const from = performance.now();
+        work();
+        return performance.now() - from;
+      });
+      return Math.min(...times);
+    };
+    const native = ms(() => [JSON.parse(text), JSON.parse(deep)]);
+    expect(ms(() => [parseJson(text), parseJson(deep)])).toBeLessThan(20 * native + 20);
+    const long = `{"n":${"7".repeat(5_000_000)}}`;
+    expect(ms(() => expect(() => parseJson(long)).toThrow("5000000 digits"))).toBeLessThan(
+      20 * ms(() => JSON.parse(long)),
+    );
   });
 
   test("other text goes through JSON.parse", () => {

@@ -31,6 +31,12 @@ describe("before a start", () => {
     const body = "no JSON";
     expect(await why({ body }, {}, true)).toMatchObject({ why: "bad message", error: { code: "BAD_MESSAGE" } });
   });
+  it("a call that does not bind is put off, unless it was cancelled or has expired", async () => {
+    const body = { _n: 1, more: 2, extra: { order: ["_n", "more"] } };
+    expect(await why({ body, crashes: 3 })).toMatchObject({ why: "unbound", error: { code: "BAD_MESSAGE" } });
+    expect(await why({ body }, {}, true)).toEqual({ why: "cancelled" });
+    expect(await why({ body, publishedAt: 1 }, { expireAfter: "1s" })).toMatchObject({ why: "expired" });
+  });
   it("a cancelled task is cancelled, however old it is and whenever it is due", async () => {
     expect(await why({ body: bodyOf({ eta: inMs(60_000) }) }, {}, true)).toEqual({ why: "cancelled" });
     expect(await why({ publishedAt: 1 }, { expireAfter: "1s" }, true)).toEqual({ why: "cancelled" });

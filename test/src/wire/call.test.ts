@@ -1,6 +1,6 @@
 /** The wire envelope: golden samples of Python, bodies of others, and `convert`. */
 import { afterEach, describe, expect, test } from "vitest";
-import { parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
 import { decodeBody, encodeBody } from "../../../src/wire/call.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
 import { readExtra, stampExtra } from "../../../src/wire/stamp.ts";
@@ -50,8 +50,16 @@ describe("Python's golden samples", () => {
     expect(readExtra(golden.publish)).toEqual({ id: "t2", publishedAt: 1795241242654, priority: 4 });
   });
 
-  test("a pickle stays text; an instance stays an object", () => {
-    expect(decodeBody(golden.pickled, add, undefined).args).toEqual([1, "b'\\x80\\x04\\x95'"]);
+  test("a pickle is refused with its reason, also beside a convert; an instance stays an object", () => {
+    const reason = 'the argument "b" was pickled by Python';
+    expect(() => decodeBody(golden.pickled, add, undefined)).toThrow(reason);
+    expect(() => decodeBody(JSON.parse(golden.pickled), one, (each) => [each])).toThrow(
+      expect.objectContaining({ code: "BAD_MESSAGE", message: expect.stringContaining(reason) }),
+    );
+    const two = '{"a":1,"extra":{"can_not_json_serializable_keys":["a","b"]}}';
+    expect(() => decodeBody(two, add, undefined)).toThrow('the arguments "a", "b" were pickled');
+    const nothing = '{"a":1,"b":2,"extra":{"can_not_json_serializable_keys":[]}}';
+    expect(decodeBody(nothing, add, undefined).args).toEqual([1, 2]);
     const method = readSignature((self: object, x: number) => [self, x], ["self", "x"]);
     expect(decodeBody(golden.method, method, undefined).args).toMatchObject([{ cls_name: "Foo" }, 3]);
   });
@@ -127,6 +135,12 @@ describe("bodies of others", () => {
       readSignature((kind: unknown) => kind, ["constructor"]),
       'the argument "constructor" is missing',
     ],
+  ])("%s: a call that another version of the task may take", (_, raw, signature, message) => {
+    expect(decodeBody(raw, signature, undefined)).toMatchObject({ args: [], unbound: { code: "BAD_MESSAGE" } });
+    expect(decodeBody(raw, signature, undefined).unbound?.message).toContain(message);
+  });
+
+  test.each<[string, unknown, typeof two, string]>([
     [
       "text",
       "hello",
@@ -141,7 +155,12 @@ describe("bodies of others", () => {
     ["nothing", "", one, 'the body is "".'],
     ["undefined", undefined, one, "the body is undefined."],
     ["bytes", Buffer.from([0xff, 0xfe, 0]), one, "the body is "],
-    ["nesting too deep", `${'{"a":'.repeat(50_000)}1111111111111111111${"}".repeat(50_000)}`, one, "the body is "],
+    [
+      "a number that is too long",
+      `{"a":${"7".repeat(maxDigits + 1)}}`,
+      one,
+      "the body has a number of 4301 digits, at most 4300 are read. Send it as a text.",
+    ],
   ])("refuses %s", (_, raw, signature, message) => {
     expect(() => decodeBody(raw, signature, undefined)).toThrow(message);
     expect(() => decodeBody(raw, signature, undefined)).toThrow(expect.objectContaining({ code: "BAD_MESSAGE" }));
