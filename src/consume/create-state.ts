@@ -3,6 +3,7 @@ import { within } from "../base/clock.ts";
 import { createFilter, type Filter } from "../filter/on-run.ts";
 import { holdAll } from "../queue/live-limits.ts";
 import { newTally } from "../queue/tally.ts";
+import { lossesOf } from "../run/crashes.ts";
 import { createRunner } from "../run/run.ts";
 import type { RunHost } from "../run/task-run.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -30,6 +31,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
     run: createRunner(task, host),
+    lossesOf: (delivery) => lossesOf(task, delivery),
     setWindow: (n) => setWindow(state, n),
     mayBeLost: leaseTrust.isOver,
   });
