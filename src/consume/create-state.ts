@@ -9,6 +9,7 @@ import type { RunHost } from "../run/task-run.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createSlots } from "../slots/slots.ts";
 import type { SlotsOptions } from "../slots/state.ts";
+import { trialLine } from "../slots/trial-line.ts";
 import { createConcurrency } from "./concurrency.ts";
 import { createConsumerEvents } from "./consumer-events.ts";
 import { createLeaseTrust } from "./lease-trust.ts";
@@ -31,6 +32,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
     run: createRunner(task, host),
+    trialLine: trialLine(),
     lossesOf: (delivery) => lossesOf(task, delivery),
     setWindow: (n) => setWindow(state, n),
     mayBeLost: leaseTrust.isOver,
@@ -49,7 +51,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     live: undefined,
     engine: undefined,
     holdReason: undefined,
-    upkeep: filter ? [filter.stop] : [],
+    upkeep: [async () => slots.leave(), ...(filter ? [filter.stop] : [])],
   };
   return state;
 }

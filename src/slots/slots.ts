@@ -8,17 +8,8 @@
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Rate } from "./rate.ts";
 import { type RunEnd, TakenSlot, type Trial } from "./slot.ts";
-import { createState, type SlotsOptions, type SlotsState as State, type Suspect, type Waiting } from "./state.ts";
-import {
-  addSuspect,
-  aloneFrom,
-  hasSuspects,
-  suspectAt,
-  takeResuming,
-  takeSurplus,
-  takeTurns,
-  trialSize,
-} from "./trials.ts";
+import { createState, type SlotsOptions, type SlotsState as State, type Waiting } from "./state.ts";
+import { addSuspect, hasSuspects, suspectAt, takeResuming, takeSurplus, takeTurns, trialOf } from "./trials.ts";
 import { updateWindow, type WindowState } from "./window.ts";
 
 export interface Slots {
@@ -36,6 +27,8 @@ export interface Slots {
   suspended(): number;
   /** Settles when nothing runs. */
   idle(): Promise<void>;
+  /** What may still run here holds up the trials of no other queue. */
+  leave(): void;
 }
 
 const returned: Settlement = { outcome: "returned" };
@@ -65,6 +58,7 @@ export function createSlots(options: SlotsOptions): Slots {
     running: () => state.running + state.suspended,
     suspended: () => state.suspended,
     idle: () => (isIdle(state) ? Promise.resolve() : new Promise((wake) => state.idlers.push(wake))),
+    leave: () => state.trialLine.give(state),
   };
 }
 
@@ -211,7 +205,7 @@ function nextWaiting(state: State): Waiting[] | undefined {
 
 function resumeWaiting(state: State): void {
   const { resuming, trials } = state;
-  while (resuming.length + trials.resuming.length > 0 && state.running < state.limit && hasPlace(state)) {
+  while (resuming.length + trials.resuming.length > 0 && hasRoom(state)) {
     const next = takeResuming(state);
     if (!next) return;
     next.go();
@@ -221,7 +215,7 @@ function resumeWaiting(state: State): void {
 function letSuspects(state: State): void {
   takeTurns(
     state,
-    (suspect) => startSuspect(state, suspect),
+    ({ delivery, settle, losses }) => settle(begin(state, delivery, trialOf(state, losses))),
     (how) => hasRoom(state) && (how === "resume" || isDue(state)),
   );
   if (state.trials.turn === "others") return;
@@ -238,11 +232,6 @@ function isDue(state: State): boolean {
   const waitMs = state.rate?.take(1) ?? 0;
   if (waitMs > 0) state.goOnIn(waitMs);
   return waitMs === 0;
-}
-
-function startSuspect(state: State, { delivery, settle, losses }: Suspect): void {
-  const isAlone = trialSize(state.limit, losses) === 1;
-  settle(begin(state, delivery, { losses, aloneFrom: isAlone ? aloneFrom(state.limit) : undefined }));
 }
 
 function setMode(state: State, mode: WindowState["mode"]): void {

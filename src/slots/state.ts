@@ -4,6 +4,7 @@ import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { PoolSlots } from "../options/pool.ts";
 import type { Rate } from "./rate.ts";
 import type { Resuming, RunEnd, Slot, SlotCounts } from "./slot.ts";
+import { createTrialLine, type TrialLine } from "./trial-line.ts";
 import type { WindowState } from "./window.ts";
 
 export interface SlotsOptions {
@@ -18,6 +19,8 @@ export interface SlotsOptions {
   readonly onFull?: () => void;
   /** How often what its engine gave out again was lost while it ran. @default as often as its engine says */
   readonly lossesOf?: (delivery: Delivery) => number | Promise<number>;
+  /** Of all queues of the process. @default one of its own */
+  readonly trialLine?: TrialLine;
   /** What waits here may be another process's by now: it goes back. */
   readonly mayBeLost?: () => boolean;
 }
@@ -57,6 +60,7 @@ export interface SlotsState extends SlotsOptions, WindowState, SlotCounts {
   readonly waiting: Waiting[];
   readonly idlers: (() => void)[];
   readonly trials: Trials;
+  readonly trialLine: TrialLine;
   readonly goOnIn: (ms: number) => void;
   pumping: "once" | "again" | undefined;
   readonly goOn: () => void;
@@ -75,6 +79,7 @@ export function createState(options: SlotsOptions, pump: (state: SlotsState) => 
     running: 0,
     suspended: 0,
     trials: createTrials(),
+    trialLine: options.trialLine ?? createTrialLine(),
     sentWindow: -1,
     sendingWindow: false,
     pumping: undefined,

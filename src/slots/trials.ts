@@ -4,7 +4,7 @@
  * Such trials and all other work take turns, so that neither waits for the end of the other.
  */
 import { clock } from "../base/clock.ts";
-import type { Resuming } from "./slot.ts";
+import type { Resuming, Trial } from "./slot.ts";
 import type { SlotsState as State, Suspect } from "./state.ts";
 
 type HasRoom = (how: "start" | "resume") => boolean;
@@ -25,6 +25,10 @@ export function trialSize(limit: number, losses: number): number {
 /** From so many losses on a suspect is alone. */
 export function aloneFrom(limit: number): number {
   return Math.max(suspectAt, Math.floor(Math.log2(limit)) + 1);
+}
+
+export function trialOf({ limit }: State, losses: number): Trial {
+  return { losses, aloneFrom: trialSize(limit, losses) === 1 ? aloneFrom(limit) : undefined };
 }
 
 /** Is there any suspect here, started or not? */
@@ -73,7 +77,7 @@ function isTrialDue(state: State): boolean {
   const until = idle ? trials.since + leastTurnMs : trials.othersUntil;
   const leftMs = until - clock.monotonic();
   if (leftMs > 0) state.goOnIn(leftMs);
-  return leftMs <= 0;
+  return leftMs <= 0 && state.trialLine.take(state, state.goOn);
 }
 
 function beginWhenDrained(state: State): void {
@@ -105,6 +109,7 @@ function giveTurnBack(state: State): void {
   const now = clock.monotonic();
   const tookMs = trials.turn === "trial" ? now - trials.since : 0;
   Object.assign(trials, { turn: "others", since: now, othersUntil: now + Math.max(leastTurnMs, tookMs) });
+  state.trialLine.give(state);
 }
 
 /** Those that go on before those that start; those that were lost least are done soonest, and hold up nobody. */

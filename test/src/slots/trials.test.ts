@@ -7,6 +7,7 @@ import { createRate } from "../../../src/slots/rate.ts";
 import type { RunEnd, Slot } from "../../../src/slots/slot.ts";
 import { createSlots } from "../../../src/slots/slots.ts";
 import type { SlotsOptions } from "../../../src/slots/state.ts";
+import { createTrialLine } from "../../../src/slots/trial-line.ts";
 import { aloneFrom, trialSize } from "../../../src/slots/trials.ts";
 import { crashWorld, type World } from "../../support/crash-world.ts";
 import { type HandClock, handClock } from "../../support/hand-clock.ts";
@@ -189,6 +190,24 @@ describe("trials", () => {
     expect(ids()).toBe("a");
     await clock.pass(1_100);
     expect([ids(), settled]).toEqual(["a b", { x: "returned" }]);
+  });
+
+  it("of two queues of a process are never on at once, and hold up nothing else there", async () => {
+    const trialLine = createTrialLine();
+    const one = setUp({ trialLine });
+    const two = setUp({ trialLine });
+    one.lost(2, "s1");
+    two.lost(2, "s2");
+    await clock.pass(300);
+    two.give("a");
+    expect([one.ids(), two.ids()]).toEqual(["s1", "a"]);
+    await two.find("a").end();
+    await one.find("s1").end();
+    expect(two.ids()).toBe("a s2");
+    one.lost(2, "s3");
+    await clock.pass(300);
+    two.slots.leave();
+    expect(one.ids()).toBe("s1 s3");
   });
 
   it("return what has not started when it closes", async () => {
