@@ -217,7 +217,7 @@ export interface Delivery {
   /** Text where the engine holds text, else the JSON value. */
   readonly body: unknown;
   readonly attempt: number;
-  /** Deliveries of this message that were lost with their process. */
+  /** Deliveries of this message that were lost with their process; kept when one is returned, postponed or retried. */
   readonly crashes?: number;
   readonly ahead?: boolean;
   /** Epoch milliseconds. */
