@@ -80,7 +80,7 @@ export function crashedText({ maxCrashes }: CrashTask["options"]): string {
   return `its process died ${maxCrashes} times while it ran alone (maxCrashes)`;
 }
 
-/** No start waits for a store that is away: one mark less is one neighbour more that is taken for a suspect, or less. */
+/** No start waits for a store that is away: without its mark what is lost again is no suspect yet. */
 async function mark(task: CrashTask, delivery: Delivery, by: 1 | -1): Promise<void> {
   const { store } = task;
   if (!store || healthOf(store).down) return;
