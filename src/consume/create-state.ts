@@ -3,11 +3,13 @@ import { within } from "../base/clock.ts";
 import { createFilter, type Filter } from "../filter/on-run.ts";
 import { holdAll } from "../queue/live-limits.ts";
 import { newTally } from "../queue/tally.ts";
+import { lossesOf } from "../run/crashes.ts";
 import { createRunner } from "../run/run.ts";
 import type { RunHost } from "../run/task-run.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createSlots } from "../slots/slots.ts";
 import type { SlotsOptions } from "../slots/state.ts";
+import { trialLine } from "../slots/trial-line.ts";
 import { createConcurrency } from "./concurrency.ts";
 import { createConsumerEvents } from "./consumer-events.ts";
 import { createLeaseTrust } from "./lease-trust.ts";
@@ -30,6 +32,8 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
     run: createRunner(task, host),
+    trialLine: trialLine(),
+    lossesOf: (delivery) => lossesOf(task, delivery),
     setWindow: (n) => setWindow(state, n),
     mayBeLost: leaseTrust.isOver,
   });
@@ -47,7 +51,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     live: undefined,
     engine: undefined,
     holdReason: undefined,
-    upkeep: filter ? [filter.stop] : [],
+    upkeep: [async () => slots.leave(), ...(filter ? [filter.stop] : [])],
   };
   return state;
 }

@@ -219,7 +219,7 @@ export interface Delivery {
   /** Why the body cannot be read, where others wrote what no body can be: a bad message. `body` is a text of it. */
   readonly unreadable?: string;
   readonly attempt: number;
-  /** Deliveries of this message that were lost with their process. */
+  /** Deliveries of this message that were lost with their process; kept when one is returned, postponed or retried. */
   readonly crashes?: number;
   readonly ahead?: boolean;
   /** Epoch milliseconds. */

@@ -101,7 +101,7 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   publishTimeout?: Duration;
   /** Runs that may wait for other tasks at once, 1 to 1,000,000. @default 1000 */
   maxSuspended?: number;
-  /** Crashes of its process after which a message is dead, 1 to 1000. @default 5 */
+  /** Crashes of its process in which it ran alone, after which a message is dead, 1 to 1000. @default 5 */
   maxCrashes?: number;
 }
 

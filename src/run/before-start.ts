@@ -4,8 +4,9 @@
  */
 import type { CancelledIds } from "../queue/cancelled-ids.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import type { Trial } from "../slots/slot.ts";
 import type { Attempt } from "./attempt.ts";
-import { crashedTooOften, isSuspect } from "./crashes.ts";
+import { crashedTooOften, wasLost } from "./crashes.ts";
 import { expiredReason } from "./expiry.ts";
 
 export type Obstacle =
@@ -19,11 +20,12 @@ export type Obstacle =
 /** What may forbid a start: the body as it was read, its message's limits, what its engine counted. */
 export type Arrival = Pick<Attempt, "delivery" | "startedAt" | "limits" | "badMessage" | "unbound">;
 
-/** Undefined: it may start. A promise for suspects alone, whose start it counts, and so it is asked last. */
+/** Undefined: it may start. A promise only for what was lost, whose start it marks, and so it is asked last. */
 export function beforeStart(
   task: OpenQueue,
   arrival: Arrival,
   isCancelled: CancelledIds["has"],
+  trial?: Trial,
 ): Obstacle | undefined | Promise<Obstacle | undefined> {
   const { delivery, startedAt, limits, badMessage, unbound } = arrival;
   if (badMessage) return { why: "bad message", error: badMessage };
@@ -35,9 +37,13 @@ export function beforeStart(
   const reason = expiredReason(delivery, limits, task.options.expireAfterMs, startedAt);
   if (reason) return { why: "expired", reason };
   if (unbound) return { why: "unbound", error: unbound };
-  return isSuspect(delivery) ? suspectObstacle(task, arrival) : undefined;
+  return wasLost(delivery) ? crashObstacle(task, arrival, trial) : undefined;
 }
 
-async function suspectObstacle(task: OpenQueue, { delivery }: Arrival): Promise<Obstacle | undefined> {
-  return (await crashedTooOften(task, delivery)) ? { why: "crashes" } : undefined;
+async function crashObstacle(
+  task: OpenQueue,
+  { delivery }: Arrival,
+  trial: Trial | undefined,
+): Promise<Obstacle | undefined> {
+  return (await crashedTooOften(task, delivery, trial)) ? { why: "crashes" } : undefined;
 }

@@ -6,7 +6,7 @@ import type { Tally } from "../queue/tally.ts";
 import type { RunEnd, Slot } from "../slots/slot.ts";
 import { type Attempt, type RunnableTask, readAttempt } from "./attempt.ts";
 import { beforeStart, type Obstacle } from "./before-start.ts";
-import { forgetCrashes } from "./crashes.ts";
+import { markedStart } from "./crashes.ts";
 import { endUnstarted } from "./end-unstarted.ts";
 import { endFiltered } from "./ending.ts";
 import { execute, toRunEnd } from "./execute.ts";
@@ -39,13 +39,11 @@ function tryLater({ log, options }: RunnableTask, delivery: Delivery, error: unk
 
 function run(task: RunnableTask, delivery: Delivery, slot: Slot, host: RunHost): Promise<RunEnd> | RunEnd {
   const attempt = readAttempt(task, delivery);
-  const obstacle = beforeStart(task, attempt, host.cancelled);
+  const obstacle = beforeStart(task, attempt, host.cancelled, slot.trial);
   if (obstacle === undefined) return start(task, attempt, new TaskRun(task, attempt, slot, host));
   if (!(obstacle instanceof Promise)) return endEarly(task, attempt, obstacle, host.tally);
   return obstacle.then((found) =>
-    found
-      ? endEarly(task, attempt, found, host.tally)
-      : startSuspect(task, attempt, new TaskRun(task, attempt, slot, host)),
+    found ? endEarly(task, attempt, found, host.tally) : startLost(task, attempt, slot, host),
   );
 }
 
@@ -54,12 +52,13 @@ function endEarly(task: RunnableTask, attempt: Attempt, obstacle: Obstacle, tall
   return endUnstarted(task, attempt, obstacle, tally).then(toRunEnd);
 }
 
-/** What has taken its process down with it, more than once. */
-async function startSuspect(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> {
+/** What was lost with its process before. */
+async function startLost(task: RunnableTask, attempt: Attempt, slot: Slot, host: RunHost): Promise<RunEnd> {
+  const marked = markedStart(task, attempt.delivery, slot);
   try {
-    return await start(task, attempt, current);
+    return await start(task, attempt, new TaskRun(task, attempt, marked.slot, host));
   } finally {
-    await forgetCrashes(task, attempt.delivery);
+    await marked.forget();
   }
 }
 

@@ -1,4 +1,5 @@
 /** One run's slot: given back while the run waits for another task, taken again before any new delivery starts. */
+import { clock } from "../base/clock.ts";
 import type { Settlement } from "../contract/broker.ts";
 import type { PoolSlots } from "../options/pool.ts";
 
@@ -8,7 +9,24 @@ export interface SlotCounts {
   /** Places shared with other tasks. */
   readonly pool: PoolSlots | undefined;
   /** Suspended runs whose wait has ended: each takes the next free slot. */
-  readonly resuming: (() => void)[];
+  readonly resuming: Resuming[];
+  /** Suspects among the runs, and those that resume. */
+  readonly trials: { running: number; readonly resuming: Resuming[] };
+}
+
+export interface Resuming {
+  /** 0 for what is no suspect. */
+  readonly losses: number;
+  /** On the monotonic clock. */
+  readonly since: number;
+  go(): void;
+}
+
+/** How a suspect runs. */
+export interface Trial {
+  readonly losses: number;
+  /** Set where it runs alone: the losses from which on it does. */
+  readonly aloneFrom: number | undefined;
 }
 
 /** A run under way, as far as slots are concerned. */
@@ -25,6 +43,8 @@ export interface Slot {
    * slot.
    */
   suspend(): () => Promise<void>;
+  /** Undefined for what is no suspect. */
+  readonly trial: Trial | undefined;
 }
 
 /**
@@ -35,19 +55,21 @@ export class TakenSlot implements Slot {
   #has: "slot" | "nothing" | "ended" = "slot";
   readonly #counts: SlotCounts;
   readonly #pump: (counts: never) => void;
+  readonly trial: Trial | undefined;
 
   /** `pump` is called with the counts, and starts what may start now. */
-  constructor(counts: SlotCounts, pump: (counts: never) => void) {
+  constructor(counts: SlotCounts, pump: (counts: never) => void, trial?: Trial) {
     this.#counts = counts;
     this.#pump = pump;
-    counts.running++;
+    this.trial = trial;
+    this.#count(1);
     counts.pool?.take();
   }
 
   suspend(): () => Promise<void> {
     if (++this.#waits === 1 && this.#has === "slot") {
       this.#has = "nothing";
-      this.#counts.running--;
+      this.#count(-1);
       this.#counts.suspended++;
       this.#counts.pool?.free();
       this.#pump(this.#counts as never);
@@ -57,15 +79,17 @@ export class TakenSlot implements Slot {
   }
 
   #resume(taken: () => void): void {
-    this.#counts.resuming.push(() => {
+    const go = () => {
       if (this.#has === "nothing" && this.#waits === 0) {
         this.#has = "slot";
-        this.#counts.running++;
+        this.#count(1);
         this.#counts.suspended--;
         this.#counts.pool?.take();
       }
       taken();
-    });
+    };
+    const { resuming } = this.trial ? this.#counts.trials : this.#counts;
+    resuming.push({ losses: this.trial?.losses ?? 0, since: clock.monotonic(), go });
     this.#pump(this.#counts as never);
   }
 
@@ -75,8 +99,13 @@ export class TakenSlot implements Slot {
     this.#has = "ended";
     if (had === "nothing") this.#counts.suspended--;
     else {
-      this.#counts.running--;
+      this.#count(-1);
       this.#counts.pool?.free();
     }
+  }
+
+  #count(by: 1 | -1): void {
+    this.#counts.running += by;
+    if (this.trial) this.#counts.trials.running += by;
   }
 }

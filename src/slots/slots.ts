@@ -7,8 +7,9 @@
  */
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Rate } from "./rate.ts";
-import { type RunEnd, TakenSlot } from "./slot.ts";
+import { type RunEnd, TakenSlot, type Trial } from "./slot.ts";
 import { createState, type SlotsOptions, type SlotsState as State, type Waiting } from "./state.ts";
+import { addSuspect, hasSuspects, suspectAt, takeResuming, takeSurplus, takeTurns, trialOf } from "./trials.ts";
 import { updateWindow, type WindowState } from "./window.ts";
 
 export interface Slots {
@@ -26,11 +27,15 @@ export interface Slots {
   suspended(): number;
   /** Settles when nothing runs. */
   idle(): Promise<void>;
+  /** What may still run here holds up the trials of no other queue. */
+  leave(): void;
 }
 
 const returned: Settlement = { outcome: "returned" };
 /** How long a delivery stays away that may not start while others are suspended. */
 const postponedMs = 250;
+/** How long a suspect stays away where as many as may run wait here already. */
+const crowdedMs = 1_000;
 
 export function createSlots(options: SlotsOptions): Slots {
   const state = createState(options, pump);
@@ -53,17 +58,26 @@ export function createSlots(options: SlotsOptions): Slots {
     running: () => state.running + state.suspended,
     suspended: () => state.suspended,
     idle: () => (isIdle(state) ? Promise.resolve() : new Promise((wake) => state.idlers.push(wake))),
+    leave: () => state.trialLine.give(state),
   };
 }
 
 function handle(state: State, delivery: Delivery): Promise<Settlement> {
-  const { rate, ahead, waiting, limit } = state;
-  if ((delivery.crashes ?? 0) >= 2 && !isChildOfAlone(state, delivery)) return handleAlone(state, delivery);
+  const { crashes } = delivery;
+  if (crashes === undefined || crashes < suspectAt) return handlePlain(state, delivery);
+  const losses = state.lossesOf?.(delivery) ?? crashes;
+  return losses instanceof Promise
+    ? losses.then((found) => handleLost(state, delivery, found))
+    : handleLost(state, delivery, losses);
+}
+
+function handlePlain(state: State, delivery: Delivery): Promise<Settlement> {
+  const { rate, ahead, waiting, limit, trials } = state;
   if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take(1) === 0))
     return begin(state, delivery);
-  if (state.mode === "closed") return Promise.resolve(returned);
-  if (!delivery.ahead && (state.alone || (onlyChildren(state) && waiting.length >= limit))) {
-    if (!state.alone && state.mode === "open") state.onFull?.();
+  if (state.mode === "closed" || trials.turn !== "others") return Promise.resolve(returned);
+  if (!delivery.ahead && onlyChildren(state) && waiting.length >= limit) {
+    if (state.mode === "open") state.onFull?.();
     return Promise.resolve(putAway(state));
   }
   return new Promise((settle) => {
@@ -72,13 +86,13 @@ function handle(state: State, delivery: Delivery): Promise<Settlement> {
   });
 }
 
-function handleAlone(state: State, delivery: Delivery): Promise<Settlement> {
-  if (state.alone || state.mode !== "open") return Promise.resolve(putAway(state));
+function handleLost(state: State, delivery: Delivery, losses: number): Promise<Settlement> {
+  if (losses < suspectAt) return handlePlain(state, delivery);
+  const { mode, trials, limit } = state;
+  if (mode === "closed") return Promise.resolve(returned);
+  if (trials.waiting.length >= limit) return Promise.resolve({ outcome: "postponed", delayMs: crowdedMs });
   return new Promise((settle) => {
-    state.alone = { delivery, settle };
-    state.aloneStarted = false;
-    updateWindow(state, true);
-    returnWaiting(state);
+    addSuspect(state, { delivery, settle, losses });
     pump(state);
   });
 }
@@ -88,21 +102,14 @@ function putAway({ suspended }: State): Settlement {
   return suspended > 0 ? { outcome: "postponed", delayMs: postponedMs } : returned;
 }
 
-/** Of the delivery that runs alone, or of those that must end before it may. */
-function isChildOfAlone({ alone, aloneStarted, suspended }: State, { ahead }: Delivery): boolean {
-  return alone !== undefined && ahead === true && (aloneStarted || suspended > 0);
-}
-
 function onlyChildren({ mode, suspended, maxSuspended }: State): boolean {
   return mode === "children" || suspended >= maxSuspended;
 }
 
 function mayStart(state: State, delivery: Delivery): boolean {
-  const { mode, running, suspended, limit, resuming, alone } = state;
-  if (mode === "closed" || running >= limit || resuming.length > 0 || !hasPlace(state)) return false;
-  if (delivery === alone?.delivery) return running + suspended === 0;
-  if (alone) return isChildOfAlone(state, delivery);
-  return delivery.ahead === true || !onlyChildren(state);
+  const { mode, running, limit, resuming, trials } = state;
+  if (mode === "closed" || running >= limit || resuming.length > 0 || trials.turn !== "others") return false;
+  return hasPlace(state) && (delivery.ahead === true || !onlyChildren(state));
 }
 
 /** Waits in the pool's line where there is none. */
@@ -113,26 +120,28 @@ function hasPlace(state: State): boolean {
   return false;
 }
 
-/** Last first: each goes to the front, so the first ends up foremost. */
 function returnWaiting({ waiting, ahead }: State): void {
-  for (const each of [...ahead.splice(0), ...waiting.splice(0)].reverse()) each.settle(returned);
+  returnEach([...ahead.splice(0), ...waiting.splice(0)]);
+}
+
+/** Last first: each goes to the front, so the first ends up foremost. */
+function returnEach(list: Waiting[]): void {
+  for (const each of list.reverse()) each.settle(returned);
 }
 
 /** All that has not started. */
 function returnAll(state: State): void {
   returnWaiting(state);
-  if (!state.alone || state.aloneStarted) return;
-  state.alone.settle(returned);
-  state.alone = undefined;
+  returnEach(state.trials.waiting.splice(0));
 }
 
 /** The question costs a look at the clock: it is asked only where something waits. */
-function mustReturn({ ahead, waiting, alone, aloneStarted, mayBeLost }: State): boolean {
-  return (ahead.length + waiting.length > 0 || (alone !== undefined && !aloneStarted)) && mayBeLost?.() === true;
+function mustReturn({ ahead, waiting, trials, mayBeLost }: State): boolean {
+  return ahead.length + waiting.length + trials.waiting.length > 0 && mayBeLost?.() === true;
 }
 
-function begin(state: State, delivery: Delivery): Promise<Settlement> {
-  const slot = new TakenSlot(state, pump);
+function begin(state: State, delivery: Delivery, trial?: Trial): Promise<Settlement> {
+  const slot = new TakenSlot(state, pump, trial);
   if (state.rate || state.pool) updateWindow(state);
   const ended = state.run(delivery, slot);
   // No await here: with async hooks in use each promise of a run counts.
@@ -153,9 +162,10 @@ function settle(state: State, slot: TakenSlot, ended: RunEnd): Settlement {
 }
 
 function release(state: State, slot: TakenSlot): void {
-  const { rate, alone, resuming, ahead, waiting, idlers } = state;
+  const { rate, trials, resuming, ahead, waiting, idlers } = state;
   slot.end();
-  if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || rate || alone) pump(state);
+  if (slot.trial) trials.isOpen = false;
+  if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || rate || hasSuspects(state)) pump(state);
   if (idlers.length > 0 && isIdle(state)) for (const wake of idlers.splice(0)) wake();
 }
 
@@ -168,11 +178,10 @@ function pump(state: State): void {
   if (inside) return;
   while (state.pumping === "again") {
     state.pumping = "once";
-    while (state.resuming.length > 0 && state.running < state.limit && hasPlace(state)) state.resuming.shift()?.();
     if (mustReturn(state)) returnAll(state);
-    else if (state.alone && !state.aloneStarted && mayStart(state, state.alone.delivery))
-      startAlone(state, state.alone);
-    else startWaiting(state);
+    else if (hasSuspects(state)) letSuspects(state);
+    resumeWaiting(state);
+    startWaiting(state);
   }
   state.pumping = undefined;
   updateWindow(state);
@@ -194,14 +203,35 @@ function nextWaiting(state: State): Waiting[] | undefined {
   return list[0] && mayStart(state, list[0].delivery) ? list : undefined;
 }
 
-function startAlone(state: State, { delivery, settle }: Waiting): void {
-  state.aloneStarted = true;
-  settle(
-    begin(state, delivery).finally(() => {
-      state.alone = undefined;
-      pump(state);
-    }),
+function resumeWaiting(state: State): void {
+  const { resuming, trials } = state;
+  while (resuming.length + trials.resuming.length > 0 && hasRoom(state)) {
+    const next = takeResuming(state);
+    if (!next) return;
+    next.go();
+  }
+}
+
+function letSuspects(state: State): void {
+  takeTurns(
+    state,
+    ({ delivery, settle, losses }) => settle(begin(state, delivery, trialOf(state, losses))),
+    (how) => hasRoom(state) && (how === "resume" || isDue(state)),
   );
+  if (state.trials.turn === "others") return;
+  const surplus = takeSurplus(state);
+  if (surplus.length + state.ahead.length + state.waiting.length === 0) return;
+  updateWindow(state, true);
+  returnWaiting(state);
+  returnEach(surplus);
+}
+
+const hasRoom = (state: State): boolean => state.running < state.limit && hasPlace(state);
+
+function isDue(state: State): boolean {
+  const waitMs = state.rate?.take(1) ?? 0;
+  if (waitMs > 0) state.goOnIn(waitMs);
+  return waitMs === 0;
 }
 
 function setMode(state: State, mode: WindowState["mode"]): void {

@@ -10,7 +10,7 @@ export interface WindowState {
   limit: number;
   running: number;
   suspended: number;
-  readonly alone: object | undefined;
+  readonly trials: { readonly turn: "others" | "drain" | "trial"; readonly waiting: readonly unknown[] };
   readonly waiting: readonly unknown[];
   readonly maxSuspended: number;
   readonly lookahead: number;
@@ -21,10 +21,10 @@ export interface WindowState {
   sendingWindow: boolean;
 }
 
-/** What the adapter may hold: all that runs or is suspended, and a little that waits here. */
+/** What the adapter may hold: all that runs or is suspended, suspects, and a little that waits here. */
 function wantedWindow({
   mode,
-  alone,
+  trials,
   limit: own,
   running,
   suspended,
@@ -37,11 +37,12 @@ function wantedWindow({
   // One at least, to wait in the pool's line.
   const limit = pool ? Math.min(own, running + Math.max(1, pool.size - pool.used)) : own;
   if (mode === "closed") return 0;
-  if (alone) return suspended + 1 + (suspended > 0 ? limit : 0);
+  const held = suspended + trials.waiting.length;
+  if (trials.turn !== "others") return held + running;
   const blocked = Math.min(waiting.length, limit);
-  if (mode === "children") return suspended + limit + blocked;
-  const all = suspended + limit + lookahead + (suspended >= maxSuspended ? blocked : 0);
-  return rate ? Math.min(all, suspended + running + rate.ahead()) : all;
+  if (mode === "children") return held + limit + blocked;
+  const all = held + limit + lookahead + (suspended >= maxSuspended ? blocked : 0);
+  return rate ? Math.min(all, held + running + rate.ahead()) : all;
 }
 
 /** Once a tick; at once where something is returned, or the adapter would hand it out again before it hears. */

@@ -73,6 +73,14 @@ const behaviours = {
     await report({ kind: "end", value });
     return value;
   },
+  /** Waits so long for the task "later" of its own queue, and goes on without its result. */
+  async waiting(value: unknown, ms = 0): Promise<unknown> {
+    await started(value);
+    const later = (getTask(fct.queue ?? "") as unknown as Task).handle("later");
+    if (ms > 0) await later.waitResult({ timeout: ms }).catch(() => {});
+    await report({ kind: "end", value });
+    return value;
+  },
   /** Ends at once, however long it was told to take. */
   async brief(value: unknown, _ms = 0): Promise<unknown> {
     await started(value);
@@ -141,6 +149,7 @@ function stubClock(): void {
 
 interface Task {
   publish(args: unknown[], options: { readonly taskId: string }): Promise<unknown>;
+  handle(id: string): { waitResult(options: { readonly timeout: number }): Promise<unknown> };
 }
 
 const die = () => void process.kill(process.pid, "SIGKILL");

@@ -5,8 +5,10 @@ import { bench } from "./bench.ts";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
+import { respawning } from "./guarantees.ts";
 import { endsOf, startsOf, stopInRun } from "./standstill.ts";
-import { within } from "./until.ts";
+import { range } from "./track.ts";
+import { within, working } from "./until.ts";
 
 const params = ["value", "ms?"];
 const needs = ["redelivers", "durable"] as const;
@@ -39,6 +41,57 @@ async function overslept(context: Context) {
 }
 
 const holdsNothing = async (child: Child) => ((await child.call("consumer.status")) as { held: number }).held === 0;
+
+type Job = ReturnType<typeof publisherOf>;
+
+/** Publishes one message each 100 ms; the answered function ends that, and answers how many there were. */
+function publishFresh(context: Context, job: Job): () => Promise<number> {
+  const pushes: Promise<unknown>[] = [];
+  const timer = setInterval(() => pushes.push(job.push(`fresh ${pushes.length}`, 0)), 100);
+  context.defer(() => clearInterval(timer));
+  return async () => {
+    clearInterval(timer);
+    return (await Promise.all(pushes)).length;
+  };
+}
+
+/** The longest time in which a process that lived started nothing fresh. */
+function longestGap(children: readonly Child[]): number {
+  const gaps = children.flatMap((child) => {
+    const starts = child
+      .seen("start")
+      .map(({ value, atMs = 0 }) => ({ atMs, fresh: String(value).startsWith("fresh") }));
+    const at = starts.flatMap(({ atMs, fresh }, i) => (fresh || i === 0 || i === starts.length - 1 ? [atMs] : []));
+    return at.map((each, i) => each - (at[i - 1] ?? each));
+  });
+  return Math.max(0, ...gaps);
+}
+
+/** `n` runs of which some kill, and fresh work beside them. */
+async function poisoned(context: Context, n: number, poisons: number, ms: number): Promise<void> {
+  const { until } = context;
+  const options = { rpc: true, deadLetter: true };
+  const job = context.task({ params, ...options }, (_value: unknown, _ms?: number): unknown => undefined);
+  const isPoison = (i: number) => i >= n / 2 && i < n / 2 + poisons;
+  await job.pushMany(range(n).map((i) => (isPoison(i) ? ["poison", 0] : [`old ${i}`, ms])));
+  const worker = { concurrency: n, maxCrashes: 1, ...options };
+  const { children, stop } = respawning(context, { behaviour: "poison", params: worker });
+  const endFresh = publishFresh(context, job);
+  const ends = () => children.flatMap((child) => child.seen("end").map(({ value }) => String(value)));
+  const ended = (kind: string) => new Set(ends().filter((value) => value.startsWith(kind))).size;
+  await until("the neighbours have ended", () => ended("old") === n - poisons, 90_000);
+  const gapMs = longestGap(children);
+  assert.ok(gapMs < 2 * ms + 3_000, `no fresh message has started for ${Math.round(gapMs)} ms`);
+  await until("what kills is dead", async () => (await job.deadLetters.count()) === poisons, 90_000);
+  const fresh = await endFresh();
+  await until("fresh messages have ended", () => ended("fresh") === fresh);
+  const letters = await job.deadLetters.list(100);
+  assert.deepEqual(
+    letters.map(({ body }) => (body as { readonly value?: unknown }).value),
+    Array(poisons).fill("poison"),
+  );
+  await stop();
+}
 
 export const crashes = cases({
   "a retry that waits keeps its attempt when its process is killed": {
@@ -117,6 +170,48 @@ export const crashes = cases({
         async () => (await handle.record())?.result === "the other's",
         context.leaseMs / 2,
       );
+    },
+  },
+
+  "fifty runs of which one kills its process: fresh work goes on between their trials, and no other is dead": {
+    needs,
+    processes: true,
+    alone: true,
+    timeoutMs: 120_000,
+    run: (context) => poisoned(context, 50, 1, 300),
+  },
+
+  "twenty runs of which three kill their process: fresh work goes on between their trials, and no other is dead": {
+    needs,
+    processes: true,
+    alone: true,
+    timeoutMs: 120_000,
+    run: (context) => poisoned(context, 20, 3, 600),
+  },
+
+  "runs that only waited when their process was killed twice hold up nothing": {
+    needs,
+    uses: ["delay"],
+    processes: true,
+    alone: true,
+    async run(context) {
+      const job = publisherOf(context);
+      await job.publish(["later"], { taskId: "later", delay: "10m" });
+      await job.pushMany(range(15).map((i) => [i, 6_000]));
+      const worker = () => context.child({ behaviour: "waiting", params: { rpc: true } });
+      for (const kills of range(2)) {
+        const child = await worker();
+        await context.until(`all run, after ${kills} kills`, () => child.seen("start").length === 15);
+        await working(500); // for them to wait
+        await child.kill();
+      }
+      const last = await worker();
+      await context.until("the first are back", () => last.seen("start").length > 0);
+      await job.pushMany(range(5).map((i) => [`fresh ${i}`, 0]));
+      const ended = (fresh: boolean) =>
+        last.seen("end").filter(({ value }) => String(value).startsWith("fresh") === fresh).length;
+      await context.until("fresh messages have run", () => ended(true) === 5, 3_000);
+      await context.until("those that waited have ended", () => ended(false) === 15);
     },
   },
 

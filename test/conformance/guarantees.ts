@@ -18,7 +18,7 @@ function publisherOf({ task }: Context, more: Record<string, unknown> = {}) {
 const values = (child: Child, kind: "start" | "end") => child.seen(kind).map(({ value }) => value as number);
 
 /** Keeps a child alive: whenever it has died, another takes its place. Answers all of them. */
-function respawning(
+export function respawning(
   context: Context,
   options: Parameters<Context["child"]>[0],
 ): { readonly children: Child[]; stop(): Promise<void> } {

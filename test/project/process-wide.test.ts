@@ -16,7 +16,7 @@ const words = (text: string) => text.split(" ");
 const shape = {
   "": [
     ...words("brokers catalog configuration consumers definitions lifetime"),
-    ...words("runs signals tasks timezone trace"),
+    ...words("runs signals tasks timezone trace trials"),
   ],
   brokers: "Map",
   "brokers[]": words("broker store"),
@@ -49,6 +49,7 @@ const shape = {
   timezone: words("timezone"),
   trace: words("hooks"),
   "trace.hooks": words("inject run"),
+  trials: words("give take"),
 };
 
 const advice =

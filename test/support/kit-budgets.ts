@@ -6,7 +6,7 @@ import type { NamedCase } from "../conformance/index.ts";
 
 export const kitBudgets = {
   guarantees: 50,
-  crashes: 30,
+  crashes: 80,
   leases: 45,
   sharing: 45,
   limits: 15,

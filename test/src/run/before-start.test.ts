@@ -57,15 +57,16 @@ describe("before a start", () => {
     expect(await why({ ...old, attempt: 2 }, { expireAfter: "1s" })).toBeUndefined();
     expect(await why(old, { expireAfter: "1m" })).toBeUndefined();
   });
-  it("a suspect starts as often as maxCrashes says, and then no more", async () => {
+  it("a suspect that is alone starts as often as maxCrashes says, and then no more", async () => {
     const store = memoryStore();
     const task = await openedOn(store, { maxCrashes: 2 });
-    const suspect: Delivery = { id: "a", body: bodyOf(), attempt: 1, publishedAt: 1, native: {}, crashes: 2 };
-    const next = () => beforeStart(task, readAttempt(task, suspect), () => false);
+    const suspect: Delivery = { id: "a", body: bodyOf(), attempt: 1, publishedAt: 1, native: {}, crashes: 6 };
+    const alone = { losses: 6, aloneFrom: 6 };
+    const next = () => beforeStart(task, readAttempt(task, suspect), () => false, alone);
     expect([await next(), await next()]).toEqual([undefined, undefined]);
     expect(await next()).toEqual({ why: "crashes" });
   });
-  it("a suspect that does not start for another reason is not counted as started", async () => {
+  it("what was lost and does not start for another reason is not counted as started", async () => {
     const store = memoryStore();
     let counts = 0;
     const counting: Store = {
@@ -75,11 +76,11 @@ describe("before a start", () => {
         return store.increment(counters);
       },
     };
-    const suspect = { crashes: 3, publishedAt: 1 };
-    expect(await why(suspect, {}, true, counting)).toEqual({ why: "cancelled" });
-    expect(await why(suspect, { expireAfter: "1s" }, false, counting)).toMatchObject({ why: "expired" });
+    const lost = { crashes: 1, publishedAt: 1 };
+    expect(await why(lost, {}, true, counting)).toEqual({ why: "cancelled" });
+    expect(await why(lost, { expireAfter: "1s" }, false, counting)).toMatchObject({ why: "expired" });
     expect(counts).toBe(0);
-    expect(await why(suspect, {}, false, counting)).toBeUndefined();
+    expect(await why(lost, {}, false, counting)).toBeUndefined();
     expect(counts).toBe(1);
   });
 });

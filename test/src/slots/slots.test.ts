@@ -115,29 +115,6 @@ describe("slots", () => {
     expect(windows).toEqual([5, 6]);
   });
 
-  it("runs a delivery that lost two processes with nothing beside it", async () => {
-    const { give, ids, find, settled, windows } = setUp({ limit: 2 });
-    void give("a");
-    void give("b");
-    void give("waiting");
-    void give("poison", { crashes: 2 });
-    await tick();
-    expect(settled.waiting).toEqual({ outcome: "returned" });
-    expect(windows.at(-1)).toBe(1);
-    find("a").end();
-    await tick();
-    expect(ids()).toEqual(["a", "b"]);
-    find("b").end();
-    await tick();
-    expect(ids()).toEqual(["a", "b", "poison"]);
-    await give("late");
-    expect(settled.late).toEqual({ outcome: "returned" });
-    find("poison").end();
-    await tick();
-    await tick();
-    expect(windows.at(-1)).toBe(2);
-  });
-
   it("returns what it holds unstarted when it closes, and starts nothing", async () => {
     const { slots, give, ids, settled, windows } = setUp({ limit: 1 });
     void give("a");
@@ -170,21 +147,6 @@ describe("slots", () => {
     const { slots, give, ids } = setUp({ limit: 1, run: () => Promise.reject(new Error("a bug")) });
     await expect(give("a")).rejects.toThrow("a bug");
     expect([ids(), slots.running()]).toEqual([[], 0]);
-  });
-
-  it("lets suspended runs end before a delivery runs alone, and their children start", async () => {
-    const { give, ids, find } = setUp({ limit: 2 });
-    void give("parent");
-    const resume = find("parent").slot.suspend();
-    void give("poison", { crashes: 2 });
-    void give("child", { ahead: true });
-    await tick();
-    expect(ids()).toEqual(["parent", "child"]);
-    find("child").end();
-    await resume();
-    find("parent").end();
-    await tick();
-    expect(ids()).toEqual(["parent", "child", "poison"]);
   });
 
   it("starts only children while it drains, holds a few others, and returns them when it closes", async () => {

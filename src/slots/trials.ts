@@ -1,0 +1,136 @@
+/**
+ * Suspects: deliveries that were lost with their process while they ran, more than once. Which of them kills is found
+ * by halves: lost `c` times, one runs among at most limit / 2^(c-1) of them and beside nothing else, in the end alone.
+ * Such trials and all other work take turns, so that neither waits for the end of the other.
+ */
+import { clock } from "../base/clock.ts";
+import type { Resuming, Trial } from "./slot.ts";
+import type { SlotsState as State, Suspect } from "./state.ts";
+
+type HasRoom = (how: "start" | "resume") => boolean;
+
+/** Losses that make a suspect. */
+export const suspectAt = 2;
+
+/** The shortest turn of others: long enough for a fetch, which also brings suspects together. */
+const leastTurnMs = 250;
+/** A run whose wait is over holds what others may wait for, as a lock: it waits so long for its turn, no longer. */
+const longestResumeMs = 10_000;
+
+/** How many suspects run together, of which one was lost so often. */
+export function trialSize(limit: number, losses: number): number {
+  return Math.max(1, Math.floor(limit / 2 ** (losses - 1)));
+}
+
+/** From so many losses on a suspect is alone. */
+export function aloneFrom(limit: number): number {
+  return Math.max(suspectAt, Math.floor(Math.log2(limit)) + 1);
+}
+
+export function trialOf({ limit }: State, losses: number): Trial {
+  return { losses, aloneFrom: trialSize(limit, losses) === 1 ? aloneFrom(limit) : undefined };
+}
+
+/** Is there any suspect here, started or not? */
+export function hasSuspects({ trials }: State): boolean {
+  return trials.turn !== "others" || trials.waiting.length + trials.resuming.length > 0;
+}
+
+/** Takes what may go on beside whatever runs: others unless a trial is on, and whoever has waited long for its turn. */
+export function takeResuming({ trials, resuming }: State): Resuming | undefined {
+  if (resuming[0] && (trials.turn !== "trial" || isOverdue(resuming[0]))) return resuming.shift();
+  return trials.resuming[0] && isOverdue(trials.resuming[0]) ? trials.resuming.shift() : undefined;
+}
+
+export function addSuspect({ trials }: State, suspect: Suspect): void {
+  if (trials.waiting.push(suspect) > 1 || trials.turn !== "others") return;
+  trials.since = clock.monotonic();
+  trials.othersUntil = Math.max(trials.othersUntil, trials.since + leastTurnMs);
+}
+
+/**
+ * Takes those that are here and not for this trial: held at a crash they would count as lost. The least lost stay while
+ * there is room for more members.
+ */
+export function takeSurplus({ trials, limit }: State): Suspect[] {
+  const { turn, waiting, isOpen, members, size } = trials;
+  if (turn !== "trial" || waiting.length === 0) return [];
+  waiting.sort((a, b) => a.losses - b.losses);
+  const places = isOpen ? Math.min(size, trialSize(limit, waiting[0]?.losses ?? 0)) - members : 0;
+  return waiting.splice(Math.max(0, places));
+}
+
+/** Says whose turn it is, and lets suspects go in theirs. `hasRoom`: one more may run, or start, at this moment. */
+export function takeTurns(state: State, start: (suspect: Suspect) => void, hasRoom: HasRoom): void {
+  const { trials } = state;
+  if (trials.turn === "others" && isTrialDue(state)) trials.turn = "drain";
+  if (trials.turn === "drain") beginWhenDrained(state);
+  if (trials.turn === "trial") fillTrial(state, start, hasRoom);
+  const [oldest] = trials.turn === "trial" ? state.resuming : trials.resuming;
+  if (oldest) state.goOnIn(Math.max(1, longestResumeMs - waitedMs(oldest)));
+}
+
+function isTrialDue(state: State): boolean {
+  const { trials, running, ahead, waiting, resuming } = state;
+  if (!nextOf(state)) return false;
+  const idle = running + ahead.length + waiting.length + resuming.length === 0;
+  const until = idle ? trials.since + leastTurnMs : trials.othersUntil;
+  const leftMs = until - clock.monotonic();
+  if (leftMs > 0) state.goOnIn(leftMs);
+  return leftMs <= 0 && state.trialLine.take(state, state.goOn);
+}
+
+function beginWhenDrained(state: State): void {
+  const { trials } = state;
+  if (!nextOf(state)) return giveTurnBack(state);
+  if (state.running > trials.running) return; // each end asks again
+  Object.assign(trials, { turn: "trial", since: clock.monotonic(), members: 0, size: state.limit, isOpen: true });
+}
+
+/** It takes members until one of them has ended: else it might never end. */
+function fillTrial(state: State, start: (suspect: Suspect) => void, hasRoom: HasRoom): void {
+  const { trials } = state;
+  while (trials.isOpen) {
+    const next = nextOf(state);
+    const size = next ? Math.min(trials.size, trialSize(state.limit, next.losses)) : 0;
+    if (!next || trials.members >= size) trials.isOpen = false;
+    else if (hasRoom("go" in next ? "resume" : "start")) {
+      Object.assign(trials, { members: trials.members + 1, size });
+      if ("go" in next) take(trials.resuming, next).go();
+      else start(take(trials.waiting, next));
+    } else break;
+  }
+  if (trials.running === 0 && !(trials.isOpen && trials.members === 0)) giveTurnBack(state);
+}
+
+/** Others get as much time as the trial took. */
+function giveTurnBack(state: State): void {
+  const { trials } = state;
+  const now = clock.monotonic();
+  const tookMs = trials.turn === "trial" ? now - trials.since : 0;
+  Object.assign(trials, { turn: "others", since: now, othersUntil: now + Math.max(leastTurnMs, tookMs) });
+  state.trialLine.give(state);
+}
+
+/** Those that go on before those that start; those that were lost least are done soonest, and hold up nobody. */
+function nextOf(state: State): Resuming | Suspect | undefined {
+  const { resuming, waiting } = state.trials;
+  return leastLost(resuming) ?? leastLost(waiting.filter(({ delivery }) => mayTry(state, delivery.ahead === true)));
+}
+
+function leastLost<T extends { readonly losses: number }>(list: readonly T[]): T | undefined {
+  return list.reduce<T | undefined>((least, each) => (least && least.losses <= each.losses ? least : each), undefined);
+}
+
+function mayTry({ mode, suspended, maxSuspended }: State, ahead: boolean): boolean {
+  return ahead ? mode !== "closed" : mode === "open" && suspended < maxSuspended;
+}
+
+function take<T>(list: T[], each: T): T {
+  list.splice(list.indexOf(each), 1);
+  return each;
+}
+
+const waitedMs = ({ since }: Resuming): number => clock.monotonic() - since;
+
+const isOverdue = (each: Resuming): boolean => waitedMs(each) >= longestResumeMs;
