@@ -13,6 +13,7 @@ import type {
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { publishError } from "../shared/publish-error.ts";
+import { rescueTime } from "../shared/rescue-time.ts";
 import { createConsumer } from "./consumer.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./options.ts";
@@ -148,6 +149,10 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     close: () => closeAll(false),
     abandon: () => closeAll(true),
     ...createControls(file, ops, changed, refuseClosed),
+    async maintain() {
+      refuseClosed();
+      if (await file.write(() => ops.rescue(rescueTime(spec.leaseMs)))) changed();
+    },
   };
 }
 
@@ -182,9 +187,6 @@ function createControls(file: SqliteFile, ops: QueueOperations, changed: () => v
       const found = await write(() => ops.reschedule(id, delayMs));
       changed();
       return found;
-    },
-    async maintain() {
-      if (await write(ops.rescue)) changed();
     },
   } satisfies Partial<BrokerQueue>;
 }
