@@ -14,7 +14,7 @@ import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { publishError } from "../shared/publish-error.ts";
 import { rescueTime } from "../shared/rescue-time.ts";
-import { createConsumer } from "./consumer.ts";
+import { type ConsumerContext, createConsumer } from "./consumer.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./options.ts";
 import { createQueueOperations, type QueueOperations, queueNumber } from "./queue-operations.ts";
@@ -148,15 +148,15 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     },
     close: () => closeAll(false),
     abandon: () => closeAll(true),
-    ...createControls(file, ops, changed, refuseClosed),
-    async maintain() {
-      refuseClosed();
-      if (await file.write(() => ops.rescue(rescueTime(spec.leaseMs)))) changed();
-    },
+    ...createControls({ file, ops, leaseMs: spec.leaseMs }, changed, refuseClosed),
   };
 }
 
-function createControls(file: SqliteFile, ops: QueueOperations, changed: () => void, refuseClosed: () => void) {
+function createControls(
+  { file, ops, leaseMs }: Omit<ConsumerContext, "topic">,
+  changed: () => void,
+  refuseClosed: () => void,
+) {
   const write = async <T>(work: () => T, weight?: number) => {
     refuseClosed();
     return file.write(work, weight);
@@ -187,6 +187,9 @@ function createControls(file: SqliteFile, ops: QueueOperations, changed: () => v
       const found = await write(() => ops.reschedule(id, delayMs));
       changed();
       return found;
+    },
+    async maintain() {
+      if (await write(() => ops.rescue(rescueTime(leaseMs)))) changed();
     },
   } satisfies Partial<BrokerQueue>;
 }
