@@ -1,6 +1,7 @@
 /** Jobs whose hash somebody has written by hand: BullMQ takes them, and what reads them then throws, without a name. */
 import type { Job, JobJson, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
+import type { Settlement } from "../../src/contract/broker.ts";
 import { taskId } from "./job-ids.ts";
 
 /** Members of a hash that BullMQ parses before anybody else sees the job. */
@@ -31,8 +32,8 @@ const unreadable = (member: string, text: unknown) =>
 
 /** What a worker holds of a job. */
 export interface Held {
-  /** Its end is on its way to the server. */
-  ending: boolean;
+  /** From when its end is on its way to the server. */
+  settlement: Settlement | undefined;
   /** Its end is in force, though BullMQ does not say so. */
   moved: boolean;
 }
@@ -59,7 +60,7 @@ export function seeToBrokenJobs(
   worker.on("error", (error) => {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) return report(error);
     // It came with the answer to the end of another, which nobody reads now.
-    for (const entry of held.values()) if (entry.ending) entry.moved = true;
+    for (const entry of held.values()) if (entry.settlement) entry.moved = true;
     last = last.then(() => repair(error)).catch(report);
   });
 }

@@ -8,7 +8,7 @@ import { resultOrNull } from "../shared/result-or-null.ts";
 import { type BrokenOptions, type Held, seeToBrokenJobs } from "./broken-jobs.ts";
 import type { Bullmq } from "./bullmq.ts";
 import { taskId } from "./job-ids.ts";
-import { keepLeases } from "./leases.ts";
+import { isLapsed, keepLeases, type Leases } from "./leases.ts";
 import { createSettler } from "./settle.ts";
 import { createWindow } from "./window.ts";
 
@@ -47,19 +47,18 @@ export async function consumeJobs(
   const connection = await clients.get("patient");
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { jobs: new Map(), onIdle: [], report, closed: false };
-  const settle = createSettler(bull, report);
+  const settle = createSettler(bull, () => leases, report);
   const dropIfMany = createDropper();
   const mayDrop = own.removeOnComplete === undefined;
 
   // Not async: with async hooks in use each promise of a run costs BullMQ about 1 %.
   function run(job: Job, token?: string, signal?: AbortSignal): Promise<unknown> {
-    const delivery = toDelivery(job, signal);
-    const entry: HeldJob = { delivery, attemptsMade: job.attemptsMade, ending: false, moved: false };
+    const entry = hold(job, signal);
     if (state.closed) return settle({ outcome: "returned" }, job, entry, token); // the fetch was under way
     state.jobs.set(job, entry);
     state.lastFetchAt = clock.monotonic();
-    return handler(delivery).then((settlement) => {
-      entry.ending = true;
+    return handler(entry.delivery).then((settlement) => {
+      entry.settlement = settlement;
       if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
       if (mayDrop) dropIfMany(job, clock.monotonic());
       return resultOrNull(settlement.result);
@@ -74,12 +73,13 @@ export async function consumeJobs(
   seeToBrokenJobs(worker, await clients.get("commands"), state.jobs, report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
-  const stopLeases = inNeutralContext(() => keepLeases(worker, state.jobs, report));
+  const leases: Leases = inNeutralContext(() => keepLeases(worker, connection, state.jobs, report));
+  endDespiteLapse(worker, state.jobs, leases);
   const window = createWindow(worker, state.jobs, report);
   return {
     setWindow: (n) => inNeutralContext(() => window.set(n)),
     status: () => statusOf(state),
-    close: createClose(worker, state, window.stop, stopLeases),
+    close: createClose(worker, state, window.stop, leases.stop),
   };
 }
 
@@ -87,6 +87,13 @@ function statusOf({ jobs, lastFetchAt }: State): ReturnType<Consumer["status"]> 
   const held = [...jobs.keys()].map((job) => taskId(job.id));
   return lastFetchAt === undefined ? { held } : { held, lastFetchAt };
 }
+
+const hold = (job: Job, signal: AbortSignal | undefined): HeldJob => ({
+  delivery: toDelivery(job, signal),
+  attemptsMade: job.attemptsMade,
+  moved: false,
+  settlement: undefined,
+});
 
 function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
   return {
@@ -149,6 +156,24 @@ function watchEnds(worker: Worker, { jobs, onIdle }: State, onSettled: ConsumeOp
     };
     processed.then(ended, ended);
     return processed;
+  };
+}
+
+/** How BullMQ ends a job: meant for its subclasses. */
+interface Endings {
+  handleCompleted(result: unknown, job: Job, ...rest: readonly unknown[]): Promise<unknown>;
+  handleFailed(error: Error, job: Job, ...rest: readonly unknown[]): Promise<unknown>;
+}
+
+/** A job that ended while its lock had lapsed unseen is ended all the same. BullMQ fails what it could not complete. */
+function endDespiteLapse(worker: Worker, jobs: State["jobs"], leases: Leases): void {
+  const endings = worker as unknown as Endings;
+  const fail = endings.handleFailed.bind(worker);
+  endings.handleFailed = async (error, job, ...rest) => {
+    const settlement = jobs.get(job)?.settlement;
+    if (settlement?.outcome === "done" && isLapsed(error) && (await leases.renew(job)))
+      return endings.handleCompleted(resultOrNull(settlement.result), job, ...rest);
+    return leases.withLock(job, () => fail(error, job, ...rest));
   };
 }
 
