@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { clock, sleep, withJitter } from "../../src/base/clock.ts";
 import { FunboostError, toError } from "../../src/base/errors.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
+import { giveUpWhenSilent, patience } from "../shared/silence.ts";
 import type { NodeRedisOptions } from "./settings.ts";
 
 type Done = (error: Error | null, reply?: unknown) => void;
@@ -14,6 +15,8 @@ export interface NodeRedis {
   readonly retry_timer: NodeJS.Timeout | null;
   readonly selected_db?: number | string;
   readonly server_info: { readonly redis_version?: string };
+  /** What waits for its answer. */
+  readonly command_queue: { peekFront(): { readonly command: string; readonly args: readonly unknown[] } | undefined };
   send_command(command: string, args: readonly (string | number)[], done: Done): boolean;
   end(flush: boolean): void;
   // biome-ignore lint/suspicious/noExplicitAny: the bound of every listener
@@ -90,7 +93,10 @@ function quiet(client: NodeRedis): void {
   client.on("error", () => {});
   client.on("warning", () => {});
   client.stream.unref();
-  client.on("connect", () => client.stream.unref());
+  client.on("connect", () => {
+    client.stream.unref();
+    watch(client);
+  });
   client.on("reconnecting", () =>
     setImmediate(() => {
       const { stream } = client;
@@ -100,6 +106,17 @@ function quiet(client: NodeRedis): void {
       });
     }),
   );
+}
+
+function watch(client: NodeRedis): void {
+  giveUpWhenSilent(client.stream, {
+    ping: () => void (client.ready && command(client, "ping", []).catch(() => {})),
+    patience() {
+      if (!client.ready) return patience.connecting;
+      const first = client.command_queue.peekFront();
+      return first?.command === "brpoplpush" ? Number(first.args[2]) + 1 : patience.ready;
+    },
+  });
 }
 
 function refuseOld({ server_info }: NodeRedis, address: string): void {

@@ -31,6 +31,8 @@ interface State {
 /** Done jobs that a consumer keeps for BullMQ's tools: keeping each costs 12 % of the speed at 35,000 jobs/s. */
 const mostKeptPerSecond = 200;
 
+const longestWaitSeconds = 5;
+
 /** Job gone, lock gone, lock of another, not active: onSettled tells of it. */
 const isStale = (error: unknown): boolean => Number((error as { code?: unknown }).code) < 0;
 
@@ -69,6 +71,8 @@ export async function consumeJobs(
     : (job: Job, token?: string) => run(job, token);
   const worker = inNeutralContext(() => new bull.Worker(queue, processor, { ...workerOptions(own), connection }));
   worker.on("error", report);
+  // Of one wait for a job: a connection that has died meanwhile is noticed at its end. BullMQ's own is 10.
+  Object.defineProperty(worker, "maximumBlockTimeout", { value: longestWaitSeconds });
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
   const stopLeases = inNeutralContext(() => keepLeases(worker, state.jobs, report));
