@@ -44,7 +44,11 @@ export async function createNotices(backend: AgendaBackend, own: boolean, source
     },
     async close() {
       stopHearing?.();
-      if (channel && own) await within(channel.disconnect().catch(() => {}), closeMs); // a listener waits for its server
+      if (channel && own)
+        await within(
+          channel.disconnect().catch(() => {}),
+          closeMs,
+        ); // a listener waits for its server
     },
   };
 }

@@ -21,6 +21,8 @@ export interface NodeRedis {
   end(flush: boolean): void;
   // biome-ignore lint/suspicious/noExplicitAny: the bound of every listener
   on(event: string, listener: (...args: any[]) => void): unknown;
+  once(event: "ready", listener: () => void): unknown;
+  removeListener(event: "ready", listener: () => void): unknown;
   setMaxListeners(n: number): unknown;
 }
 
@@ -124,6 +126,22 @@ function refuseOld({ server_info }: NodeRedis, address: string): void {
   if (Number.parseInt(version, 10) >= oldest) return;
   const text = `Redis at ${address} is version ${version}. Use Redis ${oldest} or later (6.2 or later is advised).`;
   throw new FunboostError("BROKER_REFUSED", text, { where });
+}
+
+/** While a connection is made again, at most for this time: nothing is sent after its caller gave up. */
+export function whenReady(client: NodeRedis, ms: number): Promise<void> | undefined {
+  if (client.ready) return undefined;
+  return new Promise((resolve, reject) => {
+    const ready = () => {
+      cancel();
+      resolve();
+    };
+    const cancel = clock.after(ms, () => {
+      client.removeListener("ready", ready);
+      reject(new Error("connection is closed"));
+    });
+    client.once("ready", ready);
+  });
 }
 
 export function command(client: NodeRedis, name: string, args: readonly (string | number)[]): Promise<unknown> {

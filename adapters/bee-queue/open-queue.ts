@@ -13,6 +13,7 @@ export interface OpenQueue {
   /** `<prefix>:<queue>:` */
   readonly base: string;
   readonly stallMs: number;
+  readonly publishTimeoutMs: number;
   readonly endings: Endings;
   /** Bee-Queue's scripts once more: it sends them only when it connects. */
   reload(): Promise<void>;
@@ -36,6 +37,7 @@ export async function connectQueue(
     clients,
     base: `${prefix}:${spec.queue}:`,
     stallMs,
+    publishTimeoutMs: spec.publishTimeoutMs ?? 10_000,
     endings: {
       removeOnSuccess: own.removeOnSuccess ?? true,
       removeOnFailure: own.removeOnFailure ?? false,

@@ -87,14 +87,16 @@ describe.concurrent("a silent network", { timeout: 60_000 }, () => {
     const suffix = why === undefined ? "" : `: ${why}`;
 
     define(`${name}: connections that died unseen are given up and made again${suffix}`, () =>
-      comesBack(name, engine, async (network) => network.silence()));
+      comesBack(name, engine, async (network) => network.silence()),
+    );
 
     define(`${name}: all goes on when the network is back${suffix}`, () =>
       comesBack(name, engine, async (network) => {
         network.silence({ all: true });
         await sleep(blackoutMs);
         network.restore();
-      }));
+      }),
+    );
   }
 
   const redis = services.get("redis");
