@@ -8,7 +8,7 @@ import { redisStore } from "funboost/stores/redis";
 import { afterAll, describe, it, vi } from "vitest";
 import { sleep } from "../../src/base/clock.ts";
 import { chosenEngines, create, type Engine, type EngineName } from "../support/engines.ts";
-import { type Proxy, proxy } from "../support/services/proxy.ts";
+import { proxy, type ServerProxy } from "../support/services/proxy.ts";
 import type { ServerName } from "../support/services/server.ts";
 import { type RunningService, serviceFor } from "../support/services.ts";
 import { withStore } from "../support/with-store.ts";
@@ -24,7 +24,7 @@ const chosen = chosenEngines();
 const services = new Map<ServerName, RunningService>();
 for (const server of new Set(chosen.map(([, { server }]) => server)))
   services.set(server, await serviceFor(server, { direct: true }));
-const proxies: Proxy[] = [];
+const proxies: ServerProxy[] = [];
 configure({ signals: false, log: { level: "silent" } });
 
 afterAll(async () => {
@@ -35,8 +35,8 @@ afterAll(async () => {
 
 const addressOf = ({ server, variable }: Engine): string => services.get(server)?.settings?.[variable] ?? "";
 
-async function between(address: string): Promise<Proxy> {
-  const it = (await proxy(address)) as Proxy;
+async function between(address: string): Promise<ServerProxy> {
+  const it = (await proxy(address)) as ServerProxy;
   proxies.push(it);
   return it;
 }
@@ -61,7 +61,11 @@ async function insist(work: () => Promise<unknown>): Promise<void> {
 const soon = { timeout: withinMs + slackMs, interval: 50 };
 
 /** Published past the silence, and pushed into it: all of them run. */
-async function comesBack(name: EngineName, engine: Engine, takeAway: (network: Proxy) => Promise<void>): Promise<void> {
+async function comesBack(
+  name: EngineName,
+  engine: Engine,
+  takeAway: (network: ServerProxy) => Promise<void>,
+): Promise<void> {
   const network = await between(addressOf(engine));
   const queue = `silent.${name}.${run}.${files}`;
   const ran = new Set<number>();

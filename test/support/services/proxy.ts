@@ -1,7 +1,7 @@
 /** Stands between the clients of one test file and a server that others use too: what it does to their connections it does to nobody else's. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-export interface Proxy {
+export interface ServerProxy {
   /** The server's address, by way of us. */
   readonly address: string;
   /** Ends all connections by RST. */
@@ -49,7 +49,7 @@ function target(address: string): { host: string; port: number; at: (port: numbe
   return { host: host.replace(/^\[|\]$/g, ""), port, at: (own) => `${scheme}${user}127.0.0.1:${own}${rest}` };
 }
 
-export async function proxy(address: string): Promise<Proxy | undefined> {
+export async function proxy(address: string): Promise<ServerProxy | undefined> {
   const to = target(address);
   if (!to) return undefined;
   const links = new Set<Link>();
