@@ -70,9 +70,7 @@ export async function consumeJobs(
     ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
     : (job: Job, token?: string) => run(job, token);
   const worker = inNeutralContext(() => new bull.Worker(queue, processor, { ...workerOptions(own), connection }));
-  worker.on("error", report);
-  // Of one wait for a job: a connection that has died meanwhile is noticed at its end. BullMQ's own is 10.
-  Object.defineProperty(worker, "maximumBlockTimeout", { value: longestWaitSeconds });
+  waitBriefly(worker).on("error", report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
   const stopLeases = inNeutralContext(() => keepLeases(worker, state.jobs, report));
@@ -85,6 +83,11 @@ export async function consumeJobs(
     }),
     close: createClose(worker, state, window.stop, stopLeases),
   };
+}
+
+/** For a job: a connection that dies meanwhile is noticed at the end of the wait. BullMQ's own limit is 10 s. */
+function waitBriefly(worker: Worker): Worker {
+  return Object.defineProperty(worker, "maximumBlockTimeout", { value: longestWaitSeconds });
 }
 
 function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {

@@ -136,7 +136,9 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     ends.push(() => broker.close());
     const spec = { queue: `${run}-${counter++}`, options: {}, leaseMs: 3_000 };
     const queue = await broker.open({ ...spec, publishTimeoutMs: 1_000 });
-    const found = await await temporal({ address }).open(spec);
+    const beside = temporal({ address });
+    ends.push(() => beside.close());
+    const found = await beside.open(spec);
     await between.cut();
     between.delay(700); // longer than a second for a connection
     await expect(queue.publish([{ body: { n: 1 } }])).rejects.toMatchObject({ code: "BROKER_DOWN" });
