@@ -17,7 +17,9 @@ export interface PoolClient {
   /** Has nothing to do. */
   readonly readyForQuery: boolean;
   query(text: string): Promise<unknown>;
-  on(event: "error", listener: () => void): unknown;
+  on(event: "error" | "end", listener: () => void): unknown;
+  /** Throws where it was given back before. */
+  release(destroy: true): void;
 }
 
 const waiting = "locked_at IS NULL AND next_run_at IS NOT NULL";

@@ -2,7 +2,7 @@
 
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
-import { within } from "../../src/base/clock.ts";
+import { clock, within } from "../../src/base/clock.ts";
 import { FunboostError, isFunboostError, maskSecrets } from "../../src/base/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { giveUpWhenSilent } from "../shared/silence.ts";
@@ -13,6 +13,8 @@ import { unreadableUrl, withoutSecrets } from "./urls.ts";
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
 const connectTimeoutMs = 4_000;
 const answerTimeoutMs = 10_000;
+/** After its connection has ended; its user is told at once. */
+const giveBackMs = 1_000;
 /** With a query that does not answer yet. */
 const patienceSeconds = 6;
 /** The pool waits for its queries to end, of which one may hang. */
@@ -64,6 +66,14 @@ function watch(client: PoolClient): void {
     ping: () => void (client.readyForQuery && client.query("SELECT 1").catch(() => {})),
     patience: () => patienceSeconds,
   });
+  client.on("end", () => void clock.after(giveBackMs, () => giveBack(client), { unref: true }));
+}
+
+/** Agenda keeps a connection that broke before it could listen on it: with a few of them the pool has no other left. */
+function giveBack(client: PoolClient): void {
+  try {
+    client.release(true);
+  } catch {} // as it should be: whoever had it has given it back
 }
 
 /** Takes a backend of the user's, which is never closed. */
