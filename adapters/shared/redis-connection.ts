@@ -123,9 +123,11 @@ function quietCopies(client: Redis): void {
     copy.once("end", () => copies.delete(copy));
     return copy;
   };
-  client.on("end", () => {
-    for (const copy of copies) copy.disconnect();
-  });
+  const disconnect = client.disconnect.bind(client);
+  client.disconnect = (reconnect = false) => {
+    if (!reconnect) for (const copy of copies) copy.disconnect(); // "end" does not come while it reconnects
+    disconnect(reconnect);
+  };
 }
 
 /** A pipeline's worth. */
