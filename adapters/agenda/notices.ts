@@ -1,7 +1,7 @@
 /** Notices of new jobs: in this process at once, between processes, bare Agenda's too, by the backend's channel. */
 
 import type { AgendaBackend, JobId, NotificationChannel } from "agenda";
-import { setImmediate } from "../../src/base/clock.ts";
+import { setImmediate, within } from "../../src/base/clock.ts";
 
 export interface AgendaNotices {
   /** False: only a poll hears of what others publish. */
@@ -11,6 +11,8 @@ export interface AgendaNotices {
   announce(name: string, id: string, nextRunAt: Date): Promise<void>;
   close(): Promise<void>;
 }
+
+const closeMs = 1_000;
 
 /** `own`: the backend was made here, so its channel is connected here. Else it is used as its user has connected it. */
 export async function createNotices(backend: AgendaBackend, own: boolean, source: string): Promise<AgendaNotices> {
@@ -43,7 +45,11 @@ export async function createNotices(backend: AgendaBackend, own: boolean, source
     },
     async close() {
       stopHearing?.();
-      if (channel && own) await channel.disconnect().catch(() => {});
+      if (channel && own)
+        await within(
+          channel.disconnect().catch(() => {}),
+          closeMs,
+        ); // a listener waits for its server
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The table of Agenda's PostgreSQL backend: statements for what must be one step, or one round trip. */
 
+import type { Socket } from "node:net";
 import { orderedId } from "../shared/ordered-id.ts";
 import { type AgendaTable, iso, ownerPrefix, type UnlockedRow } from "./table.ts";
 
@@ -7,7 +8,18 @@ import { type AgendaTable, iso, ownerPrefix, type UnlockedRow } from "./table.ts
 export interface Pool {
   query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
   connect(): Promise<{ query: Pool["query"]; release(): void }>;
-  on(event: "error" | "acquire", listener: (value: { unref(): void }) => void): unknown;
+  on(event: "error" | "acquire" | "connect", listener: (client: PoolClient) => void): unknown;
+}
+
+export interface PoolClient {
+  unref(): void;
+  readonly connection: { readonly stream: Socket };
+  /** Has nothing to do. */
+  readonly readyForQuery: boolean;
+  query(text: string): Promise<unknown>;
+  on(event: "error" | "end", listener: () => void): unknown;
+  /** Throws where it was given back before. */
+  release(destroy: true): void;
 }
 
 const waiting = "locked_at IS NULL AND next_run_at IS NOT NULL";

@@ -2,17 +2,22 @@
 
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
-import { within } from "../../src/base/clock.ts";
+import { clock, within } from "../../src/base/clock.ts";
 import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
 import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { giveUpWhenSilent } from "../shared/silence.ts";
 import type { AgendaLink } from "./link.ts";
-import { createPostgresTable, type Pool } from "./postgres-table.ts";
+import { createPostgresTable, type Pool, type PoolClient } from "./postgres-table.ts";
 import { unreadableUrl, withoutSecrets } from "./urls.ts";
 
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
 const connectTimeoutMs = 4_000;
 const answerTimeoutMs = 10_000;
+/** After its connection has ended; its user is told at once. */
+const giveBackMs = 1_000;
+/** With a query that does not answer yet. */
+const patienceSeconds = 6;
 /** The pool waits for its queries to end, of which one may hang. */
 const closeMs = 2_000;
 /** One of them listens. A server allows 100 by default, for all processes. */
@@ -37,6 +42,7 @@ export async function connectPostgres(url: string | undefined, tableName: string
   const pool = poolOf(backend) as Pool;
   pool.on("error", () => {}); // each call reports its own
   pool.on("acquire", (client) => client.unref());
+  pool.on("connect", watch);
   const explain = createExplain(withoutSecrets(connectionString));
   try {
     await backend.connect();
@@ -52,6 +58,23 @@ export async function connectPostgres(url: string | undefined, tableName: string
     explain,
     async () => void (await within(backend.disconnect(), closeMs)),
   );
+}
+
+/** One that listens does not notice by itself that its server is gone; a query fails sooner than by its timeout. */
+function watch(client: PoolClient): void {
+  client.on("error", () => {}); // each call reports its own
+  giveUpWhenSilent(client.connection.stream, {
+    ping: () => void (client.readyForQuery && client.query("SELECT 1").catch(() => {})),
+    patience: () => patienceSeconds,
+  });
+  client.on("end", () => void clock.after(giveBackMs, () => giveBack(client), { unref: true }));
+}
+
+/** Agenda keeps a connection that broke before it could listen on it: with a few of them the pool has no other left. */
+function giveBack(client: PoolClient): void {
+  try {
+    client.release(true);
+  } catch {} // as it should be: whoever had it has given it back
 }
 
 /** Takes a backend of the user's, which is never closed. */

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { clock, setImmediate, sleep, withJitter } from "../../src/base/clock.ts";
 import { FunboostError, toError } from "../../src/base/errors.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
+import { giveUpWhenSilent, patience } from "../shared/silence.ts";
 import type { NodeRedisOptions } from "./settings.ts";
 
 type Done = (error: Error | null, reply?: unknown) => void;
@@ -14,10 +15,14 @@ export interface NodeRedis {
   readonly retry_timer: NodeJS.Timeout | null;
   readonly selected_db?: number | string;
   readonly server_info: { readonly redis_version?: string };
+  /** What waits for its answer. */
+  readonly command_queue: { peekFront(): { readonly command: string; readonly args: readonly unknown[] } | undefined };
   send_command(command: string, args: readonly (string | number)[], done: Done): boolean;
   end(flush: boolean): void;
   // biome-ignore lint/suspicious/noExplicitAny: the bound of every listener
   on(event: string, listener: (...args: any[]) => void): unknown;
+  once(event: "ready", listener: () => void): unknown;
+  removeListener(event: "ready", listener: () => void): unknown;
   setMaxListeners(n: number): unknown;
 }
 
@@ -90,7 +95,10 @@ function quiet(client: NodeRedis): void {
   client.on("error", () => {});
   client.on("warning", () => {});
   client.stream.unref();
-  client.on("connect", () => client.stream.unref());
+  client.on("connect", () => {
+    client.stream.unref();
+    watch(client);
+  });
   client.on("reconnecting", () =>
     setImmediate(() => {
       const { stream } = client;
@@ -102,11 +110,38 @@ function quiet(client: NodeRedis): void {
   );
 }
 
+function watch(client: NodeRedis): void {
+  giveUpWhenSilent(client.stream, {
+    ping: () => void (client.ready && command(client, "ping", []).catch(() => {})),
+    patience() {
+      if (!client.ready) return patience.connecting;
+      const first = client.command_queue.peekFront();
+      return first?.command === "brpoplpush" ? Number(first.args[2]) + 1 : patience.ready;
+    },
+  });
+}
+
 function refuseOld({ server_info }: NodeRedis, address: string): void {
   const { redis_version: version = "unknown" } = server_info;
   if (Number.parseInt(version, 10) >= oldest) return;
   const text = `Redis at ${address} is version ${version}. Use Redis ${oldest} or later (6.2 or later is advised).`;
   throw new FunboostError("BROKER_REFUSED", text, { where });
+}
+
+/** While a connection is made again, at most for this time: nothing is sent after its caller gave up. */
+export function whenReady(client: NodeRedis, ms: number): Promise<void> | undefined {
+  if (client.ready) return undefined;
+  return new Promise((resolve, reject) => {
+    const ready = () => {
+      cancel();
+      resolve();
+    };
+    const cancel = clock.after(ms, () => {
+      client.removeListener("ready", ready);
+      reject(new Error("connection is closed"));
+    });
+    client.once("ready", ready);
+  });
 }
 
 export function command(client: NodeRedis, name: string, args: readonly (string | number)[]): Promise<unknown> {

@@ -12,6 +12,7 @@ export interface OpenQueue {
   /** `<prefix>:<queue>:` */
   readonly base: string;
   readonly stallMs: number;
+  readonly publishTimeoutMs: number;
   readonly endings: Endings;
 }
 
@@ -33,6 +34,7 @@ export async function connectQueue(
     clients,
     base: `${prefix}:${spec.queue}:`,
     stallMs,
+    publishTimeoutMs: spec.publishTimeoutMs ?? 10_000,
     endings: {
       removeOnSuccess: own.removeOnSuccess ?? true,
       removeOnFailure: own.removeOnFailure ?? false,

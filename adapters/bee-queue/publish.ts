@@ -4,6 +4,7 @@ import type { BrokerQueue, Message } from "../../src/contract/index.ts";
 import { accept, createPublishBatches, type PublishEntry, refuse } from "../shared/publish-batches.ts";
 import { publishError } from "../shared/publish-error.ts";
 import type { BeeJob } from "./bee.ts";
+import { whenReady } from "./node-redis.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { checkId, checkMessageOptions } from "./options.ts";
 import { scripts } from "./scripts.ts";
@@ -35,8 +36,12 @@ export function createPublisher(
 }
 
 /** Never rejects: each call gets its own answer. */
-async function save({ clients, base }: OpenQueue, batch: readonly PublishEntry<BeeJob>[]): Promise<void> {
+async function save(
+  { clients, base, publishTimeoutMs }: OpenQueue,
+  batch: readonly PublishEntry<BeeJob>[],
+): Promise<void> {
   try {
+    await whenReady(await clients.commands(), publishTimeoutMs);
     const args = batch.flatMap(({ job }) => [
       job.id ?? "",
       job.toData(),

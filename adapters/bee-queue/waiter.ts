@@ -1,5 +1,5 @@
 /** An idle Bee-Queue consumer waits for the next job on the server, with BRPOPLPUSH. */
-import { clock, sleep, withJitter } from "../../src/base/clock.ts";
+import { sleep, withJitter } from "../../src/base/clock.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { BeeClients } from "./clients.ts";
 import { command, hangUp, type NodeRedis } from "./node-redis.ts";
@@ -68,23 +68,14 @@ async function unblock(clients: BeeClients, connection: number | undefined): Pro
   if (connection !== undefined) await command(await clients.commands(), "client", ["unblock", connection]);
 }
 
-/**
- * The id of a job that is now in `active`, or undefined after some seconds. A connection that says nothing for longer
- * is cut.
- */
+/** The id of a job that is now in `active`, or undefined after some seconds. */
 async function nextId(
   client: NodeRedis,
   base: string,
   onConnection: (id: number) => void,
 ): Promise<string | undefined> {
-  const { stream } = client;
-  const cancel = clock.after(2 * waitSeconds * 1_000, () => stream.destroy(), { unref: true });
-  try {
-    const id = command(client, "client", ["id"]); // its answer is here before the wait has begun
-    id.then((own) => onConnection(own as number)).catch(() => {});
-    const found = await command(client, "brpoplpush", [`${base}waiting`, `${base}active`, waitSeconds]);
-    return (found as string | null) ?? undefined;
-  } finally {
-    cancel();
-  }
+  const id = command(client, "client", ["id"]); // its answer is here before the wait has begun
+  id.then((own) => onConnection(own as number)).catch(() => {});
+  const found = await command(client, "brpoplpush", [`${base}waiting`, `${base}active`, waitSeconds]);
+  return (found as string | null) ?? undefined;
 }

@@ -32,6 +32,8 @@ interface State {
 /** Done jobs that a consumer keeps for BullMQ's tools: keeping each costs 12 % of the speed at 35,000 jobs/s. */
 const mostKeptPerSecond = 200;
 
+const longestWaitSeconds = 5;
+
 /** Job gone, lock gone, lock of another, not active: onSettled tells of it. */
 const isStale = (error: unknown): boolean => Number((error as { code?: unknown }).code) < 0;
 
@@ -69,7 +71,7 @@ export async function consumeJobs(
   const processor = options.signal
     ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
     : (job: Job, token?: string) => run(job, token);
-  const worker = inNeutralContext(() => new bull.Worker(queue, processor, { ...workerOptions(own), connection }));
+  const worker = inNeutralContext(() => waitBriefly(new bull.Worker(queue, processor, workerOptions(own, connection))));
   seeToBrokenJobs(worker, await clients.get("commands"), state.jobs, report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
@@ -95,7 +97,12 @@ const hold = (job: Job, signal: AbortSignal | undefined): HeldJob => ({
   settlement: undefined,
 });
 
-function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
+/** For a job: a connection that dies meanwhile is noticed at the end of the wait. BullMQ's own limit is 10 s. */
+function waitBriefly(worker: Worker): Worker {
+  return Object.defineProperty(worker, "maximumBlockTimeout", { value: longestWaitSeconds });
+}
+
+function workerOptions(own: Own, connection: WorkerOptions["connection"]): WorkerOptions {
   return {
     removeOnComplete: { count: 1_000 },
     removeOnFail: { count: 5_000 },
@@ -103,6 +110,7 @@ function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
     // A kill -9 is noticed within a lease and two checks, so in 28 s at a lease of 15 s.
     stalledInterval: Math.max(1, Math.floor(own.lockDuration * 0.4)),
     ...own,
+    connection,
     concurrency: 1,
     autorun: false,
     maxStalledCount: 2 ** 31 - 1, // a cap would end a message without an answer to its caller

@@ -1,11 +1,11 @@
 /** One connection of ioredis: loaded late, it keeps no process alive, and makes few system calls. */
-
-import type { Writable } from "node:stream";
+import type { Socket } from "node:net";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import { setImmediate } from "../../src/base/clock.ts";
 import { missingPeer } from "./missing-peer.ts";
 import { inNeutralContext } from "./neutral-context.ts";
 import { defaultUrl, isClient, type RedisSource } from "./redis-source.ts";
+import { giveUpWhenSilent, patience } from "./silence.ts";
 
 export const connectTimeoutMs = 4_000;
 
@@ -58,23 +58,77 @@ function copyOf(client: Redis | Cluster, settings: RedisOptions & { readonly rep
   }) as unknown as Redis;
 }
 
+interface Inner {
+  readonly stream?: Socket;
+  readonly reconnectTimeout?: NodeJS.Timeout | null;
+  readonly commandQueue?: { peekFront(): { readonly command: { readonly name: string } } | undefined };
+}
+
 /**
- * Neither its sockets nor its reconnect timer keep the process alive; nor those of its copies, of which BullMQ makes
- * some.
+ * Neither its sockets nor its reconnect timer keep the process alive, and a silent server is given up; so it is with
+ * its copies, of which BullMQ and Agenda make some.
  */
 function quiet(client: Redis): Redis {
-  const inner = client as unknown as { stream?: { unref?(): void }; reconnectTimeout?: NodeJS.Timeout | null };
+  const inner = client as unknown as Inner;
   const release = () => inner.stream?.unref?.();
   client.on("connecting", () => setImmediate(release));
   client.on("connect", () => {
     release();
-    writeTogether(inner.stream as Writable);
+    if (!inner.stream) return; // a cluster, whose nodes have their own
+    writeTogether(inner.stream);
+    watch(client, inner, inner.stream);
   });
   client.on("reconnecting", () => inner.reconnectTimeout?.unref());
   client.on("+node", (node: Redis) => quiet(node));
-  const duplicate = client.duplicate?.bind(client);
-  if (duplicate) client.duplicate = (...args) => inNeutralContext(() => quiet(duplicate(...args)));
+  heedAnswers(client);
+  quietCopies(client);
   return client;
+}
+
+/** BullMQ itself ends a wait for a job that lasts a second longer than it should. */
+const waits = /^b(z|l|r)|^xread/i;
+
+function watch(client: Redis, inner: Inner, stream: Socket): void {
+  const isReady = () => client.status === "ready";
+  const isWaiting = () => waits.test(inner.commandQueue?.peekFront()?.command.name ?? "");
+  giveUpWhenSilent(stream, {
+    ping: () => void (isReady() && client.ping().catch(() => {})),
+    patience: () => (!isReady() ? patience.connecting : isWaiting() ? Number.POSITIVE_INFINITY : patience.ready),
+  });
+}
+
+/** After a break ioredis sends these again by itself, and looks at no answer: one that fails would end the process. */
+const sentAgain = ["subscribe", "psubscribe", "ssubscribe", "select"] as const;
+
+function heedAnswers(client: Redis): void {
+  const calls = client as unknown as Record<string, ((...args: unknown[]) => Promise<unknown>) | undefined>;
+  for (const name of sentAgain) {
+    const call = calls[name]?.bind(client);
+    if (!call) continue;
+    calls[name] = (...args) => {
+      const answer = call(...args);
+      answer.catch(() => {});
+      return answer;
+    };
+  }
+}
+
+/** A copy listens or waits, so it waits through an outage too; it ends with its original. */
+function quietCopies(client: Redis): void {
+  const copies = new Set<Redis>();
+  const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => Redis;
+  client.duplicate = (...args: unknown[]) => {
+    const patient = client.isCluster ? args : [{ maxRetriesPerRequest: null, ...(args[0] as object) }];
+    const copy = inNeutralContext(() => quiet(duplicate(...patient)));
+    copies.add(copy);
+    copy.once("end", () => copies.delete(copy));
+    return copy;
+  };
+  const disconnect = client.disconnect.bind(client);
+  client.disconnect = (reconnect = false) => {
+    if (!reconnect) for (const copy of copies) copy.disconnect(); // "end" does not come while it reconnects
+    disconnect(reconnect);
+  };
 }
 
 /** A pipeline's worth. */
@@ -84,7 +138,7 @@ const enoughBytes = 4_096;
  * What is written between two turns of the event loop goes out in one system call: ioredis makes one for each command,
  * a tenth of BullMQ's time. A whole pipeline goes out at once: the server works on it while the next is written.
  */
-function writeTogether(stream: Writable): void {
+function writeTogether(stream: Socket): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
   let corked = false;
   const release = () => {

@@ -61,6 +61,7 @@ export function temporal(options: TemporalOptions = {}): Broker {
         client: await connection.client(),
         queue: spec.queue,
         leaseMs: spec.leaseMs,
+        publishTimeoutMs: spec.publishTimeoutMs ?? 10_000,
         mode: own.mode ?? mode,
         orchestrator,
         recent: createRecent(),

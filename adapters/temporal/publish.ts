@@ -17,6 +17,8 @@ import type { Kind, Recent, TemporalQueue } from "./queue.ts";
 
 /** Starts under way on one connection: more do not make it faster. */
 const atOnce = 100;
+/** Of the time for which callers wait: one that gave up would not know what comes through later. */
+const startShare = 0.9;
 const shortestTurnMs = 2_000;
 const longestTurnMs = 10_000;
 
@@ -45,14 +47,15 @@ export function createPublisher(queue: TemporalQueue) {
     const first = new Map<string, Item>();
     for (const item of items) if (!first.has(item.id)) first.set(item.id, item);
     const started = new Map<Item, Promise<Published>>();
-    for (const item of first.values())
-      started.set(
-        item,
-        slot(() => start(queue, item)),
-      );
-    const outcomes = await Promise.allSettled(
-      items.map((item) => started.get(first.get(item.id) as Item) as Promise<Published>),
-    );
+    const startAll = () => {
+      for (const item of first.values())
+        started.set(
+          item,
+          slot(() => start(queue, item)),
+        );
+      return Promise.allSettled(items.map((item) => started.get(first.get(item.id) as Item) as Promise<Published>));
+    };
+    const outcomes = await queue.client.bounded(startShare * queue.publishTimeoutMs, startAll);
     const failed = outcomes.find((each) => each.status === "rejected");
     if (failed)
       throw publishError("temporal", toError(queue.client.explain(failed.reason)), idsOf(outcomes), items.length);

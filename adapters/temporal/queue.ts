@@ -9,6 +9,7 @@ export interface TemporalQueue {
   readonly client: TemporalClient;
   readonly queue: string;
   readonly leaseMs: number;
+  readonly publishTimeoutMs: number;
   readonly mode: Mode;
   /** The task queue on which workflows are carried forward. */
   readonly orchestrator: string;

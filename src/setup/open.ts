@@ -99,8 +99,8 @@ async function open(definition: Definition): Promise<OpenTask> {
 }
 
 /** A queue with all features, whose calls have a deadline. */
-async function openGuarded({ broker, store }: OpenBroker, queue: string, { brokerOptions }: Options) {
-  const spec = { queue, options: brokerOptions, leaseMs: leaseMs() };
+async function openGuarded({ broker, store }: OpenBroker, queue: string, { brokerOptions, publishTimeoutMs }: Options) {
+  const spec = { queue, options: brokerOptions, leaseMs: leaseMs(), publishTimeoutMs };
   const opening = openQueue(broker, store, spec);
   const opened = await deadline(opening, openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
   return { queue: guardedQueue(opened.queue, broker.name), native: opened.native };

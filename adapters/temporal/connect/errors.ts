@@ -20,6 +20,9 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undef
 export const isGone = (error: unknown): boolean => codeOf(error) === codes.notFound;
 /** It ended while we looked at it. */
 export const isOver = (error: unknown): boolean => codeOf(error) === codes.precondition;
+/** No answer came in time. The native side says so in words too. */
+export const isLate = (error: unknown): boolean =>
+  codeOf(error) === codes.deadline || /Timeout expired/i.test((error as Error).message);
 /** Worth another try. */
 export const isAway = (error: unknown): boolean =>
   [codes.down, codes.deadline, codes.exhausted].includes(codeOf(error) as number);

@@ -3,23 +3,32 @@
  * its work outside our thread.
  */
 import type { NativeConnection, NativeConnectionOptions } from "@temporalio/worker";
+import { deadline, undoIfLate } from "../../../src/base/deadline.ts";
 import { type Target, targetKey } from "./target.ts";
 
 type NativePeer = Pick<typeof import("@temporalio/worker"), "DefaultLogger" | "NativeConnection" | "Runtime">;
 
 /** One use of a native connection. */
 export interface NativeUse {
+  /** The one that is used now. */
   readonly connection: NativeConnection;
+  /** The server does not answer on this one: another takes its place. */
+  replace(silent: NativeConnection): void;
   release(): Promise<void>;
 }
 
 interface SharedConnection {
-  readonly connecting: Promise<NativeConnection>;
+  current: Promise<NativeConnection>;
+  /** Another is being made. */
+  replacing: boolean;
+  /** A Worker holds on to one that was replaced. */
+  readonly replaced: NativeConnection[];
   /** Temporal takes one Worker for each task queue and connection. */
   readonly workers: Set<string>;
   users: number;
 }
 
+const connectMs = 5_000;
 const connections = new Map<string, SharedConnection>();
 
 /**
@@ -31,11 +40,8 @@ export async function useNativeConnection(peer: NativePeer, target: Target, work
   const base = targetKey(target);
   let key = base;
   for (let n = 2; worker !== undefined && connections.get(key)?.workers.has(worker); n++) key = `${base}#${n}`;
-  const shared = connections.get(key) ?? {
-    connecting: peer.NativeConnection.connect(nativeOptions(target)),
-    workers: new Set(),
-    users: 0,
-  };
+  const connect = () => peer.NativeConnection.connect(nativeOptions(target));
+  const shared = connections.get(key) ?? createShared(connect);
   connections.set(key, shared);
   shared.users++;
   if (worker !== undefined) shared.workers.add(worker);
@@ -44,14 +50,48 @@ export async function useNativeConnection(peer: NativePeer, target: Target, work
     if (--shared.users > 0) return;
     if (connections.get(key) === shared) connections.delete(key);
     // The last one of a process takes the runtime with it, and all polls.
-    await (await shared.connecting.catch(() => undefined))?.close();
+    await (await shared.current.catch(() => undefined))?.close();
+    for (const each of shared.replaced) await each.close();
   });
   try {
-    return { connection: await shared.connecting, release };
+    return await useOf(shared, connect, release);
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+const createShared = (connect: () => Promise<NativeConnection>): SharedConnection => ({
+  current: connect(),
+  replacing: false,
+  replaced: [],
+  workers: new Set(),
+  users: 0,
+});
+
+async function useOf(
+  shared: SharedConnection,
+  connect: () => Promise<NativeConnection>,
+  release: () => Promise<void>,
+): Promise<NativeUse> {
+  const use = { connection: await shared.current, release };
+  const replace = async (silent: NativeConnection) => {
+    use.connection = await shared.current; // another user may have seen it too
+    if (use.connection !== silent || shared.replacing) return;
+    shared.replacing = true;
+    const connecting = connect();
+    const inTime = deadline(connecting, connectMs, "connecting", "temporal");
+    const fresh = await undoIfLate(inTime, connecting, (late) => late.close()).finally(
+      () => (shared.replacing = false),
+    );
+    if (shared.users === 0) return fresh.close();
+    shared.current = Promise.resolve(fresh);
+    use.connection = fresh;
+    await silent.close().catch(() => shared.replaced.push(silent));
+  };
+  return Object.assign(use, {
+    replace: (silent: NativeConnection) => void replace(silent).catch(() => {}), // the next that is not answered tries again
+  });
 }
 
 export function once(work: () => Promise<void>): () => Promise<void> {

@@ -34,7 +34,7 @@ export async function createConsumer(
     void (state.phase === "forced" || state.stop.signal.aborted || options.onError(queue.client.explain(error)));
   const native = await reserve(peer, setup, report);
   const counter = createDeliveryCounter(queue.client);
-  const service = native.connection.workflowService;
+  const service = () => native.connection.workflowService;
   const parts: ConsumerParts = {
     queue,
     state,
@@ -70,7 +70,8 @@ async function reserve(
       await native.release();
       throw error;
     });
-    return { ...native, release: async () => void (await Promise.all([native.release(), stop()])) };
+    const { release } = native;
+    return Object.assign(native, { release: async () => void (await Promise.all([release(), stop()])) });
   } catch (error) {
     throw explain(error);
   }

@@ -21,7 +21,7 @@ export async function beat(
     details: { payloads: [countsPayload(counts)] },
   };
   try {
-    const { cancelRequested } = await service.recordActivityTaskHeartbeat(request);
+    const { cancelRequested } = await service().recordActivityTaskHeartbeat(request);
     return cancelRequested ? "cancelled" : "ours";
   } catch (error) {
     if (isGone(error)) return "gone";

@@ -1,6 +1,7 @@
 /** How a Temporal consumer asks for tasks: by long polls, one for each task that there is room for. */
 import { clock, sleep } from "../../../src/base/clock.ts";
 import { inNeutralContext } from "../../shared/neutral-context.ts";
+import { isLate } from "../connect/errors.ts";
 import type { NativeUse } from "../connect/native-connection.ts";
 import type { PollAnswer } from "../connect/protocol.ts";
 import { pauseMs } from "../connect/retries.ts";
@@ -73,7 +74,7 @@ export function createPolls({ ask, room, onTask, onError, onPoll, stop }: PollsO
 
 /** `perSecond`: Temporal's own limit for a task queue, told with each poll. */
 export function createPoll(
-  { connection }: NativeUse,
+  native: NativeUse,
   { client, queue }: TemporalQueue,
   perSecond: number | undefined,
 ): () => Promise<PollAnswer> {
@@ -83,8 +84,14 @@ export function createPoll(
     identity: client.identity,
     ...(perSecond !== undefined && { taskQueueMetadata: { maxTasksPerSecond: { value: perSecond } } }),
   };
-  return () =>
-    connection.withDeadline(clock.now() + longestPollMs, () =>
-      connection.workflowService.pollActivityTaskQueue(request),
-    );
+  return async () => {
+    const { connection } = native;
+    const ask = () => connection.workflowService.pollActivityTaskQueue(request);
+    try {
+      return await connection.withDeadline(clock.now() + longestPollMs, ask);
+    } catch (error) {
+      if (isLate(error)) native.replace(connection);
+      throw error;
+    }
+  };
 }

@@ -26,7 +26,7 @@ export interface Settler {
 interface SettlerParts {
   readonly client: TemporalClient;
   /** Of a native connection, which does its work outside our thread. */
-  readonly service: Service;
+  service(): Service;
   readonly counter: DeliveryCounter;
   onTrouble(error: unknown): void;
 }
@@ -37,7 +37,7 @@ export function createSettler(parts: SettlerParts): Settler {
   return {
     settle: (arrival, settlement, stop) => settle(parts, arrival, settlement, stop),
     giveBack: (arrival) => giveBack(parts, arrival),
-    endCancelled: async (arrival) => void (await parts.service.respondActivityTaskCanceled(answerTo(parts, arrival))),
+    endCancelled: async (arrival) => void (await parts.service().respondActivityTaskCanceled(answerTo(parts, arrival))),
   };
 }
 
@@ -50,7 +50,7 @@ async function settle(
   let current = settlement;
   for (let tries = 0; !stop.aborted; tries++) {
     try {
-      await send(parts, parts.service, arrival, current);
+      await send(parts, parts.service(), arrival, current);
       return true;
     } catch (error) {
       if (isGone(error)) {
@@ -73,7 +73,7 @@ async function giveBack(parts: SettlerParts, arrival: Arrival): Promise<void> {
   } catch {
     // Its own client may be closed, while the native connection lives on for others; a call on one that goes down may
     // never end.
-    await within(send(parts, service, arrival, returned), giveBackMs, { unref: true });
+    await within(send(parts, service(), arrival, returned), giveBackMs, { unref: true });
   }
 }
 

@@ -34,8 +34,8 @@ export interface ConsumerState {
 export interface ConsumerParts {
   readonly queue: TemporalQueue;
   readonly state: ConsumerState;
-  /** Of the native connection. */
-  readonly service: Service;
+  /** Of the native connection that is used now. */
+  service(): Service;
   readonly settler: Settler;
   readonly options: ConsumeOptions;
   report(error: unknown): void;

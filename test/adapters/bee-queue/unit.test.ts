@@ -35,11 +35,12 @@ async function fresh(
   options: Record<string, unknown> = {},
   leaseMs = 15_000,
   at = url,
+  publishTimeoutMs = 10_000,
 ): Promise<{ broker: Broker; queue: BrokerQueue; name: string }> {
   const broker = beeQueue({ url: at, prefix: run, storePrefix: `${run}f:` });
   ends.push(() => broker.close());
   const name = `q${counter++}`;
-  return { broker, name, queue: await broker.open({ queue: name, options, leaseMs }) };
+  return { broker, name, queue: await broker.open({ queue: name, options, leaseMs, publishTimeoutMs }) };
 }
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -536,9 +537,23 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     expect(await (await copied.open({ queue: "x", options: {}, leaseMs: 1_000 })).publish([])).toEqual([]);
   });
 
-  it("publishing fails fast while the server is away, nothing is sent later, and consumers go on when it is back", async () => {
+  it("a publish waits while its connection is made again", async () => {
     const line = await cuttable();
-    const { queue, name } = await fresh({}, 15_000, `redis://127.0.0.1:${line.port}`);
+    const { queue } = await fresh({}, 15_000, `redis://127.0.0.1:${line.port}`);
+    for (let n = 1; n <= 5; n++) {
+      line.cut(true);
+      await sleep(20);
+      const publishing = queue.publish([{ body: { n } }]);
+      await sleep(100 * n); // some tries fail
+      line.cut(false);
+      expect(await publishing).toEqual([{ id: String(n) }]);
+    }
+    expect(await queue.count?.()).toMatchObject({ ready: 5 });
+  }, 15_000);
+
+  it("publishing fails in time while the server is away, nothing is sent later, and consumers go on when it is back", async () => {
+    const line = await cuttable();
+    const { queue, name } = await fresh({}, 15_000, `redis://127.0.0.1:${line.port}`, 500);
     await queue.publish([{ body: { n: 1 } }]);
     const { settled, seen, errors } = await consume(queue, async () => {
       if (seen.length === 1) {
@@ -554,6 +569,7 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     await expect(queue.count?.()).rejects.toMatchObject({ code: "BROKER_DOWN" });
     expect(performance.now() - t).toBeLessThan(3_000);
     expect(errors[0]).toMatchObject({ code: "BROKER_DOWN" });
+    await sleep(100);
     line.cut(false);
     await until(async () => (await queue.publish([{ body: { n: 2 } }]).catch(() => [])).length);
     await until(() => settled.length === 2);

@@ -128,6 +128,32 @@ describe.skipIf(!address)(`temporal${skipped}`, () => {
     expect(thrown).toEqual([]);
   });
 
+  it("what was not started in time is not started later, when there is a connection again", async () => {
+    const between = await proxy(address);
+    if (!between) throw new Error("no proxy");
+    ends.push(() => between.close());
+    const broker = temporal({ address: between.address });
+    ends.push(() => broker.close());
+    const spec = { queue: `${run}-${counter++}`, options: {}, leaseMs: 3_000 };
+    const queue = await broker.open({ ...spec, publishTimeoutMs: 1_000 });
+    const beside = temporal({ address });
+    ends.push(() => beside.close());
+    const found = await beside.open(spec);
+    await between.cut();
+    between.delay(700); // longer than a second for a connection
+    await expect(queue.publish([{ body: { n: 1 } }])).rejects.toMatchObject({ code: "BROKER_DOWN" });
+    between.delay(0);
+    await until("it is connected again", () =>
+      queue.publish([{ body: { n: 2 } }]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await until("the other is there", async () => ((await found.count?.())?.ready ?? 0) > 0);
+    await sleep(2_000);
+    expect(await found.count?.()).toMatchObject({ ready: 1 });
+  });
+
   it("a delayed message is a workflow where its delay would be ignored, others are standalone activities", async () => {
     const { queue, name } = await fresh();
     const [now, later] = await queue.publish([{ body: { n: 1 } }, { body: { n: 2 }, delayMs: 60_000 }]);
