@@ -2,6 +2,7 @@
 import {
   describe,
   type ErrorClass,
+  isError,
   isFunboostError,
   maskSecrets,
   reviveError,
@@ -105,7 +106,7 @@ function withBase(base: object, fields: object): object {
 
 /** Most loggers take an error in place of the fields. */
 function asFields(fields: object): object {
-  return fields instanceof Error ? { error: fields } : fields;
+  return isError(fields) ? { error: fields } : fields;
 }
 
 const brokenLoggers = new WeakSet<Logger>();
@@ -136,7 +137,7 @@ function sayFailed(logger: Logger, error: unknown): void {
 /** The same object unless it holds errors. */
 function plainFields(given: object, stacks: boolean): object {
   const fields = asFields(given);
-  const errors = Object.entries(fields).filter((entry): entry is [string, Error] => entry[1] instanceof Error);
+  const errors = Object.entries(fields).filter((entry): entry is [string, Error] => isError(entry[1]));
   if (errors.length === 0) return fields;
   return {
     ...fields,
@@ -165,13 +166,12 @@ function plainError(error: Error): Error {
   }
 }
 
-/** `stack` may be anything: Error.prepareStackTrace decides. */
 function maskError(data: SerializedError): SerializedError {
   const { message, stack, cause } = data;
   return {
     ...data,
-    message: maskSecrets(String(message)),
-    stack: maskSecrets(typeof stack === "string" ? stack : `${data.name}: ${message}`),
+    message: maskSecrets(message),
+    ...(stack !== undefined && { stack: maskSecrets(stack) }),
     ...(cause ? { cause: "message" in cause ? maskError(cause) : { value: maskSecrets(cause.value) } } : {}),
   };
 }
@@ -188,7 +188,7 @@ function line(level: string) {
 
 function fieldText(value: unknown): string {
   if (typeof value === "string") return value;
-  if (value instanceof Error) return value.stack ?? errorText(value);
+  if (isError(value)) return value.stack ?? errorText(value);
   if (typeof value !== "object" && typeof value !== "bigint") return describe(value);
   try {
     return stringifyJson(value);

@@ -1,6 +1,6 @@
 /** One delivery, read: what is known of it from its arrival to its end. */
 import { clock } from "../base/clock.ts";
-import { toError } from "../base/errors.ts";
+import { copyError } from "../base/errors.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
@@ -38,7 +38,7 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
     const { args, limits, body } = call;
     return { delivery, startedAt, args, limits, body, badMessage: undefined, doneMark: undefined };
   } catch (error) {
-    const badMessage = toError(error);
+    const badMessage = copyError(error); // of the task's own `convert`, maybe
     return { delivery, startedAt, args: noArgs, limits: noLimits, body: undefined, badMessage, doneMark: undefined };
   }
 }

@@ -46,6 +46,29 @@ export const records = kept({
     assert.equal((await job.records({ limit: 2 })).length, 2);
   },
 
+  async "a row is readable as JSON, its error and that error's cause too"({ task, consume, until }) {
+    const told: string[] = [];
+    const job = task(
+      { record: true, maxRetries: 0, onRecord: (row) => void told.push(JSON.stringify(row)) },
+      (_name: string) => {
+        const cause = Object.assign(new Error("no answer"), { code: "ETIMEDOUT" });
+        throw Object.assign(new RangeError("no luck", { cause }), { code: "E_LUCK" });
+      },
+    );
+    await consume(job);
+    const handle = await job.push("anna");
+    await until("there is a row", async () => (await handle.record()) !== undefined);
+    const texts = [told[0] ?? "{}", JSON.stringify((await job.records())[0]), JSON.stringify(await handle.record())];
+    for (const text of texts) {
+      const { error } = JSON.parse(text);
+      assert.deepEqual([error?.name, error?.message, error?.code], ["RangeError", "no luck", "E_LUCK"]);
+      assert.deepEqual(
+        [error.cause?.name, error.cause?.message, error.cause?.code],
+        ["Error", "no answer", "ETIMEDOUT"],
+      );
+    }
+  },
+
   async "a row is read by its task's id, with what onRecord got, until its ttl is over"({
     task,
     consume,
