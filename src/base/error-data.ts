@@ -98,7 +98,9 @@ export function rebuild<E extends Error>(error: E, data: SerializedError, classe
   hidden("toJSON", toJSON);
   hidden(classKey, data.class ?? data.name);
   if (data.cause) hidden("cause", reviveError(data.cause, classes));
-  if (data.code !== undefined) Object.assign(error, { code: data.code });
+  const { code: value } = data; // its class may have a getter of that name
+  if (value !== undefined)
+    Object.defineProperty(error, "code", { value, configurable: true, writable: true, enumerable: true });
   return error;
 }
 

@@ -92,7 +92,8 @@ export function acceptedOf(error: unknown): readonly string[] {
 
 /**
  * What `waitResult()` rejects with when the task did not end well. `cause` is the error that the task threw,
- * rebuilt from its name, message, stack, code and cause; its class too, where the task lists it in `errors`.
+ * rebuilt from its name, message, stack, code and cause; its class too, where the task lists it in `errors`, without
+ * the fields of its own. `JSON.stringify()` holds all of it.
  */
 export class TaskError extends FunboostError {
   readonly status: FinalStatus;

@@ -109,7 +109,8 @@ function resultOf(settlement: Done, limit: number): Payload {
   try {
     payload = toPayload(result, record && { ...record });
   } catch (error) {
-    return resultOf(tooLarge(settlement, error), limit); // its JSON is longer than a text can be, or it throws when it is read
+    // Its JSON is longer than a text can be, or it throws when it is read.
+    return resultOf(tooLarge(settlement, error), limit);
   }
   const bytes = payload.data?.length ?? 0;
   return bytes <= limit

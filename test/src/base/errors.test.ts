@@ -72,6 +72,15 @@ describe("an error that travels", () => {
     expect(twice).toBeInstanceOf(CardExpired);
   });
 
+  it("comes back as a class that has getters of its own", () => {
+    class Coded extends Error {
+      get code() {
+        return "own";
+      }
+    }
+    expect(travelled(new Coded("x"), [Coded])).toMatchObject({ message: "x", code: "own" });
+  });
+
   it("keeps code only where JSON does, and a name only where it is one", () => {
     const codes = ["23505", 404, Number.NaN, 5n, Symbol("x"), { a: 1 }];
     const kept = codes.map((code) => serializeError(Object.assign(new Error("x"), { code })).code);
