@@ -14,11 +14,12 @@ import type { RequeueError, RetryError } from "../task/errors.ts";
 import type { Outcome } from "../task/outcome.ts";
 import type { Attempt, RunnableTask } from "./attempt.ts";
 import { cancelledError } from "./cancelled-error.ts";
+import { createPauses } from "./pauses.ts";
 
 /** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
 const requeueMs = 100;
 /** Until the dead-letter queue is tried again. */
-const buryAgainMs = 1_000;
+const burials = createPauses();
 
 type Done = Extract<Settlement, { outcome: "done" }>;
 type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
@@ -110,7 +111,9 @@ async function requeue(task: RunnableTask, attempt: Attempt, error: RequeueError
 /** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
 export async function bury(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
   const published = await toDeadLetters(task, attempt.delivery, error);
-  return published ? endAs(task, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
+  if (!published) return { outcome: "postponed", delayMs: burials.next(task, attempt.delivery).delayMs };
+  burials.forget(task, attempt.delivery);
+  return endAs(task, attempt, "dead", error);
 }
 
 export function endCancelled(task: RunnableTask, attempt: Attempt): Promise<Settlement> {

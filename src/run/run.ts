@@ -10,22 +10,23 @@ import { forgetCrashes } from "./crashes.ts";
 import { endUnstarted } from "./end-unstarted.ts";
 import { endFiltered } from "./ending.ts";
 import { execute, toRunEnd } from "./execute.ts";
+import { createPauses } from "./pauses.ts";
 import { type RunHost, TaskRun } from "./task-run.ts";
-import { createFailures, endUnsettled } from "./unsettled.ts";
+import { endUnsettled } from "./unsettled.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<RunEnd> | RunEnd;
 
 /** Without `async` for nearly every delivery: with async hooks in use each promise costs about half a microsecond. */
 export function createRunner(task: RunnableTask, host: RunHost): Runner {
-  const failures = createFailures();
+  const pauses = createPauses();
   return (delivery, slot) => {
     try {
       const ended = run(task, delivery, slot, host);
       return ended instanceof Promise
-        ? ended.catch((error: unknown) => endUnsettled(task, failures, delivery, error))
+        ? ended.catch((error: unknown) => endUnsettled(task, pauses, delivery, error))
         : ended;
     } catch (error) {
-      return endUnsettled(task, failures, delivery, error);
+      return endUnsettled(task, pauses, delivery, error);
     }
   };
 }

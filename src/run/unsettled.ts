@@ -1,43 +1,32 @@
 /** What could not be settled, whatever the reason: tried again ever later, then a dead letter that says why. */
 import { copyError, FunboostError } from "../base/errors.ts";
-import { createForgetfulMap, type ForgetfulMap } from "../base/forgetful-map.ts";
 import type { Delivery, Settlement } from "../contract/broker.ts";
 import { toDeadLetters } from "../queue/to-dead-letters.ts";
 import type { RunEnd } from "../slots/slot.ts";
 import { type RunnableTask, readAttempt } from "./attempt.ts";
 import { endAs } from "./ending.ts";
+import type { Pauses } from "./pauses.ts";
 
 /** So many failures, and it is dead. */
 const mostTries = 5;
-const firstPauseMs = 1_000;
-const longestPauseMs = 60_000;
-
-/** How often each has failed in this process. */
-export type Failures = ForgetfulMap<string, number>;
-
-export const createFailures = (): Failures => createForgetfulMap(10_000);
 
 /** Of a failure of our own (a bug): the message is neither lost nor held, and nothing else stops. */
 export async function endUnsettled(
   task: RunnableTask,
-  failures: Failures,
+  pauses: Pauses,
   delivery: Delivery,
   thrown: unknown,
 ): Promise<RunEnd> {
-  const { id, publishedAt } = delivery;
   const error = copyError(thrown);
-  const key = `${id}:${publishedAt ?? 0}`;
-  const tries = (failures.get(key) ?? 0) + 1;
-  failures.set(key, tries);
-  const delayMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (tries - 1));
+  const { tries, delayMs } = pauses.next(task, delivery);
   const dead = tries >= mostTries;
   task.log.error(
-    { queue: task.options.queue, taskId: id, tries, error },
+    { queue: task.options.queue, taskId: delivery.id, tries, error },
     `a delivery could not be settled; it ${dead ? "goes to the dead-letter queue" : "is tried again"}`,
   );
   const settlement = dead ? await buryUnsettled(task, delivery, error) : undefined;
   if (!settlement) return { settlement: { outcome: "postponed", delayMs } };
-  failures.delete(key);
+  pauses.forget(task, delivery);
   return { settlement };
 }
 

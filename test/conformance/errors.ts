@@ -123,7 +123,7 @@ export const errors = cases({
     patienceMs,
     until,
   }) {
-    const job = task({ rpc: true, maxRetries: 1, backoff: 0, deadLetter: true, record: true }, (kind: string) => {
+    const job = task({ rpc: true, maxRetries: 1, backoff: 0, deadLetter: true }, (kind: string) => {
       if (kind === "good") return kind;
       throw hostile[kind]?.();
     });

@@ -21,7 +21,7 @@ const unsettleable = (delivery: Delivery): Delivery =>
     },
   });
 
-function setUp(params: Partial<TaskParams> = {}) {
+function setUp(params: Partial<TaskParams> = {}, deliver = unsettleable) {
   const tries: unknown[] = [];
   const runs: string[] = [];
   const letters = { fail: false };
@@ -30,7 +30,7 @@ function setUp(params: Partial<TaskParams> = {}) {
       if (letters.fail && name.endsWith("_dlx")) throw new Error("no room for dead letters");
       return queue.publish(messages);
     },
-    consume: (handler, options) => queue.consume((delivery) => handler(unsettleable(delivery)), options),
+    consume: (handler, options) => queue.consume((delivery) => handler(deliver(delivery)), options),
   }));
   const filter = ({ fields, text }: LogLine) => {
     if (text.startsWith("a delivery could not be settled")) tries.push(fields.tries);
@@ -85,5 +85,18 @@ it("where no dead letter can be written it waits on, ever later", async () => {
   expect(await task.count()).toBe(1);
   letters.fail = false;
   await clock.pass(60_000);
+  expect([await task.count(), await task.deadLetters.count()]).toEqual([0, 1]);
+});
+
+it("what failed for good and cannot be put into the dead letters is tried again ever later", async () => {
+  const clock = handClock();
+  const { task, runs, letters } = setUp({ deadLetter: true, queue: "unburied" }, (delivery) => delivery);
+  letters.fail = true;
+  await task.consume();
+  await task.push("bad");
+  await clock.pass(33_000);
+  expect(runs.length).toBe(6); // after 1, 3, 7, 15 and 31 s
+  letters.fail = false;
+  await clock.pass(33_000);
   expect([await task.count(), await task.deadLetters.count()]).toEqual([0, 1]);
 });
