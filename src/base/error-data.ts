@@ -19,6 +19,8 @@ const longestName = 200;
 const longestJson = 200;
 /** Where a rebuilt error keeps the name of its class. */
 const classKey = Symbol.for("funboost.class");
+/** Of copies that nobody changes: what they were made of. */
+const known = new WeakMap<object, SerializedError>();
 
 /** A thrown value as an Error. Of a task's own, `copyError` is asked: what this answers may be the user's object. */
 export function toError(thrown: unknown): Error {
@@ -61,6 +63,10 @@ function describeReadable(value: unknown): string {
  */
 export function serializeError(thrown: unknown, depth = 1): SerializedError {
   if (typeof thrown !== "object" || thrown === null) return { name: "Error", message: textOf(thrown) };
+  return known.get(thrown) ?? readError(thrown, depth);
+}
+
+function readError(thrown: object, depth: number): SerializedError {
   const made = readMember(thrown, classKey).value ?? constructorName(thrown);
   const own = readMember(thrown, "name").value;
   const className = typeof made === "string" ? made : "";
@@ -84,12 +90,25 @@ export function reviveError(
   classes: readonly ErrorClass[] = [],
 ): unknown {
   if (!("message" in data)) return data.value;
-  const known = classes.find(({ name }) => name === data.name) ?? classes.find(({ name }) => name === data.class);
-  return rebuild(known ? Object.create(known.prototype) : new Error(data.message), data, classes);
+  const listed = classes.find(({ name }) => name === data.name) ?? classes.find(({ name }) => name === data.class);
+  return rebuild(listed ? Object.create(listed.prototype) : new Error(data.message), data, classes);
+}
+
+/** An error to be handed on inside, which nobody changes. `make` is called without a stack: it gets the one of `data`. */
+export function copyOf<E extends Error>(data: SerializedError, make: () => E): E {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    const copy = rebuild(make(), data);
+    known.set(copy, data);
+    return copy;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 /** Makes `error` what `data` says. */
-export function rebuild<E extends Error>(error: E, data: SerializedError, classes: readonly ErrorClass[] = []): E {
+function rebuild<E extends Error>(error: E, data: SerializedError, classes: readonly ErrorClass[] = []): E {
   const hidden = (key: string | symbol, value: unknown) =>
     Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
   hidden("message", data.message);

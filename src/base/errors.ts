@@ -1,6 +1,6 @@
 /** Every error that funboost throws, and how errors travel between processes. */
 import type { FinalStatus } from "../contract/broker.ts";
-import { rebuild, reviveError, serializeError } from "./error-data.ts";
+import { copyOf, serializeError } from "./error-data.ts";
 
 export {
   describe,
@@ -141,8 +141,8 @@ export class TimeoutError extends FunboostError {
  */
 export function copyError(thrown: unknown): Error {
   const data = serializeError(thrown);
-  if (!isFunboostError(thrown)) return reviveError(data) as Error;
-  const copy = rebuild(new FunboostError(data.code as ErrorCode, data.message, { prefix: false }), data);
+  if (!isFunboostError(thrown)) return copyOf(data, () => new Error(data.message));
+  const copy = copyOf(data, () => new FunboostError(data.code as ErrorCode, data.message, { prefix: false }));
   const after = afterOf(thrown);
   return after === undefined ? copy : Object.assign(copy, { after });
 }
