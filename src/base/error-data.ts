@@ -94,7 +94,7 @@ export function reviveError(
   return rebuild(listed ? Object.create(listed.prototype) : new Error(data.message), data, classes);
 }
 
-/** An error to be handed on inside, which nobody changes. `make` is called without a stack: it gets the one of `data`. */
+/** An error to be handed on inside, which nobody changes. What `make` makes takes no stack: `data` has one. */
 export function copyOf<E extends Error>(data: SerializedError, make: () => E): E {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
