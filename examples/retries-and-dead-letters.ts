@@ -16,7 +16,7 @@ const charge = boost(
     if (order === "flaky" && fct.attempt === 1) throw new Error("socket hang up"); // retried
     if (order === "busy" && fct.attempt === 1) throw new RetryError({ after: 100 }); // retried after the time that the service named
     if (order === "no-such-order") throw new DeadLetterError("no such order"); // a retry will not help: keep it for a person
-    if (order === "refused") throw new FatalError("card refused"); // failed for good, nothing to keep
+    if (order === "refused") throw new FatalError("card refused"); // failed for good, without a retry
     if (order === "down") throw new Error("payment service is down"); // fails each time
     return `${order} charged`;
   },

@@ -2,6 +2,7 @@
 import { clock, setImmediate, withJitter } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
+import { createSettlementLine, type SettlementLine } from "./settlement-line.ts";
 
 export interface SettledDelivery<D extends Delivery> {
   readonly delivery: D;
@@ -44,7 +45,7 @@ interface State<D extends Delivery> {
   /** Delivered, and their settlement not yet in force. */
   readonly deliveries: Map<D, AbortController | undefined>;
   /** Ended, to go with the next exchange. */
-  settlements: SettledDelivery<D>[];
+  readonly settlements: SettlementLine<SettledDelivery<D>>;
   /** Came in while closing: given back, and never seen by the core. */
   readonly unseen: Set<D>;
   /** There may be messages; false once an exchange brought fewer than asked for. */
@@ -64,7 +65,7 @@ export function poll<D extends Delivery>(
   handler: Handler,
   options: ConsumeOptions,
 ): PollConsumer<D> {
-  const state = createState<D>();
+  const state = createState<D>(() => kick());
   const kick = () => {
     if (state.busy || state.phase === "closed") return;
     state.busy = true;
@@ -98,11 +99,11 @@ export function poll<D extends Delivery>(
   };
 }
 
-function createState<D extends Delivery>(): State<D> {
+function createState<D extends Delivery>(kick: () => void): State<D> {
   return {
     window: 0,
     deliveries: new Map(),
-    settlements: [],
+    settlements: createSettlementLine(kick),
     unseen: new Set(),
     hungry: true,
     busy: false,
@@ -135,8 +136,9 @@ function createStep<D extends Delivery>(
     state.busy = false;
     kick();
   };
-  const fail = (error: unknown) => {
+  const fail = (settlements: readonly SettledDelivery<D>[]) => (error: unknown) => {
     options.onError(toError(error));
+    state.settlements.failed(settlements);
     if (state.phase === "forced") return state.idle();
     state.hungry = true;
     state.cancelTimer();
@@ -144,14 +146,14 @@ function createStep<D extends Delivery>(
   };
   const step = () => {
     if (state.phase === "closed") return;
-    const settlements = state.settlements.slice(0, source.batchSize);
+    const settlements = state.settlements.next(source.batchSize, room(state, 0, source.batchSize) > 0);
     const take = room(state, settlements.length, source.batchSize);
     if (settlements.length === 0 && take === 0) return rest(state);
     if (take > 0) {
       state.cancelTimer();
       state.hungry = false; // set again by a wake-up meanwhile
     }
-    source.exchange(settlements, take).then((exchanged) => succeed(settlements, take, exchanged), fail);
+    source.exchange(settlements, take).then((exchanged) => succeed(settlements, take, exchanged), fail(settlements));
   };
   return step;
 }
@@ -197,13 +199,12 @@ function start<D extends Delivery>(
       if (state.deliveries.delete(delivery)) options.onSettled(delivery, "stale");
       return;
     }
-    state.settlements.push({ delivery, settlement });
+    state.settlements.add({ delivery, settlement });
     kick();
   };
   if (state.phase !== "open") {
     state.unseen.add(delivery);
-    state.settlements.push({ delivery, settlement: { outcome: "returned" } });
-    return;
+    return state.settlements.add({ delivery, settlement: { outcome: "returned" } });
   }
   handler(delivery).then(end, (thrown: unknown) => {
     options.onError(toError(thrown)); // against the contract: put off rather than lost
@@ -217,7 +218,7 @@ function confirm<D extends Delivery>(
   stale: readonly boolean[] | undefined,
   options: ConsumeOptions,
 ): void {
-  state.settlements = state.settlements.slice(settlements.length);
+  state.settlements.succeeded(settlements);
   for (const [index, { delivery }] of settlements.entries()) {
     if (state.deliveries.delete(delivery) && !state.unseen.delete(delivery))
       options.onSettled(delivery, stale?.[index] ? "stale" : "applied");
@@ -225,8 +226,7 @@ function confirm<D extends Delivery>(
 }
 
 function pause<D extends Delivery>(state: State<D>): number {
-  state.failures += 1;
-  return withJitter(Math.min(backoffMs.longest, backoffMs.first * 2 ** (state.failures - 1)));
+  return withJitter(Math.min(backoffMs.longest, backoffMs.first * 2 ** state.failures++));
 }
 
 /** Flushes in both cases: what has ended is never redelivered because of a stop. */

@@ -1,6 +1,17 @@
 /** Every error that funboost throws, and how errors travel between processes. */
 import type { FinalStatus } from "../contract/broker.ts";
+import { copyOf, serializeError } from "./error-data.ts";
 import { maskSecrets } from "./mask-secrets.ts";
+
+export {
+  describe,
+  type ErrorClass,
+  isError,
+  reviveError,
+  type SerializedError,
+  serializeError,
+  toError,
+} from "./error-data.ts";
 
 const brand = Symbol.for("funboost.error");
 
@@ -47,13 +58,24 @@ export class FunboostError extends Error {
     super(maskSecrets(`${prefix}${message}`), options && "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.name = new.target.name;
-    Object.defineProperty(this, brand, { value: true });
+  }
+  static {
+    Object.defineProperty(FunboostError.prototype, brand, { value: true });
+  }
+
+  /** All that it tells, for a log or an answer: name, message, code, stack and cause, and what its class adds. */
+  toJSON(): object {
+    return { ...this, ...serializeError(this) };
   }
 }
 
 /** True for errors of any copy of funboost in this process. */
 export function isFunboostError(value: unknown): value is FunboostError {
-  return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+  try {
+    return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+  } catch {
+    return false; // a proxy that was revoked
+  }
 }
 
 /** A publish that the broker did not accept in full. `accepted` holds the ids that are known to be in the queue. */
@@ -72,7 +94,8 @@ export function acceptedOf(error: unknown): readonly string[] {
 
 /**
  * What `waitResult()` rejects with when the task did not end well. `cause` is the error that the task threw,
- * rebuilt from its name, message, stack, code and cause; its class too, where the task lists it in `errors`.
+ * rebuilt from its name, message, stack, code and cause; its class too, where the task lists it in `errors`, without
+ * the fields of its own. `JSON.stringify()` holds all of it.
  */
 export class TaskError extends FunboostError {
   readonly status: FinalStatus;
@@ -114,88 +137,25 @@ export class TimeoutError extends FunboostError {
   }
 }
 
-/** A thrown value as an Error: engines, logs and waiters never see anything else. */
-export function toError(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown;
-  if (isErrorLike(thrown)) return reviveError(thrown) as Error; // an Error of another realm
-  return new Error(typeof thrown === "string" ? thrown : `A task threw ${describe(thrown)}, which is no Error.`, {
-    cause: thrown,
-  });
-}
-
-function isErrorLike(value: unknown): value is SerializedError {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as Error).message === "string" &&
-    typeof (value as Error).name === "string"
-  );
-}
-
-/** A short text for a value in an error message; never its whole content. */
-export function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "string") return describeText(maskSecrets(value));
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "function") return `function ${value.name || "(anonymous)"}`;
-  if (typeof value === "symbol") return String(value);
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  const name = Object.getPrototypeOf(value)?.constructor?.name;
-  return name && name !== "Object" ? `a ${name}` : "an object";
-}
-
-function describeText(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
-}
-
-export interface SerializedError {
-  readonly name: string;
-  readonly message: string;
-  readonly stack?: string;
-  readonly code?: string | number;
-  readonly cause?: SerializedError | { readonly value: string };
-}
-
-const maxDepth = 5;
-
 /**
- * Name, message, stack, code and cause, five deep, and nothing else: an HTTP client's error carries its Authorization
- * header.
+ * A copy of what a task threw, made once, at the catch: engines, logs, records, waiters see nothing else. It is plain
+ * whatever was thrown: a getter or a proxy that throws cannot keep its message from being settled.
  */
-export function serializeError(error: unknown, depth = 1): SerializedError {
-  const source = toError(error) as Error & { code?: unknown };
-  const { code, cause } = source;
-  return {
-    name: source.name,
-    message: source.message,
-    ...(source.stack ? { stack: source.stack } : {}),
-    ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
-    ...(cause !== undefined && depth < maxDepth
-      ? { cause: cause instanceof Error ? serializeError(cause, depth + 1) : { value: describe(cause) } }
-      : {}),
-  };
+export function copyError(thrown: unknown): Error {
+  const data = serializeError(thrown);
+  if (!isFunboostError(thrown)) return copyOf(data, () => new Error(data.message));
+  const copy = copyOf(data, () => new FunboostError(data.code as ErrorCode, data.message, { prefix: false }));
+  const after = afterOf(thrown);
+  return after === undefined ? copy : Object.assign(copy, { after });
 }
 
-export type ErrorClass = new (...args: never[]) => Error;
-
-/** The error back from its text; a class only if it is listed. */
-export function reviveError(
-  data: SerializedError | { readonly value: string },
-  classes: readonly ErrorClass[] = [],
-): unknown {
-  if (!("message" in data)) return data.value;
-  const known = classes.find((each) => each.name === data.name);
-  const error: Error & { code?: string | number } = known ? Object.create(known.prototype) : new Error(data.message);
-  const hidden = (key: string | symbol, value: unknown) =>
-    Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
-  hidden("message", data.message);
-  hidden("name", data.name);
-  if (data.stack) hidden("stack", data.stack);
-  if (data.cause) hidden("cause", reviveError(data.cause, classes));
-  if (data.code !== undefined) error.code = data.code;
-  if (known?.prototype instanceof FunboostError) hidden(brand, true);
-  return error;
+/** Of a RetryError or a RequeueError, in milliseconds. */
+function afterOf(error: FunboostError & { readonly after?: unknown }): number | undefined {
+  try {
+    return typeof error.after === "number" ? error.after : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** How to set a store that all processes share. */

@@ -2,6 +2,7 @@
 import {
   describe,
   type ErrorClass,
+  isError,
   isFunboostError,
   reviveError,
   type SerializedError,
@@ -106,7 +107,7 @@ function withBase(base: object, fields: object): object {
 
 /** Most loggers take an error in place of the fields. */
 function asFields(fields: object): object {
-  return fields instanceof Error ? { error: fields } : fields;
+  return isError(fields) ? { error: fields } : fields;
 }
 
 const brokenLoggers = new WeakSet<Logger>();
@@ -137,7 +138,7 @@ function sayFailed(logger: Logger, error: unknown): void {
 /** The same object unless it holds errors. */
 function plainFields(given: object, stacks: boolean): object {
   const fields = asFields(given);
-  const errors = Object.entries(fields).filter((entry): entry is [string, Error] => entry[1] instanceof Error);
+  const errors = Object.entries(fields).filter((entry): entry is [string, Error] => isError(entry[1]));
   if (errors.length === 0) return fields;
   return {
     ...fields,
@@ -162,7 +163,10 @@ function errorText(error: Error): string {
 function plainError(error: Error): Error {
   try {
     const ours = isFunboostError(error);
-    const copy = reviveError(maskError(serializeError(error)), ours ? [error.constructor as ErrorClass] : []) as Error;
+    const copy = reviveError(
+      printableError(serializeError(error)),
+      ours ? [error.constructor as ErrorClass] : [],
+    ) as Error;
     // For isFunboostError().
     return ours ? Object.defineProperty(copy, Symbol.for("funboost.error"), { value: true }) : copy;
   } catch {
@@ -171,16 +175,15 @@ function plainError(error: Error): Error {
   }
 }
 
-/** `stack` may be anything: Error.prepareStackTrace decides. */
-function maskError(data: SerializedError): SerializedError {
+function printableError(data: SerializedError): SerializedError {
   const { name, message, stack, cause } = data;
   const head = `${name}: ${message}`;
   return {
     ...data,
-    name: printable(String(name)),
-    message: safeText(String(message)),
-    stack: maskSecrets(printableStack(typeof stack === "string" ? stack : head, head)),
-    ...(cause ? { cause: "message" in cause ? maskError(cause) : { value: safeText(cause.value) } } : {}),
+    name: printable(name),
+    message: printable(message),
+    stack: printableStack(stack ?? head, head),
+    ...(cause ? { cause: "message" in cause ? printableError(cause) : { value: printable(cause.value) } } : {}),
   };
 }
 
@@ -195,7 +198,7 @@ function line(level: string) {
 }
 
 function fieldText(value: unknown): string {
-  return value instanceof Error ? (value.stack ?? errorText(value)) : safeText(plainText(value));
+  return isError(value) ? (value.stack ?? errorText(value)) : safeText(plainText(value));
 }
 
 function plainText(value: unknown): string {

@@ -1,6 +1,6 @@
 /** Middleware and schemas put around a run and around a publish. */
 import { within } from "../base/clock.ts";
-import { describe, FunboostError, toError } from "../base/errors.ts";
+import { copyError, describe, FunboostError } from "../base/errors.ts";
 import { fct } from "../task/context.ts";
 import { DeadLetterError, FatalError } from "../task/errors.ts";
 import type { Handle } from "../task/handle.ts";
@@ -130,7 +130,7 @@ async function validate(
   const one = args.length <= 1;
   const result = await Promise.resolve()
     .then(() => schema["~standard"].validate(one ? args[0] : args))
-    .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${toError(error).message}` }] }));
+    .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${copyError(error).message}` }] }));
   if (!isRecord(result))
     throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
   if (result.issues) throw refusal(result.issues.map(issueText).join("; "));

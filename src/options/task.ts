@@ -54,7 +54,12 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
    * @default exponential from 1 s to 1 min with full jitter
    */
   backoff?: Backoff | number;
-  /** Where messages go whose retries are used up: true is `<queue>_dlx`, a text is a queue's name. @default false */
+  /**
+   * Keep what failed for good, after its retries or by a `FatalError`: true is in `<queue>_dlx`, a text is a queue's
+   * name. What `DeadLetterError`, `maxRequeues`, `maxCrashes` and bodies that cannot be read lead to is kept without it
+   * too, in `<queue>_dlx`.
+   * @default false
+   */
   deadLetter?: boolean | string;
   /** How long one run may take; 0 is no limit. @default no limit */
   timeout?: Duration;
@@ -85,7 +90,12 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   use?: readonly Middleware[];
   /** Around each publish, outermost first. @default [] */
   usePublish?: readonly PublishMiddleware[];
-  /** Classes that errors of this task may come back as at `waitResult()`. @default [] */
+  /**
+   * Classes that errors of this task may come back as at `waitResult()`, found by the error's `name` or by its
+   * constructor's. Name, message, stack, code and cause travel; fields of a class's own do not, and its constructor is
+   * not called. Where code is minified, set `name` in the class.
+   * @default []
+   */
   errors?: readonly ErrorClass[];
   /**
    * Names of the arguments, which then bind by name ("height?": may be missing; "...sizes": the rest); "object": the

@@ -33,14 +33,14 @@ export async function keepProgress(task: OpenQueue, delivery: Delivery, value: u
   const store = requireStore(task, "fct.progress()");
   checkJson(value, "progress", options.queue);
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
-  const keep = keepUnlessStale(task, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then(
-    (kept) =>
-      kept
-        ? undefined
-        : log.warn(
-            { queue: options.queue, taskId, attempt },
-            "progress of a run that another one has followed: its lease was lost; not kept",
-          ),
+  const progress = { value: value ?? null, publishedAt, attempt, crashes };
+  const keep = keepUnlessStale(task, store, taskId, progress, JSON.stringify(progress)).then((kept) =>
+    kept
+      ? undefined
+      : log.warn(
+          { queue: options.queue, taskId, attempt },
+          "progress of a run that another one has followed: its lease was lost; not kept",
+        ),
   );
   await within(
     keep.catch((error: unknown) => healthOf(store).say(log, { queue: options.queue }, error)),
@@ -48,9 +48,15 @@ export async function keepProgress(task: OpenQueue, delivery: Delivery, value: u
   );
 }
 
-async function keepUnlessStale(task: OpenQueue, store: Store, id: string, progress: Progress): Promise<boolean> {
+async function keepUnlessStale(
+  task: OpenQueue,
+  store: Store,
+  id: string,
+  progress: Progress,
+  json: string,
+): Promise<boolean> {
   const key = keyOf(task, id);
-  const entry = { key, value: JSON.stringify(progress), ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs };
+  const entry = { key, value: json, ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs };
   for (;;) {
     const [text] = await store.get([key]);
     const last = readStored<Progress>(text);

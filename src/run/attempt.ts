@@ -1,6 +1,6 @@
 /** One delivery, read: what is known of it from its arrival to its end. */
 import { clock } from "../base/clock.ts";
-import { toError } from "../base/errors.ts";
+import { copyError } from "../base/errors.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
@@ -42,6 +42,7 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
     const { args, limits, body, unbound } = call;
     return { delivery, startedAt, args, limits, body, badMessage: undefined, unbound, doneMark: undefined };
   } catch (error) {
-    return { ...unread, delivery, startedAt, badMessage: toError(error), doneMark: undefined };
+    const badMessage = copyError(error); // of the task's own `convert`, maybe
+    return { ...unread, delivery, startedAt, badMessage, doneMark: undefined };
   }
 }

@@ -14,11 +14,12 @@ import type { RequeueError, RetryError } from "../task/errors.ts";
 import type { Outcome } from "../task/outcome.ts";
 import type { Attempt, RunnableTask } from "./attempt.ts";
 import { cancelledError } from "./cancelled-error.ts";
+import { createPauses } from "./pauses.ts";
 
 /** Between a requeue and the next try, when the task does not say: a lone message must not spin. */
 const requeueMs = 100;
 /** Until the dead-letter queue is tried again. */
-const buryAgainMs = 1_000;
+const burials = createPauses();
 
 type Done = Extract<Settlement, { outcome: "done" }>;
 type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
@@ -31,18 +32,39 @@ export function succeed(task: RunnableTask, attempt: Attempt, value: unknown): P
   const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
   if (!task.queue.result && !isKept(task, attempt)) return settlement;
   const outcome = outcomeOf(task, attempt, "done");
-  if (lost) Object.assign(outcome, { lostAt: lost.path, error: serializeError(lost.error) });
-  else if (value !== undefined) outcome.result = value;
-  return conclude(task, attempt, settlement, outcome);
+  if (lost) return concludeLost(task, attempt, outcome, lost);
+  if (value === undefined) return conclude(task, attempt, settlement, outcome);
+  outcome.result = value;
+  try {
+    return conclude(task, attempt, settlement, outcome);
+  } catch (error) {
+    delete outcome.result; // a toJSON that throws
+    return concludeLost(task, attempt, outcome, { path: "result", error });
+  }
+}
+
+function concludeLost(
+  task: RunnableTask,
+  attempt: Attempt,
+  outcome: NewOutcome,
+  { path, error }: LostResult,
+): Promise<Settlement> | Settlement {
+  Object.assign(outcome, { lostAt: path, error: serializeError(error) });
+  return conclude(task, attempt, done, outcome);
+}
+
+interface LostResult {
+  readonly path: string;
+  readonly error: unknown;
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
-function findLost(value: unknown): { path: string; error: Error } | undefined {
+function findLost(value: unknown): LostResult | undefined {
   try {
     const lost = findUncarriable(value, "result");
     return lost && { path: lost.path, error: new FunboostError("RESULT", `${lost.path} is ${lost.what}.`) };
   } catch (error) {
-    return { path: "result", error: error as Error }; // a getter that throws
+    return { path: "result", error }; // a getter that throws
   }
 }
 
@@ -64,7 +86,7 @@ export async function retryOrEnd(
     logger.info({ attempt: delivery.attempt, delayMs, ...body, error }, "task failed, will retry");
     return { outcome: "retry", error, delayMs };
   }
-  const dead = code === "DEAD_LETTER" || (code !== "FATAL" && options.deadLetter !== undefined);
+  const dead = code === "DEAD_LETTER" || options.deadLetter !== undefined;
   logger.warn(
     { attempt: delivery.attempt, ...body, error },
     dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good",
@@ -89,7 +111,9 @@ async function requeue(task: RunnableTask, attempt: Attempt, error: RequeueError
 /** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
 export async function bury(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
   const published = await toDeadLetters(task, attempt.delivery, error);
-  return published ? endAs(task, attempt, "dead", error) : { outcome: "postponed", delayMs: buryAgainMs };
+  if (!published) return { outcome: "postponed", delayMs: burials.next(task, attempt.delivery).delayMs };
+  burials.forget(task, attempt.delivery);
+  return endAs(task, attempt, "dead", error);
 }
 
 export function endCancelled(task: RunnableTask, attempt: Attempt): Promise<Settlement> {

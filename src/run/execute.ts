@@ -1,7 +1,7 @@
 /** The call of a task's function, and its end. */
 import { AsyncResource } from "node:async_hooks";
 import { within } from "../base/clock.ts";
-import { isFunboostError, toError } from "../base/errors.ts";
+import { copyError, isFunboostError } from "../base/errors.ts";
 import { inSpan, isWatched, running } from "../base/events.ts";
 import type { Settlement } from "../contract/broker.ts";
 import { countEnd } from "../queue/tally.ts";
@@ -50,14 +50,15 @@ function executePlain(task: RunnableTask, attempt: Attempt, current: TaskRun): P
   if (task.options.record?.running) void recordStart(task, attempt.delivery, attempt.startedAt, attempt.args);
   const fn = task.call as AnyFunction;
   let value: unknown;
+  let work: Promise<unknown> | undefined;
   try {
     value = neutral.runInAsyncScope(invoke, undefined, fn, current);
+    if (isThenable(value)) work = Promise.resolve(value);
   } catch (error) {
     return endFailed(task, attempt, current, error);
   }
-  if (!isThenable(value)) return endDone(task, attempt, current, value);
+  if (!work) return endDone(task, attempt, current, value);
   const timeoutMs = attempt.limits.timeoutMs ?? task.options.timeoutMs;
-  const work = Promise.resolve(value);
   return (timeoutMs ? withTimeout(work, timeoutMs, current) : work).then(
     (result) => endDone(task, attempt, current, result),
     (error: unknown) => endFailed(task, attempt, current, error, work),
@@ -84,16 +85,17 @@ async function endFailed(
   task: RunnableTask,
   attempt: Attempt,
   current: TaskRun,
-  error: unknown,
+  thrown: unknown,
   work?: Promise<unknown>,
 ): Promise<RunEnd> {
+  const error = copyError(thrown);
   const late = isFunboostError(error) && error.code === "TIMEOUT" && work !== undefined;
   const returned = late ? waitForReturn(work, current).then(() => current.end()) : undefined;
   if (!late) current.end();
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, toError(error), current.logger);
+  const settlement = await retryOrEnd(task, attempt, error, current.logger);
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

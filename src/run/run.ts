@@ -1,5 +1,5 @@
 /** One delivery to one settlement: what keeps it from starting, the call, and its end. */
-import { toError } from "../base/errors.ts";
+import { copyError } from "../base/errors.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Claim, Filter } from "../filter/on-run.ts";
 import type { Tally } from "../queue/tally.ts";
@@ -10,31 +10,25 @@ import { markedStart } from "./crashes.ts";
 import { endUnstarted } from "./end-unstarted.ts";
 import { endFiltered } from "./ending.ts";
 import { execute, toRunEnd } from "./execute.ts";
+import { createPauses } from "./pauses.ts";
 import { type RunHost, TaskRun } from "./task-run.ts";
+import { endUnsettled } from "./unsettled.ts";
 
 export type Runner = (delivery: Delivery, slot: Slot) => Promise<RunEnd> | RunEnd;
 
-/** After a failure of our own (a bug, a logger that throws) the message is tried again, never lost and never held. */
-const brokenMs = 1_000;
-
 /** Without `async` for nearly every delivery: with async hooks in use each promise costs about half a microsecond. */
 export function createRunner(task: RunnableTask, host: RunHost): Runner {
+  const pauses = createPauses();
   return (delivery, slot) => {
     try {
       const ended = run(task, delivery, slot, host);
-      return ended instanceof Promise ? ended.catch((error: unknown) => tryLater(task, delivery, error)) : ended;
+      return ended instanceof Promise
+        ? ended.catch((error: unknown) => endUnsettled(task, pauses, delivery, error))
+        : ended;
     } catch (error) {
-      return tryLater(task, delivery, error);
+      return endUnsettled(task, pauses, delivery, error);
     }
   };
-}
-
-function tryLater({ log, options }: RunnableTask, delivery: Delivery, error: unknown): RunEnd {
-  log.error(
-    { queue: options.queue, taskId: delivery.id, error: toError(error) },
-    "a delivery could not be settled; it is tried again",
-  );
-  return { settlement: { outcome: "postponed", delayMs: brokenMs } };
 }
 
 function run(task: RunnableTask, delivery: Delivery, slot: Slot, host: RunHost): Promise<RunEnd> | RunEnd {
@@ -74,7 +68,7 @@ function startOnce(filter: Filter, task: RunnableTask, attempt: Attempt, current
     claiming = filter.claim(attempt.delivery, attempt.args, attempt.limits.filterKey);
   } catch (error) {
     // The task's own key function threw.
-    return endEarly(task, attempt, { why: "bad message", error: toError(error) }, current.host.tally);
+    return endEarly(task, attempt, { why: "bad message", error: copyError(error) }, current.host.tally);
   }
   return claiming.then((claim) => {
     if (claim.may === "wait") return { settlement: claim.settlement };

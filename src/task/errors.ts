@@ -1,6 +1,6 @@
 /** Errors to throw in a task, that say what is to become of its message. */
 import { durationMs } from "../base/duration.ts";
-import { FunboostError } from "../base/errors.ts";
+import { FunboostError, isError, serializeError } from "../base/errors.ts";
 
 /**
  * Throw it in a task: run again, `after` milliseconds (or "30s") from now, else after the task's backoff; one more
@@ -42,7 +42,8 @@ export class RequeueError extends FunboostError {
 }
 
 /**
- * Throw it in a task: to the dead-letter queue `<queue>_dlx` at once, also where `deadLetter` is not set.
+ * Throw it in a task: kept in the dead-letter queue at once, without a retry; where `deadLetter` is not set, in
+ * `<queue>_dlx`.
  *
  * @example
  * const pay = boost({ queue: "pay" }, (cents: number) => {
@@ -56,7 +57,8 @@ export class DeadLetterError extends FunboostError {
 }
 
 /**
- * Throw it in a task: failed for good, no retry and no dead letter.
+ * Throw it in a task: failed for good, without a retry. Kept in the dead-letter queue where `deadLetter` is set, as all
+ * that failed for good.
  *
  * @example
  * const greet = boost({ queue: "greet" }, (name: string) => {
@@ -82,5 +84,5 @@ function notBeforeNow(after: number | string | undefined): number | undefined {
 }
 
 function causeText(cause: unknown): string {
-  return cause instanceof Error ? `: ${cause.message}` : "";
+  return isError(cause) ? `: ${serializeError(cause).message}` : "";
 }

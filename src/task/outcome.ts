@@ -10,6 +10,10 @@ export interface TaskRecord<R = unknown> {
   readonly status: FinalStatus;
   /** Present when done, unless the task returned nothing. */
   readonly result?: R;
+  /**
+   * Rebuilt from name, message, stack, code and cause, which `JSON.stringify()` of it holds too. Fields of a class's
+   * own do not travel.
+   */
   readonly error?: Error;
   readonly attempts: number;
   readonly publishedAt?: number;

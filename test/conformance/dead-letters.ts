@@ -74,6 +74,29 @@ export const deadLetters = cases({
     assert.match((error.cause as Error).message, /no such customer/);
   },
 
+  async "FatalError is kept by deadLetter: all that failed for good is"({ task, consume, patienceMs, until }) {
+    let runs = 0;
+    const job = task({ rpc: true, backoff: 0, maxRetries: 5, deadLetter: true }, () => {
+      runs++;
+      throw new FatalError("no such customer");
+    });
+    await consume(job);
+    const error = await rejection((await job.push()).waitResult({ timeout: patienceMs }));
+    assert.deepEqual([runs, error.status, error.attempts], [1, "dead", 1]);
+    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
+    assert.match(reasonOf((await job.deadLetters.list(1))[0]?.body), /no such customer/);
+  },
+
+  async "DeadLetterError is kept without deadLetter too, FatalError is not"({ task, consume, patienceMs, until }) {
+    const job = task({ rpc: true, maxRetries: 5 }, (kind: string) => {
+      throw kind === "fatal" ? new FatalError("not kept") : new DeadLetterError("kept");
+    });
+    await consume(job);
+    for (const kind of ["fatal", "dead"]) await rejection((await job.push(kind)).waitResult({ timeout: patienceMs }));
+    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
+    assert.match(reasonOf((await job.deadLetters.list(10))[0]?.body), /: kept/);
+  },
+
   async "redrive brings dead letters back, under their ids, as they were"({ task, consume, until, patienceMs }) {
     const seen = track<string>();
     let broken = true;

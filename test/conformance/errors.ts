@@ -1,19 +1,73 @@
 /** Errors: what a waiter learns of a run that went wrong, wherever it ran. */
 import assert from "node:assert/strict";
-import { ResultError, type TaskError } from "../../src/index.ts";
+import { FatalError, fct, ResultError, type TaskError, type TaskParams } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import type { Context } from "./context.ts";
+import { reasonOf } from "./dead-letters.ts";
 import { rejection } from "./until.ts";
 
 class PaymentDeclined extends Error {
   override readonly name = "PaymentDeclined";
 }
 
+class CardExpired extends Error {}
+
+const revoked = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+};
+
+/** Throws when this member is read, as a getter does over an answer that never came. */
+const throwing = (member: string, on: object = new Error("as usual")): object =>
+  Object.defineProperty(on, member, {
+    get() {
+      throw new TypeError(`no ${member} to read`);
+    },
+  });
+
+/** A proxy that throws at `instanceof`. */
+const withoutPrototype = (): object =>
+  new Proxy(new Error("as usual"), {
+    getPrototypeOf() {
+      throw new TypeError("no prototype to read");
+    },
+  });
+
+/** Thrown values that throw themselves when they are looked at. */
+const hostile: Readonly<Record<string, () => unknown>> = {
+  message: () => throwing("message"),
+  name: () => throwing("name"),
+  stack: () => throwing("stack"),
+  code: () => throwing("code"),
+  cause: () => throwing("cause"),
+  "cause of a cause": () => new Error("as usual", { cause: throwing("message") }),
+  "a revoked proxy": revoked,
+  "a symbol": () => Symbol("odd"),
+  "a symbol as message": () => Object.assign(new Error(), { message: Symbol("odd") }),
+  "a symbol as name": () => Object.assign(new Error("as usual"), { name: Symbol("odd") }),
+  toString: () => throwing("toString", {}),
+  toJSON: () => throwing("toJSON", {}),
+  "no prototype": () => Object.create(null),
+  instanceof: withoutPrototype,
+};
+
+/** What is said of them; of all others "as usual". */
+const said: Readonly<Record<string, RegExp>> = {
+  message: /no message to read/,
+  "a revoked proxy": /proxy/,
+  "a symbol": /Symbol\(odd\)/,
+  "a symbol as message": /Symbol\(odd\)/,
+  toString: /no Error/,
+  toJSON: /no Error/,
+  "no prototype": /no Error/,
+};
+
 /** What waiters get from a task that throws `thrown`. */
 async function causeOf(
   { task, consume, patienceMs }: Context,
   thrown: () => unknown,
-  errors: (typeof PaymentDeclined)[] = [],
+  errors: NonNullable<TaskParams["errors"]> = [],
 ): Promise<Error & Record<string, unknown>> {
   const job = task({ rpc: true, maxRetries: 0, errors }, () => {
     throw thrown();
@@ -61,6 +115,130 @@ export const errors = cases({
     const cause = await causeOf(context, () => undefined);
     assert.ok(cause instanceof Error);
     assert.match(cause.message, /undefined/);
+  },
+
+  async "an error that throws when it is read ends its task like any other, and no neighbour's"({
+    task,
+    consume,
+    patienceMs,
+    until,
+  }) {
+    const job = task({ rpc: true, maxRetries: 1, backoff: 0, deadLetter: true }, (kind: string) => {
+      if (kind === "good") return kind;
+      throw hostile[kind]?.();
+    });
+    await consume(job);
+    const kinds = Object.keys(hostile);
+    const handles = await job.pushMany([...kinds, "good"].map((kind): [string] => [kind]));
+    const good = handles.pop();
+    const ends = await Promise.all(handles.map((handle) => rejection(handle.waitResult({ timeout: patienceMs }))));
+    assert.equal(await good?.waitResult({ timeout: patienceMs }), "good");
+    for (const [i, kind] of kinds.entries()) {
+      const { status, attempts, message } = ends[i] as unknown as TaskError;
+      assert.deepEqual([kind, status, attempts], [kind, "dead", 2]);
+      assert.match(message, said[kind] ?? /as usual/, kind);
+    }
+    await until("the dead letters are there", async () => (await job.deadLetters.count()) >= kinds.length);
+    const reasons = (await job.deadLetters.list(100)).map(({ body }) => reasonOf(body));
+    for (const kind of kinds)
+      assert.ok(
+        reasons.some((each) => (said[kind] ?? /as usual/).test(each)),
+        kind,
+      );
+  },
+
+  async "a thrown object keeps its message, name and code where these are texts"(context) {
+    const cause = await causeOf(context, () => ({ message: "duplicate key", code: "23505" }));
+    assert.ok(cause instanceof Error);
+    assert.deepEqual([cause.name, cause.message, cause.code], ["Error", "duplicate key", "23505"]);
+  },
+
+  async "a thrown object without a message is told as short JSON"(context) {
+    const cause = await causeOf(context, () => ({ status: 404, code: 7, path: "/a".repeat(5_000) }));
+    assert.match(cause.message, /\{"status":404,"code":7,"path":"\/a/);
+    assert.ok(cause.message.length < 500);
+    assert.equal(cause.code, 7);
+  },
+
+  async "a listed class that sets no name comes back by its constructor's name"(context) {
+    const cause = await causeOf(context, () => new CardExpired("in 2019"), [CardExpired]);
+    assert.ok(cause instanceof CardExpired);
+    assert.equal(cause.message, "in 2019");
+  },
+
+  async "what a waiter gets is readable as JSON"({ task, consume, patienceMs }) {
+    const job = task({ rpc: true, maxRetries: 0 }, () => {
+      const cause = Object.assign(new Error("inner"), { code: "E_INNER" });
+      throw Object.assign(new RangeError("outer", { cause }), { code: "E_OUTER" });
+    });
+    await consume(job);
+    const handle = await job.push();
+    const thrown = JSON.parse(JSON.stringify(await rejection(handle.waitResult({ timeout: patienceMs }))));
+    assert.deepEqual(
+      [thrown.name, thrown.code, thrown.status, thrown.taskId],
+      ["TaskError", "TASK", "failed", handle.id],
+    );
+    assert.match(thrown.message, /outer/);
+    const { error } = JSON.parse(JSON.stringify(await handle.waitRecord({ timeout: patienceMs })));
+    for (const each of [thrown.cause, error]) {
+      assert.deepEqual([each.name, each.message, each.code], ["RangeError", "outer", "E_OUTER"]);
+      assert.deepEqual([each.cause.name, each.cause.message, each.cause.code], ["Error", "inner", "E_INNER"]);
+    }
+  },
+
+  async "a result that throws when it is read does not run the task again"({ task, consume, patienceMs, until }) {
+    const runs: string[] = [];
+    const results: Readonly<Record<string, () => unknown>> = {
+      member: () => Object.defineProperty({}, "total", { enumerable: true, get: () => assert.fail("no total") }),
+      toJSON: () => Object.defineProperty({}, "toJSON", { value: () => assert.fail("no JSON") }),
+      proxy: () => ({ inside: revoked() }),
+    };
+    const job = task({ rpc: true, backoff: 0 }, (kind: string) => {
+      runs.push(kind);
+      return results[kind]?.();
+    });
+    await consume(job);
+    const kinds = Object.keys(results);
+    const handles = await job.pushMany(kinds.map((kind): [string] => [kind]));
+    const ends = await Promise.allSettled(handles.map((handle) => handle.waitResult({ timeout: patienceMs })));
+    for (const [i, end] of ends.entries())
+      if (kinds[i] !== "getter")
+        assert.deepEqual([kinds[i], end.status === "rejected" && end.reason.code], [kinds[i], "RESULT"]);
+    await until("the queue is empty", async () => (await job.count()) === 0);
+    assert.deepEqual(runs.sort(), kinds.sort());
+  },
+
+  async "an answer whose then throws is an error of its task"({ task, consume, patienceMs }) {
+    const job = task({ rpc: true, maxRetries: 1, backoff: 0 }, () => throwing("then", {}));
+    await consume(job);
+    const error = await rejection((await job.push()).waitResult({ timeout: patienceMs }));
+    assert.deepEqual([error.status, error.attempts], ["failed", 2]);
+    assert.match(error.message, /no then to read/);
+  },
+
+  async "what a task logs, tells and throws at its end cannot hold it, whatever it is"({ task, consume, patienceMs }) {
+    const lines: string[] = [];
+    const write = (_: object, text: string) => void lines.push(text);
+    const logger = { debug: write, info: write, warn: write, error: write };
+    const job = task(
+      {
+        rpc: true,
+        maxRetries: 0,
+        log: { logger, level: "info", summary: false },
+        onRecord() {
+          throw throwing("message");
+        },
+      },
+      () => {
+        for (const odd of [revoked(), throwing("message"), { odd: revoked() }, { error: throwing("stack") }])
+          fct.logger.info(odd, "odd");
+        throw new FatalError("over");
+      },
+    );
+    await consume(job);
+    const error = await rejection((await job.push()).waitResult({ timeout: patienceMs }));
+    assert.deepEqual([error.status, lines.filter((each) => each === "odd").length], ["failed", 4]);
+    assert.ok(lines.some((each) => each.startsWith("onRecord threw")));
   },
 
   async "a secret that an error holds does not travel"({ task, consume, patienceMs, until }) {

@@ -46,6 +46,29 @@ export const records = kept({
     assert.equal((await job.records({ limit: 2 })).length, 2);
   },
 
+  async "a row is readable as JSON, its error and that error's cause too"({ task, consume, until }) {
+    const told: string[] = [];
+    const job = task(
+      { record: true, maxRetries: 0, onRecord: (row) => void told.push(JSON.stringify(row)) },
+      (_name: string) => {
+        const cause = Object.assign(new Error("no answer"), { code: "ETIMEDOUT" });
+        throw Object.assign(new RangeError("no luck", { cause }), { code: "E_LUCK" });
+      },
+    );
+    await consume(job);
+    const handle = await job.push("anna");
+    await until("there is a row", async () => (await handle.record()) !== undefined);
+    const texts = [told[0] ?? "{}", JSON.stringify((await job.records())[0]), JSON.stringify(await handle.record())];
+    for (const text of texts) {
+      const { error } = JSON.parse(text);
+      assert.deepEqual([error?.name, error?.message, error?.code], ["RangeError", "no luck", "E_LUCK"]);
+      assert.deepEqual(
+        [error.cause?.name, error.cause?.message, error.cause?.code],
+        ["Error", "no answer", "ETIMEDOUT"],
+      );
+    }
+  },
+
   async "a row is read by its task's id, with what onRecord got, until its ttl is over"({
     task,
     consume,
@@ -69,6 +92,38 @@ export const records = kept({
     assert.deepEqual([rows[0]?.id, rows[0]?.status, rows[0]?.result], [id, "done", 8]);
     await until("it is forgotten", async () => (await job.records()).length === 0);
     if (!features.results) await until("its row is", async () => (await job.handle(id).record()) === undefined); // kept a little after its end
+  },
+
+  "no record, result or dead letter shows the password of an address in an error": {
+    engine: false,
+    async run({ task, consume, until, patienceMs }) {
+      const told: string[] = [];
+      const job = task(
+        { rpc: true, record: true, maxRetries: 0, deadLetter: true, onRecord: (row) => told.push(JSON.stringify(row)) },
+        () => {
+          throw new Error("connecting to redis://me:secret/1@cache:6379 failed", {
+            cause: new RangeError("postgres://me:secret@db/x"),
+          });
+        },
+      );
+      await consume(job);
+      const handle = await job.push();
+      const error = await rejection(handle.waitResult({ timeout: patienceMs }));
+      await until("a dead letter", async () => (await job.deadLetters.count()) === 1);
+      const letters = await job.deadLetters.list(1);
+      const seen = {
+        error,
+        stack: error.stack,
+        rows: await job.records(),
+        record: await handle.record(),
+        letters,
+        told,
+      };
+      const text = JSON.stringify(seen);
+      assert.doesNotMatch(text, /secret/);
+      assert.match(text, /redis:\/\/\*\*\*@cache:6379 failed/);
+      assert.match(text, /postgres:\/\/\*\*\*@db\/x/);
+    },
   },
 
   "a row is kept for the ttl of the task that wrote it, whoever asks": {

@@ -24,7 +24,7 @@ export const kitBudgets = {
   settlement: 15,
   "dead letters": 20,
   results: 5,
-  errors: 5,
+  errors: 10,
   endings: 10,
   features: 20,
   waiting: 15,

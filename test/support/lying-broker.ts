@@ -131,6 +131,23 @@ export const faults = {
     (queue, name) =>
       name.endsWith("_dlx") ? { publish: async (messages) => messages.map(({ id = "dropped" }) => ({ id })) } : queue,
   ),
+  "drops dead letters of what was never retried": fault(
+    "FatalError is kept by deadLetter: all that failed for good is",
+    (queue) => ({
+      publish: async (messages) =>
+        messages.some(({ body }) => (body as { extra?: { attempts?: number } }).extra?.attempts === 1)
+          ? messages.map(({ id = "dropped" }) => ({ id }))
+          : queue.publish(messages),
+    }),
+  ),
+  "puts off what it cannot read": fault(
+    "an error that throws when it is read ends its task like any other, and no neighbour's",
+    settling((settlement) =>
+      settlement.outcome === "retry" && settlement.error.message.includes("cannot be read")
+        ? { outcome: "postponed", delayMs: 1_000 }
+        : settlement,
+    ),
+  ),
   "counts one too many": fault("count tells what waits and what is delayed", (queue) => ({
     async count() {
       const counts = (await queue.count?.()) ?? { ready: 0, delayed: 0 };

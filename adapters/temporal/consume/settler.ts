@@ -5,7 +5,6 @@
 import { sleep, within } from "../../../src/base/clock.ts";
 import { serializeError } from "../../../src/base/errors.ts";
 import type { Settlement } from "../../../src/contract/index.ts";
-import { resultOrNull } from "../../shared/result-or-null.ts";
 import type { TemporalClient } from "../connect/client.ts";
 import { isGone, isTooLarge } from "../connect/errors.ts";
 import { lostPayload, type Payload, toPayload } from "../connect/payload.ts";
@@ -108,9 +107,10 @@ function resultOf(settlement: Done, limit: number): Payload {
   if (record?.lostAt !== undefined) return lostPayload({ ...record });
   let payload: Payload;
   try {
-    payload = toPayload(resultOrNull(result), record && { ...record });
+    payload = toPayload(result, record && { ...record });
   } catch (error) {
-    return resultOf(tooLarge(settlement, error), limit); // its JSON is longer than a text can be
+    // Its JSON is longer than a text can be, or it throws when it is read.
+    return resultOf(tooLarge(settlement, error), limit);
   }
   const bytes = payload.data?.length ?? 0;
   return bytes <= limit

@@ -116,7 +116,7 @@ describe("lines on stderr", () => {
         throw new Error("no");
       },
     });
-    expect(line({ error })).toContain("error=Error: a Error\n");
+    expect(line({ error })).toContain("error=Error: its message cannot be read: no\n");
   });
 });
 
@@ -175,7 +175,7 @@ describe("a logger of the user's own", () => {
       expect(each).toMatchObject({ name: "Error", message: "GET http://***@host/ failed", code: "ECONNRESET" });
       expect(each?.stack).toMatch(/^Error: GET http:\/\/\*\*\*@host\/ failed\n.*log\.test\.ts/s);
       expect(each?.cause).toMatchObject({ message: "redis://***@cache is down" });
-      expect(Object.getOwnPropertyNames(each).sort()).toEqual(["cause", "code", "message", "name", "stack"]);
+      expect(Object.getOwnPropertyNames(each).sort()).toEqual(["cause", "code", "message", "name", "stack", "toJSON"]);
     }
   });
 

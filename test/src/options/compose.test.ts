@@ -224,7 +224,7 @@ describe("input and output", () => {
     const task = boost({ ...on(), maxRetries: 3, output: positive }, (n: number) => -n);
     await task.consume();
     expect(await rejection((await task.push(1)).waitResult())).toMatchObject({
-      status: "failed",
+      status: "dead",
       attempts: 1,
       cause: { message: "bad output: must be positive" },
     });
