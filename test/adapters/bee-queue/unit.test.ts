@@ -75,7 +75,12 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     const all = ["text", null, 0, false, "", [1], { s: "日本 \u{1F600}" }, { big: "x".repeat(100_000) }];
     await queue.publish(all.map((body) => ({ body: body as never })));
     expect((await queue.peek?.(20))?.map(({ body }) => body)).toEqual(all);
-    const strange = ["{broken", "7", '{"no":1}', '{"data":{"n":1},"options":{"stacktraces":null,"attempt":"x","timestamp":"now"}}'];
+    const strange = [
+      "{broken",
+      "7",
+      '{"no":1}',
+      '{"data":{"n":1},"options":{"stacktraces":null,"attempt":"x","timestamp":"now"}}',
+    ];
     for (const [i, text] of strange.entries()) {
       await redis?.hset(`${run}:${name}:jobs`, `strange${i}`, text);
       await redis?.lpush(`${run}:${name}:waiting`, `strange${i}`);
