@@ -9,8 +9,8 @@ export const maxDigits = 4_300;
 /** Begins the texts that stand for integers while JSON.parse works. Nobody else knows it. */
 const mark = `${randomUUID().slice(0, 13)}:`;
 
-/** What a long integer may be in, and what looks like one. */
-const found = /"|-?\d{16,}/g;
+/** What a long integer may be in, and what looks like one; no longer than what tells that it is too long. */
+const found = new RegExp(`"|-?\\d{16,${maxDigits + 1}}`, "g");
 
 /**
  * `JSON.parse`, but integers above 2^53 become bigint: snowflake ids are common in messages of other languages.
@@ -49,9 +49,8 @@ function markIntegers(text: string): string {
 }
 
 function checkDigits(part: string): void {
-  const count = part.startsWith("-") ? part.length - 1 : part.length;
-  if (count <= maxDigits) return;
-  const text = `the body has a number of ${count} digits, at most ${maxDigits} are read. Send it as a text.`;
+  if (part.length - (part.startsWith("-") ? 1 : 0) <= maxDigits) return;
+  const text = `the body has a number of more than ${maxDigits} digits. Send it as a text.`;
   throw new FunboostError("BAD_MESSAGE", text, { prefix: false });
 }
 

@@ -73,7 +73,7 @@ describe("integers above 2^53", () => {
     const native = ms(() => [JSON.parse(text), JSON.parse(deep)]);
     expect(ms(() => [parseJson(text), parseJson(deep)])).toBeLessThan(20 * native + 20);
     const long = `{"n":${"7".repeat(5_000_000)}}`;
-    expect(ms(() => expect(() => parseJson(long)).toThrow("5000000 digits"))).toBeLessThan(
+    expect(ms(() => expect(() => parseJson(long)).toThrow("more than 4300 digits"))).toBeLessThan(
       20 * ms(() => JSON.parse(long)),
     );
   });

@@ -159,7 +159,7 @@ describe("bodies of others", () => {
       "a number that is too long",
       `{"a":${"7".repeat(maxDigits + 1)}}`,
       one,
-      "the body has a number of 4301 digits, at most 4300 are read. Send it as a text.",
+      "the body has a number of more than 4300 digits. Send it as a text.",
     ],
   ])("refuses %s", (_, raw, signature, message) => {
     expect(() => decodeBody(raw, signature, undefined)).toThrow(message);
