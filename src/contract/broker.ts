@@ -78,10 +78,7 @@ export interface QueueSpec {
   readonly options: Readonly<Record<string, unknown>>;
   /** How long a delivery is ours without renewal, in milliseconds. */
   readonly leaseMs: number;
-  /**
-   * How long callers wait for a publish, in milliseconds: what was not sent by then is not sent later either. Absent: 10
-   * s.
-   */
+  /** How long callers wait for a publish, in milliseconds: later nothing is sent. @default 10_000 */
   readonly publishTimeoutMs?: number;
 }
 

@@ -89,9 +89,8 @@ async function useOf(
     use.connection = fresh;
     await silent.close().catch(() => shared.replaced.push(silent));
   };
-  return Object.assign(use, {
-    replace: (silent: NativeConnection) => void replace(silent).catch(() => {}), // the next that is not answered tries again
-  });
+  // Where it fails, the next call that is not answered tries again.
+  return Object.assign(use, { replace: (silent: NativeConnection) => void replace(silent).catch(() => {}) });
 }
 
 export function once(work: () => Promise<void>): () => Promise<void> {
