@@ -95,7 +95,6 @@ export const records = kept({
   },
 
   "no record, result or dead letter shows the password of an address in an error": {
-    engine: false,
     async run({ task, consume, until, patienceMs }) {
       const told: string[] = [];
       const job = task(
