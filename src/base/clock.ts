@@ -19,8 +19,7 @@ export const { setImmediate, setInterval, clearInterval, queueMicrotask } = glob
 
 const longest = 2 ** 31 - 1;
 
-/** The real one. */
-export const systemClock: Clock = {
+const systemClock: Clock = {
   now: Date.now,
   monotonic: performance.now.bind(performance),
   after(ms, run, options) {

@@ -1,6 +1,6 @@
 /** A child process of the kit: one task on the engine under test. It is the one that is killed. */
+import "./wall-clock.ts"; // first: what is loaded after it takes this clock for the machine's
 import { subscribe } from "node:diagnostics_channel";
-import { setClock, systemClock } from "../../src/base/clock.ts";
 import type { Broker } from "../../src/contract/index.ts";
 import {
   boost,
@@ -14,6 +14,7 @@ import {
 } from "../../src/index.ts";
 import { machineMs } from "./machine.ts";
 import type { CreateModule } from "./subject.ts";
+import { wallClock } from "./wall-clock.ts";
 
 export interface ChildJob {
   readonly create: string;
@@ -133,20 +134,6 @@ const behaviours = {
   },
 };
 
-let clockMs = 0;
-const realNow = Date.now;
-
-/** The wall clock jumps as a correction by hand would make it jump, ours and the engine's; the monotonic one goes on. */
-function stubClock(): void {
-  setClock({ ...systemClock, now: () => realNow() + clockMs });
-  const RealDate = Date;
-  globalThis.Date = new Proxy(RealDate, {
-    construct: (target, args: unknown[]) =>
-      Reflect.construct(target, args.length === 0 ? [realNow() + clockMs] : args) as Date,
-    get: (target, key) => (key === "now" ? () => realNow() + clockMs : Reflect.get(target, key)),
-  });
-}
-
 interface Task {
   publish(args: unknown[], options: { readonly taskId: string }): Promise<unknown>;
   handle(id: string): { waitResult(options: { readonly timeout: number }): Promise<unknown> };
@@ -183,7 +170,7 @@ function reportSettlements(): void {
 }
 
 async function main(job: ChildJob): Promise<void> {
-  clockMs = job.clockMs;
+  wallClock.aheadMs = job.clockMs;
   if (job.settlements) reportSettlements();
   configure({ lease: job.leaseMs, signals: job.signals, log: { level: "silent" } });
   const { create } = (await import(job.create)) as CreateModule;
@@ -221,7 +208,7 @@ function answerCalls(parts: Parts): void {
 }
 
 async function perform(parts: Parts, method: string, args: unknown[]): Promise<unknown> {
-  if (method === "clock") return void (clockMs = args[0] as number);
+  if (method === "clock") return void (wallClock.aheadMs = args[0] as number);
   if (method === "consume") return void (parts.consumer = (await parts.task.consume?.(...args)) as TaskConsumer);
   if (method === "shutdown") return shutdown(...(args as Parameters<typeof shutdown>));
   if (method === "closeBroker") return parts.broker.close();
@@ -253,5 +240,4 @@ async function waitForJob(create: string): Promise<ChildJob> {
   return found;
 }
 
-stubClock();
 await main(await waitForJob(process.argv[2] ?? ""));
