@@ -2,6 +2,7 @@
 
 import { type Duration, durationMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
+import { longestId } from "../base/message-id.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import { firstMs, parseTime } from "../wire/time-text.ts";
 import { boolean, type Check, checkMembers, duration, isRecord, refuseOption, text, whole } from "./checks.ts";
@@ -54,7 +55,7 @@ const nothing: ResolvedPublish = Object.freeze({});
 
 const checks: Readonly<Record<keyof PublishOptions, Check>> = {
   taskId(value, name) {
-    text(200)(value, name);
+    text(longestId)(value, name);
     // Half a character would become another one on its way through UTF-8.
     if (!(value as string & { isWellFormed(): boolean }).isWellFormed())
       refuseOption(name, value, "a text of whole characters: it has half a surrogate pair");

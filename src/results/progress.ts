@@ -1,6 +1,6 @@
 /** How far a task is: the latest value that it told, kept in the store. */
 import { within } from "../base/clock.ts";
-import { checkJson } from "../base/json-check.ts";
+import { copyJson } from "../base/json-check.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -29,16 +29,19 @@ interface Progress {
 export async function keepProgress(task: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
   const { options, log } = task;
   const store = requireStore(task, "fct.progress()");
-  checkJson(value, "progress", options.queue);
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
-  const keep = keepUnlessStale(task, store, taskId, { value: value ?? null, publishedAt, attempt, crashes }).then(
-    (kept) =>
-      kept
-        ? undefined
-        : log.warn(
-            { queue: options.queue, taskId, attempt },
-            "progress of a run that another one has followed: its lease was lost; not kept",
-          ),
+  const keep = keepUnlessStale(task, store, taskId, {
+    value: copyJson(value, "progress", options.queue) ?? null,
+    publishedAt,
+    attempt,
+    crashes,
+  }).then((kept) =>
+    kept
+      ? undefined
+      : log.warn(
+          { queue: options.queue, taskId, attempt },
+          "progress of a run that another one has followed: its lease was lost; not kept",
+        ),
   );
   await within(
     keep.catch((error: unknown) => healthOf(store).say(log, { queue: options.queue }, error)),

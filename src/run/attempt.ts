@@ -5,6 +5,7 @@ import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
 import type { RecordedTask } from "../results/recorder.ts";
+import { isObject } from "../wire/body.ts";
 import { decodeBody } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
@@ -19,6 +20,8 @@ export interface Attempt {
   readonly delivery: Delivery;
   readonly startedAt: number;
   readonly args: readonly unknown[];
+  /** Somebody reads them, or the body that they are part of, when the run is over: it gets copies. */
+  readonly argsAreShared: boolean;
   readonly limits: MessageLimits;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
@@ -36,9 +39,12 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
   try {
     const call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
     const { args, limits, body } = call;
-    return { delivery, startedAt, args, limits, body, badMessage: undefined, doneMark: undefined };
+    const argsAreShared =
+      !call.converted && (isObject(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
+    return { delivery, startedAt, args, argsAreShared, limits, body, badMessage: undefined, doneMark: undefined };
   } catch (error) {
     const badMessage = toError(error);
-    return { delivery, startedAt, args: noArgs, limits: noLimits, body: undefined, badMessage, doneMark: undefined };
+    const nothing = { args: noArgs, argsAreShared: false, limits: noLimits, body: undefined };
+    return { delivery, startedAt, ...nothing, badMessage, doneMark: undefined };
   }
 }

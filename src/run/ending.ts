@@ -1,6 +1,6 @@
 /** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
 import { FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
-import { findUncarriable } from "../base/json-check.ts";
+import { copyCarriable, Uncarriable } from "../base/json-check.ts";
 import type { Logger } from "../base/log.ts";
 import type { Delivery, Ended, FinalStatus, Settlement } from "../contract/broker.ts";
 import { backoffMs } from "../options/backoff.ts";
@@ -27,22 +27,35 @@ const done: Done = Object.freeze({ outcome: "done" });
 
 /** Most ends are kept nowhere: then there is no outcome, and no promise. */
 export function succeed(task: RunnableTask, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
-  const lost = value === undefined || value === null ? undefined : findLost(value);
-  const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
+  const copy = copyResult(value);
+  const lost = copy instanceof LostResult ? copy : undefined;
+  const settlement: Done = lost || copy === undefined ? done : { outcome: "done", result: copy };
   if (!task.queue.result && !isKept(task, attempt)) return settlement;
   const outcome = outcomeOf(task, attempt, "done");
   if (lost) Object.assign(outcome, { lostAt: lost.path, error: serializeError(lost.error) });
-  else if (value !== undefined) outcome.result = value;
+  else if (copy !== undefined) outcome.result = copy;
   return conclude(task, attempt, settlement, outcome);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
-function findLost(value: unknown): { path: string; error: Error } | undefined {
+class LostResult {
+  readonly path: string;
+  readonly error: Error;
+
+  constructor(path: string, error: Error) {
+    this.path = path;
+    this.error = error;
+  }
+}
+
+/** A copy: the function may go on to change what it has returned. */
+function copyResult(value: unknown): unknown {
   try {
-    const lost = findUncarriable(value, "result");
-    return lost && { path: lost.path, error: new FunboostError("RESULT", `${lost.path} is ${lost.what}.`) };
+    const copy = copyCarriable(value, "result");
+    if (!(copy instanceof Uncarriable)) return copy;
+    return new LostResult(copy.path, new FunboostError("RESULT", `${copy.path} is ${copy.what}.`));
   } catch (error) {
-    return { path: "result", error: error as Error }; // a getter that throws
+    return new LostResult("result", error as Error); // a getter that throws
   }
 }
 

@@ -1,6 +1,7 @@
 /** The wire envelope, Python funboost's: the arguments by name at top level, and `extra`. Nobody else knows it. */
 
 import { describe } from "../base/errors.ts";
+import { copyPlain } from "../base/plain-copy.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { bindByName, bindByOrder, checkTakesOne, refuseMessage, toMembers } from "./arguments.ts";
 import { extraOf, isObject, originalOf, parseBody, withoutExtra } from "./body.ts";
@@ -17,6 +18,8 @@ export interface Call {
    * one object, both look alike.
    */
   readonly foreign: boolean;
+  /** `args` are what `convert` made, and no part of the body. */
+  readonly converted: boolean;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
 }
@@ -74,7 +77,8 @@ export function decodeBody(
   const own = found !== undefined && !isMarked;
   if (convert && !own) {
     const foreign = isMarked ? originalOf(parsed as JsonObject) : raw;
-    return { args: convertBody(convert, foreign), limits, extra, foreign: true, body: parseBody(foreign) };
+    const args = convertBody(convert, copyPlain(foreign));
+    return { args, limits, extra, foreign: true, converted: true, body: parseBody(foreign) };
   }
   const body = isMarked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
   if (!isObject(body))
@@ -91,6 +95,7 @@ export function decodeBody(
     limits,
     extra,
     foreign: isMarked || (!ordered && signature.kind === "positional" && signature.names.length > 0),
+    converted: false,
     body,
   };
 }

@@ -66,7 +66,7 @@ export function writeLimits(limits: MessageLimits): JsonObject {
   if (limits.filterKey !== undefined) extra.filter_str = limits.filterKey;
   if (limits.etaMs !== undefined) extra.eta = new Date(limits.etaMs).toISOString();
   if (limits.misfireGraceMs !== undefined) extra.misfire_grace_time = limits.misfireGraceMs / 1000;
-  if (limits.headers !== undefined) extra.headers = limits.headers;
+  if (limits.headers !== undefined) extra.headers = { ...limits.headers };
   if (limits.givenId) extra.given_id = true;
   return extra;
 }
