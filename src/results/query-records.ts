@@ -1,6 +1,7 @@
 /** records(): the rows that are kept, the newest first. */
 import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
+import { parseJson } from "../base/json.ts";
 import type { FinalStatus } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { checkMembers, refuseOption, whole } from "../options/checks.ts";
@@ -29,7 +30,7 @@ const statuses: readonly unknown[] = ["done", "failed", "dead", "cancelled", "ex
 export async function readRow({ store, scope }: OpenQueue, id: string): Promise<Outcome | undefined> {
   const [text] = store ? await store.get([rowKey(scope, id)]) : [];
   if (text === undefined) return undefined;
-  const row = JSON.parse(text) as Outcome;
+  const row = parseJson(text) as Outcome;
   return (row.status as string) === "running" ? undefined : row;
 }
 
@@ -89,7 +90,7 @@ async function readHour(store: Store, key: string): Promise<Row[]> {
   const rows: Row[] = [];
   for (;;) {
     const lines = await store.list.read(key, rows.length, page);
-    for (const line of lines) rows.push(JSON.parse(line) as Row);
+    for (const line of lines) rows.push(parseJson(line) as Row);
     if (lines.length < page) return rows;
   }
 }

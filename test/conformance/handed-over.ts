@@ -143,7 +143,8 @@ export const handedOver = cases({
     });
     await consume(job);
     await job.push(0);
-    await until("all have run twice", () => seen.length === 2 * (depth + 1));
+    // Without ids of its own an engine may take one id twice.
+    await until("all have run twice", () => seen.length >= 2 * (depth + 1));
     assert.ok(
       seen.every((id) => id.length <= 200),
       seen.join("\n"),
