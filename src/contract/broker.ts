@@ -17,14 +17,10 @@
 import type { Store } from "./store.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
-/** JSON leaves `undefined` members out. A bigint occurs only where a text held an integer that a number would change. */
+/** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
 export type JsonObject = { [key: string]: unknown };
-/** A body whose JSON was made when its caller handed it over: `bodyText` and `bodyValue` of `funboost/adapter` read it. */
-export interface JsonText {
-  readonly text: string;
-  /** The value. */
-  toJSON(): unknown;
-}
+/** A body that is JSON already. `bodyText` and `bodyValue` of `funboost/adapter` read it. */
+export type JsonText = { readonly text: string; toJSON(): unknown };
 
 /**
  * What an engine, its server and this queue can do by themselves. All fields are required: a new one lists every
@@ -136,10 +132,7 @@ export interface BrokerQueue {
 export interface Message {
   /** Unique in its queue. Absent: the engine makes one (only where `features.ids`). */
   readonly id?: string;
-  /**
-   * An object; or, published raw, any other JSON value or text. Engines that hold text send a string as it is, and of
-   * all else its JSON. It is the queue's own: nobody changes it after the call.
-   */
+  /** An object; or, raw, any JSON value. Engines that hold text send a string as it is. Nobody changes it afterwards. */
   readonly body: JsonObject | JsonValue | JsonText;
   readonly delayMs?: number;
   /** -1000 to 1000, bigger is sooner, 0 is none. */

@@ -38,7 +38,7 @@ const core = names(`
 `);
 
 const contract = names(`
-  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonValue
+  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec ResultOptions Results SetEntry Settlement Store TimerEntry Timers
 `);
 
