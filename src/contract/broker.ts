@@ -132,7 +132,7 @@ export interface BrokerQueue {
 export interface Message {
   /** Unique in its queue. Absent: the engine makes one (only where `features.ids`). */
   readonly id?: string;
-  /** An object; or, raw, any JSON value. Engines that hold text send a string as it is. Nobody changes it afterwards. */
+  /** An object; or, raw, any JSON value. Engines that hold text send a string as it is. Nobody changes it later. */
   readonly body: JsonObject | JsonValue | JsonText;
   readonly delayMs?: number;
   /** -1000 to 1000, bigger is sooner, 0 is none. */
