@@ -92,9 +92,11 @@ function visitObject(value: object, depth: number, root: unknown): unknown {
   if (prototype !== Object.prototype && prototype !== null && !isForeignObjectPrototype(prototype))
     return instanceProblem(value);
   const made: Record<string, unknown> = { ...value }; // its getters are asked once
-  for (const key of Object.keys(made)) {
+  // Quicker than a list of its keys.
+  for (const key in made) {
     const member = made[key];
-    if (typeof member === "string" || typeof member === "boolean") continue;
+    if (typeof member === "string" || typeof member === "boolean" || Number.isFinite(member)) continue;
+    if (!Object.hasOwn(made, key)) continue; // somebody has put it on Object.prototype
     const copy = visit(member, depth + 1, root);
     if (copy instanceof Uncarriable)
       return addStep(copy, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);

@@ -33,7 +33,7 @@ export class JsonText {
 
 /** Also of another copy of the package. */
 function isJsonText(body: unknown): body is JsonText {
-  return typeof body === "object" && body !== null && brand in body;
+  return body instanceof JsonText || (typeof body === "object" && body !== null && brand in body);
 }
 
 /** The JSON text of a message's body. */

@@ -5,12 +5,13 @@
 import { clock } from "../base/clock.ts";
 import { describe, FunboostError, needsStore, toError } from "../base/errors.ts";
 import { asBody, JsonText } from "../base/json.ts";
-import type { Message } from "../contract/broker.ts";
+import type { JsonObject, Message } from "../contract/broker.ts";
 import { type PublishOptions, resolvePublish } from "../options/publish.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { currentRun } from "../task/context.ts";
 import { traceHeaders } from "../task/trace.ts";
-import { encodeBody } from "../wire/call.ts";
+import { encodeBody, encodeText } from "../wire/call.ts";
+import type { MessageLimits } from "../wire/limits.ts";
 import { stampExtra } from "../wire/stamp.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
@@ -18,27 +19,37 @@ export interface PublishItem<Args extends readonly unknown[] = readonly unknown[
 }
 
 export function toMessage(
-  { signature, params, open }: Definition,
+  definition: Definition,
   args: readonly unknown[],
   options: PublishOptions | undefined,
 ): Message {
   const { id, delayMs, priority, limits: own } = resolvePublish(options, clock.now());
   const trace = traceHeaders();
   const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
-  let body = encodeBody(signature, args, limits, params.queue);
-  const message: { -readonly [K in keyof Message]: Message[K] } = { body };
+  // A child goes before all that waits, or the parents that wait for their children would fill every slot.
+  const ahead = currentRun() !== undefined && (priority ?? 0) >= 0;
+  const rank = ahead ? undefined : priority;
+  const message: { -readonly [K in keyof Message]: Message[K] } = { body: bodyOf(definition, args, limits, rank) };
   if (id !== undefined) message.id = id;
   if (delayMs !== undefined) message.delayMs = delayMs;
-  // A child goes before all that waits, or the parents that wait for their children would fill every slot.
-  if (currentRun() && (priority ?? 0) >= 0) message.ahead = true;
-  else if (priority !== undefined) {
-    message.priority = priority;
-    // Engines do not tell it again, and a dead letter comes back with it.
-    body = stampExtra(body, { priority });
-  }
-  // Before the first use nobody knows what the engine holds: text suits all.
-  message.body = open?.queue.keepsValues ? body : new JsonText(JSON.stringify(body));
+  if (ahead) message.ahead = true;
+  if (rank !== undefined) message.priority = rank;
   return message;
+}
+
+/** Before the first use nobody knows what the engine holds: text suits all. */
+function bodyOf(
+  { signature, params, open }: Definition,
+  args: readonly unknown[],
+  limits: MessageLimits | undefined,
+  priority: number | undefined,
+): JsonObject | JsonText {
+  const asValue = open?.queue.keepsValues === true;
+  if (!asValue && priority === undefined) return new JsonText(encodeText(signature, args, limits, params.queue));
+  const plain = encodeBody(signature, args, limits, params.queue);
+  // Engines do not tell it again, and a dead letter comes back with it.
+  const body = priority === undefined ? plain : stampExtra(plain, { priority });
+  return asValue ? body : new JsonText(JSON.stringify(body));
 }
 
 /** A message, and the options that it was made with. */

@@ -135,7 +135,7 @@ function secondsToMs(value: unknown, key: string): number {
 function headersOf(value: unknown, key: string): Readonly<Record<string, string>> {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return refuse(key, value, "an object of texts");
-  return value as Readonly<Record<string, string>>;
+  return { ...(value as Readonly<Record<string, string>>) }; // a run may change what it is shown
 }
 
 function refuse(key: string, value: unknown, needed: string): never {

@@ -101,21 +101,25 @@ export const handedOver = cases({
       const seen: unknown[] = [];
       let broken = true;
       const job = task({ rpc: true, maxRetries: 1, backoff: 0, deadLetter: true }, (given: Order, list: number[]) => {
-        seen.push(structuredClone([given, list, fct.message]));
+        seen.push(structuredClone([given, list, fct.message, fct.headers]));
         given.n++;
         given.lines.push({ sku: "b" });
         list.length = 0;
+        Object.assign(fct.message as object, { given: 0 });
+        Object.assign(fct.headers, { tenant: "two" });
         if (broken) throw new Error("not yet");
       });
       await consume(job);
-      const error = await rejection((await job.push(order(), [1, 2])).waitResult({ timeout: patienceMs }));
+      const error = await rejection(
+        (await job.publish([order(), [1, 2]], { headers: { tenant: "one" } })).waitResult({ timeout: patienceMs }),
+      );
       assert.equal(error.status, "dead");
       await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
       broken = false;
       await job.deadLetters.redrive();
       await until("it has run again", () => seen.length === 3);
-      for (const [given, list, message] of seen as [Order, number[], { given: Order; list: number[] }][]) {
-        assert.deepEqual([given, list], [order(), [1, 2]]);
+      for (const [given, list, message, headers] of seen as [Order, number[], Record<string, unknown>, object][]) {
+        assert.deepEqual([given, list, headers], [order(), [1, 2], { tenant: "one" }]);
         assert.deepEqual([message.given, message.list], [order(), [1, 2]]);
       }
     },
