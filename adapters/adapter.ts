@@ -15,6 +15,7 @@ export {
   PublishError,
   toError,
 } from "../src/base/errors.ts";
+export { bodyText, bodyValue } from "../src/base/json.ts";
 export { maskSecrets } from "../src/base/mask-secrets.ts";
 export { createTickBatches, type TickBatches } from "../src/base/tick-batches.ts";
 export { checkNames } from "./shared/check-names.ts";

@@ -1,6 +1,5 @@
 /** Names of jobs, and ids of tasks in Agenda's rows. */
 import { createHash } from "node:crypto";
-import type { Message } from "../../src/contract/index.ts";
 import type { AgendaTable, Job } from "./table.ts";
 
 type Data = { readonly extra?: { readonly task_id?: unknown } } | null | undefined;
@@ -25,7 +24,7 @@ export function rowId(table: AgendaTable, name: string, id: string): string {
   return table.idFrom(createHash("sha256").update(`${name}\0${id}`).digest());
 }
 
-export function withId(body: Message["body"], id: string): unknown {
+export function withId(body: unknown, id: string): unknown {
   if (!isObject(body)) return { raw: body, extra: { is_raw: true, task_id: id } };
   return { ...body, extra: { ...(isObject(body.extra) ? body.extra : {}), task_id: id } };
 }

@@ -39,6 +39,7 @@ export function createMongoTable(backend: AgendaBackend): AgendaTable {
   const ids: IdsOf = async (filter, options = { projection: { _id: 1 } }) =>
     (await jobs().find(filter, options).toArray()).map(({ _id }) => _id.toHexString());
   return {
+    keepsValues: true,
     unfit: {
       pattern: halfPair,
       says: "MongoDB cannot hold half a surrogate pair. Encode the text, as base64 for example.",

@@ -1,6 +1,7 @@
 /** The table of Agenda's PostgreSQL backend: statements for what must be one step, or one round trip. */
 
 import type { Socket } from "node:net";
+import { bodyText } from "../../src/base/json.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { type AgendaTable, iso, ownerPrefix, type UnlockedRow } from "./table.ts";
 
@@ -103,20 +104,16 @@ function publishing(table: string, ids: Ids) {
     },
     isId: (text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text),
     async insert(name, jobs) {
-      const rows = jobs.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => [
-        id,
-        data,
-        iso(nextRunAt),
-        -rank,
-        iso(publishedAt),
-        failCount,
-      ]);
+      const rows = jobs.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => {
+        const row = [id, iso(nextRunAt), -rank, iso(publishedAt), failCount];
+        return `${JSON.stringify(row).slice(0, -1)},${bodyText(data)}]`;
+      });
       const inserted = await ids(
         `INSERT INTO ${table} (id, name, priority, next_run_at, type, data, start_date, fail_count, disabled, fork)
-         SELECT (e->>0)::uuid, $1, (e->>3)::int, (e->>2)::timestamptz, 'normal', e->1, (e->>4)::timestamptz,
-           (e->>5)::int, FALSE, FALSE
+         SELECT (e->>0)::uuid, $1, (e->>2)::int, (e->>1)::timestamptz, 'normal', e->5, (e->>3)::timestamptz,
+           (e->>4)::int, FALSE, FALSE
          FROM jsonb_array_elements($2::jsonb) AS e ON CONFLICT (id) DO NOTHING RETURNING id`,
-        [name, JSON.stringify(rows)],
+        [name, `[${rows.join(",")}]`],
       );
       const left = new Map<string, number>();
       for (const id of inserted) left.set(id, 1);

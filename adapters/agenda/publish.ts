@@ -2,6 +2,7 @@
 
 import { setImmediate } from "../../src/base/clock.ts";
 import { describe, FunboostError, isFunboostError, toError } from "../../src/base/errors.ts";
+import { bodyText, bodyValue, JsonText } from "../../src/base/json.ts";
 import { createTickBatches } from "../../src/base/tick-batches.ts";
 import type { BrokerQueue, Message, Published } from "../../src/contract/index.ts";
 import { publishError } from "../shared/publish-error.ts";
@@ -102,13 +103,20 @@ function newJob(
       { where: "agenda" },
     );
   const { at, rank } = time.ticket(delayMs);
-  const data = id === undefined ? body : withId(body, id);
-  if (table.unfit?.pattern.test(JSON.stringify(data)))
-    throw new FunboostError("BAD_ARGS", table.unfit.says, { where: "agenda" });
+  const data = id === undefined ? body : withId(bodyValue(body), id);
+  const text = bodyText(data);
+  if (table.unfit?.pattern.test(text)) throw new FunboostError("BAD_ARGS", table.unfit.says, { where: "agenda" });
   const row = id === undefined ? table.newId() : rowId(table, name, id);
   const failCount = attempt > 1 ? attempt - 1 : null;
   return {
     id: id ?? row,
-    job: { id: row, data, nextRunAt: at, rank, publishedAt: new Date(publishedAt ?? time.now()), failCount },
+    job: {
+      id: row,
+      data: table.keepsValues ? bodyValue(data) : new JsonText(text),
+      nextRunAt: at,
+      rank,
+      publishedAt: new Date(publishedAt ?? time.now()),
+      failCount,
+    },
   };
 }

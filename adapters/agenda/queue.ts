@@ -42,6 +42,7 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
   };
   return {
     features,
+    keepsValues: link.table.keepsValues === true,
     lookahead: link.lookahead,
     publish: createPublisher(link, notices, time, name),
     async consume(handler, options) {

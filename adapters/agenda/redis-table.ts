@@ -1,5 +1,6 @@
 /** The keys of Agenda's Redis backend: scripts for what must be one step, or one round trip. */
 import type { Redis } from "ioredis";
+import { bodyText } from "../../src/base/json.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { redisScripts } from "./redis-scripts.ts";
 import { type AgendaTable, type Fence, iso, type NewJob, ownerPrefix, type UnlockedRow } from "./table.ts";
@@ -116,7 +117,7 @@ function newFields(name: string, { id, data, nextRunAt, publishedAt, failCount }
     ...blank,
     id,
     name,
-    data: JSON.stringify(data),
+    data: bodyText(data),
     ...times,
     failCount: text(failCount),
   }).flat();

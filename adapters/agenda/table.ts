@@ -8,6 +8,7 @@ export type Job = JobParameters<unknown>;
 /** A new row. `id` has the backend's own form. */
 export interface NewJob {
   readonly id: string;
+  /** A value where the backend keeps values, else its JSON text. */
   readonly data: unknown;
   readonly nextRunAt: Date;
   /** Its place among those of one millisecond. */
@@ -47,6 +48,8 @@ export interface Claim {
 
 /** Each list is one round trip; each answer says for each entry whether it held. */
 export interface AgendaTable {
+  /** True: it takes values. */
+  readonly keepsValues?: boolean;
   /** What its JSON text must not hold, and how to say so. */
   readonly unfit?: { readonly pattern: RegExp; readonly says: string };
   newId(): string;

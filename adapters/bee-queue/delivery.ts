@@ -1,5 +1,6 @@
 /** A job of Bee-Queue as a delivery, and what its text holds. */
 import { clock } from "../../src/base/clock.ts";
+import { parseJson } from "../../src/base/json.ts";
 import type { Delivery } from "../../src/contract/index.ts";
 import type { BeeJob, BeeQueue } from "./bee.ts";
 
@@ -45,7 +46,7 @@ export function bodyOf(text: string): unknown {
 /** Undefined for what no version of Bee-Queue writes: whoever put it there, it must not hold up the others. */
 function parse(text: string): BeeJob | undefined {
   try {
-    const stored = JSON.parse(text) as BeeJob | null;
+    const stored = parseJson(text) as BeeJob | null;
     return typeof stored === "object" && stored !== null && "data" in stored ? stored : undefined;
   } catch {
     return undefined;

@@ -2,6 +2,7 @@
 import type { JobJson, JobsOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { clock } from "../../src/base/clock.ts";
+import { bodyText } from "../../src/base/json.ts";
 import type { BrokerQueue, Message } from "../../src/contract/index.ts";
 import { accept, createPublishBatches, type PublishEntry, refuse } from "../shared/publish-batches.ts";
 import { publishError } from "../shared/publish-error.ts";
@@ -70,11 +71,12 @@ function newJob(
 ): NewJob {
   const id = message.id === undefined ? undefined : jobId(message.id, queue);
   const opts = jobOptions(message, priorityOf);
+  const data = bodyText(message.body);
   if (message.native || defaults || opts.delay) {
-    const job = new Job(queue, queue.name, message.body, { ...defaults, ...message.native, ...opts }, id);
-    return { json: job.toFlowEntry().jobData, id };
+    const job = new Job(queue, queue.name, undefined, { ...defaults, ...message.native, ...opts }, id);
+    return { json: { ...job.toFlowEntry().jobData, data }, id };
   }
-  const json = { name: queue.name, data: JSON.stringify(message.body ?? null), opts, timestamp };
+  const json = { name: queue.name, data, opts, timestamp };
   return { json: json as unknown as JobJson, id };
 }
 

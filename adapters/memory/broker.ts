@@ -5,9 +5,9 @@
 import { randomUUID } from "node:crypto";
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
+import { copyPlain } from "../../src/base/plain-copy.ts";
 import type { Broker, BrokerQueue, Consumer, Features, Store } from "../../src/contract/index.ts";
 import { createConsumer } from "./consumer.ts";
-import { copy } from "./copy.ts";
 import { wake } from "./dispatch.ts";
 import { abandon, clear, createQueue, firstWaiting, publish, put, type Queue, withdraw } from "./queue.ts";
 import { memoryStore } from "./store.ts";
@@ -69,6 +69,7 @@ function openQueue(queue: Queue, name: string, prefix: string): BrokerQueue {
   };
   return {
     features,
+    keepsValues: true,
     lookahead: 0,
     async publish(messages) {
       refuseClosed();
@@ -99,7 +100,7 @@ function createControls(queue: Queue) {
       running: queue.known.size - queue.waiting - queue.later.size,
     }),
     clear: async () => clear(queue),
-    peek: async (n) => firstWaiting(queue, n).map(({ id, body }) => ({ id, body: copy(body) })),
+    peek: async (n) => firstWaiting(queue, n).map(({ id, body }) => ({ id, body: copyPlain(body) })),
     paused: async () => queue.paused,
     async setPaused(paused) {
       queue.paused = paused;

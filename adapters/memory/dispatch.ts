@@ -2,7 +2,6 @@
 import { clock, queueMicrotask, setImmediate } from "../../src/base/clock.ts";
 import { toError } from "../../src/base/errors.ts";
 import type { Delivery, Settlement } from "../../src/contract/index.ts";
-import { copy } from "./copy.ts";
 import { addLast } from "./deque.ts";
 import { aheadLevel, type Entry, place, put, type Queue, release, type Taker, takeFirst, turn } from "./queue.ts";
 
@@ -48,10 +47,9 @@ function nextWithRoom(queue: Queue): Taker | undefined {
 
 function deliver(queue: Queue, taker: Taker, entry: Entry): void {
   const { id, attempt, crashes, publishedAt } = entry;
-  // A copy again: a run that changes its args must not change those of its retry.
   const facts = {
     id,
-    body: copy(entry.body),
+    body: entry.body,
     attempt,
     crashes,
     ahead: entry.level === aheadLevel,

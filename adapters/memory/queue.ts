@@ -1,7 +1,7 @@
 /** One queue of the memory broker: its messages, and where each of them is. */
 import { clock } from "../../src/base/clock.ts";
+import { bodyValue } from "../../src/base/json.ts";
 import type { ConsumeOptions, Delivery, Handler, Message, Published } from "../../src/contract/index.ts";
-import { copy } from "./copy.ts";
 import { addFirst, addLast, createDeque, type Deque, items, type Linked, unlink } from "./deque.ts";
 import { createHeap, type Due, type Heap } from "./heap.ts";
 
@@ -88,7 +88,7 @@ export function publish(queue: Queue, message: Message, prefix: string, now: num
   if (message.id !== undefined && queue.known.has(id)) return { id, existing: true };
   const entry: Entry = {
     id,
-    body: copy(message.body),
+    body: bodyValue(message.body),
     level: message.ahead ? aheadLevel : (message.priority ?? 0),
     publishedAt: message.publishedAt ?? now,
     attempt: message.attempt ?? 1,

@@ -1,5 +1,6 @@
 /** Messages as rows of the SQLite broker's table, and rows as deliveries. */
 import { isUtf8 } from "node:buffer";
+import { bodyText } from "../../src/base/json.ts";
 import type { Delivery, Message } from "../../src/contract/index.ts";
 import { aheadRank } from "./sql.ts";
 import { batchSize } from "./writer.ts";
@@ -47,7 +48,7 @@ function newRow(message: Message, id: string): NewRow {
     Math.ceil(delayMs),
     attempt,
     publishedAt,
-    typeof body === "string" ? body : JSON.stringify(body),
+    typeof body === "string" ? body : bodyText(body),
   ];
 }
 

@@ -1,18 +1,21 @@
-/** What JSON can carry unchanged: all else is found before it is sent. */
+/** What JSON can carry unchanged, copied when it is handed over: all else is found before it is sent. */
 import { FunboostError } from "./errors.ts";
+import { setMember } from "./plain-copy.ts";
 
 /** A value that JSON would change or lose without a word. */
-export interface Uncarriable {
-  /** Where it is: `args.options.when`. */
-  readonly path: string;
+export class Uncarriable {
+  /** Where it is: `args.options.when`. Grows at its front on the way back to the root. */
+  path = "";
   /** "a Date" */
   readonly what: string;
   /** What to send instead. */
   readonly advice: string;
-}
 
-/** The same on its way back to the root: `path` grows at its front. */
-type Problem = { path: string; readonly what: string; readonly advice: string };
+  constructor(what: string, advice: string) {
+    this.what = what;
+    this.advice = advice;
+  }
+}
 
 const maxDepth = 1000;
 const bytesAdvice = 'Send Buffer.from(bytes).toString("base64")';
@@ -29,72 +32,81 @@ const advices: Readonly<Record<string, string>> = {
   Boolean: "Send the plain value",
 };
 
-/** Throws BAD_ARGS with the path of the first part of `value` that JSON would change; `where` is the queue. */
-export function checkJson(value: unknown, path: string, where?: string): void {
-  const problem = visit(value, 0, value);
-  if (problem)
-    throw new FunboostError(
-      "BAD_ARGS",
-      `${path}${problem.path} is ${problem.what}, which JSON cannot carry. ${problem.advice}.`,
-      where ? { where } : {},
-    );
+/**
+ * A copy of its own, read in the same walk that checks it. Throws BAD_ARGS with the path of the first part of `value`
+ * that JSON would change; `where` is the queue.
+ */
+export function copyJson(value: unknown, path: string, where?: string): unknown {
+  const copy = copyCarriable(value, path);
+  if (!(copy instanceof Uncarriable)) return copy;
+  const text = `${copy.path} is ${copy.what}, which JSON cannot carry. ${copy.advice}.`;
+  throw new FunboostError("BAD_ARGS", text, where ? { where } : {});
 }
 
 /**
- * The first part of `value` that JSON would change; undefined when there is none. `undefined` itself and undefined
- * members are carried by leaving them out.
+ * A copy, or the first part of `value` that JSON would change. `undefined` itself and undefined members are carried by
+ * leaving them out.
  */
-export function findUncarriable(value: unknown, path: string): Uncarriable | undefined {
-  const problem = visit(value, 0, value);
-  return problem && { ...problem, path: path + problem.path };
+export function copyCarriable(value: unknown, path: string): unknown {
+  const copy = visit(value, 0, value);
+  if (copy instanceof Uncarriable) copy.path = path + copy.path;
+  return copy;
 }
 
 // Called for each publish: paths are built only on the way back from a problem.
-function visit(value: unknown, depth: number, root: unknown): Problem | undefined {
+function visit(value: unknown, depth: number, root: unknown): unknown {
   switch (typeof value) {
     case "string":
     case "boolean":
     case "undefined":
-      return undefined;
+      return value;
     case "number":
-      return Number.isFinite(value)
-        ? undefined
-        : { path: "", what: String(value), advice: "Send null or a text, or leave it out" };
+      return Number.isFinite(value) ? value : new Uncarriable(String(value), "Send null or a text, or leave it out");
     case "object":
-      if (value === null) return undefined;
+      if (value === null) return value;
       if (depth > maxDepth) return tooDeep(root);
       return Array.isArray(value) ? visitArray(value, depth, root) : visitObject(value, depth, root);
     case "bigint":
-      return { path: "", what: `the bigint ${value}`, advice: "Send String(value)" };
+      return new Uncarriable(`the bigint ${value}`, "Send String(value)");
     default:
-      return { path: "", what: `a ${typeof value}`, advice: "Leave it out" };
+      return new Uncarriable(`a ${typeof value}`, "Leave it out");
   }
 }
 
-function visitArray(value: readonly unknown[], depth: number, root: unknown): Problem | undefined {
+function visitArray(value: readonly unknown[], depth: number, root: unknown): unknown {
+  const made: unknown[] = [];
   for (let i = 0; i < value.length; i++) {
     const item = value[i];
-    const problem =
+    const copy =
       item === undefined
-        ? { path: "", what: i in value ? "undefined" : "a hole", advice: "Send null in its place" }
+        ? new Uncarriable(i in value ? "undefined" : "a hole", "Send null in its place")
         : visit(item, depth + 1, root);
-    if (problem) return addStep(problem, `[${i}]`);
+    if (copy instanceof Uncarriable) return addStep(copy, `[${i}]`);
+    made.push(copy);
   }
-  return undefined;
+  return made;
 }
 
-function visitObject(value: object, depth: number, root: unknown): Problem | undefined {
+function visitObject(value: object, depth: number, root: unknown): unknown {
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null && !isForeignObjectPrototype(prototype))
     return instanceProblem(value);
-  for (const key of Object.keys(value)) {
-    const problem = visit((value as Record<string, unknown>)[key], depth + 1, root);
-    if (problem) return addStep(problem, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
+  const made: Record<string, unknown> = { ...value }; // its getters are asked once
+  // Quicker than a list of its keys.
+  for (const key in made) {
+    const member = made[key];
+    if (typeof member === "string" || typeof member === "boolean" || Number.isFinite(member)) continue;
+    if (!Object.hasOwn(made, key)) continue; // somebody has put it on Object.prototype
+    const copy = visit(member, depth + 1, root);
+    if (copy instanceof Uncarriable)
+      return addStep(copy, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
+    if (copy === undefined) delete made[key];
+    else if (copy !== member) setMember(made, key, copy);
   }
-  return undefined;
+  return made;
 }
 
-function addStep(problem: Problem, step: string): Problem {
+function addStep(problem: Uncarriable, step: string): Uncarriable {
   // A path of a thousand steps helps nobody.
   problem.path = problem.path.length > 300 ? problem.path : step + problem.path;
   return problem;
@@ -109,7 +121,7 @@ function isForeignObjectPrototype(prototype: object): boolean {
   );
 }
 
-function instanceProblem(value: object): Problem {
+function instanceProblem(value: object): Uncarriable {
   const name: string = value instanceof Error ? "Error" : (Object.getPrototypeOf(value)?.constructor?.name ?? "");
   const what =
     name && name !== "Object"
@@ -119,13 +131,13 @@ function instanceProblem(value: object): Problem {
     ArrayBuffer.isView(value) || value instanceof ArrayBuffer
       ? bytesAdvice
       : "Send a plain object with what the task needs";
-  return { path: "", what, advice: advices[name] ?? fallback };
+  return new Uncarriable(what, advices[name] ?? fallback);
 }
 
-function tooDeep(root: unknown): Problem {
+function tooDeep(root: unknown): Uncarriable {
   const cyclic = hasCycle(root);
   const what = cyclic ? "part of a cycle (it contains itself)" : `nested more than ${maxDepth} levels deep`;
-  return { path: "", what, advice: cyclic ? "Send ids instead of references" : "Send a flatter value" };
+  return new Uncarriable(what, cyclic ? "Send ids instead of references" : "Send a flatter value");
 }
 
 /** Iterative: `undefined` on the stack marks that the last ancestor is done. */

@@ -1,4 +1,4 @@
-/** JSON text there and back, integers above 2^53 whole. */
+/** JSON text there and back, and bodies that are JSON text already. No digit of an integer is lost. */
 import { randomUUID } from "node:crypto";
 import { stringify as stringifyLossless } from "lossless-json";
 import { FunboostError } from "./errors.ts";
@@ -13,8 +13,9 @@ const mark = `${randomUUID().slice(0, 13)}:`;
 const found = new RegExp(`"|-?\\d{16,${maxDigits + 1}}`, "g");
 
 /**
- * `JSON.parse`, but integers above 2^53 become bigint: snowflake ids are common in messages of other languages.
- * Throws BAD_MESSAGE for a number of more than `maxDigits` digits.
+ * `JSON.parse`, but an integer whose digits a number would lose becomes a bigint: snowflake ids are common in messages
+ * of other languages. What JavaScript wrote is the number that it was. Throws BAD_MESSAGE for a number of more than
+ * `maxDigits` digits.
  */
 export function parseJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
@@ -94,17 +95,54 @@ function readMarks(value: unknown): unknown {
 /** What a shared state holds under a key of ours. Undefined: nothing, or what others wrote there that is no JSON. */
 export function readStored<T>(text: string | undefined): T | undefined {
   try {
-    return text === undefined ? undefined : (JSON.parse(text) as T);
+    return text === undefined ? undefined : (parseJson(text) as T);
   } catch {
     return undefined;
   }
 }
 
-/** A body as engines can take it: one with a bigint, which came as text, goes on as text. */
-export function asBody<T extends object>(body: T): T | string {
+const brand = Symbol.for("funboost.json-text");
+
+/** The JSON text of a body, made when its caller handed it over: what is done to the value later changes nothing. */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  static {
+    Object.defineProperty(JsonText.prototype, brand, { value: true });
+  }
+
+  /** Whoever takes it for a value gets the value. */
+  toJSON(): unknown {
+    return parseJson(this.text);
+  }
+}
+
+/** Also of another copy of the package. */
+function isJsonText(body: unknown): body is JsonText {
+  return body instanceof JsonText || (typeof body === "object" && body !== null && brand in body);
+}
+
+/** The JSON text of a message's body. */
+export function bodyText(body: unknown): string {
+  return isJsonText(body) ? body.text : (JSON.stringify(body) ?? "null");
+}
+
+/** The value of a message's body. */
+export function bodyValue(body: unknown): unknown {
+  return isJsonText(body) ? parseJson(body.text) : body;
+}
+
+/**
+ * A body as engines can take it. One with a bigint goes as plain text: the clients of some engines parse JSON by
+ * themselves, and would lose digits.
+ */
+export function asBody(body: unknown): JsonText | string {
   try {
-    JSON.stringify(body);
-    return body;
+    return new JsonText(JSON.stringify(body) ?? "null");
   } catch {
     return stringifyJson(body);
   }
@@ -122,5 +160,5 @@ export function stringifyJson(value: unknown): string {
 
 function parseNumber(text: string): number | bigint {
   const value = Number(text);
-  return Number.isSafeInteger(value) || !/^-?\d+$/.test(text) ? value : BigInt(text);
+  return Number.isSafeInteger(value) || String(value) === text || !/^-?\d+$/.test(text) ? value : BigInt(text);
 }

@@ -17,8 +17,10 @@
 import type { Store } from "./store.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
-/** JSON leaves `undefined` members out. A bigint occurs only where a broker sent an integer above 2^53 as text. */
+/** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
 export type JsonObject = { [key: string]: unknown };
+/** A body that is JSON already. `bodyText` and `bodyValue` of `funboost/adapter` read it. */
+export type JsonText = { readonly text: string; toJSON(): unknown };
 
 /**
  * What an engine, its server and this queue can do by themselves. All fields are required: a new one lists every
@@ -87,6 +89,8 @@ export interface BrokerQueue {
   readonly features: Features;
   /** How many deliveries are worth holding unstarted: 0 where fetching one costs nothing (memory, BullMQ). */
   readonly lookahead: number;
+  /** True: it keeps bodies as values. Absent: what users publish comes as `JsonText`. */
+  readonly keepsValues?: boolean;
   /** The queue's name in a store, where its name is not unique on its server (prefix, schema). Default: its name. */
   readonly scope?: string;
   /**
@@ -131,11 +135,8 @@ export interface BrokerQueue {
 export interface Message {
   /** Unique in its queue. Absent: the engine makes one (only where `features.ids`). */
   readonly id?: string;
-  /**
-   * An object; or, published raw, any other JSON value or text. Engines that hold text send a string as it is and
-   * stringify all else.
-   */
-  readonly body: JsonObject | JsonValue;
+  /** An object; or, raw, any JSON value. Engines that hold text send a string as it is. Nobody changes it later. */
+  readonly body: JsonObject | JsonValue | JsonText;
   readonly delayMs?: number;
   /** -1000 to 1000, bigger is sooner, 0 is none. */
   readonly priority?: number;
@@ -217,7 +218,7 @@ export interface Consumer {
 
 export interface Delivery {
   readonly id: string;
-  /** Text where the engine holds text, else the JSON value. */
+  /** Text where the engine holds text, else the JSON value. The core changes nothing in it, and users get copies. */
   readonly body: unknown;
   /** Why the body cannot be read, where others wrote what no body can be: a bad message. `body` is a text of it. */
   readonly unreadable?: string;

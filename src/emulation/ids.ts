@@ -2,7 +2,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { clock } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
-import { asBody } from "../base/json.ts";
+import { asBody, bodyValue } from "../base/json.ts";
 import type {
   Broker,
   BrokerQueue,
@@ -62,7 +62,8 @@ async function publish(queue: BrokerQueue, messages: readonly Message[]): Promis
 
 function stamp(original: Message, now: number): { id: string; message: Message } {
   const { id: given, attempt, publishedAt, ...message } = original;
-  const { ahead, priority, body } = message;
+  const { ahead, priority } = message;
+  const body = bodyValue(message.body);
   const extra = readExtra(body); // a dead letter brings its old id along
   const id = given ?? extra?.id ?? uuidv7();
   const raw = typeof body !== "object" || body === null || Array.isArray(body);

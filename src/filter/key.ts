@@ -1,6 +1,7 @@
 /** The key of a call: what makes two messages equal, and how a key is given back. */
 import { hash } from "node:crypto";
 import { describe, FunboostError } from "../base/errors.ts";
+import { copyPlain } from "../base/plain-copy.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
 import { readOutcome } from "../results/read-outcome.ts";
@@ -13,7 +14,7 @@ export function filterKey(
   args: readonly unknown[],
   given: string | undefined,
 ): string {
-  const text: unknown = given ?? key?.(...args) ?? textOf(args);
+  const text: unknown = given ?? key?.(...copyPlain(args, new Map())) ?? textOf(args);
   if (typeof text !== "string")
     throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
   return `filter:${encodeURIComponent(scope)}:${hash("sha256", text, "base64url")}`;

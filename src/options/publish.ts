@@ -2,6 +2,7 @@
 
 import { type Duration, durationMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
+import { longestId } from "../base/message-id.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import { firstMs, parseTime } from "../wire/time-text.ts";
 import { boolean, type Check, checkMembers, duration, isRecord, refuseOption, text, whole } from "./checks.ts";
@@ -53,7 +54,7 @@ export interface ResolvedPublish {
 const nothing: ResolvedPublish = Object.freeze({});
 
 const checks: Readonly<Record<keyof PublishOptions, Check>> = {
-  taskId: text(200),
+  taskId: text(longestId),
   delay: duration,
   eta: (value, name) => etaMsOf(value, name),
   misfireGrace: duration,

@@ -11,34 +11,49 @@ export interface RecordParams {
   readonly results?: boolean;
   /** A row when a run starts, too. @default false */
   readonly running?: boolean;
+  /** Keep the arguments as values too, whole, in `argsValue`. @default false */
+  readonly args?: boolean;
 }
 
 export interface RecordOptions {
   readonly ttlMs: number;
   readonly results: boolean;
   readonly running: boolean;
+  readonly args: boolean;
 }
 
-/** A task's row: its record, and its arguments as text, cut at 1,000 characters. */
+/** A task's row: its record, and its arguments as text, cut at 1,000 characters, to be read and searched. */
 export interface TaskRow<R = unknown> extends Omit<TaskRecord<R>, "status"> {
   readonly status: FinalStatus | "running";
   readonly args: string;
+  /** The arguments as JSON carries them: with `record: { args: true }`, where they are known. */
+  readonly argsValue?: readonly unknown[];
 }
 
 /** A row as it is made. */
 export type RowOutcome = Omit<Outcome, "status"> & Pick<TaskRow, "status">;
 
+/** The arguments of a row as it is made. */
+export interface ArgsTexts {
+  /** Cut. */
+  readonly text: string;
+  /** Whole, where `record.args` asks and JSON can carry them. */
+  readonly json: string | undefined;
+}
+
 /** Called for each end, with its row, before the task is acknowledged. */
 export type OnRecord = (row: TaskRow) => unknown;
 
+const recordChecks = { ttl: durationAboveZero, results: boolean, running: boolean, args: boolean };
+
 export const checkRecord: Check = (value, name) => {
-  if (isRecord(value)) checkMembers(value, { ttl: durationAboveZero, results: boolean, running: boolean }, name);
+  if (isRecord(value)) checkMembers(value, recordChecks, name);
   else if (typeof value !== "boolean")
-    refuseOption(name, value, 'true, false, or { ttl: "7d", results: true, running: false }');
+    refuseOption(name, value, 'true, false, or { ttl: "7d", results: true, running: false, args: false }');
 };
 
 export function resolveRecord(record: boolean | RecordParams | undefined): RecordOptions | undefined {
   if (!record) return undefined;
-  const { ttl = "7d", results = true, running = false } = record === true ? {} : record;
-  return { ttlMs: durationMs(ttl, "record.ttl"), results, running };
+  const { ttl = "7d", results = true, running = false, args = false } = record === true ? {} : record;
+  return { ttlMs: durationMs(ttl, "record.ttl"), results, running, args };
 }

@@ -8,8 +8,10 @@
  */
 import { deadline } from "../base/deadline.ts";
 import { acceptedOf, describe, FunboostError, isFunboostError, PublishError, toError } from "../base/errors.ts";
+import { copyPlain } from "../base/plain-copy.ts";
 import type { Published } from "../contract/broker.ts";
 import { checkInput, composePublish } from "../options/compose.ts";
+import type { Schema } from "../options/middleware.ts";
 import type { PublishOptions } from "../options/publish.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/task.ts";
@@ -56,15 +58,16 @@ async function publishWithMiddleware<R>(
     const hasOptions = Object.keys(outgoing.options).length > 0;
     return publishPlain(definition, outgoing.args, hasOptions ? outgoing.options : undefined);
   });
-  return (await publish({ args, options })) as TaskHandle<R>;
+  return (await publish(copyPlain({ args, options }, new Map()))) as TaskHandle<R>;
 }
 
 async function publishPlain<R>(
   definition: Definition,
   args: readonly unknown[],
-  options: PublishOptions | undefined,
+  given: PublishOptions | undefined,
 ): Promise<TaskHandle<R>> {
-  const message = toMessage(definition, args, options);
+  const message = toMessage(definition, args, given);
+  const options = given && { ...given };
   const task = definition.open ?? (await connect(definition));
   checkMessage(task, message, options);
   // An id may be refused or known: such a message goes by itself.
@@ -98,22 +101,27 @@ function outboxOf(task: OpenTask): Outbox {
 export async function publishAll<R>(definition: Definition, items: readonly PublishItem[]): Promise<TaskHandle<R>[]> {
   if (!Array.isArray(items))
     throw new FunboostError("BAD_ARGS", `takes a list, got ${describe(items)}.`, { where: definition.params.queue });
-  const messages = items.map((item, i) => itemToMessage(definition, item, i));
+  const all = items.map((item, i) => itemToMessage(definition, item, i));
   const { input, usePublish } = hasMiddleware(definition) ? optionsOf(definition) : noMiddleware;
   if (usePublish.length > 0) return publishEachWithMiddleware(definition, items);
-  if (input) await Promise.all(items.map(({ args }) => checkInput(input, args, optionsOf(definition))));
+  if (input) await checkEachInput(definition, items, input);
   const task = definition.open ?? (await connect(definition));
-  messages.forEach((message, i) => {
-    checkMessage(task, message, items[i]);
-  });
+  for (const { message, options } of all) checkMessage(task, message, options);
   const handles: TaskHandle<R>[] = [];
-  for (let from = 0; from < messages.length; from += chunk) {
-    const published = await send(task, messages.slice(from, from + chunk), handles);
+  for (let from = 0; from < all.length; from += chunk) {
+    const some = all.slice(from, from + chunk);
+    const messages = some.map(({ message }) => message);
+    const published = await send(task, messages, handles);
     published.forEach((each, i) => {
-      handles.push(new TaskHandle<R>(definition, each, items[from + i]?.rpc));
+      handles.push(new TaskHandle<R>(definition, each, some[i]?.options?.rpc));
     });
   }
   return handles;
+}
+
+async function checkEachInput(definition: Definition, items: readonly PublishItem[], input: Schema): Promise<void> {
+  const own = copyPlain(items, new Map()); // a schema may take its time
+  await Promise.all(own.map(({ args }) => checkInput(input, args, optionsOf(definition))));
 }
 
 /** Large enough for the engines' best rate, small enough that a refused publish says closely what was accepted. */

@@ -1,12 +1,17 @@
-/** From arguments and options to a message; and whether the opened queue can carry it. */
+/**
+ * From arguments and options to a message, read here and now: what their caller does to them later changes nothing.
+ * And whether the opened queue can carry it.
+ */
 import { clock } from "../base/clock.ts";
-import { describe, FunboostError, needsStore } from "../base/errors.ts";
-import type { Message } from "../contract/broker.ts";
+import { describe, FunboostError, needsStore, toError } from "../base/errors.ts";
+import { asBody, JsonText } from "../base/json.ts";
+import type { JsonObject, Message } from "../contract/broker.ts";
 import { type PublishOptions, resolvePublish } from "../options/publish.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { currentRun } from "../task/context.ts";
 import { traceHeaders } from "../task/trace.ts";
-import { encodeBody } from "../wire/call.ts";
+import { encodeBody, encodeText } from "../wire/call.ts";
+import type { MessageLimits } from "../wire/limits.ts";
 import { stampExtra } from "../wire/stamp.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
@@ -14,36 +19,54 @@ export interface PublishItem<Args extends readonly unknown[] = readonly unknown[
 }
 
 export function toMessage(
-  { signature, params }: Definition,
+  definition: Definition,
   args: readonly unknown[],
   options: PublishOptions | undefined,
 ): Message {
   const { id, delayMs, priority, limits: own } = resolvePublish(options, clock.now());
   const trace = traceHeaders();
   const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
-  const message: { -readonly [K in keyof Message]: Message[K] } = {
-    body: encodeBody(signature, args, limits, params.queue),
-  };
+  // A child goes before all that waits, or the parents that wait for their children would fill every slot.
+  const ahead = currentRun() !== undefined && (priority ?? 0) >= 0;
+  const rank = ahead ? undefined : priority;
+  const message: { -readonly [K in keyof Message]: Message[K] } = { body: bodyOf(definition, args, limits, rank) };
   if (id !== undefined) message.id = id;
   if (delayMs !== undefined) message.delayMs = delayMs;
-  // A child goes before all that waits, or the parents that wait for their children would fill every slot.
-  if (currentRun() && (priority ?? 0) >= 0) message.ahead = true;
-  else if (priority !== undefined) {
-    message.priority = priority;
-    // Engines do not tell it again, and a dead letter comes back with it.
-    message.body = stampExtra(message.body, { priority });
-  }
+  if (ahead) message.ahead = true;
+  if (rank !== undefined) message.priority = rank;
   return message;
 }
 
+/** Before the first use nobody knows what the engine holds: text suits all. */
+function bodyOf(
+  { signature, params, open }: Definition,
+  args: readonly unknown[],
+  limits: MessageLimits | undefined,
+  priority: number | undefined,
+): JsonObject | JsonText {
+  const asValue = open?.queue.keepsValues === true;
+  if (!asValue && priority === undefined) return new JsonText(encodeText(signature, args, limits, params.queue));
+  const plain = encodeBody(signature, args, limits, params.queue);
+  // Engines do not tell it again, and a dead letter comes back with it.
+  const body = priority === undefined ? plain : stampExtra(plain, { priority });
+  return asValue ? body : new JsonText(JSON.stringify(body));
+}
+
+/** A message, and the options that it was made with. */
+export interface Outgoing {
+  readonly message: Message;
+  readonly options: PublishOptions | undefined;
+}
+
 /** One of a list. */
-export function itemToMessage(definition: Definition, item: PublishItem, index: number): Message {
-  const { args, ...options } = item ?? {};
+export function itemToMessage(definition: Definition, item: PublishItem, index: number): Outgoing {
+  const { args, ...rest } = item ?? {};
   if (!Array.isArray(args)) {
     const text = `item ${index} of the list needs "args": a list of arguments; got ${describe(args)}.`;
     throw new FunboostError("BAD_ARGS", text, { where: definition.params.queue });
   }
-  return toMessage(definition, args, Object.keys(options).length > 0 ? options : undefined);
+  const options = Object.keys(rest).length > 0 ? rest : undefined;
+  return { message: toMessage(definition, args, options), options };
 }
 
 export function rawToMessage({ params }: Definition, body: unknown): Message {
@@ -51,8 +74,20 @@ export function rawToMessage({ params }: Definition, body: unknown): Message {
     const text = `publishRaw() takes text or a JSON value, got ${describe(body)}.`;
     throw new FunboostError("BAD_ARGS", text, { where: params.queue });
   }
-  const raw = body instanceof Uint8Array ? Buffer.from(body).toString("utf8") : body;
-  return { body: raw as Message["body"], ...(currentRun() ? { ahead: true } : {}) };
+  return { body: rawBody(body, params.queue), ...(currentRun() ? { ahead: true } : {}) };
+}
+
+function rawBody(body: unknown, queue: string): Message["body"] {
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array) return Buffer.from(body).toString("utf8");
+  try {
+    return asBody(body);
+  } catch (cause) {
+    throw new FunboostError("BAD_ARGS", `publishRaw() takes text or a JSON value: ${toError(cause).message}`, {
+      cause,
+      where: queue,
+    });
+  }
 }
 
 /** Whether anything runs here: a publisher does not know all options of the task. */

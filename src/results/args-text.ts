@@ -1,11 +1,25 @@
-/** A row's arguments as text, for a person to read and to search in. */
+/** A row's arguments: as text, for a person to read and to search in; and whole, as JSON. */
 import { inspect } from "node:util";
 import { describe } from "../base/errors.ts";
+import { stringifyJson } from "../base/json.ts";
+import type { ArgsTexts } from "../options/record.ts";
+
+export function argsTexts(args: readonly unknown[], whole: boolean | undefined): ArgsTexts {
+  return { text: argsText(args), json: whole ? jsonOf(args) : undefined };
+}
+
+function jsonOf(args: readonly unknown[]): string | undefined {
+  try {
+    return stringifyJson(args);
+  } catch {
+    return undefined; // what `convert` made need not be JSON
+  }
+}
 
 const longestArgs = 1_000;
 
 /** As text, for a person to read and to search in. */
-export function argsText(args: readonly unknown[]): string {
+function argsText(args: readonly unknown[]): string {
   const text = textOf(args);
   return text.length > longestArgs ? `${text.slice(0, longestArgs - 1)}…` : text;
 }

@@ -1,5 +1,6 @@
 /** Carries out what the keepers of an end answer. */
 import { toError } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 import type { TaskRow } from "../options/record.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { insist } from "../store/insist.ts";
@@ -61,7 +62,8 @@ function setKeys(task: OpenQueue, { entries, otherwise }: Write<"keys">): Promis
 /** The user's own table: an error of theirs is said and does not touch the task. */
 async function callHook({ options, log }: OpenQueue, { hook, outcome, args }: Write<"hook">): Promise<void> {
   try {
-    await hook({ ...toRecord(outcome, options.errors), args } as TaskRow);
+    const argsValue = args.json === undefined ? {} : { argsValue: parseJson(args.json) };
+    await hook({ ...toRecord(outcome, options.errors), args: args.text, ...argsValue } as TaskRow);
   } catch (error) {
     const facts = { queue: outcome.queue, taskId: outcome.id, error: toError(error) };
     log.warn(facts, "onRecord threw; this row is not written");

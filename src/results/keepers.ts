@@ -1,11 +1,11 @@
 /** What is kept of a task's end: keepers, in their order. Each answers the write that it wants, and makes none. */
 import type { SetEntry } from "../contract/store.ts";
-import type { OnRecord } from "../options/record.ts";
+import type { ArgsTexts, OnRecord } from "../options/record.ts";
 import { movedMark } from "../queue/redrive-marks.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { endedMark } from "../store/known-ids.ts";
 import type { Outcome } from "../task/outcome.ts";
-import { argsText } from "./args-text.ts";
+import { argsTexts } from "./args-text.ts";
 
 /** What a message and its run ask to be kept. */
 export interface KeepRequest {
@@ -21,9 +21,9 @@ export type EndWrite =
   /** `otherwise`: instead, where the condition of the first entry does not hold. */
   | { readonly to: "keys"; readonly entries: readonly SetEntry[]; readonly otherwise?: readonly SetEntry[] }
   /** `json`: the outcome's text, where it is there already. */
-  | { readonly to: "rows"; readonly outcome: Outcome; readonly args: string; readonly json: string | undefined }
+  | { readonly to: "rows"; readonly outcome: Outcome; readonly args: ArgsTexts; readonly json: string | undefined }
   /** No store has a part in it. */
-  | { readonly to: "hook"; readonly hook: OnRecord; readonly outcome: Outcome; readonly args: string }
+  | { readonly to: "hook"; readonly hook: OnRecord; readonly outcome: Outcome; readonly args: ArgsTexts }
   | {
       readonly to: "results";
       readonly entry: { readonly id: string; readonly outcome: string; readonly ttlMs: number };
@@ -34,7 +34,7 @@ interface End {
   readonly outcome: Outcome;
   readonly request: KeepRequest;
   json: string | undefined;
-  args: string | undefined;
+  args: ArgsTexts | undefined;
 }
 
 export interface Keeper {
@@ -45,7 +45,12 @@ export interface Keeper {
 }
 
 const jsonOf = (end: End): string => (end.json ??= JSON.stringify(end.outcome));
-const argsOf = (end: End): string => (end.args ??= end.request.args ? argsText(end.request.args) : "");
+const noArgs: ArgsTexts = { text: "", json: undefined };
+
+function argsOf({ options }: OpenQueue, end: End): ArgsTexts {
+  end.args ??= end.request.args ? argsTexts(end.request.args, options.record?.args) : noArgs;
+  return end.args;
+}
 
 const doneMark: Keeper = {
   isAsked: (_, { doneMark }) => doneMark !== undefined,
@@ -71,18 +76,20 @@ const messageMarks: Keeper = {
 
 const row: Keeper = {
   isAsked: ({ options, store }) => options.record !== undefined && store !== undefined,
-  write: ({ options }, end) => ({
+  write: (task, end) => ({
     to: "rows",
     outcome: end.outcome,
-    args: argsOf(end),
-    json: options.record?.results ? jsonOf(end) : undefined,
+    args: argsOf(task, end),
+    json: task.options.record?.results ? jsonOf(end) : undefined,
   }),
 };
 
 const hook: Keeper = {
   isAsked: ({ options }) => options.onRecord !== undefined,
-  write: ({ options: { onRecord } }, end) =>
-    onRecord && { to: "hook", hook: onRecord, outcome: end.outcome, args: argsOf(end) },
+  write(task, end) {
+    const { onRecord } = task.options;
+    return onRecord && { to: "hook", hook: onRecord, outcome: end.outcome, args: argsOf(task, end) };
+  },
 };
 
 /** For who waits for it. */

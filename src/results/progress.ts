@@ -2,7 +2,7 @@
 
 import { within } from "../base/clock.ts";
 import { readStored } from "../base/json.ts";
-import { checkJson } from "../base/json-check.ts";
+import { copyJson } from "../base/json-check.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -31,9 +31,8 @@ interface Progress {
 export async function keepProgress(task: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
   const { options, log } = task;
   const store = requireStore(task, "fct.progress()");
-  checkJson(value, "progress", options.queue);
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
-  const progress = { value: value ?? null, publishedAt, attempt, crashes };
+  const progress = { value: copyJson(value, "progress", options.queue) ?? null, publishedAt, attempt, crashes };
   const keep = keepUnlessStale(task, store, taskId, progress, JSON.stringify(progress)).then((kept) =>
     kept
       ? undefined

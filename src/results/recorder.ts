@@ -3,10 +3,10 @@ import { setImmediate } from "../base/clock.ts";
 import { readStored } from "../base/json.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
-import type { RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";
+import type { ArgsTexts, RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";
 import type { OpenQueue, Recorder } from "../setup/model.ts";
 import { insist } from "../store/insist.ts";
-import { argsText } from "./args-text.ts";
+import { argsTexts } from "./args-text.ts";
 import { newOutcome } from "./new-outcome.ts";
 
 export const hourMs = 3_600_000;
@@ -52,13 +52,15 @@ function createRecorder(task: OpenQueue, store: Store, { ttlMs, results }: Recor
     new Promise((kept) => {
       const text = results ? (json ?? JSON.stringify(outcome)) : JSON.stringify(withoutResult(outcome));
       const { id, publishedAt, startedAt, endedAt } = outcome;
-      waiting.push({
-        line: { id, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},"args":${JSON.stringify(args)}}` },
-        kept,
-      });
+      const line = { id, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},${argsMembers(args)}}` };
+      waiting.push({ line, kept });
       if (!writing) setImmediate(flush);
       writing = true;
     });
+}
+
+function argsMembers({ text, json }: ArgsTexts): string {
+  return json === undefined ? `"args":${JSON.stringify(text)}` : `"args":${JSON.stringify(text)},"argsValue":${json}`;
 }
 
 function withoutResult<T extends { readonly result?: unknown }>({ result: _, ...rest }: T): Omit<T, "result"> {
@@ -118,5 +120,8 @@ export async function recordStart(
   args: readonly unknown[],
 ): Promise<void> {
   const outcome = newOutcome(task.options.queue, delivery, startedAt, "done");
-  await recorderOf(task)?.({ ...outcome, status: "running", endedAt: startedAt }, argsText(args));
+  await recorderOf(task)?.(
+    { ...outcome, status: "running", endedAt: startedAt },
+    argsTexts(args, task.options.record?.args),
+  );
 }

@@ -6,6 +6,7 @@ import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
 import type { RecordedTask } from "../results/recorder.ts";
 import { refuseMessage } from "../wire/arguments.ts";
+import { isObject } from "../wire/body.ts";
 import { decodeBody } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
@@ -20,6 +21,8 @@ export interface Attempt {
   readonly delivery: Delivery;
   readonly startedAt: number;
   readonly args: readonly unknown[];
+  /** Somebody reads them, or the body that they are part of, when the run is over: it gets copies. */
+  readonly argsAreShared: boolean;
   readonly limits: MessageLimits;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
@@ -32,7 +35,13 @@ export interface Attempt {
 }
 
 const noLimits: MessageLimits = Object.freeze({});
-const unread = Object.freeze({ args: Object.freeze([]), limits: noLimits, body: undefined, unbound: undefined });
+const unread = Object.freeze({
+  args: Object.freeze([]),
+  argsAreShared: false,
+  limits: noLimits,
+  body: undefined,
+  unbound: undefined,
+});
 
 export function readAttempt({ definition, options }: RunnableTask, delivery: Delivery): Attempt {
   const startedAt = clock.now();
@@ -40,7 +49,10 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
     if (delivery.unreadable !== undefined) refuseMessage(delivery.unreadable);
     const call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
     const { args, limits, body, unbound } = call;
-    return { delivery, startedAt, args, limits, body, badMessage: undefined, unbound, doneMark: undefined };
+    const argsAreShared =
+      !call.converted && (isObject(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
+    const read = { args, argsAreShared, limits, body, unbound };
+    return { delivery, startedAt, ...read, badMessage: undefined, doneMark: undefined };
   } catch (error) {
     const badMessage = copyError(error); // of the task's own `convert`, maybe
     return { ...unread, delivery, startedAt, badMessage, doneMark: undefined };

@@ -1,6 +1,6 @@
 /** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
 import { FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
-import { findUncarriable } from "../base/json-check.ts";
+import { copyCarriable, Uncarriable } from "../base/json-check.ts";
 import type { Logger } from "../base/log.ts";
 import type { Delivery, Ended, FinalStatus, Settlement } from "../contract/broker.ts";
 import { backoffMs } from "../options/backoff.ts";
@@ -28,43 +28,35 @@ const done: Done = Object.freeze({ outcome: "done" });
 
 /** Most ends are kept nowhere: then there is no outcome, and no promise. */
 export function succeed(task: RunnableTask, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
-  const lost = value === undefined || value === null ? undefined : findLost(value);
-  const settlement: Done = lost || value === undefined ? done : { outcome: "done", result: value };
+  const copy = copyResult(value);
+  const lost = copy instanceof LostResult ? copy : undefined;
+  const settlement: Done = lost || copy === undefined ? done : { outcome: "done", result: copy };
   if (!task.queue.result && !isKept(task, attempt)) return settlement;
   const outcome = outcomeOf(task, attempt, "done");
-  if (lost) return concludeLost(task, attempt, outcome, lost);
-  if (value === undefined) return conclude(task, attempt, settlement, outcome);
-  outcome.result = value;
-  try {
-    return conclude(task, attempt, settlement, outcome);
-  } catch (error) {
-    delete outcome.result; // a toJSON that throws
-    return concludeLost(task, attempt, outcome, { path: "result", error });
-  }
-}
-
-function concludeLost(
-  task: RunnableTask,
-  attempt: Attempt,
-  outcome: NewOutcome,
-  { path, error }: LostResult,
-): Promise<Settlement> | Settlement {
-  Object.assign(outcome, { lostAt: path, error: serializeError(error) });
-  return conclude(task, attempt, done, outcome);
-}
-
-interface LostResult {
-  readonly path: string;
-  readonly error: unknown;
+  if (lost) Object.assign(outcome, { lostAt: lost.path, error: serializeError(lost.error) });
+  else if (copy !== undefined) outcome.result = copy;
+  return conclude(task, attempt, settlement, outcome);
 }
 
 /** A result that cannot be carried leaves the run done: running it again would not change that. */
-function findLost(value: unknown): LostResult | undefined {
+class LostResult {
+  readonly path: string;
+  readonly error: unknown;
+
+  constructor(path: string, error: unknown) {
+    this.path = path;
+    this.error = error;
+  }
+}
+
+/** A copy: the function may go on to change what it has returned. */
+function copyResult(value: unknown): unknown {
   try {
-    const lost = findUncarriable(value, "result");
-    return lost && { path: lost.path, error: new FunboostError("RESULT", `${lost.path} is ${lost.what}.`) };
+    const copy = copyCarriable(value, "result");
+    if (!(copy instanceof Uncarriable)) return copy;
+    return new LostResult(copy.path, new FunboostError("RESULT", `${copy.path} is ${copy.what}.`));
   } catch (error) {
-    return { path: "result", error }; // a getter that throws
+    return new LostResult("result", error); // a getter that throws
   }
 }
 

@@ -5,6 +5,7 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
 import { childLogger, type Logger } from "../base/log.ts";
+import { copyPlain } from "../base/plain-copy.ts";
 import type { Filter } from "../filter/on-run.ts";
 import type { CancelledIds } from "../queue/cancelled-ids.ts";
 import type { Tally } from "../queue/tally.ts";
@@ -37,6 +38,8 @@ export class TaskRun implements Run {
   readonly #slot: Slot;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
+  #args: readonly unknown[] | undefined;
+  #message: unknown;
 
   constructor(task: OpenQueue, attempt: Attempt, slot: Slot, host: RunHost) {
     this.host = host;
@@ -55,10 +58,13 @@ export class TaskRun implements Run {
     return this.#attempt.delivery.attempt;
   }
   get args(): readonly unknown[] {
-    return this.#attempt.args;
+    const { args, argsAreShared } = this.#attempt;
+    this.#args ??= argsAreShared && args.some(isObject) ? args.map((each) => copyPlain(each)) : args;
+    return this.#args;
   }
   get message(): unknown {
-    return this.#attempt.body;
+    this.#message ??= copyPlain(this.#attempt.body);
+    return this.#message;
   }
   get publishedAt(): number | undefined {
     return this.#attempt.delivery.publishedAt;
@@ -140,3 +146,5 @@ function holdMs(value: unknown): number {
     throw new FunboostError("BAD_OPTION", 'slowDown() takes a time above 0, such as 2000 (milliseconds) or "30s".');
   return ms;
 }
+
+const isObject = (value: unknown) => typeof value === "object" && value !== null;

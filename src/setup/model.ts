@@ -2,7 +2,7 @@
 import type { Logger } from "../base/log.ts";
 import type { BrokerQueue, Features, Message, Published } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
-import type { RowOutcome } from "../options/record.ts";
+import type { ArgsTexts, RowOutcome } from "../options/record.ts";
 import type { Options, TaskParams } from "../options/task.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
 
@@ -52,4 +52,4 @@ export interface OpenTask extends OpenQueue {
 export type Outbox = (message: Message) => Promise<Published>;
 
 /** Resolves when the row is kept. `json`: the outcome, where its text is there already. */
-export type Recorder = (outcome: RowOutcome, args: string, json?: string) => Promise<void>;
+export type Recorder = (outcome: RowOutcome, args: ArgsTexts, json?: string) => Promise<void>;

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Duration } from "../base/duration.ts";
 import type { Logger } from "../base/log.ts";
+import { fitId } from "../base/message-id.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { WaitOptions } from "./handle.ts";
 
@@ -87,7 +88,7 @@ export interface TaskContext {
   slowDown(after: Duration): Promise<void>;
   /**
    * An id for a child that is the same over all retries of this task, for `publish(args, { taskId })`: a retried parent
-   * does not double its children.
+   * does not double its children. It fits at any depth: one that would be longer than 200 characters ends in a hash.
    */
   childId(name: string): string;
 }
@@ -132,7 +133,7 @@ export const fct: TaskContext = {
   slowDown: async (after) => currentRun()?.slowDown(after),
   childId(name) {
     const run = currentRun();
-    return run ? `${run.queue}.${run.taskId}.${name}` : name;
+    return run ? fitId(`${run.queue}.${run.taskId}.${name}`) : name;
   },
 };
 

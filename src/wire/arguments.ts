@@ -1,11 +1,11 @@
 /** The arguments of a call as members of a body, and back. */
 
 import { describe, FunboostError } from "../base/errors.ts";
-import { checkJson } from "../base/json-check.ts";
+import { copyJson } from "../base/json-check.ts";
 import type { JsonObject } from "../contract/index.ts";
 import type { Signature } from "./signature.ts";
 
-/** The members that carry `args`. Throws BAD_ARGS. */
+/** The members that carry `args`, copied. Throws BAD_ARGS. */
 export function toMembers(signature: Signature, args: readonly unknown[], queue: string): JsonObject {
   return signature.kind === "object" ? objectBody(signature, args, queue) : namedBody(signature, args, queue);
 }
@@ -20,17 +20,14 @@ function namedBody(signature: Signature, args: readonly unknown[], queue: string
     const name = names[i] as string;
     const value = args[i];
     if (value !== undefined) {
-      if (typeof value !== "string") checkJson(value, `args.${name}`, queue);
-      body[name] = value;
+      body[name] = typeof value === "string" ? value : copyJson(value, `args.${name}`, queue);
     } else if (i < required) {
       const takes = `it takes ${countText(names.length)}${namesText(signature)}`;
       refuseArgs(queue, `"${name}" is missing; ${takes}. Where it may be missing, declare it as "${name}?".`);
     }
   }
   if (rest && args.length > plain) {
-    const items = args.slice(plain);
-    checkJson(items, `args.${names[plain]}`, queue);
-    body[names[plain] as string] = items;
+    body[names[plain] as string] = copyJson(args.slice(plain), `args.${names[plain]}`, queue);
   }
   return body;
 }
@@ -41,10 +38,10 @@ function objectBody(signature: Signature, args: readonly unknown[], queue: strin
   if (value === undefined && signature.required === 0) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value))
     refuseArgs(queue, `got ${describe(value)}, takes one object.`);
-  checkJson(value, "args", queue);
-  if (Object.hasOwn(value, "extra"))
+  const copy = copyJson(value, "args", queue) as JsonObject;
+  if (Object.hasOwn(copy, "extra"))
     refuseArgs(queue, 'the object has a member "extra", which is funboost\'s own in a message. Rename it.');
-  return { ...value };
+  return copy;
 }
 
 export function checkOrder(order: unknown): asserts order is readonly string[] {

@@ -1,13 +1,13 @@
 /** A body as it came: text or value, with or without its `extra`. */
 import { describe, isFunboostError } from "../base/errors.ts";
-import { parseJson, stringifyJson } from "../base/json.ts";
+import { bodyValue, parseJson, stringifyJson } from "../base/json.ts";
 import type { JsonObject } from "../contract/index.ts";
 import type { Extra } from "./limits.ts";
 
 /** The JSON value of a text or of bytes, the text itself where it is no JSON; any other value as it is. */
 export function parseBody(raw: unknown): unknown {
   const text = textOf(raw);
-  if (text === undefined) return raw;
+  if (text === undefined) return bodyValue(raw);
   const json = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   if (!/^\s*[[{"\-\dtfn]/.test(json)) return text;
   try {

@@ -68,7 +68,7 @@ export function writeLimits(limits: MessageLimits): JsonObject {
   if (limits.filterKey !== undefined) extra.filter_str = limits.filterKey;
   if (limits.etaMs !== undefined) extra.eta = new Date(limits.etaMs).toISOString();
   if (limits.misfireGraceMs !== undefined) extra.misfire_grace_time = limits.misfireGraceMs / 1000;
-  if (limits.headers !== undefined) extra.headers = limits.headers;
+  if (limits.headers !== undefined) extra.headers = { ...limits.headers };
   if (limits.givenId) extra.given_id = true;
   return extra;
 }
@@ -137,7 +137,7 @@ function secondsToMs(value: unknown, key: string): number {
 function headersOf(value: unknown, key: string): Readonly<Record<string, string>> {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return refuse(key, value, "an object of texts");
-  return value as Readonly<Record<string, string>>;
+  return { ...(value as Readonly<Record<string, string>>) }; // a run may change what it is shown
 }
 
 function refuse(key: string, value: unknown, needed: string): never {

@@ -41,10 +41,10 @@ export function withExtra(raw: unknown, change: (extra: JsonObject) => void): Js
   const old = extraOf(body);
   const extra: JsonObject = { ...old };
   if (!isObject(body)) extra.is_raw = true;
-  // Text from elsewhere: objects of our own may well have no `extra`.
-  else if (!old && body !== raw) extra.is_auto_fill_extra = true;
+  // Text from elsewhere: what is an object here may well be our own, without an `extra`.
+  else if (!old && textOf(raw) !== undefined) extra.is_auto_fill_extra = true;
   change(extra);
-  return isObject(body) ? { ...body, extra } : { raw: textOf(raw) ?? raw, extra };
+  return isObject(body) ? { ...body, extra } : { raw: textOf(raw) ?? body, extra };
 }
 
 /** Undefined when the body is no object with an `extra`. */

@@ -14,6 +14,7 @@ import { features } from "./features.ts";
 import { field } from "./field.ts";
 import { filters } from "./filters.ts";
 import { guarantees } from "./guarantees.ts";
+import { handedOver } from "./handed-over.ts";
 import { leases, slowLeases } from "./leases.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { limits } from "./limits.ts";
@@ -49,6 +50,7 @@ const clauses = {
   lifecycle,
   delivery,
   names,
+  "what is handed over": handedOver,
   crowds,
   settlement,
   "dead letters": deadLetters,

@@ -69,6 +69,31 @@ export const records = kept({
     }
   },
 
+  "rows tell the arguments as they were sent, as values too where record.args asks": {
+    engine: false,
+    async run({ task, consume, until }) {
+      const told: unknown[] = [];
+      type Order = { lines: { sku: string }[]; n: number };
+      const sent: [Order, string] = [{ lines: [{ sku: "a" }], n: 2 ** 60 }, "x".repeat(2_000)];
+      const job = task(
+        { record: { args: true, running: true }, onRecord: (row) => void told.push(row.argsValue) },
+        (order: Order, _note: string) => {
+          order.n = 0;
+          order.lines.push({ sku: "b" });
+        },
+      );
+      await consume(job);
+      const handle = await job.push(...sent);
+      await until("its row is there", async () => (await handle.record()) !== undefined);
+      const [row] = await job.records();
+      assert.equal(row?.status, "done");
+      assert.deepEqual(row.argsValue, sent);
+      assert.equal(row.args, `${JSON.stringify(sent).slice(0, 999)}…`);
+      assert.deepEqual(told, [sent]);
+      assert.equal((await job.records({ text: '"sku":"b"' })).length, 0);
+    },
+  },
+
   async "a row is read by its task's id, with what onRecord got, until its ttl is over"({
     task,
     consume,

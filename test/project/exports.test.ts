@@ -38,7 +38,7 @@ const core = names(`
 `);
 
 const contract = names(`
-  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonValue
+  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec ResultOptions Results SetEntry Settlement Store TimerEntry Timers
 `);
 
@@ -49,7 +49,7 @@ const kit = names(`
 
 const adapter = names(`
   Clock ErrorCode ExchangeAnswer FunboostError PollConsumer PollSource PublishBatches PublishEntry PublishError SettledDelivery
-  TickBatches accept acceptedOf checkNames clock createPublishBatches createTickBatches describe isFunboostError withJitter maskSecrets
+  TickBatches accept acceptedOf bodyText bodyValue checkNames clock createPublishBatches createTickBatches describe isFunboostError withJitter maskSecrets
   missingPeer poll publishError refuse repeat sleep toError within
 `);
 

@@ -22,6 +22,11 @@ import { processFaults } from "./process-lies.ts";
 import { storeFaults } from "./store-lies.ts";
 import { withStore } from "./with-store.ts";
 
+const withBigInts = (body: unknown): unknown =>
+  JSON.parse(JSON.stringify(body), (_key, value) =>
+    Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value) : value,
+  );
+
 export const faults = {
   "loses messages": fault("each message is handled once when nothing fails", losing),
   "delivers twice": fault(
@@ -63,6 +68,14 @@ export const faults = {
         ),
       })),
     ),
+  ),
+  "sends what was last given for all of a tick": fault(
+    "one object that is pushed again and again is sent as it was at each call",
+    publishing((messages) => messages.map((message) => ({ ...message, body: (messages.at(-1) ?? message).body }))),
+  ),
+  "takes large numbers for BigInt": fault(
+    "large numbers arrive as the numbers that they were",
+    handling((handler) => (delivery) => handler({ ...delivery, body: withBigInts(delivery.body) })),
   ),
   "does not report a known id": fault(
     "a task id that is published twenty times at once is published once",

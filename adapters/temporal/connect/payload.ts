@@ -2,6 +2,7 @@
  * What Temporal carries for us, as it lies on the wire. Written by hand, because the client's own encoding costs a
  * third of a publish.
  */
+import { bodyText, parseJson } from "../../../src/base/json.ts";
 import type { JsonObject } from "../../../src/contract/index.ts";
 import type { Start } from "./protocol.ts";
 
@@ -18,7 +19,7 @@ const lostKey = "funboost.lost";
 export function toPayload(value: unknown, record?: JsonObject): Payload {
   const metadata: Record<string, Uint8Array> = { encoding: value === undefined ? encodings.none : encodings.json };
   if (record) metadata[recordKey] = Buffer.from(JSON.stringify(record));
-  return value === undefined ? { metadata } : { metadata, data: Buffer.from(JSON.stringify(value) ?? "null") };
+  return value === undefined ? { metadata } : { metadata, data: Buffer.from(bodyText(value)) };
 }
 
 export function fromPayload(payload: Payload | undefined): unknown {
@@ -43,7 +44,7 @@ export function lostOf(value: unknown): JsonObject | undefined {
 
 function parse(bytes: Uint8Array | null | undefined): unknown {
   try {
-    return JSON.parse(textOf(bytes) ?? "null");
+    return parseJson(textOf(bytes) ?? "null");
   } catch {
     return undefined;
   }

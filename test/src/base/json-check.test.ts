@@ -1,7 +1,7 @@
-/** What JSON carries unchanged, and what is refused with its path. */
+/** What JSON carries unchanged is copied, and what is refused is named with its path. */
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { checkJson, findUncarriable } from "../../../src/base/json-check.ts";
+import { copyCarriable, copyJson, Uncarriable } from "../../../src/base/json-check.ts";
 
 class Invoice {
   total = 1;
@@ -21,13 +21,38 @@ describe("carried", () => {
     [Object.assign(Object.create(null), { a: 1 })],
     [runInNewContext("({ a: [1, { b: 2 }] })")],
   ])("%o", (value) => {
-    expect(findUncarriable(value, "args.x")).toBeUndefined();
-    expect(() => checkJson(value, "args.x")).not.toThrow();
+    expect(JSON.stringify(copyCarriable(value, "args.x"))).toBe(JSON.stringify(value));
+    expect(JSON.stringify(copyJson(value, "args.x"))).toBe(JSON.stringify(value));
   });
 
   test("the same object twice is no cycle", () => {
     const shared = { a: 1 };
-    expect(findUncarriable({ one: shared, two: [shared, shared] }, "args")).toBeUndefined();
+    const value = { one: shared, two: [shared, shared] };
+    expect(copyCarriable(value, "args")).toEqual(value);
+  });
+});
+
+describe("the copy", () => {
+  test("shares nothing with the value, and leaves out what JSON leaves out", () => {
+    const value = { a: { list: [{ n: 1 }] }, left: undefined as unknown };
+    const copy = copyJson(value, "args") as typeof value;
+    value.a.list[0]!.n = 2;
+    value.a.list.push({ n: 3 });
+    expect(copy).toEqual({ a: { list: [{ n: 1 }] } });
+    expect(Object.keys(copy)).toEqual(["a"]);
+  });
+
+  test("is what was checked: a getter is asked once", () => {
+    let asked = 0;
+    const value = { get when() { return asked++ === 0 ? "now" : new Date(); } }; // biome-ignore format: short
+    expect(copyJson(value, "args")).toEqual({ when: "now" });
+    expect(asked).toBe(1);
+  });
+
+  test("keeps a member __proto__ a member", () => {
+    const copy = copyJson(JSON.parse('{"__proto__":{"n":1}}'), "args") as object;
+    expect(JSON.stringify(copy)).toBe('{"__proto__":{"n":1}}');
+    expect(Object.getPrototypeOf(copy)).toBe(Object.prototype);
   });
 });
 
@@ -80,14 +105,15 @@ describe("refused", () => {
       "Send date.toISOString()",
     ],
   ])("%s", (_, value, where, advice) => {
-    expect(() => checkJson(value, "args")).toThrow(`[funboost] ${where}, which JSON cannot carry. ${advice}`);
-    expect(() => checkJson(value, "args")).toThrow(expect.objectContaining({ code: "BAD_ARGS" }));
+    expect(() => copyJson(value, "args")).toThrow(`[funboost] ${where}, which JSON cannot carry. ${advice}`);
+    expect(() => copyJson(value, "args")).toThrow(expect.objectContaining({ code: "BAD_ARGS" }));
   });
 
   test("a cycle", () => {
     const node: Record<string, unknown> = { name: "a", list: [] };
     node.children = [{ parent: node }];
-    const problem = findUncarriable(node, "result");
+    const problem = copyCarriable(node, "result") as Uncarriable;
+    expect(problem).toBeInstanceOf(Uncarriable);
     expect(problem).toMatchObject({
       what: "part of a cycle (it contains itself)",
       advice: "Send ids instead of references",
@@ -98,7 +124,8 @@ describe("refused", () => {
   test("nesting too deep for JSON.stringify, without a stack overflow", () => {
     let value: unknown = 1;
     for (let i = 0; i < 100_000; i++) value = { value };
-    expect(findUncarriable(value, "result")).toMatchObject({ what: "nested more than 1000 levels deep" });
-    expect(findUncarriable(value, "result")?.path.length).toBeLessThan(400);
+    const problem = copyCarriable(value, "result") as Uncarriable;
+    expect(problem).toMatchObject({ what: "nested more than 1000 levels deep" });
+    expect(problem.path.length).toBeLessThan(400);
   });
 });

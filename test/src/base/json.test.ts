@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { describe, expect, test, vi } from "vitest";
+import { asBody, bodyText, bodyValue, JsonText, maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
 
 describe("integers above 2^53", () => {
   test("become bigint, and nothing else does", () => {
@@ -16,6 +16,12 @@ describe("integers above 2^53", () => {
       e: 1e30,
       s: "12345678901234567890",
     });
+  });
+
+  test("stay numbers where a number has all their digits: JavaScript wrote them", () => {
+    const numbers = [2 ** 53, -(2 ** 53), 1e17, 1795241242123 * 1e6, 2 ** 63, 1e20, 1e21, 123456789012345680];
+    expect(parseJson(JSON.stringify(numbers))).toEqual(numbers);
+    expect(parseJson("[9007199254740993,1000000000000000000000]")).toEqual([9007199254740993n, 10n ** 21n]);
   });
 
   test("survive the way there and back", () => {
@@ -95,5 +101,31 @@ describe("stringifyJson", () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
     expect(() => stringifyJson(cycle)).toThrow(/circular/i);
+  });
+});
+
+describe("a body that is JSON text", () => {
+  const body = new JsonText('{"a":[1]}');
+
+  test("is that text, and its value to whoever wants one", () => {
+    expect([bodyText(body), bodyValue(body)]).toEqual(['{"a":[1]}', { a: [1] }]);
+    expect(JSON.stringify({ body })).toBe('{"body":{"a":[1]}}');
+  });
+
+  test("any other value is itself, and its JSON", () => {
+    expect([bodyText({ a: 1 }), bodyText("x"), bodyText(null)]).toEqual(['{"a":1}', '"x"', "null"]);
+    expect([bodyValue("x"), bodyValue(5)]).toEqual(["x", 5]);
+  });
+
+  test("is made of all but what holds a bigint, which goes as plain text", () => {
+    expect(asBody({ a: 1 })).toEqual(new JsonText('{"a":1}'));
+    expect(asBody({ a: 5n })).toBe('{"a":5}');
+  });
+
+  test("is known to other copies of the package", async () => {
+    vi.resetModules();
+    const other = await import("../../../src/base/json.ts");
+    expect(other.JsonText).not.toBe(JsonText);
+    expect(bodyText(new other.JsonText("[1]"))).toBe("[1]");
   });
 });

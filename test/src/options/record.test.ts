@@ -11,8 +11,13 @@ describe("record", () => {
   it("is off, on with what it says, or what is given", () => {
     expect(resolveRecord(undefined)).toBeUndefined();
     expect(resolveRecord(false)).toBeUndefined();
-    expect(resolveRecord(true)).toEqual({ ttlMs: 7 * 86_400_000, results: true, running: false });
-    expect(resolveRecord({ ttl: "1h", results: false })).toEqual({ ttlMs: 3_600_000, results: false, running: false });
+    expect(resolveRecord(true)).toEqual({ ttlMs: 7 * 86_400_000, results: true, running: false, args: false });
+    expect(resolveRecord({ ttl: "1h", results: false, args: true })).toEqual({
+      ttlMs: 3_600_000,
+      results: false,
+      running: false,
+      args: true,
+    });
   });
 
   it("refuses what it does not know, by its path", () => {

@@ -1,6 +1,6 @@
 /** The wire envelope: golden samples of Python, bodies of others, and `convert`. */
 import { afterEach, describe, expect, test } from "vitest";
-import { maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
+import { JsonText, maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
 import { decodeBody, encodeBody } from "../../../src/wire/call.ts";
 import { readSignature } from "../../../src/wire/signature.ts";
 import { readExtra, stampExtra } from "../../../src/wire/stamp.ts";
@@ -181,6 +181,17 @@ describe("convert", () => {
     }
   });
 
+  test("gets a copy: what the broker holds stays as it was", () => {
+    const raw = { list: [1] };
+    decodeBody(raw, two, (each) => [(each as typeof raw).list.pop()]);
+    expect(raw).toEqual({ list: [1] });
+  });
+
+  test("gets the value of a body that is JSON text already", () => {
+    const call = decodeBody(new JsonText('{"list":[1]}'), two, (each) => [each]);
+    expect(call).toMatchObject({ args: [{ list: [1] }], converted: true });
+  });
+
   test("is not asked for our own bodies", () => {
     const never = () => expect.unreachable();
     expect(decodeBody(encodeBody(two, ["a", 1], undefined, "q"), two, never).args).toEqual(["a", 1]);
@@ -210,4 +221,22 @@ describe("convert", () => {
       '"convert" answered "x". Needed: the list of arguments, such as [file, height].',
     );
   });
+});
+
+describe("a body that is JSON text already", () => {
+  test("is read like its value, and not taken for a text from elsewhere when it is stamped", () => {
+    const text = new JsonText(JSON.stringify(encodeBody(add, [1, 2], undefined, "q")));
+    expect(decodeBody(text, add, undefined)).toMatchObject({ args: [1, 2], converted: false });
+    expect(stampExtra(text, { id: "x" })).toEqual({ a: 1, b: 2, extra: { task_id: "x" } });
+    expect(stampExtra(new JsonText("[1]"), { id: "x" })).toEqual({ raw: [1], extra: { is_raw: true, task_id: "x" } });
+  });
+});
+
+test("headers are copied on both ways", () => {
+  const headers = { tenant: "one" };
+  const body = encodeBody(one, [1], { headers }, "q");
+  headers.tenant = "two";
+  const { limits } = decodeBody(body, one, undefined);
+  Object.assign(limits.headers ?? {}, { tenant: "three" });
+  expect(decodeBody(body, one, undefined).limits.headers).toEqual({ tenant: "one" });
 });
