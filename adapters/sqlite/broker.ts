@@ -13,7 +13,8 @@ import type {
 import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { publishError } from "../shared/publish-error.ts";
-import { createConsumer } from "./consumer.ts";
+import { rescueTime } from "../shared/rescue-time.ts";
+import { type ConsumerContext, createConsumer } from "./consumer.ts";
 import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./options.ts";
 import { createQueueOperations, type QueueOperations, queueNumber } from "./queue-operations.ts";
@@ -147,11 +148,15 @@ function openQueue(file: SqliteFile, number: number, spec: QueueSpec): SqliteQue
     },
     close: () => closeAll(false),
     abandon: () => closeAll(true),
-    ...createControls(file, ops, changed, refuseClosed),
+    ...createControls({ file, ops, leaseMs: spec.leaseMs }, changed, refuseClosed),
   };
 }
 
-function createControls(file: SqliteFile, ops: QueueOperations, changed: () => void, refuseClosed: () => void) {
+function createControls(
+  { file, ops, leaseMs }: Omit<ConsumerContext, "topic">,
+  changed: () => void,
+  refuseClosed: () => void,
+) {
   const write = async <T>(work: () => T, weight?: number) => {
     refuseClosed();
     return file.write(work, weight);
@@ -184,7 +189,7 @@ function createControls(file: SqliteFile, ops: QueueOperations, changed: () => v
       return found;
     },
     async maintain() {
-      if (await write(ops.rescue)) changed();
+      if (await write(() => ops.rescue(rescueTime(leaseMs)))) changed();
     },
   } satisfies Partial<BrokerQueue>;
 }

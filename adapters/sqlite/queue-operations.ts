@@ -1,6 +1,7 @@
 /** What can be done with one queue of a SQLite file. All of it runs inside a transaction of the caller's. */
 import type { Counts, MessageState } from "../../src/contract/index.ts";
 import type { SettledDelivery } from "../shared/poll.ts";
+import type { RescueTime } from "../shared/rescue-time.ts";
 import { jsonText, type SqliteFile } from "./file.ts";
 import { batchChars, type NewRow, type ReadyRow, type SqliteDelivery, toDelivery } from "./rows.ts";
 import { aheadRank, sql } from "./sql.ts";
@@ -54,13 +55,14 @@ function createLeases(file: SqliteFile, queue: number) {
     },
     removeOwner: (owner: number) => file.run(sql.removeOwner, [owner]),
     isAlive: (owner: number) => number(file, sql.alive, [owner]) === 1,
-    /** Gives back what expired leases held, at its old place; answers whether there was any. */
-    rescue(): boolean {
-      const owners = file.json<readonly number[]>(sql.expired, [queue]);
+    /** Gives back what leases held that lapsed some time ago, at its old place; answers whether there was any. */
+    rescue({ afterMs, beforeMs }: RescueTime): boolean {
+      const owners = file.json<readonly number[]>(sql.lapsed, [queue, afterMs, beforeMs]);
       for (const owner of owners) {
         file.run(sql.rescue, [queue, owner]);
         file.run(sql.removeOwner, [owner]);
       }
+      file.run(sql.noteLapsed, [queue, beforeMs]);
       return owners.length > 0;
     },
   };

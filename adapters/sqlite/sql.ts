@@ -3,7 +3,7 @@
 /**
  * A message waits (owner 0, due 0), is delayed (owner 0, due later) or runs (owner above 0). `ord` is its place:
  * rowids grow with each publish, those of `ahead` go below zero. A lease belongs to a consumer, not to each message:
- * renewing it is one row.
+ * renewing it is one row. `lease_until` below zero: it has lapsed, and a rescue noted it then.
  */
 const schema = `
 create table if not exists funboost_queue (
@@ -82,7 +82,10 @@ export const sql = {
   remove: `delete from funboost_message where ord in ${listed} and owner = ?`,
   giveBack: `update funboost_message set owner = 0 where ord in ${listed} and owner = ?`,
   again: `update funboost_message set owner = 0, attempt = attempt + ?, due = ${nowMs} + ? where ord = ? and owner = ?`,
-  expired: `select json_group_array(owner) as j from funboost_consumer where queue = ? and lease_until <= ${nowMs}`,
+  noteLapsed: `update funboost_consumer set lease_until = -${nowMs} where queue = ?
+    and (lease_until between 0 and ${nowMs} or lease_until < 0 and lease_until + ${nowMs} not between 0 and ?)`,
+  lapsed: `select json_group_array(owner) as j from funboost_consumer
+    where queue = ? and lease_until < 0 and lease_until + ${nowMs} between ? and ?`,
   rescue: "update funboost_message set owner = 0, crashes = crashes + 1 where queue = ? and owner = ?",
   counts: `select
     (select count(*) from funboost_message where ${waits}) as ready,

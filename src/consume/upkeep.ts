@@ -32,11 +32,18 @@ export function startUpkeep(options: UpkeepOptions): () => Promise<void> {
   return async () => void (await Promise.all(ends.map((end) => end())));
 }
 
-/** Where the client renews this tells only that the process was awake. */
-async function renew({ engine, leaseTrust, giveBack, task }: UpkeepOptions): Promise<void> {
+async function renew(options: UpkeepOptions): Promise<void> {
+  const { leaseTrust, giveBack } = options;
   if (leaseTrust.isOver()) giveBack();
+  await renewOnce(options);
+  if (!leaseTrust.isOver()) return;
+  giveBack();
+  await renewOnce(options); // the answer came late: what was renewed up to may have passed
+}
+
+/** Where the client renews this tells only that the process was awake. */
+async function renewOnce({ engine, leaseTrust, task }: UpkeepOptions): Promise<void> {
   const askedAt = clock.monotonic();
   if (engine.renew) await deadline(engine.renew(), renewMs, "renew()", task.brokerName);
   leaseTrust.begin(askedAt);
-  if (leaseTrust.isOver()) giveBack();
 }

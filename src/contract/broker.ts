@@ -120,7 +120,8 @@ export interface BrokerQueue {
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
-   * by one process where there is a store.
+   * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
+   * he renews it as long as nobody else has it, and is given time for that before it is taken.
    */
   maintain?(signal: AbortSignal): Promise<void>;
 }

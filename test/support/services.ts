@@ -5,7 +5,7 @@ import { sleep } from "../../src/base/clock.ts";
 import { masked, servers, settingsOf } from "./services/all.ts";
 import { pidFileOf, refusal, start } from "./services/instance.ts";
 import { refuses } from "./services/probe.ts";
-import { freePorts, killNow, stop } from "./services/process.ts";
+import { familyOf, freePorts, killNow, stop, tell } from "./services/process.ts";
 import { proxy } from "./services/proxy.ts";
 import type { Server, ServerName } from "./services/server.ts";
 import { findUp, temporaryFolder } from "./services/shared.ts";
@@ -27,6 +27,9 @@ export interface PrivateService extends RunningService {
   kill(): Promise<void>;
   /** Kill -9 if it runs, then the same server again: same port, same data. Resolves when it serves. */
   restart(): Promise<void>;
+  /** It stands still: connections stay, and nothing is answered until `thaw`. */
+  freeze(): void;
+  thaw(): void;
 }
 
 const nothing = async () => {};
@@ -37,6 +40,8 @@ const unavailable = (name: ServerName, why: string): PrivateService => ({
   stop: nothing,
   kill: nothing,
   restart: nothing,
+  freeze() {},
+  thaw() {},
 });
 
 /** What the environment said before we put our own addresses there. */
@@ -106,10 +111,23 @@ export async function startPrivate(
   const folder = temporaryFolder(server);
   const pidFile = pidFileOf(folder);
   const begin = () => start({ server, place: { folder: join(folder, "data"), ports, durable }, folder, bound: true });
+  let frozen: readonly number[] = [];
+  const freeze = () => {
+    frozen = familyOf(pidFile);
+    for (const pid of frozen) tell(pid, "SIGSTOP");
+  };
+  const thaw = () => {
+    for (const pid of frozen) tell(pid, "SIGCONT");
+    frozen = [];
+  };
   const kill = async () => {
+    thaw(); // what is stopped does not notice that its parent is gone
     if (await stop(pidFile, "SIGKILL")) await refuses(ports[0] ?? 0);
   };
-  const atExit = () => killNow(pidFile);
+  const atExit = () => {
+    thaw();
+    killNow(pidFile);
+  };
   const end = async () => {
     process.removeListener("exit", atExit);
     await kill();
@@ -126,7 +144,7 @@ export async function startPrivate(
     await kill();
     await withRetries(begin);
   };
-  return { name, port: ports[0] ?? 0, settings: settingsOf(server, ports), stop: end, kill, restart };
+  return { name, port: ports[0] ?? 0, settings: settingsOf(server, ports), stop: end, kill, restart, freeze, thaw };
 }
 
 /** What is left of the killed one may hold its port or its files for a moment. */

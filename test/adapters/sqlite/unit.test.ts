@@ -191,6 +191,13 @@ describe("messages", () => {
   });
 });
 
+/** Gives back what has lapsed: noted first, taken when its holder has had time to renew. */
+async function rescue(queue: BrokerQueue, leaseMs: number): Promise<void> {
+  await queue.maintain?.(new AbortController().signal);
+  await sleep(0.6 * leaseMs);
+  await queue.maintain?.(new AbortController().signal);
+}
+
 describe("leases", () => {
   it("that ended give the message back to the front, one crash more; the late settlement is stale", async () => {
     const file = join(folder(), "queue.db");
@@ -203,7 +210,7 @@ describe("leases", () => {
     expect(await queue.state?.("a")).toBe("running");
     slow.consumer.setWindow(0);
     await sleep(150);
-    await queue.maintain?.(new AbortController().signal);
+    await rescue(queue, 100);
     const other = await take(await openQueue(make(file), "q", 1000));
     await other.count(2);
     expect(other.deliveries.map(({ id, crashes, attempt }) => [id, crashes, attempt])).toEqual([
@@ -232,6 +239,31 @@ describe("leases", () => {
     expect(slow.settled).toEqual(["a applied"]);
   });
 
+  it("that lapsed while the file was locked hold: a rescue leaves their holders time to renew", async () => {
+    const leaseMs = 400;
+    const file = join(folder(), "queue.db");
+    const queue = await openQueue(make(file), "q", leaseMs);
+    const rescuer = await openQueue(make(file), "q", leaseMs);
+    await queue.publish([message("a")]);
+    let end = (_: Settlement) => {};
+    const slow = await take(queue, () => new Promise<Settlement>((resolve) => (end = resolve)));
+    await until(() => slow.deliveries.length === 1);
+    for (let standstill = 0; standstill < 2; standstill++) {
+      const other = new Libsql(file);
+      other.exec("begin immediate");
+      await sleep(1.5 * leaseMs);
+      other.exec("commit");
+      other.close();
+      await rescuer.maintain?.(new AbortController().signal); // the second time its note is from before
+    }
+    await slow.consumer.renew?.();
+    await rescue(rescuer, leaseMs);
+    expect(slow.deliveries).toHaveLength(1);
+    end(done);
+    await slow.count(1);
+    expect(slow.settled).toEqual(["a applied"]);
+  });
+
   it("a forced close leaves what ran to others, and lets nothing be acknowledged later", async () => {
     const queue = await openQueue(undefined, "q", 100);
     await queue.publish([message("a")]);
@@ -243,7 +275,7 @@ describe("leases", () => {
     await until(() => slow.settled.length === 1);
     expect(slow.settled).toEqual(["a stale"]);
     await sleep(150);
-    await queue.maintain?.(new AbortController().signal);
+    await rescue(queue, 100);
     const next = await take(queue);
     await next.count(1);
     expect(next.deliveries[0]).toMatchObject({ id: "a", crashes: 1, attempt: 1 });

@@ -86,7 +86,17 @@ export function killNow(pidFile: string): void {
   if (pid !== undefined) tell(-pid, "SIGKILL");
 }
 
-function tell(pid: number, signal: NodeJS.Signals): void {
+/** The process that wrote the file and all that descends from it, whatever group it is in: PostgreSQL's are in many. */
+export function familyOf(pidFile: string): readonly number[] {
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const all = stdout.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+  const root = pidIn(pidFile);
+  const family = root === undefined ? [] : [root];
+  for (const parent of family) family.push(...all.flatMap(([pid = 0, ppid]) => (ppid === parent ? [pid] : [])));
+  return family;
+}
+
+export function tell(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {} // it has ended by itself
