@@ -2,11 +2,10 @@
 import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.ts";
 import { type AgendaConsumer, consumeJobs } from "./consume.ts";
 import { idOf, jobName, rowId } from "./ids.ts";
-import { bodyOf, crashesOf, loadJobs, stateOf, withCrashes } from "./jobs.ts";
+import { bodyOf, loadJobs, stateOf } from "./jobs.ts";
 import { createPublisher } from "./publish.ts";
-import { unchangedRow } from "./row-after.ts";
+import { createRescue } from "./rescue.ts";
 import type { ConsumeContext } from "./session.ts";
-import { ownerPrefix, type UnlockedRow } from "./table.ts";
 
 export const features: Features = {
   ids: true,
@@ -57,7 +56,7 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
       name,
       async () => void (await Promise.all([...consumers].map((consumer) => consumer.quiet()))),
     ),
-    maintain: oneAtATime(() => link.call(() => rescue(context, name, spec.leaseMs))),
+    maintain: oneAtATime(createRescue(context, name, spec.leaseMs)),
   };
 }
 
@@ -104,39 +103,4 @@ function administration({ link, notices, time }: QueueContext, name: string, qui
         return true;
       }),
   } satisfies Partial<BrokerQueue>;
-}
-
-const many = 5_000;
-const warned = new Set<string>();
-
-/** Once for each name. */
-function warnOfMany(name: string, stored: number): void {
-  if (stored <= many || warned.has(name)) return;
-  warned.add(name);
-  const found = `Agenda's Redis backend holds ${stored} jobs named "${name}".`;
-  const cost =
-    "Counting them and looking for lost ones reads them all, and so does each claim of a bare Agenda worker.";
-  process.emitWarning(`[funboost] [agenda] ${found} ${cost} Remove what is over, or use PostgreSQL for backlogs.`);
-}
-
-/** Gives back what dead processes held: one crash more, at its old place. */
-async function rescue(
-  { link, notices, time, owner, lockLifetimeMs }: QueueContext,
-  name: string,
-  leaseMs: number,
-): Promise<void> {
-  await time.sync();
-  warnOfMany(name, (await link.table.stored?.(name)) ?? 0);
-  const [ours, others] = [new Date(time.now() - leaseMs), new Date(time.now() - lockLifetimeMs)];
-  const ids = await link.table.expired(name, ours, others);
-  if (ids.length === 0) return;
-  const rows = (await loadJobs(link, name, ids)).map((job): UnlockedRow => {
-    const notAfter = job.lastModifiedBy?.startsWith(ownerPrefix) ? ours : others;
-    const row = { ...unchangedRow(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
-    // Bare Agenda clears it while a job runs.
-    return job.nextRunAt ? row : { ...row, nextRunAt: time.ticket(0).at, rank: 0 };
-  });
-  const answers = await link.table.unlock(name, rows);
-  const first = rows.find((_, i) => answers[i]);
-  if (first) await notices.announce(name, first.id, new Date(time.now()));
 }

@@ -63,6 +63,13 @@ function gate() {
   return { opened, open };
 }
 
+/** Gives back what has lapsed: noted first, taken when its holder has had time to renew. */
+async function rescue(queue: BrokerQueue, leaseMs: number): Promise<void> {
+  await queue.maintain?.(new AbortController().signal);
+  await sleep(0.6 * leaseMs);
+  await queue.maintain?.(new AbortController().signal);
+}
+
 for (const [kind, service, variable] of services) {
   const url = service.settings?.[variable] ?? "";
   const collection = kind === "redis" ? `${run}:agenda:` : run;
@@ -270,7 +277,7 @@ for (const [kind, service, variable] of services) {
         const second = await other.open({ queue: first.name, options: { keepDone: true }, leaseMs: 200 });
         const inTime = await consume(second, () => doors[2].opened, 2);
         await sleep(300);
-        await second.maintain?.(new AbortController().signal);
+        await rescue(second, 200);
         await until(() => inTime.seen.length === 2);
         expect(inTime.seen.map(({ crashes }) => crashes)).toEqual([1, 1]);
         const held = await rowsOf(first.name);
@@ -304,7 +311,7 @@ for (const [kind, service, variable] of services) {
         const second = await other.open({ queue: first.name, options: {}, leaseMs: 200 });
         const inTime = await consume(second, () => doors[1].opened);
         await sleep(300);
-        await second.maintain?.(new AbortController().signal);
+        await rescue(second, 200);
         await until(() => inTime.seen.length === 1);
         doors[0].open(done);
         await until(() => late.settled.length === 1);
@@ -341,6 +348,27 @@ for (const [kind, service, variable] of services) {
           await queue.maintain?.(new AbortController().signal);
         }
         expect(await lockedAt()).toBeGreaterThan(before);
+        door.open(done);
+        await until(() => settled.length === 1);
+        expect([seen.length, settled]).toEqual([1, ["applied"]]);
+      });
+
+      it("a lock that lapsed while the server stood still is its holder's: a rescue leaves him time to renew", async () => {
+        const leaseMs = 1_000;
+        const { queue, name } = await fresh({}, leaseMs);
+        const other = agenda({ url, collection });
+        ends.push(() => other.close());
+        const rescuer = await other.open({ queue: name, options: {}, leaseMs });
+        const door = gate();
+        const { consumer, seen, settled } = await consume(queue, () => door.opened, 2);
+        await queue.publish([{ body: { n: 1 } }]);
+        await until(() => seen.length === 1);
+        for (let standstill = 0; standstill < 2; standstill++) {
+          await sleep(1.5 * leaseMs);
+          await rescuer.maintain?.(new AbortController().signal); // the second time its note is from before
+        }
+        await consumer.renew?.();
+        await rescue(rescuer, leaseMs);
         door.open(done);
         await until(() => settled.length === 1);
         expect([seen.length, settled]).toEqual([1, ["applied"]]);
