@@ -1,13 +1,13 @@
 /** The consuming half of the BullMQ adapter: one Worker, what it holds, and how it closes. */
 import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
 import { clock, sleep } from "../../src/base/clock.ts";
-import type { ConsumeOptions, Consumer, Delivery, Handler } from "../../src/contract/index.ts";
+import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { RedisClients } from "../shared/redis-clients.ts";
 import { resultOrNull } from "../shared/result-or-null.ts";
 import type { Bullmq } from "./bullmq.ts";
 import { taskId } from "./job-ids.ts";
-import { keepLeases } from "./leases.ts";
+import { isLapsed, keepLeases, type Leases } from "./leases.ts";
 import { createSettler } from "./settle.ts";
 import { createWindow } from "./window.ts";
 
@@ -18,6 +18,7 @@ interface HeldJob {
   readonly attemptsMade: number;
   /** Put back by us, which BullMQ does not count as an attempt. */
   moved: boolean;
+  settlement: Settlement | undefined;
 }
 
 interface State {
@@ -46,17 +47,18 @@ export async function consumeJobs(
   const connection = await clients.get("patient");
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { jobs: new Map(), onIdle: [], report, closed: false };
-  const settle = createSettler(bull, report);
+  const settle = createSettler(bull, () => leases, report);
   const dropIfMany = createDropper();
   const mayDrop = own.removeOnComplete === undefined;
 
   // Not async: with async hooks in use each promise of a run costs BullMQ about 1 %.
   function run(job: Job, token?: string, signal?: AbortSignal): Promise<unknown> {
-    const entry: HeldJob = { delivery: toDelivery(job, signal), attemptsMade: job.attemptsMade, moved: false };
+    const entry = hold(job, signal);
     if (state.closed) return settle({ outcome: "returned" }, job, entry, token); // the fetch was under way
     state.jobs.set(job, entry);
     state.lastFetchAt = clock.monotonic();
     return handler(entry.delivery).then((settlement) => {
+      entry.settlement = settlement;
       if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
       if (mayDrop) dropIfMany(job, clock.monotonic());
       return resultOrNull(settlement.result);
@@ -71,17 +73,27 @@ export async function consumeJobs(
   worker.on("error", report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
-  const stopLeases = inNeutralContext(() => keepLeases(worker, state.jobs, report));
+  const leases: Leases = inNeutralContext(() => keepLeases(worker, connection, state.jobs, report));
+  endDespiteLapse(worker, state.jobs, leases);
   const window = createWindow(worker, state.jobs, report);
   return {
     setWindow: (n) => inNeutralContext(() => window.set(n)),
-    status: () => ({
-      held: [...state.jobs.keys()].map((job) => taskId(job.id)),
-      ...(state.lastFetchAt !== undefined ? { lastFetchAt: state.lastFetchAt } : {}),
-    }),
-    close: createClose(worker, state, window.stop, stopLeases),
+    status: () => statusOf(state),
+    close: createClose(worker, state, window.stop, leases.stop),
   };
 }
+
+function statusOf({ jobs, lastFetchAt }: State): ReturnType<Consumer["status"]> {
+  const held = [...jobs.keys()].map((job) => taskId(job.id));
+  return lastFetchAt === undefined ? { held } : { held, lastFetchAt };
+}
+
+const hold = (job: Job, signal: AbortSignal | undefined): HeldJob => ({
+  delivery: toDelivery(job, signal),
+  attemptsMade: job.attemptsMade,
+  moved: false,
+  settlement: undefined,
+});
 
 function workerOptions(own: Own): Omit<WorkerOptions, "connection"> {
   return {
@@ -143,6 +155,24 @@ function watchEnds(worker: Worker, { jobs, onIdle }: State, onSettled: ConsumeOp
     };
     processed.then(ended, ended);
     return processed;
+  };
+}
+
+/** How BullMQ ends a job: meant for its subclasses. */
+interface Endings {
+  handleCompleted(result: unknown, job: Job, ...rest: readonly unknown[]): Promise<unknown>;
+  handleFailed(error: Error, job: Job, ...rest: readonly unknown[]): Promise<unknown>;
+}
+
+/** A job that ended while its lock had lapsed unseen is ended all the same. BullMQ fails what it could not complete. */
+function endDespiteLapse(worker: Worker, jobs: State["jobs"], leases: Leases): void {
+  const endings = worker as unknown as Endings;
+  const fail = endings.handleFailed.bind(worker);
+  endings.handleFailed = async (error, job, ...rest) => {
+    const settlement = jobs.get(job)?.settlement;
+    if (settlement?.outcome === "done" && isLapsed(error) && (await leases.renew(job)))
+      return endings.handleCompleted(resultOrNull(settlement.result), job, ...rest);
+    return leases.withLock(job, () => fail(error, job, ...rest));
   };
 }
 

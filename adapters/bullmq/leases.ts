@@ -1,22 +1,62 @@
 /** The leases of what a BullMQ worker holds, and the jobs of workers that died. */
 import type { Job, Worker } from "bullmq";
+import type { Redis } from "ioredis";
 import { repeat } from "../../src/base/clock.ts";
+import { rescueTime } from "../shared/rescue-time.ts";
+import { lookScript, renewScript } from "./lease-scripts.ts";
+
+export interface Leases {
+  /** Takes a lock that has lapsed unseen again, and does it once more. */
+  withLock<T>(job: Job, work: () => Promise<T>): Promise<T>;
+  /** False: the job is another's by now. */
+  renew(job: Job): Promise<boolean>;
+  stop(): Promise<unknown>;
+}
+
+/** A look is renewed every quarter of a lock; less than a lock without the longest time between two renewals. */
+const lookPart = 0.65;
+
+export const isLapsed = (error: unknown): boolean => (error as { code?: unknown }).code === -2;
 
 /** Renews what is held and looks for what dead processes held, by timers that do not follow the wall clock. */
 export function keepLeases(
   worker: Worker,
+  client: Redis,
   jobs: ReadonlyMap<Job, unknown>,
   report: (error: unknown) => void,
-): () => Promise<unknown> {
+): Leases {
   const { lockDuration = 15_000, stalledInterval = 6_000 } = worker.opts;
-  const rescue = async () => void (await worker.getBackend().moveStalledJobsToWait());
-  const renew = async () => {
-    const tokens = new Map([...jobs.keys()].map((job) => [job.id as string, job.token as string]));
-    if (tokens.size === 0) return;
-    const lost = await worker.extendJobLocks([...tokens.keys()], [...tokens.values()], lockDuration);
-    for (const id of lost) worker.cancelJob(id, "lease lost"); // aborts the signal, where there is one
+  const { stalled, active } = worker.keys as Record<string, string>;
+  const look = [worker.toKey("funboost-look"), worker.toKey("stalled-check"), stalled ?? "", active ?? ""] as const;
+  const lookMs = [Math.ceil(lookPart * lockDuration), Math.ceil(rescueTime(lockDuration).afterMs)] as const;
+  // On one connection, one after the other: after a standstill the look holds back the check.
+  const rescue = async () =>
+    void (await Promise.all([
+      client.eval(lookScript, look.length, ...look, ...lookMs),
+      worker.getBackend().moveStalledJobsToWait(),
+    ]));
+  async function renewAll(some: readonly Job[]): Promise<readonly string[]> {
+    const locks = some.flatMap(({ id = "", token = "", attemptsStarted }) => [id, token, attemptsStarted]);
+    const args = [worker.toKey(""), lockDuration, ...locks];
+    return (await client.eval(renewScript, 2, stalled ?? "", active ?? "", ...args)) as string[];
+  }
+  const renewHeld = async () => {
+    if (jobs.size === 0) return;
+    for (const id of await renewAll([...jobs.keys()])) worker.cancelJob(id, "lease lost"); // aborts the signal, where there is one
   };
+  const renew = async (job: Job) => (await renewAll([job])).length === 0;
   rescue().catch(report);
-  const stops = [repeat(lockDuration / 3, renew, report), repeat(stalledInterval, rescue, report)];
-  return () => Promise.all(stops.map((stop) => stop()));
+  const stops = [
+    repeat(lockDuration / 4, renewHeld, report),
+    repeat(Math.min(stalledInterval, lockDuration / 4), rescue, report),
+  ];
+  return {
+    renew,
+    withLock: (job, work) =>
+      work().catch(async (error: unknown) => {
+        if (!isLapsed(error) || !(await renew(job))) throw error;
+        return work();
+      }),
+    stop: () => Promise.all(stops.map((stop) => stop())),
+  };
 }

@@ -3,11 +3,14 @@ import type { Job } from "bullmq";
 import type { Settlement } from "../../src/contract/index.ts";
 import { aheadAgainAfter } from "./ahead-again.ts";
 import type { Bullmq } from "./bullmq.ts";
+import type { Leases } from "./leases.ts";
 
 /** `entry.moved` becomes true where the job was put back. */
-export function createSettler(bull: Bullmq, report: (error: unknown) => void) {
-  async function putBack(entry: { moved: boolean }, move: Promise<unknown>): Promise<never> {
-    await move.then(() => (entry.moved = true), report);
+export function createSettler(bull: Bullmq, leases: () => Leases, report: (error: unknown) => void) {
+  async function putBack(entry: { moved: boolean }, job: Job, move: () => Promise<unknown>): Promise<never> {
+    await leases()
+      .withLock(job, move)
+      .then(() => (entry.moved = true), report);
     throw new bull.WaitingError(); // tells BullMQ that the job has been taken care of
   }
   return async (
@@ -26,9 +29,9 @@ export function createSettler(bull: Bullmq, report: (error: unknown) => void) {
       case "postponed":
         if (job.opts.lifo && settlement.delayMs > 0) aheadAgainAfter(settlement.delayMs, async () => job);
         // The wall clock, because BullMQ subtracts it again. Without delay too: so it comes behind what waits.
-        return putBack(entry, job.moveToDelayed(Date.now() + Math.ceil(settlement.delayMs), token));
+        return putBack(entry, job, () => job.moveToDelayed(Date.now() + Math.ceil(settlement.delayMs), token));
       case "returned":
-        return putBack(entry, job.moveToWait(token));
+        return putBack(entry, job, () => job.moveToWait(token));
     }
   };
 }

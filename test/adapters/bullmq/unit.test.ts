@@ -9,6 +9,7 @@ import { redisStore } from "../../../adapters/redis/store.ts";
 import { clock, sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Settlement } from "../../../src/contract/index.ts";
 import { boost, configure } from "../../../src/index.ts";
+import { gate } from "../../conformance/until.ts";
 import { consume, done, numbers, until } from "../../support/consuming.ts";
 import { serviceFor } from "../../support/services.ts";
 
@@ -449,6 +450,63 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     const two = await consume(queue, done);
     await until(() => one.settled.length + two.settled.length > 0);
     expect(one.settled.length + two.seen.length).toBe(1);
+  });
+
+  /** As a server that stood still for longer than a lock leaves them. */
+  async function lapse(name: string, ids: readonly string[]): Promise<void> {
+    const redis = new Redis(url);
+    const key = (rest: string) => `${run}:${name}:${rest}`;
+    await redis.sadd(key("stalled"), ...ids);
+    await redis.del(key("stalled-check"), key("funboost-look"), ...ids.map((id) => key(`${id}:lock`)));
+    redis.disconnect();
+  }
+
+  it("keeps a job whose lock lapsed while the server stood still: a rescue leaves its holder time to renew", async () => {
+    const leaseMs = 2_000;
+    const { queue, name } = await fresh({}, leaseMs);
+    await queue.publish([{ body: { n: 1 } }]);
+    const door = gate();
+    const one = await consume(queue, () => door.opened.then(done));
+    await until(() => one.seen.length === 1);
+    await lapse(name, ["1"]);
+    const two = await consume(queue, done); // looks at once
+    await sleep(1.5 * leaseMs);
+    expect(two.seen).toEqual([]);
+    door.open();
+    await until(() => one.settled.length === 1);
+    expect(one.settled).toEqual(["1:applied"]);
+  });
+
+  it("ends a job in whatever way when its lock has lapsed unseen", async () => {
+    const { queue, name } = await fresh();
+    const ends: Settlement[] = [
+      { outcome: "done", result: 0 },
+      { outcome: "failed", error: new Error("no") },
+      { outcome: "retry", error: new Error("once more"), delayMs: 60_000 },
+      { outcome: "postponed", delayMs: 60_000 },
+      { outcome: "returned" },
+    ];
+    await queue.publish(ends.map((_, n) => ({ body: { n } })));
+    const door = gate();
+    const { seen, settled, consumer } = await consume(
+      queue,
+      ({ body }) => door.opened.then(() => ends[(body as { n: number }).n] ?? done()),
+      ends.length,
+    );
+    await until(() => seen.length === ends.length);
+    consumer.setWindow(0);
+    const ids = seen.map(({ id }) => id);
+    await lapse(name, ids);
+    door.open();
+    await until(() => settled.length === ends.length);
+    expect(settled.sort()).toEqual(ids.map((id) => `${id}:applied`));
+    expect(await Promise.all(ids.map((id) => queue.state?.(id)))).toEqual([
+      "done",
+      "failed",
+      "delayed",
+      "delayed",
+      "waiting",
+    ]);
   });
 
   it("does not carry the context of whoever consumed or published first", async () => {

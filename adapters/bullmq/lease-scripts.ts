@@ -1,0 +1,39 @@
+/** What BullMQ's own scripts on locks leave out: a server that stood still for longer than a lock. */
+
+/**
+ * KEYS: stalled, active. ARGV: prefix of the job keys, ms, then id, token and number of starts of each job. As BullMQ
+ * renews locks; one that has lapsed is taken again as long as nobody has started the job since. Answers those lost.
+ */
+export const renewScript = `
+local lost, active = {}, nil
+local function isActive(id)
+  if not active then
+    active = {}
+    for _, each in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do active[each] = true end
+  end
+  return active[id]
+end
+for i = 3, #ARGV, 3 do
+  local id, token, key = ARGV[i], ARGV[i + 1], ARGV[1] .. ARGV[i]
+  local holder = redis.call('GET', key .. ':lock')
+  if holder == token or not holder and redis.call('HGET', key, 'ats') == ARGV[i + 2] and isActive(id) then
+    redis.call('SET', key .. ':lock', token, 'PX', ARGV[2])
+    redis.call('SREM', KEYS[1], id)
+  else
+    lost[#lost + 1] = id
+  end
+end
+return lost`;
+
+/**
+ * KEYS: a key of ours, stalled-check, stalled, active. ARGV: for how many ms a look holds, and for how many nobody may
+ * look for stalled jobs after a time in which nobody of ours looked: that the locks have lapsed says nothing then.
+ * What runs must show until then that it lives.
+ */
+export const lookScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('SET', KEYS[2], 'funboost', 'PX', ARGV[2])
+  local active = redis.call('LRANGE', KEYS[4], 0, -1)
+  for from = 1, #active, 5000 do redis.call('SADD', KEYS[3], unpack(active, from, math.min(from + 4999, #active))) end
+end
+redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])`;
