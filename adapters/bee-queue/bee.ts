@@ -32,7 +32,6 @@ export interface BeeQueue {
   on(event: "error", listener: (error: Error) => void): unknown;
   ready(): Promise<unknown>;
   createJob(data: unknown): BeeJob;
-  checkStalledJobs(): Promise<number>;
   checkHealth(): Promise<{ readonly waiting: number; readonly active: number; readonly delayed: number }>;
   close(): Promise<unknown>;
 }

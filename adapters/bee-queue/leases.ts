@@ -3,19 +3,20 @@ import { repeat } from "../../src/base/clock.ts";
 import type { PollConsumer } from "../shared/poll.ts";
 import type { BeeDelivery } from "./delivery.ts";
 import type { ConsumerState } from "./exchange.ts";
-import { withScripts } from "./open-queue.ts";
 import { scripts } from "./scripts.ts";
 
 const batchSize = 500;
+/** A look is renewed every quarter of a stall; less than a stall without the longest time between two renewals. */
+const lookPart = 0.65;
 /** Bee-Queue's own workers look for stalled jobs every 5 s unless told otherwise. */
 const renewMs = 2_000;
 
-/** Says what is alive, and looks for what is not, by Bee-Queue's own check. */
+/** Says what is alive, and looks for what is not, as Bee-Queue's own workers do. */
 export function keepLeases(
   { queue, tokens, report }: ConsumerState,
   consumer: PollConsumer<BeeDelivery>,
 ): () => Promise<unknown> {
-  const { clients, base, stallMs, bee } = queue;
+  const { clients, base, stallMs } = queue;
   async function renewSome(some: readonly (readonly [id: string, token: string])[]): Promise<void> {
     const lost = (await clients.run(scripts.renew, base, [
       ...some.map(([id]) => id),
@@ -28,11 +29,8 @@ export function keepLeases(
     const all = [...tokens];
     for (let i = 0; i < all.length; i += batchSize) await renewSome(all.slice(i, i + batchSize));
   }
-  async function check(): Promise<void> {
-    await withScripts(queue, () => bee.checkStalledJobs());
-    await clients.run(scripts.sweep, base, []); // those of others too find what is stalled
-  }
-  const started = check().catch(report);
-  const stops = [repeat(Math.min(stallMs / 4, renewMs), renew, report), repeat(stallMs / 4, check, report)];
+  const rescue = async () => void (await clients.run(scripts.rescue, base, [stallMs, Math.ceil(lookPart * stallMs)]));
+  const started = rescue().catch(report);
+  const stops = [repeat(Math.min(stallMs / 4, renewMs), renew, report), repeat(stallMs / 4, rescue, report)];
   return () => Promise.all([started, ...stops.map((stop) => stop())]);
 }

@@ -3,7 +3,6 @@ import type { QueueSpec } from "../../src/contract/index.ts";
 import { type BeeQueue, createBee } from "./bee.ts";
 import type { BeeClients } from "./clients.ts";
 import type { Endings } from "./endings.ts";
-import { isNoScript } from "./node-redis.ts";
 import type { BeeQueueQueueOptions } from "./options.ts";
 
 export interface OpenQueue {
@@ -14,8 +13,6 @@ export interface OpenQueue {
   readonly base: string;
   readonly stallMs: number;
   readonly endings: Endings;
-  /** Bee-Queue's scripts once more: it sends them only when it connects. */
-  reload(): Promise<void>;
 }
 
 /** Most failed jobs to keep. */
@@ -29,10 +26,10 @@ export async function connectQueue(
   const { prefix, queue: own = {} } = options;
   const redis = await clients.commands();
   const stallMs = own.stallInterval ?? Math.ceil(spec.leaseMs * 0.7);
-  const create = () => createBee(spec.queue, { ...own, stallInterval: stallMs, prefix, redis });
+  const bee = createBee(spec.queue, { ...own, stallInterval: stallMs, prefix, redis });
   return {
     name: spec.queue,
-    bee: await create().catch((error: unknown) => Promise.reject(clients.explain(error))),
+    bee: await bee.catch((error: unknown) => Promise.reject(clients.explain(error))),
     clients,
     base: `${prefix}:${spec.queue}:`,
     stallMs,
@@ -42,17 +39,5 @@ export async function connectQueue(
       keepFailed: own.removeOnFailure === undefined ? mostFailed : 0,
       sendEvents: own.sendEvents ?? false,
     },
-    reload: async () => void (await (await create()).close()),
   };
-}
-
-/** Runs a call of Bee-Queue that runs a script of it. */
-export async function withScripts<T>({ reload }: Pick<OpenQueue, "reload">, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!isNoScript(error)) throw error;
-    await reload();
-    return call();
-  }
 }

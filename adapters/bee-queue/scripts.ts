@@ -21,9 +21,25 @@ redis.call('SREM', base .. 'stalling', unpack(ids))
 return lost`),
 
   /**
-   * After a stall check: what it took from somebody of ours is lost to him, whoever gets it next. Forgets what is over.
+   * ARGV: ms of a stall, ms for which a look holds. Bee-Queue's own check, except after a time in which nobody of ours
+   * looked: that nobody has said that he lives says nothing then, so nobody checks until all have had time to. What was
+   * taken from somebody of ours is lost to him, whoever gets it next. Forgets what is over.
    */
-  sweep: createScript(`
+  rescue: createScript(`
+local block, stalling, look = base .. 'stallBlock', base .. 'stalling', base .. 'funboostLook'
+local inTouch = redis.call('EXISTS', look) == 1
+redis.call('SET', look, '1', 'PX', ARGV[2])
+if not inTouch then redis.call('DEL', block) end
+if redis.call('SET', block, '1', 'PX', ARGV[1], 'NX') then
+  if inTouch then
+    for _, id in ipairs(redis.call('SMEMBERS', stalling)) do
+      if redis.call('LREM', active, 0, id) > 0 then redis.call('LPUSH', waiting, id) end
+    end
+    redis.call('DEL', stalling)
+  end
+  local ids = redis.call('LRANGE', active, 0, -1)
+  for from = 1, #ids, 5000 do redis.call('SADD', stalling, unpack(ids, from, math.min(from + 4999, #ids))) end
+end
 local running = {}
 for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do running[id] = true end
 local all = redis.call('HGETALL', held)

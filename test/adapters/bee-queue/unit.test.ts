@@ -8,6 +8,7 @@ import { beeQueue } from "../../../adapters/bee-queue/broker.ts";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Settlement } from "../../../src/contract/index.ts";
 import { boost, configure } from "../../../src/index.ts";
+import { gate } from "../../conformance/until.ts";
 import { consume, done, numbers, until } from "../../support/consuming.ts";
 import { serviceFor, startPrivate } from "../../support/services.ts";
 
@@ -266,6 +267,24 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     const two = await consume(queue, done);
     await until(() => one.settled.length + two.settled.length > 0);
     expect([one.settled, one.seen.length + two.seen.length]).toEqual([["1:applied"], 1]);
+  });
+
+  it("keeps what runs after the server stood still: a rescue leaves everyone time to say that he lives", async () => {
+    const leaseMs = 2_000;
+    const { queue, name } = await fresh({}, leaseMs);
+    await queue.publish([{ body: { n: 1 } }]);
+    const { opened, open } = gate();
+    const one = await consume(queue, () => opened.then(done));
+    await until(() => one.seen.length === 1);
+    await sleep(leaseMs / 10); // its own first look is over
+    await redis?.sadd(`${run}:${name}:stalling`, "1");
+    await redis?.del(`${run}:${name}:stallBlock`, `${run}:${name}:funboostLook`);
+    const two = await consume(queue, done); // looks at once
+    await sleep(1.5 * leaseMs);
+    expect(two.seen).toEqual([]);
+    open();
+    await until(() => one.settled.length === 1);
+    expect(one.settled).toEqual(["1:applied"]);
   });
 
   it("tells its jobs' ends to Bee-Queue's own listeners where they are asked for", async () => {
