@@ -26,10 +26,10 @@ export async function connectQueue(
   const { prefix, queue: own = {} } = options;
   const redis = await clients.commands();
   const stallMs = own.stallInterval ?? Math.ceil(spec.leaseMs * 0.7);
-  const bee = createBee(spec.queue, { ...own, stallInterval: stallMs, prefix, redis });
+  const settings = { ...own, stallInterval: stallMs, prefix, redis };
   return {
     name: spec.queue,
-    bee: await bee.catch((error: unknown) => Promise.reject(clients.explain(error))),
+    bee: await createBee(spec.queue, settings).catch((error: unknown) => Promise.reject(clients.explain(error))),
     clients,
     base: `${prefix}:${spec.queue}:`,
     stallMs,
