@@ -20,7 +20,7 @@ const alias = [
 const structure = ["architecture", "exports", "tour"].map((name) => `test/project/${name}.test.ts`);
 const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
-const waiting = ["slow", "broker-down"].map((name) => `test/behaviour/${name}.test.ts`);
+const waiting = ["slow", "broker-down", "frozen-server"].map((name) => `test/behaviour/${name}.test.ts`);
 const behaviourOverMemory = ["bad-input", "controls", "events", "field", "native-results", "store-down", "waiting"].map(
   (name) => `test/behaviour/${name}.test.ts`,
 );

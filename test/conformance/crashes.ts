@@ -1,12 +1,12 @@
 /** Crashes: what a message remembers when its process dies, stops or falls asleep. */
 import assert from "node:assert/strict";
 import { fct } from "../../src/index.ts";
-import { bench } from "./bench.ts";
+import { bench, done, messages } from "./bench.ts";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
 import { endsOf, startsOf, stopInRun } from "./standstill.ts";
-import { within } from "./until.ts";
+import { within, working } from "./until.ts";
 
 const params = ["value", "ms?"];
 const needs = ["redelivers", "durable"] as const;
@@ -93,6 +93,35 @@ export const crashes = cases({
       context.defer(() => clearInterval(rescue));
       await context.until("it is delivered again", () => deliveries.length === 1);
       assert.deepEqual([deliveries[0]?.attempt, deliveries[0]?.crashes], [2, 1]);
+    },
+  },
+
+  "a lease that lapsed while the server stood still is its holder's to renew, before others get it": {
+    needs,
+    timeoutMs: 60_000,
+    async run(context) {
+      const { leaseMs } = context;
+      const queue = await context.open();
+      const { consumer, held, deliveries, settled } = await bench(context, queue);
+      // An engine that renews or rescues by itself is never seen to stand still here.
+      if (!consumer.renew || !queue.maintain) return;
+      const maintain = async () => void (await queue.maintain?.(new AbortController().signal));
+      await queue.publish(messages(1));
+      consumer.setWindow(1);
+      await context.until("it is delivered", () => held.length === 1);
+      // Nobody renews, nobody looks: as long as the server answers nobody. The second time there was a look before.
+      for (let standstill = 0; standstill < 2; standstill++) {
+        await working(1.5 * leaseMs);
+        await maintain();
+      }
+      for (let turn = 0; turn < 12; turn++) {
+        await consumer.renew();
+        await maintain();
+        await working(leaseMs / 8);
+      }
+      held[0]?.settle(done);
+      await context.until("it has ended", () => settled.length === 1);
+      assert.deepEqual([deliveries.length, settled], [1, [{ n: 0, how: "applied" }]]);
     },
   },
 

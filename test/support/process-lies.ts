@@ -85,6 +85,32 @@ const sharing = (queue: BrokerQueue, name: string): Partial<BrokerQueue> => ({
 const refusing = (refuses: (name: string) => boolean) => (queue: BrokerQueue, name: string) =>
   refuses(name) ? { publish: () => Promise.reject(new Error("no such name")) } : queue;
 
+/** A rescue that asks for the time only. */
+function takingAtOnce(queue: BrokerQueue): Partial<BrokerQueue> {
+  let renewedAt = performance.now();
+  let again = () => {};
+  return {
+    async consume(handler, options) {
+      const taking: typeof handler = (delivery) => {
+        again = () => void handler({ ...delivery, crashes: 1 });
+        return handler(delivery);
+      };
+      const consumer = await queue.consume(taking, options);
+      return {
+        ...consumer,
+        async renew() {
+          await consumer.renew?.();
+          renewedAt = performance.now();
+        },
+      };
+    },
+    async maintain(signal) {
+      if (performance.now() - renewedAt > 500) again();
+      await queue.maintain?.(signal);
+    },
+  };
+}
+
 let cancelled = new Set<string>();
 
 export const processFaults = {
@@ -99,6 +125,10 @@ export const processFaults = {
   "counts no crashes": durableFault(
     "a crash in the second attempt counts as a crash, not as an attempt",
     seenAs(() => ({ crashes: 0 })),
+  ),
+  "takes a lease that lapsed at once": durableFault(
+    "a lease that lapsed while the server stood still is its holder's to renew, before others get it",
+    takingAtOnce,
   ),
   "delivers again what ended too late": durableFault(
     "a process that slept through its lease ends its run too late: it changes nothing",

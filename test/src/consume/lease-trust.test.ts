@@ -95,6 +95,19 @@ describe("a process that stood still", () => {
     await stop();
   });
 
+  it("renews once more at once where the answer came so late that what it renewed up to has passed", async () => {
+    const { pass, standStill } = handClock();
+    const leaseTrust = createLeaseTrust(leaseMs);
+    let asked = 0;
+    const renew = async () => {
+      if (++asked === 1) standStill(2 * leaseMs);
+    };
+    const stop = upkeep(leaseTrust, renew, () => {});
+    await pass(0.32 * leaseMs);
+    expect([asked, leaseTrust.isOver()]).toEqual([2, false]);
+    await stop();
+  });
+
   it("is not one that took long to connect: what waits for its turn is held", async () => {
     let handed = 0;
     const broker = wrapBroker(memory(), (inner) => ({
