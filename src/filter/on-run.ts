@@ -44,13 +44,7 @@ export function createFilter(
   const { leaseMs, scope } = task;
   const owners = new Map<string, string>();
   const claims: Claims = { task, store, owners, claimMs: 2 * leaseMs };
-  const stop = repeat(
-    leaseMs / 3,
-    async () => {
-      if (owners.size > 0) await extend(claims, [...owners], claims.claimMs);
-    },
-    onError,
-  );
+  const stop = repeat(leaseMs / 3, () => renew(claims), onError);
   return {
     claim: ({ id }, args, given) => take(claims, filterKey(scope, options, args, given), id),
     doneMark(key, id, outcome) {
@@ -80,6 +74,17 @@ const runMark = (id: string) => `${runPrefix}${id}`;
 
 function extend({ store }: Claims, keys: readonly [string, string][], ttlMs: number): Promise<readonly boolean[]> {
   return store.set(keys.map(([key, id]) => ({ key, value: runMark(id), ttlMs, if: { equals: runMark(id) } })));
+}
+
+/** One that lapsed unseen, while the store stood still, is taken again unless somebody else has it. */
+async function renew(claims: Claims): Promise<void> {
+  const { store, owners, claimMs } = claims;
+  const mine = [...owners];
+  if (mine.length === 0) return;
+  const held = await extend(claims, mine, claimMs);
+  const lapsed = mine.filter(([key, id], i) => !held[i] && owners.get(key) === id);
+  if (lapsed.length > 0)
+    await store.set(lapsed.map(([key, id]) => ({ key, value: runMark(id), ttlMs: claimMs, if: "absent" as const })));
 }
 
 function take(claims: Claims, key: string, id: string): Promise<Claim> {

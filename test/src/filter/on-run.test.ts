@@ -3,9 +3,10 @@ import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Store } from "../../../src/contract/index.ts";
+import { gate } from "../../conformance/until.ts";
 import { onStore } from "../../support/on-store.ts";
 
-configure({ signals: false, log: { level: "silent" } });
+configure({ lease: "1s", signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
 
 describe("filter, when done", () => {
@@ -30,6 +31,33 @@ describe("filter, when done", () => {
     await task.consume();
     await (await task.push(2)).waitResult();
     expect(writes.map((each) => (each.includes('"result":{"twice":4}') ? "mark" : each))).toEqual(["mark", "result"]);
+  });
+
+  it("takes a claim that lapsed unseen again while its task runs", async () => {
+    const store = memoryStore();
+    const door = gate();
+    let runs = 0;
+    const task = boost({ ...onStore(store), rpc: true, filter: { key: () => "one" } }, async () => {
+      runs++;
+      await door.opened;
+      return runs;
+    });
+    const keys: string[] = [];
+    const { set } = store;
+    store.set = (entries) => {
+      keys.push(...entries.map(({ key }) => key).filter((key) => key.startsWith("filter:")));
+      return set(entries);
+    };
+    await task.consume();
+    const first = await task.push();
+    await expect.poll(() => runs).toBe(1);
+    await set([{ key: keys[0] ?? "", value: "", ttlMs: 1 }]); // as if the store had stood still for its ttl
+    const before = keys.length;
+    await expect.poll(() => keys.length).toBeGreaterThan(before + 1);
+    const second = await task.push();
+    await sleep(300);
+    door.open();
+    expect([await first.waitResult(), await second.waitResult(), runs]).toEqual([1, 1, 1]);
   });
 
   it("is free again when its owner was cancelled while it waited for a retry", async () => {
