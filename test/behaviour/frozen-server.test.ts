@@ -24,7 +24,9 @@ const living = 10;
 const brief = 4;
 const doomed = 2;
 /** Longer than the standstill and all that follows from it. */
-const runMs = standstillMs + 3 * leaseMs;
+const runMs = standstillMs + 4 * leaseMs;
+/** Never ends by itself. */
+const doomedMs = 300_000;
 const briefMs = standstillMs / 2;
 
 const folder = mkdtempSync(join(tmpdir(), "funboost-frozen-"));
@@ -58,14 +60,14 @@ const endsOf = (children: readonly Child[], kind: string) =>
   children.flatMap((child) => child.seen("end")).filter(({ value }) => String(value).startsWith(kind)).length;
 
 /** Two processes hold what lives, a third what dies with it. */
-async function freezeOnce(context: Context, freeze: Target["freeze"]): Promise<void> {
+async function freezeOnce(context: Context, freeze: Target["freeze"]): Promise<string> {
   const job = context.task({ params: ["value", "ms?"] }, (_value: string, _ms?: number): void => {});
   const push = (kind: string, count: number, ms: number) =>
     Promise.all(Array.from({ length: count }, (_, n) => job.push(`${kind} ${n}`, ms)));
   const start = (concurrency: number) => context.child({ params: { concurrency, prefetch: 0 }, consume: false });
   const [dies, ...children] = await Promise.all([start(doomed), start(living), start(living)]);
   await dies.call("consume");
-  await push("doomed", doomed, runMs);
+  await push("doomed", doomed, doomedMs);
   await context.until("what is doomed runs", () => startsOf([dies], "doomed") === doomed, soonMs);
   await dies.call("consumer.pause"); // else it may hold what is to live
   await Promise.all(children.map((child) => child.call("consume")));
@@ -91,7 +93,7 @@ async function freezeOnce(context: Context, freeze: Target["freeze"]): Promise<v
   await context.until("what lives ends", () => endsOf(children, "living") >= living, soonMs);
   await sleep(2 * leaseMs); // what was not acknowledged would come again
   expect({ living: startsOf(children, "living"), brief: startsOf(children, "brief") }).toEqual({ living, brief });
-  console.log(`${context.broker.name}: what died came again ${Math.round(againMs)} ms after the standstill`);
+  return `what died came again after ${Math.round(againMs)} ms`;
 }
 
 function rounded(name: string, settings: Target["settings"], freeze: Target["freeze"]): void {
@@ -108,7 +110,11 @@ function rounded(name: string, settings: Target["settings"], freeze: Target["fre
     const failures: string[] = [];
     for (let round = 1; round <= rounds; round++) {
       const { context, clean } = await createContext(subject);
-      await freezeOnce(context, freeze).catch((error: Error) => failures.push(`round ${round}: ${error.message}`));
+      const said = await freezeOnce(context, freeze).catch((error: Error) => {
+        failures.push(`round ${round}: ${error.message}`);
+        return error.message;
+      });
+      console.log(`${name}, round ${round}: ${said}`);
       await clean();
     }
     expect(failures).toEqual([]);
