@@ -42,7 +42,8 @@ export function keepLeases(
   }
   const renewHeld = async () => {
     if (jobs.size === 0) return;
-    for (const id of await renewAll([...jobs.keys()])) worker.cancelJob(id, "lease lost"); // aborts the signal, where there is one
+    const lost = await renewAll([...jobs.keys()]);
+    for (const id of lost) worker.cancelJob(id, "lease lost"); // aborts the signal, where there is one
   };
   const renew = async (job: Job) => (await renewAll([job])).length === 0;
   rescue().catch(report);
