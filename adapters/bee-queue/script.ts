@@ -7,8 +7,8 @@ export interface Script {
 }
 
 /**
- * KEYS[1] is `<prefix>:<queue>:`. Bee-Queue knows no cluster, so the other names may be derived from it. Three
- * keys are ours: `<prefix>:<queue>:funboost`, `...funboostFailed` and `...funboostLook`.
+ * KEYS[1] is `<prefix>:<queue>:`. Bee-Queue knows no cluster, so the other names may be derived from it. Ours
+ * begin with `<prefix>:<queue>:funboost`.
  */
 const names = `
 local base = KEYS[1]

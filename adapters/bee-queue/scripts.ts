@@ -27,9 +27,13 @@ return lost`),
    */
   rescue: createScript(`
 local block, stalling, look = base .. 'stallBlock', base .. 'stalling', base .. 'funboostLook'
-local inTouch = redis.call('EXISTS', look) == 1
+-- Held back once, it is not at once again, where looks are late.
+local inTouch = redis.call('EXISTS', look) + redis.call('EXISTS', look .. ':held') > 0
 redis.call('SET', look, '1', 'PX', ARGV[2])
-if not inTouch then redis.call('DEL', block) end
+if not inTouch then
+  redis.call('SET', look .. ':held', '1', 'PX', ARGV[1] + ARGV[2])
+  redis.call('DEL', block)
+end
 if redis.call('SET', block, '1', 'PX', ARGV[1], 'NX') then
   if inTouch then
     for _, id in ipairs(redis.call('SMEMBERS', stalling)) do

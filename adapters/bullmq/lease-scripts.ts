@@ -26,14 +26,15 @@ end
 return lost`;
 
 /**
- * KEYS: a key of ours, stalled-check, stalled, active. ARGV: for how many ms a look holds, and for how many nobody may
+ * KEYS: two of ours, stalled-check, stalled, active. ARGV: for how many ms a look holds, and for how many nobody may
  * look for stalled jobs after a time in which nobody of ours looked: that the locks have lapsed says nothing then.
- * What runs must show until then that it lives.
+ * What runs must show until then that it lives. ARGV[3]: for how long it is not held back again, where looks are late.
  */
 export const lookScript = `
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('SET', KEYS[2], 'funboost', 'PX', ARGV[2])
-  local active = redis.call('LRANGE', KEYS[4], 0, -1)
-  for from = 1, #active, 5000 do redis.call('SADD', KEYS[3], unpack(active, from, math.min(from + 4999, #active))) end
+if redis.call('EXISTS', KEYS[1]) + redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
+  redis.call('SET', KEYS[3], 'funboost', 'PX', ARGV[2])
+  local active = redis.call('LRANGE', KEYS[5], 0, -1)
+  for from = 1, #active, 5000 do redis.call('SADD', KEYS[4], unpack(active, from, math.min(from + 4999, #active))) end
 end
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])`;

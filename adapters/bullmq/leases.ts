@@ -18,6 +18,18 @@ const lookPart = 0.65;
 
 export const isLapsed = (error: unknown): boolean => (error as { code?: unknown }).code === -2;
 
+function createRescue(worker: Worker, client: Redis, lockDuration: number): () => Promise<void> {
+  const keys = ["funboost-look", "funboost-held", "stalled-check", "stalled", "active"].map((key) => worker.toKey(key));
+  const lookMs = Math.ceil(lookPart * lockDuration);
+  const holdMs = Math.ceil(rescueTime(lockDuration).afterMs);
+  // On one connection, one after the other: after a standstill the look holds back the check.
+  return async () =>
+    void (await Promise.all([
+      client.eval(lookScript, keys.length, ...keys, lookMs, holdMs, lookMs + holdMs),
+      worker.getBackend().moveStalledJobsToWait(),
+    ]));
+}
+
 /** Renews what is held and looks for what dead processes held, by timers that do not follow the wall clock. */
 export function keepLeases(
   worker: Worker,
@@ -26,19 +38,11 @@ export function keepLeases(
   report: (error: unknown) => void,
 ): Leases {
   const { lockDuration = 15_000, stalledInterval = 6_000 } = worker.opts;
-  const { stalled, active } = worker.keys as Record<string, string>;
-  const look = [worker.toKey("funboost-look"), worker.toKey("stalled-check"), stalled ?? "", active ?? ""] as const;
-  const lookMs = [Math.ceil(lookPart * lockDuration), Math.ceil(rescueTime(lockDuration).afterMs)] as const;
-  // On one connection, one after the other: after a standstill the look holds back the check.
-  const rescue = async () =>
-    void (await Promise.all([
-      client.eval(lookScript, look.length, ...look, ...lookMs),
-      worker.getBackend().moveStalledJobsToWait(),
-    ]));
+  const rescue = createRescue(worker, client, lockDuration);
   async function renewAll(some: readonly Job[]): Promise<readonly string[]> {
     const locks = some.flatMap(({ id = "", token = "", attemptsStarted }) => [id, token, attemptsStarted]);
     const args = [worker.toKey(""), lockDuration, ...locks];
-    return (await client.eval(renewScript, 2, stalled ?? "", active ?? "", ...args)) as string[];
+    return (await client.eval(renewScript, 2, worker.toKey("stalled"), worker.toKey("active"), ...args)) as string[];
   }
   const renewHeld = async () => {
     if (jobs.size === 0) return;

@@ -285,7 +285,7 @@ describe.skipIf(!url)(`bee-queue${skipped}`, () => {
     await until(() => one.seen.length === 1);
     await sleep(leaseMs / 10); // its own first look is over
     await redis?.sadd(`${run}:${name}:stalling`, "1");
-    await redis?.del(`${run}:${name}:stallBlock`, `${run}:${name}:funboostLook`);
+    await redis?.del(...["stallBlock", "funboostLook", "funboostLook:held"].map((key) => `${run}:${name}:${key}`));
     const two = await consume(queue, done); // looks at once
     await sleep(1.5 * leaseMs);
     expect(two.seen).toEqual([]);

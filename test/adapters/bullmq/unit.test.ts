@@ -457,7 +457,8 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     const redis = new Redis(url);
     const key = (rest: string) => `${run}:${name}:${rest}`;
     await redis.sadd(key("stalled"), ...ids);
-    await redis.del(key("stalled-check"), key("funboost-look"), ...ids.map((id) => key(`${id}:lock`)));
+    const ours = [key("funboost-look"), key("funboost-held")];
+    await redis.del(key("stalled-check"), ...ours, ...ids.map((id) => key(`${id}:lock`)));
     redis.disconnect();
   }
 
