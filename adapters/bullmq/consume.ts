@@ -1,7 +1,7 @@
 /** The consuming half of the BullMQ adapter: one Worker, what it holds, and how it closes. */
 import type { Job, JobsOptions, Worker, WorkerOptions } from "bullmq";
 import { clock, sleep } from "../../src/base/clock.ts";
-import type { ConsumeOptions, Consumer, Delivery, Handler, Settlement } from "../../src/contract/index.ts";
+import type { ConsumeOptions, Consumer, Delivery, Handler } from "../../src/contract/index.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import type { RedisClients } from "../shared/redis-clients.ts";
 import { resultOrNull } from "../shared/result-or-null.ts";
