@@ -17,8 +17,9 @@ export function toMessage(
   { signature, params }: Definition,
   args: readonly unknown[],
   options: PublishOptions | undefined,
+  nowMs = clock.now(),
 ): Message {
-  const { id, delayMs, priority, limits: own } = resolvePublish(options, clock.now());
+  const { id, delayMs, priority, limits: own } = resolvePublish(options, nowMs);
   const trace = traceHeaders();
   const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
   const message: { -readonly [K in keyof Message]: Message[K] } = {

@@ -1,0 +1,181 @@
+/**
+ * Waits for what cannot come: what clear() removed, what has ended and left no result, an id that nobody knows. All
+ * waits of a queue are looked after together: the first look comes when most have their answer, the next ones rarer.
+ */
+import { clock, createAlarm, withJitter } from "../base/clock.ts";
+import { isOpen } from "../base/task-state.ts";
+import type { MessageState } from "../contract/broker.ts";
+import type { Store } from "../contract/store.ts";
+import { readClearedAt } from "../queue/clear-queue.ts";
+import type { OpenQueue } from "../setup/model.ts";
+import { readEndedIds } from "../store/known-ids.ts";
+import { readRow } from "./query-records.ts";
+
+/** Why a result cannot come any more. */
+export type Loss = "cleared" | "gone" | "unknown";
+
+/** What is known of a task when somebody begins to wait for it. */
+export interface KnownTask {
+  readonly id: string;
+  /** Epoch milliseconds at which it was there for certain; undefined: nobody has said yet that it exists. */
+  readonly knownAt: number | undefined;
+  /** Published by whoever waits: it need not be looked for at once. */
+  readonly isNew: boolean;
+  /** Nobody need know it yet. */
+  readonly isAwaited: boolean;
+}
+
+interface Wait extends KnownTask {
+  knownAt: number | undefined;
+  lookAt: number;
+  /** Until the look after the next one. */
+  pauseMs: number;
+  /** What the look before has found, and when. */
+  finding: Loss | undefined;
+  foundAt: number;
+  readonly lose: (loss: Loss) => void;
+}
+
+interface Watch {
+  readonly task: OpenQueue;
+  readonly store: Store;
+  readonly waits: Set<Wait>;
+  /** Of the last clear: as the store has it, and by the clock of this process. */
+  mark: number | undefined;
+  clearedAt: number | undefined;
+  isLooking: boolean;
+  readonly ring: (ms: number) => void;
+}
+
+/** A clear is seen this late at most; with its jitter half a second. */
+const pollMs = 400;
+/** Between two looks that must agree: a cancel or a redrive takes this long between its two writes. */
+const agreeMs = { ended: 200, away: 1_000 };
+const firstPauseMs = 1_000;
+const longestPauseMs = 60_000;
+const mostLooks = 100;
+
+const watches = new WeakMap<OpenQueue, Watch>();
+
+/** Calls `lose` once, when it is certain; answers a function that ends it. */
+export function watchWait(task: OpenQueue, store: Store, known: KnownTask, lose: Wait["lose"]): () => void {
+  const { waits, ring } = watches.get(task) ?? createWatch(task, store);
+  const waitMs = known.isNew ? firstPauseMs : 0;
+  const wait: Wait = {
+    ...known,
+    lookAt: clock.monotonic() + waitMs,
+    pauseMs: firstPauseMs,
+    finding: undefined,
+    foundAt: 0,
+    lose,
+  };
+  waits.add(wait);
+  ring(Math.min(waitMs, pollMs));
+  return () => void waits.delete(wait);
+}
+
+function createWatch(task: OpenQueue, store: Store): Watch {
+  const watch: Watch = {
+    task,
+    store,
+    waits: new Set(),
+    mark: undefined,
+    clearedAt: undefined,
+    isLooking: false,
+    ring: createAlarm(() => void turn(watch)),
+  };
+  watches.set(task, watch);
+  return watch;
+}
+
+/** An outage says nothing of any task: it is looked again. */
+async function turn(watch: Watch): Promise<void> {
+  const { waits, ring } = watch;
+  if (watch.isLooking || waits.size === 0) return;
+  watch.isLooking = true;
+  await look(watch).catch(() => {});
+  watch.isLooking = false;
+  if (waits.size === 0) return;
+  let next = clock.monotonic() + withJitter(pollMs);
+  for (const { lookAt } of waits) next = Math.min(next, lookAt);
+  ring(Math.max(0, next - clock.monotonic()));
+}
+
+async function look(watch: Watch): Promise<void> {
+  await readMark(watch);
+  const now = clock.monotonic();
+  const due = [...watch.waits].filter(({ lookAt }) => lookAt <= now).slice(0, mostLooks);
+  if (due.length === 0) return;
+  for (const wait of due) wait.lookAt = now + firstPauseMs; // should this look fail
+  const states = await Promise.all(due.map(({ id }) => watch.task.queue.state?.(id)));
+  const closed: { wait: Wait; state: MessageState | undefined }[] = [];
+  for (const [i, wait] of due.entries()) {
+    if (isOpen(states[i])) isThere(wait);
+    else closed.push({ wait, state: states[i] });
+  }
+  if (closed.length > 0) await judge(watch, closed);
+}
+
+/** The clocks of this process and the store may differ: what counts is how long ago it was. */
+async function readMark(watch: Watch): Promise<void> {
+  const { store, task, waits } = watch;
+  const mark = await readClearedAt(store, task);
+  if (mark === watch.mark) return;
+  const clearedAt = mark === undefined ? undefined : mark + clock.now() - (await store.now());
+  Object.assign(watch, { mark, clearedAt });
+  const now = clock.monotonic();
+  for (const wait of waits) if (isCleared(watch, wait)) wait.lookAt = now;
+}
+
+function isCleared({ clearedAt }: Watch, { knownAt }: Wait): boolean {
+  return clearedAt !== undefined && knownAt !== undefined && knownAt <= clearedAt;
+}
+
+function isThere(wait: Wait): void {
+  wait.knownAt ??= clock.now();
+  lookLater(wait);
+}
+
+function lookLater(wait: Wait): void {
+  wait.finding = undefined;
+  wait.lookAt = clock.monotonic() + withJitter(wait.pauseMs);
+  wait.pauseMs = Math.min(2 * wait.pauseMs, longestPauseMs);
+}
+
+/** A result is written before its message ends: what is not there now, after its state was read, will not come. */
+async function judge(
+  watch: Watch,
+  closed: readonly { readonly wait: Wait; readonly state: MessageState | undefined }[],
+): Promise<void> {
+  const { store, task } = watch;
+  const ids = closed.map(({ wait }) => wait.id);
+  const [results, ended, rows] = await Promise.all([
+    store.results.get(task.scope, ids),
+    readEndedIds(store, task.scope, ids),
+    task.options.record ? Promise.all(ids.map((id) => readRow(task, id))) : [],
+  ]);
+  for (const [i, { wait, state }] of closed.entries()) {
+    const hasEnded = ended.has(wait.id) || rows[i] !== undefined || (state !== undefined && state !== "unknown");
+    if (results[i] !== undefined) lookLater(wait);
+    else if (state === undefined) decide(watch, wait, isCleared(watch, wait) ? "cleared" : undefined, agreeMs.away);
+    else if (hasEnded) decide(watch, wait, "gone", agreeMs.ended);
+    else decide(watch, wait, lossOf(watch, wait), agreeMs.away);
+  }
+}
+
+/** Of what the engine does not know. */
+function lossOf(watch: Watch, wait: Wait): Loss | undefined {
+  if (isCleared(watch, wait)) return "cleared";
+  if (wait.knownAt !== undefined) return "gone";
+  return wait.isAwaited ? undefined : "unknown";
+}
+
+/** `apartMs`: two looks so far apart must agree. A clear says by itself that it is over. */
+function decide({ waits }: Watch, wait: Wait, loss: Loss | undefined, apartMs: number): void {
+  if (loss === undefined) return lookLater(wait);
+  const now = clock.monotonic();
+  if (wait.finding === undefined) Object.assign(wait, { finding: loss, foundAt: now });
+  wait.lookAt = wait.foundAt + apartMs;
+  if (loss !== "cleared" && now < wait.lookAt) return;
+  if (waits.delete(wait)) wait.lose(loss);
+}
