@@ -21,9 +21,16 @@ const structure = ["architecture", "exports", "tour"].map((name) => `test/projec
 const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["slow", "broker-down"].map((name) => `test/behaviour/${name}.test.ts`);
-const behaviourOverMemory = ["bad-input", "controls", "events", "field", "native-results", "store-down", "waiting"].map(
-  (name) => `test/behaviour/${name}.test.ts`,
-);
+const behaviourOverMemory = [
+  "bad-input",
+  "controls",
+  "events",
+  "field",
+  "native-results",
+  "store-down",
+  "time",
+  "waiting",
+].map((name) => `test/behaviour/${name}.test.ts`);
 const overMemory = [
   ...["src/**", "bench/**", "adapters/{memory,shared}"].map((folder) => `test/${folder}/*.test.ts`),
   ...behaviourOverMemory,

@@ -50,10 +50,10 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   /** How often a run may ask to be requeued, 0 to 1,000,000; then dead letter. @default 100 */
   maxRequeues?: number;
   /**
-   * The wait before each retry; a number is that many milliseconds each time, 0 at once.
+   * The wait before each retry; a time such as 500 or "1s" is the same wait each time, 0 at once.
    * @default exponential from 1 s to 1 min with full jitter
    */
-  backoff?: Backoff | number;
+  backoff?: Backoff | Duration;
   /** Where messages go whose retries are used up: true is `<queue>_dlx`, a text is a queue's name. @default false */
   deadLetter?: boolean | string;
   /** How long one run may take; 0 is no limit. @default no limit */
