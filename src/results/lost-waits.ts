@@ -53,7 +53,10 @@ const pollMs = 400;
 const agreeMs = { ended: 200, away: 1_000 };
 const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
-const mostLooks = 100;
+/** In one turn, however many wait; what a clear may have removed is looked for at once. */
+const mostLooks = 400;
+const page = 100;
+const atOnce = 0;
 
 const watches = new WeakMap<OpenQueue, Watch>();
 
@@ -96,17 +99,33 @@ async function turn(watch: Watch): Promise<void> {
   await look(watch).catch(() => {});
   watch.isLooking = false;
   if (waits.size === 0) return;
-  let next = clock.monotonic() + withJitter(pollMs);
-  for (const { lookAt } of waits) next = Math.min(next, lookAt);
-  ring(Math.max(0, next - clock.monotonic()));
+  const now = clock.monotonic();
+  let next = now + withJitter(pollMs);
+  for (const { lookAt } of waits) if (lookAt > now && lookAt < next) next = lookAt;
+  ring(next - now);
 }
 
 async function look(watch: Watch): Promise<void> {
   await readMark(watch);
+  const due = dueOf(watch);
+  for (let from = 0; from < due.length; from += page)
+    await lookAt(
+      watch,
+      due.slice(from, from + page).filter((wait) => watch.waits.has(wait)),
+    ); // others have ended
+}
+
+/** Those that have waited longest for a look come first: they were added first. */
+function dueOf({ waits }: Watch): readonly Wait[] {
   const now = clock.monotonic();
-  const due = [...watch.waits].filter(({ lookAt }) => lookAt <= now).slice(0, mostLooks);
-  if (due.length === 0) return;
+  const due: Wait[] = [];
+  let left = mostLooks;
+  for (const wait of waits) if (wait.lookAt === atOnce || (wait.lookAt <= now && left-- > 0)) due.push(wait);
   for (const wait of due) wait.lookAt = now + firstPauseMs; // should this look fail
+  return due;
+}
+
+async function lookAt(watch: Watch, due: readonly Wait[]): Promise<void> {
   const states = await Promise.all(due.map(({ id }) => watch.task.queue.state?.(id)));
   const closed: { wait: Wait; state: MessageState | undefined }[] = [];
   for (const [i, wait] of due.entries()) {
@@ -123,8 +142,7 @@ async function readMark(watch: Watch): Promise<void> {
   if (mark === watch.mark) return;
   const clearedAt = mark === undefined ? undefined : mark + clock.now() - (await store.now());
   Object.assign(watch, { mark, clearedAt });
-  const now = clock.monotonic();
-  for (const wait of waits) if (isCleared(watch, wait)) wait.lookAt = now;
+  for (const wait of waits) if (isCleared(watch, wait)) wait.lookAt = atOnce;
 }
 
 function isCleared({ clearedAt }: Watch, { knownAt }: Wait): boolean {
