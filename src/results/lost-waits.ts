@@ -44,6 +44,8 @@ interface Watch {
   mark: number | undefined;
   clearedAt: number | undefined;
   isLooking: boolean;
+  /** A turn will come. */
+  isSet: boolean;
   readonly ring: (ms: number) => void;
 }
 
@@ -57,24 +59,26 @@ const longestPauseMs = 60_000;
 const mostLooks = 400;
 const page = 100;
 const atOnce = 0;
+/** The next turn says when. */
+const notYet = -1;
 
 const watches = new WeakMap<OpenQueue, Watch>();
 
-/** Calls `lose` once, when it is certain; answers a function that ends it. */
+/**
+ * Calls `lose` once, when it is certain; answers a function that ends it. By hand and without a look at the clock for
+ * who waits for what was just published: nearly all have their answer before the first look.
+ */
 export function watchWait(task: OpenQueue, store: Store, known: KnownTask, lose: Wait["lose"]): () => void {
-  const { waits, ring } = watches.get(task) ?? createWatch(task, store);
-  const waitMs = known.isNew ? firstPauseMs : 0;
-  const wait: Wait = {
-    ...known,
-    lookAt: clock.monotonic() + waitMs,
-    pauseMs: firstPauseMs,
-    finding: undefined,
-    foundAt: 0,
-    lose,
-  };
-  waits.add(wait);
-  ring(Math.min(waitMs, pollMs));
-  return () => void waits.delete(wait);
+  const watch = watches.get(task) ?? createWatch(task, store);
+  const { id, knownAt, isNew, isAwaited } = known;
+  const lookAt = isNew ? notYet : atOnce;
+  const pauseMs = firstPauseMs;
+  const wait: Wait = { id, knownAt, isNew, isAwaited, lookAt, pauseMs, finding: undefined, foundAt: 0, lose };
+  watch.waits.add(wait);
+  if (!isNew) watch.ring(0);
+  else if (!watch.isSet) watch.ring(pollMs);
+  watch.isSet = true;
+  return () => void watch.waits.delete(wait);
 }
 
 function createWatch(task: OpenQueue, store: Store): Watch {
@@ -85,6 +89,7 @@ function createWatch(task: OpenQueue, store: Store): Watch {
     mark: undefined,
     clearedAt: undefined,
     isLooking: false,
+    isSet: false,
     ring: createAlarm(() => void turn(watch)),
   };
   watches.set(task, watch);
@@ -94,11 +99,14 @@ function createWatch(task: OpenQueue, store: Store): Watch {
 /** An outage says nothing of any task: it is looked again. */
 async function turn(watch: Watch): Promise<void> {
   const { waits, ring } = watch;
-  if (watch.isLooking || waits.size === 0) return;
+  if (watch.isLooking) return;
+  watch.isSet = false;
+  if (waits.size === 0) return;
   watch.isLooking = true;
   await look(watch).catch(() => {});
   watch.isLooking = false;
-  if (waits.size === 0) return;
+  watch.isSet = waits.size > 0;
+  if (!watch.isSet) return;
   const now = clock.monotonic();
   let next = now + withJitter(pollMs);
   for (const { lookAt } of waits) if (lookAt > now && lookAt < next) next = lookAt;
@@ -120,7 +128,10 @@ function dueOf({ waits }: Watch): readonly Wait[] {
   const now = clock.monotonic();
   const due: Wait[] = [];
   let left = mostLooks;
-  for (const wait of waits) if (wait.lookAt === atOnce || (wait.lookAt <= now && left-- > 0)) due.push(wait);
+  for (const wait of waits) {
+    if (wait.lookAt === notYet) wait.lookAt = now + firstPauseMs;
+    else if (wait.lookAt === atOnce || (wait.lookAt <= now && left-- > 0)) due.push(wait);
+  }
   for (const wait of due) wait.lookAt = now + firstPauseMs; // should this look fail
   return due;
 }
