@@ -29,6 +29,7 @@ const behaviourOverMemory = [
   "field",
   "native-results",
   "store-down",
+  "time",
   "waiting",
 ].map((name) => `test/behaviour/${name}.test.ts`);
 const overMemory = [

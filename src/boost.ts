@@ -11,6 +11,7 @@ import { checkParams } from "./options/task-checks.ts";
 import { publishAll, publishOne, publishRaw } from "./publish/publish.ts";
 import type { PublishItem } from "./publish/to-message.ts";
 import { callQueue } from "./queue/call-queue.ts";
+import { clearQueue } from "./queue/clear-queue.ts";
 import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { setLiveConcurrency, setLiveQps } from "./queue/live-limits.ts";
@@ -42,7 +43,7 @@ export interface Publishing<Args extends readonly unknown[], R> {
   count(): Promise<number>;
   /** The same in parts; `running` in all processes, where the engine knows. */
   counts(): Promise<Counts>;
-  /** Removes what waits and is delayed. */
+  /** Removes what waits and is delayed; who waits for its result is told, with code CLEARED. */
   clear(): Promise<void>;
   /** What waits and runs, what has run, how fast, and when what is ready will be done. */
   info(): Promise<QueueInfo>;
@@ -153,7 +154,7 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
       return ready + delayed;
     },
     counts: () => callQueue(definition, "count"),
-    clear: () => callQueue(definition, "clear"),
+    clear: () => clearQueue(definition),
     info: async () => queueInfo(await openTask(definition)),
     stats: async (query) => queueStats(await openTask(definition), query),
     features: async () => {

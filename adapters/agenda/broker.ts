@@ -2,6 +2,7 @@
 
 import { hostname } from "node:os";
 import type { Agenda, AgendaBackend, JobParameters } from "agenda";
+import { durationMs } from "../../src/base/duration.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
@@ -103,7 +104,7 @@ function adopt(source: Source, backend: AgendaBackend): Promise<AgendaLink> {
 
 function contextOf(
   { link, notices, time, next, owner }: OpenAgenda,
-  { keepDone = false, keepFailed, lockLifetime = 600_000 }: AgendaQueueOptions,
+  { keepDone = false, keepFailed, lockLifetime = "10m" }: AgendaQueueOptions,
 ): QueueContext {
   return {
     link,
@@ -113,7 +114,7 @@ function contextOf(
     owner,
     keepDone,
     keepFailed: keepFailed ?? link.keepsFailed,
-    lockLifetimeMs: lockLifetime,
+    lockLifetimeMs: durationMs(lockLifetime, "lockLifetime"),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The options of the Agenda adapter: types, defaults, and what is refused before anything is opened. */
 import type { AgendaBackend } from "agenda";
+import { type Duration, durationMs } from "../../src/base/duration.ts";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { QueueSpec } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
@@ -34,10 +35,10 @@ export interface AgendaQueueOptions {
   /** Jobs that failed stay, for Agenda's tools. @default true; on Redis false */
   readonly keepFailed?: boolean;
   /**
-   * How long the lock of a bare Agenda worker on the same name is respected, in milliseconds: its `lockLifetime`.
-   * @default 600000
+   * How long the lock of a bare Agenda worker on the same name is respected: its `lockLifetime`, at least a second.
+   * @default "10m"
    */
-  readonly lockLifetime?: number;
+  readonly lockLifetime?: Duration;
 }
 
 export type Source = "postgres" | "redis" | "mongo";
@@ -104,12 +105,10 @@ export function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
     if (own[name] !== undefined && typeof own[name] !== "boolean")
       throw new FunboostError("BAD_OPTION", `"${name}" must be true or false, got ${describe(own[name])}.`, { where });
   }
-  if (own.lockLifetime !== undefined && !(Number(own.lockLifetime) >= 1_000)) {
-    throw new FunboostError(
-      "BAD_OPTION",
-      `"lockLifetime" must be milliseconds, at least 1000, got ${describe(own.lockLifetime)}.`,
-      { where },
-    );
+  const { lockLifetime = 1_000 } = own;
+  if (durationMs(lockLifetime, "lockLifetime") < 1_000) {
+    const text = `"lockLifetime" must be at least "1s" (1000 milliseconds), got ${describe(lockLifetime)}.`;
+    throw new FunboostError("BAD_OPTION", text, { where });
   }
   return own;
 }

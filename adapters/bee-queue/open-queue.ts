@@ -1,4 +1,5 @@
 /** An opened queue, for all parts that work on it. */
+import { durationMs } from "../../src/base/duration.ts";
 import type { QueueSpec } from "../../src/contract/index.ts";
 import { type BeeQueue, createBee } from "./bee.ts";
 import type { BeeClients } from "./clients.ts";
@@ -26,7 +27,8 @@ export async function connectQueue(
 ): Promise<OpenQueue> {
   const { prefix, queue: own = {} } = options;
   const redis = await clients.commands();
-  const stallMs = own.stallInterval ?? Math.ceil(spec.leaseMs * 0.7);
+  const { stallInterval = Math.ceil(spec.leaseMs * 0.7) } = own;
+  const stallMs = durationMs(stallInterval, "stallInterval");
   const settings = { ...own, stallInterval: stallMs, prefix, redis };
   return {
     name: spec.queue,

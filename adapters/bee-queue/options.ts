@@ -1,4 +1,5 @@
 /** The options of the Bee-Queue adapter: types, defaults, and what is refused before anything is opened or sent. */
+import { type Duration, durationMs } from "../../src/base/duration.ts";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { QueueSpec } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
@@ -31,7 +32,7 @@ export interface BeeQueueQueueOptions {
     /** False keeps all failed jobs, for ever. @default the last 5,000 or so are kept */
     readonly removeOnFailure?: boolean;
     /** How long a worker may be silent before its job is given to another. @default 0.7 of the lease */
-    readonly stallInterval?: number;
+    readonly stallInterval?: Duration;
   };
   /** For each job that is published: `retries`, `backoff`, `timeout`, for Bee-Queue's own workers. */
   readonly job?: Readonly<Record<string, unknown>>;
@@ -61,9 +62,10 @@ export function checkSpec({ queue, options }: QueueSpec): BeeQueueQueueOptions {
     });
   for (const name of switches)
     if (own[name] !== undefined && typeof own[name] !== "boolean") throw refuse(name, "true or false", own[name]);
-  const { stallInterval: stallMs = 100 } = own;
-  if (!(typeof stallMs === "number" && stallMs >= 100 && stallMs < 2 ** 31))
-    throw refuse("stallInterval", "milliseconds, 100 or more", stallMs);
+  const { stallInterval = 100 } = own;
+  const stallMs = durationMs(stallInterval, `brokerOptions.queue.stallInterval ${of}`);
+  if (stallMs < 100 || stallMs >= 2 ** 31)
+    throw refuse("stallInterval", '100 ms to 24 days, such as "5s"', stallInterval);
   return options as BeeQueueQueueOptions;
 }
 

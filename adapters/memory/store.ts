@@ -23,6 +23,7 @@ export function memoryStore(): Store {
     name: "memory",
     scope: "process",
     durable: false,
+    now: async () => clock.now(),
     get: async (keys) => keys.map((key) => values.get(key)),
     async set(entries) {
       const now = clock.monotonic();

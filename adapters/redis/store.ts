@@ -42,6 +42,7 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
     name: "redis",
     scope: "shared",
     durable: true,
+    now: () => call(async () => timeMs(await (await client()).time())),
     ...keyValues(server),
     ...limits(server),
     timers: createTimers(server),
@@ -54,6 +55,10 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
       await clients.close();
     },
   };
+}
+
+function timeMs([seconds, micros]: readonly (number | string)[]): number {
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 function createServer(clients: RedisClients, prefix: string): Server {

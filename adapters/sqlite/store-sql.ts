@@ -88,6 +88,7 @@ export const sql = {
     returning value`,
 
   // A start that would be more than the slack late is forgotten: the next one counts afresh.
+  now: `select ${nowMs} as now`,
   nextStart:
     "select unixepoch('subsec') * 1000 as now, (select cast(next as real) from funboost_rate where key = ?) as next",
   putNextStart: `insert into funboost_rate (key, next, expires) values (?, ?, ?)

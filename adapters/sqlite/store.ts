@@ -32,6 +32,7 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     name: "sqlite",
     scope: "host",
     durable: true,
+    now: () => read((file) => file.get<{ now: number }>(sql.now, [])?.now as number),
     ...createValues(read, write),
     reserve: (key, how) => write((file) => reserve(file, key, how)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),

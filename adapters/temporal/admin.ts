@@ -5,6 +5,7 @@ import { isGone, isOver } from "./connect/errors.ts";
 import { createLimit } from "./connect/limit.ts";
 import { prefixOf, quoted } from "./connect/names.ts";
 import { fromPayload } from "./connect/payload.ts";
+import { clearedReason, removedReason } from "./end.ts";
 import { describeExecution, type Execution, findExecution, isOpen, stateOf } from "./execution.ts";
 import { isPaused, setPaused } from "./pause.ts";
 import type { TemporalQueue } from "./queue.ts";
@@ -62,7 +63,7 @@ async function clear(queue: TemporalQueue): Promise<void> {
       const ids: string[] = [];
       for await (const id of listOpen(queue, kind)) ids.push(id);
       const outcomes = await Promise.all(
-        ids.map((id) => slot(async () => removeOne(queue, await describeExecution(queue, kind, id)))),
+        ids.map((id) => slot(async () => removeOne(queue, await describeExecution(queue, kind, id), clearedReason))),
       );
       left += outcomes.filter((how) => how !== "runs").length;
     }
@@ -74,12 +75,13 @@ async function clear(queue: TemporalQueue): Promise<void> {
 async function removeOne(
   { client }: TemporalQueue,
   execution: Execution | undefined,
+  reason: string,
 ): Promise<"removed" | "runs" | "over"> {
   if (!execution || !isOpen(execution)) return "over";
   if (execution.state === "running") return "runs";
   const { service, identity, target } = client;
   const { fullId, runId } = execution;
-  const common = { namespace: target.namespace, identity, reason: "removed by funboost before it started" };
+  const common = { namespace: target.namespace, identity, reason };
   try {
     if (execution.kind === "activity")
       await service.terminateActivityExecution({ ...common, activityId: fullId, runId, requestId: `${runId}-removed` });
@@ -93,7 +95,9 @@ async function removeOne(
 
 async function cancel(queue: TemporalQueue, ids: readonly string[]): Promise<string[]> {
   const slot = createLimit(atOnce);
-  const how = await Promise.all(ids.map((id) => slot(async () => removeOne(queue, await findExecution(queue, id)))));
+  const how = await Promise.all(
+    ids.map((id) => slot(async () => removeOne(queue, await findExecution(queue, id), removedReason))),
+  );
   return ids.filter((_, i) => how[i] === "removed");
 }
 

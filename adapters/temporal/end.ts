@@ -8,11 +8,16 @@ import type { Execution } from "./execution.ts";
 type History = Awaited<ReturnType<Service["getWorkflowExecutionHistory"]>>["history"];
 type Event = NonNullable<NonNullable<History>["events"]>[number];
 
+/** Why something was terminated: a waiter of what clear() removed is told so. */
+export const removedReason = "removed by funboost before it started";
+export const clearedReason = "removed by funboost's clear()";
+
 /** `facts`: also what only the whole history tells. */
 export async function endOf(client: TemporalClient, execution: Execution, facts: boolean): Promise<Ended> {
   const { status, activity, workflow } = execution;
   const closedAt = epochMs(activity?.info?.closeTime ?? workflow?.workflowExecutionInfo?.closeTime);
-  if (status === statuses.canceled || status === statuses.terminated) return endOfCancel(closedAt);
+  if (status === statuses.canceled || (status === statuses.terminated && activity))
+    return endOfCancel(closedAt, activity?.outcome?.failure?.message);
   const times = { publishedAt: execution.startedAt, ...(closedAt !== undefined && { endedAt: closedAt }) };
   if (activity) {
     const { outcome, info } = activity;
@@ -48,8 +53,9 @@ export function endOfEvent(event: Event): Ended | undefined {
   if (completed) return endOfResult(completed.result?.payloads?.[0]);
   if (event.workflowExecutionFailedEventAttributes)
     return endOfFailure(event.workflowExecutionFailedEventAttributes.failure);
-  const cancelled = event.workflowExecutionCanceledEventAttributes ?? event.workflowExecutionTerminatedEventAttributes;
-  return cancelled ? endOfCancel(epochMs(event.eventTime)) : undefined;
+  const terminated = event.workflowExecutionTerminatedEventAttributes;
+  const isCancelled = terminated || event.workflowExecutionCanceledEventAttributes;
+  return isCancelled ? endOfCancel(epochMs(event.eventTime), terminated?.reason) : undefined;
 }
 
 function factsIn(events: readonly Event[]): Partial<Ended> {
@@ -77,7 +83,7 @@ export function endOfResult(payload: Payload | undefined): Ended {
 export function endOfFailure(failure: Failure | null | undefined): Ended {
   if (!failure) return { status: "failed" };
   const { applicationFailureInfo, canceledFailureInfo, terminatedFailureInfo, cause } = failure;
-  if (canceledFailureInfo || terminatedFailureInfo) return { status: "cancelled" };
+  if (canceledFailureInfo || terminatedFailureInfo) return endOfCancel(undefined, failure.message);
   const record = fromPayload(applicationFailureInfo?.details?.payloads?.[0]) as Partial<Ended> | null | undefined;
   if (typeof record?.status === "string") return record as Ended;
   if (!applicationFailureInfo && cause) return endOfFailure(cause);
@@ -85,6 +91,10 @@ export function endOfFailure(failure: Failure | null | undefined): Ended {
   return { status: "failed", error: failure.stackTrace ? { ...error, stack: failure.stackTrace } : error };
 }
 
-function endOfCancel(at: number | undefined): Ended {
-  return at === undefined ? { status: "cancelled" } : { status: "cancelled", endedAt: at };
+function endOfCancel(at: number | undefined, reason: string | null | undefined): Ended {
+  return {
+    status: "cancelled",
+    ...(at === undefined ? {} : { endedAt: at }),
+    ...(reason === clearedReason ? { error: { name: "FunboostError", message: reason, code: "CLEARED" } } : {}),
+  };
 }

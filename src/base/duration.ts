@@ -9,13 +9,29 @@ import { describe, FunboostError } from "./errors.ts";
  */
 export type Duration = number | string;
 
+/**
+ * The last moment that is taken, and the longest time: the end of the year 9999 but for a day, by which clocks may
+ * differ. A Date holds more, but texts of times and engines do not.
+ */
+export const latestMs = Date.UTC(9999, 11, 31);
+
+/** Whether this is a time that texts, engines and dates hold: epoch milliseconds, or how long something takes. */
+export function isTimeMs(ms: unknown): ms is number {
+  return typeof ms === "number" && ms >= 0 && ms <= latestMs;
+}
+
+/** A delay from `nowMs` on that ends at a moment which engines hold; what is no time is none. */
+export function heldDelayMs(ms: unknown, nowMs: number): number {
+  return typeof ms === "number" && ms > 0 ? Math.min(ms, latestMs - nowMs) : 0;
+}
+
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const pattern = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h|d)\s*$/;
 
 /** Whole milliseconds of `value`; `name` is the option that a refusal names. More than nothing never becomes 0. */
 export function durationMs(value: Duration, name: string): number {
   const ms = typeof value === "string" ? textMs(value) : value;
-  if (typeof ms !== "number" || !(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) {
+  if (!isTimeMs(ms)) {
     throw new FunboostError(
       "BAD_OPTION",
       `"${name}" is ${describe(value)}. Allowed: milliseconds from 0, ` +

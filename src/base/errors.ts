@@ -32,9 +32,11 @@ export type ErrorCode =
   | "TIMEOUT" // the task's own `timeout`
   | "EXPIRED"
   | "CANCELLED"
+  | "CLEARED" // clear() removed it before it started
   | "CRASHED"
   | "WAIT_TIMEOUT"
-  | "NO_RESULT"
+  | "NO_RESULT" // it has ended, or none is kept
+  | "UNKNOWN_TASK" // nobody knows the id that is waited for
   | "RESULT"
   | "TASK"
   | "RETRY"

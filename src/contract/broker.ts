@@ -120,7 +120,8 @@ export interface BrokerQueue {
    * their ids. Absent: told through a store.
    */
   askToEnd?(ids: readonly string[]): Promise<readonly string[]>;
-  state?(id: string): Promise<MessageState>;
+  /** Undefined: it cannot be told, as what a timer holds. */
+  state?(id: string): Promise<MessageState | undefined>;
   /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
@@ -173,7 +174,10 @@ export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" |
 export interface Ended {
   readonly status: FinalStatus;
   readonly result?: unknown;
-  /** The error as JSON, and where a result could not be carried: as the settlement's `record` had them. */
+  /**
+   * The error as JSON, and where a result could not be carried: as the settlement's `record` had them. Of what `clear`
+   * removed: status "cancelled", and an error with code CLEARED.
+   */
   readonly error?: JsonObject;
   readonly lostAt?: string;
   readonly attempts?: number;

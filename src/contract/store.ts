@@ -9,6 +9,8 @@ export interface Store {
   /** Who sees it: this process, the processes of this machine, or all. */
   readonly scope: "process" | "host" | "shared";
   readonly durable: boolean;
+  /** Its clock, in epoch milliseconds: the same for all who use it, as far as it is one server or one machine. */
+  now(): Promise<number>;
   get(keys: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Answers for each entry whether it was written. */
   set(entries: readonly SetEntry[]): Promise<readonly boolean[]>;

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
 import { publishExcept } from "../base/publish-except.ts";
+import { isOpen } from "../base/task-state.ts";
 import type {
   Broker,
   BrokerQueue,
@@ -94,8 +95,15 @@ function consumeOnce(queue: BrokerQueue, store: Store, handler: Handler, options
 }
 
 function calls(queue: BrokerQueue, { timers }: Store, name: string): Partial<BrokerQueue> {
-  const { count, clear, cancel } = queue;
+  const { count, clear, cancel, state } = queue;
   return {
+    ...(state && {
+      // A timer is not found by its id: while there are some, the engine's word is not all.
+      async state(id: string) {
+        const [known, later] = await Promise.all([state(id), timers.count(name)]);
+        return isOpen(known) || later === 0 ? known : undefined;
+      },
+    }),
     ...(count && {
       async count() {
         const [counts, later] = await Promise.all([count(), timers.count(name)]);

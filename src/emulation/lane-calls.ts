@@ -52,10 +52,9 @@ export function messageCalls(row: LaneRow): Partial<BrokerQueue> {
         (await Promise.all((await queues()).map((queue) => queue.askToEnd?.(ids) ?? []))).flat(),
     }),
     ...(state && {
-      async state(id: string): Promise<MessageState> {
+      async state(id: string): Promise<MessageState | undefined> {
         if (Array.from(row.consumers).some((consumer) => consumer.unstarted().includes(id))) return "waiting";
-        const states = await Promise.all((await queues()).map((queue) => queue.state?.(id)));
-        return states.find((each) => each !== undefined && each !== "unknown") ?? "unknown";
+        return knownState(await Promise.all((await queues()).map((queue) => queue.state?.(id))));
       },
     }),
     ...(reschedule && {
@@ -76,6 +75,12 @@ export function messageCalls(row: LaneRow): Partial<BrokerQueue> {
       },
     }),
   };
+}
+
+/** One that cannot tell may have it. */
+function knownState(states: readonly (MessageState | undefined)[]): MessageState | undefined {
+  const known = states.find((each) => each !== undefined && each !== "unknown");
+  return known ?? (states.includes(undefined) ? undefined : "unknown");
 }
 
 /** Gives back what was fetched and not started, for as long as `work` takes: it waits, for everybody above. */

@@ -35,12 +35,12 @@ export interface BackoffPlan {
 const defaultBaseMs = 1000;
 const defaultFactor = 2;
 const defaultCapMs = 60_000;
-const shape = '{ type: "fixed" | "exponential", base, factor, cap, jitter }, or a number of milliseconds (0: at once)';
+const shape = '{ type: "fixed" | "exponential", base, factor, cap, jitter }, or a time such as 500, "1s" (0: at once)';
 const members: readonly string[] = ["type", "base", "factor", "cap", "jitter"] satisfies (keyof Backoff)[];
 
-/** The plan that an option asks for; a number is a fixed wait without jitter. */
-export function parseBackoff(value: Backoff | number | undefined): BackoffPlan {
-  if (typeof value === "number") {
+/** The plan that an option asks for; a time is a fixed wait without jitter. */
+export function parseBackoff(value: Backoff | Duration | undefined): BackoffPlan {
+  if (typeof value === "number" || typeof value === "string") {
     const baseMs = durationMs(value, "backoff");
     return { type: "fixed", baseMs, factor: 1, capMs: baseMs, jitter: false };
   }

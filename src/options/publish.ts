@@ -1,6 +1,6 @@
 /** Options of one message. */
 
-import { type Duration, durationMs } from "../base/duration.ts";
+import { type Duration, durationMs, isTimeMs, latestMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
 import { longestId } from "../base/message-id.ts";
 import type { MessageLimits } from "../wire/limits.ts";
@@ -87,7 +87,8 @@ export function resolvePublish(options: PublishOptions | undefined, nowMs: numbe
   }
   const dueMs =
     eta !== undefined ? etaMsOf(eta, "eta") : delay !== undefined ? nowMs + durationMs(delay, "delay") : nowMs;
-  const limits = limitsOf(options, dueMs > nowMs || misfireGrace !== undefined ? dueMs : undefined);
+  if (delay !== undefined && !isTimeMs(dueMs)) refuseOption("delay", delay, "a time that ends before the year 10000");
+  const limits = limitsOf(options, dueMs > nowMs || misfireGrace !== undefined ? dueMs : undefined, dueMs > nowMs);
   return {
     ...(taskId !== undefined ? { id: taskId } : {}),
     ...(dueMs > nowMs ? { delayMs: dueMs - nowMs } : {}),
@@ -105,7 +106,7 @@ function checkOptions(options: unknown): void {
   checkMembers(options, checks);
 }
 
-function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLimits | undefined {
+function limitsOf(options: PublishOptions, etaMs: number | undefined, isTimed: boolean): MessageLimits | undefined {
   const { misfireGrace, maxRetries, timeout, expireAfter, rpc, filterKey, headers, taskId } = options;
   const limits: MessageLimits = {
     ...(maxRetries !== undefined ? { maxRetries } : {}),
@@ -113,6 +114,7 @@ function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLi
     ...(expireAfter !== undefined ? { expireAfterMs: durationMs(expireAfter, "expireAfter") } : {}),
     ...(rpc !== undefined ? { rpc } : {}),
     ...(etaMs !== undefined ? { etaMs } : {}), // expiry counts from then
+    ...(isTimed ? { isTimed } : {}),
     ...(misfireGrace !== undefined ? { misfireGraceMs: durationMs(misfireGrace, "misfireGrace") } : {}),
     ...(filterKey !== undefined ? { filterKey } : {}),
     ...(headers !== undefined ? { headers } : {}),
@@ -125,7 +127,8 @@ function limitsOf(options: PublishOptions, etaMs: number | undefined): MessageLi
 function etaMsOf(eta: unknown, name: string): number {
   const isSeconds = typeof eta === "number" && eta > 0 && eta < firstMs;
   const ms = eta instanceof Date ? eta.getTime() : isSeconds ? undefined : parseTime(eta);
-  if (ms !== undefined && Number.isFinite(ms)) return ms;
+  if (ms !== undefined && ms <= latestMs) return ms;
   const allowed = 'a Date, epoch milliseconds, "YYYY-MM-DD HH:MM:SS" or an ISO time';
-  return refuseOption(name, eta, isSeconds ? `${allowed}; this looks like seconds, so multiply it by 1000` : allowed);
+  if (isSeconds) refuseOption(name, eta, `${allowed}; this looks like seconds, so multiply it by 1000`);
+  return refuseOption(name, eta, ms === undefined ? allowed : `${allowed}, before the year 10000`);
 }

@@ -50,10 +50,10 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   /** How often a run may ask to be requeued, 0 to 1,000,000; then dead letter. @default 100 */
   maxRequeues?: number;
   /**
-   * The wait before each retry; a number is that many milliseconds each time, 0 at once.
+   * The wait before each retry; a time such as 500 or "1s" is the same wait each time, 0 at once.
    * @default exponential from 1 s to 1 min with full jitter
    */
-  backoff?: Backoff | number;
+  backoff?: Backoff | Duration;
   /**
    * Keep what failed for good, after its retries or by a `FatalError`: true is in `<queue>_dlx`, a text is a queue's
    * name. What `DeadLetterError`, `maxRequeues`, `maxCrashes` and bodies that cannot be read lead to is kept without it

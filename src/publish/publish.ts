@@ -6,6 +6,7 @@
  * first, so that no schema is asked about a list that is none, and nothing of it is sent before all of it is checked;
  * but behind middleware each item is a publish of its own.
  */
+import { clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
 import { acceptedOf, describe, FunboostError, isFunboostError, PublishError, toError } from "../base/errors.ts";
 import { copyPlain } from "../base/plain-copy.ts";
@@ -66,14 +67,15 @@ async function publishPlain<R>(
   args: readonly unknown[],
   given: PublishOptions | undefined,
 ): Promise<TaskHandle<R>> {
-  const message = toMessage(definition, args, given);
+  const nowMs = clock.now();
+  const message = toMessage(definition, args, given, nowMs);
   const options = given && { ...given };
   const task = definition.open ?? (await connect(definition));
   checkMessage(task, message, options);
   // An id may be refused or known: such a message goes by itself.
   const published =
     message.id === undefined ? await outboxOf(task)(message) : ((await send(task, [message]))[0] as Published);
-  return new TaskHandle<R>(definition, published, options?.rpc);
+  return new TaskHandle<R>(definition, published, nowMs, options?.rpc);
 }
 
 /** Each by itself: some may be refused, or fail, when others have been sent. */
@@ -108,12 +110,13 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   const task = definition.open ?? (await connect(definition));
   for (const { message, options } of all) checkMessage(task, message, options);
   const handles: TaskHandle<R>[] = [];
+  const nowMs = clock.now();
   for (let from = 0; from < all.length; from += chunk) {
     const some = all.slice(from, from + chunk);
     const messages = some.map(({ message }) => message);
     const published = await send(task, messages, handles);
     published.forEach((each, i) => {
-      handles.push(new TaskHandle<R>(definition, each, some[i]?.options?.rpc));
+      handles.push(new TaskHandle<R>(definition, each, nowMs, some[i]?.options?.rpc));
     });
   }
   return handles;
@@ -130,8 +133,9 @@ const chunk = 1_000;
 export async function publishRaw<R>(definition: Definition, body: unknown): Promise<TaskHandle<R>> {
   const message = rawToMessage(definition, body);
   const task = definition.open ?? (await connect(definition));
+  const nowMs = clock.now();
   const [published] = await send(task, [message]);
-  return new TaskHandle<R>(definition, published as Published, undefined);
+  return new TaskHandle<R>(definition, published as Published, nowMs);
 }
 
 /** The first publish connects: within `publishTimeout` too, and where the server is down nothing was accepted. */

@@ -22,8 +22,9 @@ export function toMessage(
   definition: Definition,
   args: readonly unknown[],
   options: PublishOptions | undefined,
+  nowMs = clock.now(),
 ): Message {
-  const { id, delayMs, priority, limits: own } = resolvePublish(options, clock.now());
+  const { id, delayMs, priority, limits: own } = resolvePublish(options, nowMs);
   const trace = traceHeaders();
   const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
   // A child goes before all that waits, or the parents that wait for their children would fill every slot.

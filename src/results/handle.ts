@@ -23,11 +23,14 @@ export class TaskHandle<R> implements Handle<R> {
   readonly existing: boolean;
   readonly #definition: Definition;
   readonly #rpc: boolean | undefined;
+  readonly #publishedAt: number | undefined;
 
-  constructor(definition: Definition, published: Published, rpc?: boolean) {
+  /** `publishedAt`: epoch milliseconds; without it nobody has said yet that such a task exists. */
+  constructor(definition: Definition, published: Published, publishedAt?: number, rpc?: boolean) {
     this.#definition = definition;
     this.id = published.id;
     this.existing = published.existing ?? false;
+    this.#publishedAt = publishedAt;
     this.#rpc = rpc;
   }
 
@@ -84,6 +87,9 @@ export class TaskHandle<R> implements Handle<R> {
     }
     const timeoutMs =
       options.timeout === undefined ? (rpc?.timeoutMs ?? 1_800_000) : durationMs(options.timeout, "timeout");
-    return suspendFor(waitOutcome(task, this.id, facts, timeoutMs, waitSignal(options)));
+    const knownAt = this.#publishedAt;
+    const isNew = knownAt !== undefined && !this.existing;
+    const known = { id: this.id, knownAt, isNew, isAwaited: options.unknown === "wait" };
+    return suspendFor(waitOutcome(task, known, { facts, timeoutMs, signal: waitSignal(options) }));
   }
 }

@@ -1,6 +1,7 @@
 /** An outcome as it is made: by whom, when, and how it ended. */
 import { hostname } from "node:os";
 import { clock } from "../base/clock.ts";
+import type { SerializedError } from "../base/errors.ts";
 import type { Delivery, FinalStatus } from "../contract/broker.ts";
 import type { Outcome } from "../task/outcome.ts";
 
@@ -25,3 +26,14 @@ export function newOutcome(
 export function cancelledOutcome(queue: string, id: string): Outcome {
   return { id, queue, status: "cancelled", attempts: 0, endedAt: clock.now(), host, pid };
 }
+
+/** Of one that clear() removed. */
+export function clearedOutcome(queue: string, id: string): Outcome {
+  return { ...cancelledOutcome(queue, id), error: clearedError };
+}
+
+const clearedError: SerializedError = {
+  name: "FunboostError",
+  message: "clear() removed it from its queue.",
+  code: "CLEARED",
+};

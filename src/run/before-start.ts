@@ -30,9 +30,9 @@ export function beforeStart(
   const { delivery, startedAt, limits, badMessage, unbound } = arrival;
   if (badMessage) return { why: "bad message", error: badMessage };
   if (isCancelled(delivery.id, delivery.publishedAt, limits)) return { why: "cancelled" };
-  const { etaMs } = limits;
-  // Published elsewhere with a delay that its engine does not carry.
-  if (etaMs !== undefined && etaMs > startedAt && delivery.attempt === 1)
+  const { etaMs, isTimed } = limits;
+  // Published elsewhere with a delay that its engine does not carry: no other clock has been asked.
+  if (etaMs !== undefined && !isTimed && etaMs > startedAt && delivery.attempt === 1)
     return { why: "not due", delayMs: etaMs - startedAt };
   const reason = expiredReason(delivery, limits, task.options.expireAfterMs, startedAt);
   if (reason) return { why: "expired", reason };

@@ -1,5 +1,7 @@
 /** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
-import { FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
+import { clock } from "../base/clock.ts";
+import { heldDelayMs } from "../base/duration.ts";
+import { describe, FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
 import { copyCarriable, Uncarriable } from "../base/json-check.ts";
 import type { Logger } from "../base/log.ts";
 import type { Delivery, Ended, FinalStatus, Settlement } from "../contract/broker.ts";
@@ -70,11 +72,11 @@ export async function retryOrEnd(
   const { options } = task;
   const { delivery, limits } = attempt;
   const code = isFunboostError(error) ? error.code : undefined;
-  if (code === "REQUEUE") return requeue(task, attempt, error as RequeueError);
+  if (code === "REQUEUE") return requeue(task, attempt, error as RequeueError, logger);
   const maxRetries = limits.maxRetries ?? options.maxRetries;
   const body = options.log?.bodies ? { body: delivery.body } : {};
   if (code !== "FATAL" && code !== "DEAD_LETTER" && delivery.attempt <= maxRetries) {
-    const delayMs = retryDelayMs(task, delivery, error);
+    const delayMs = retryDelayMs(task, delivery, error, logger);
     logger.info({ attempt: delivery.attempt, delayMs, ...body, error }, "task failed, will retry");
     return { outcome: "retry", error, delayMs };
   }
@@ -86,16 +88,24 @@ export async function retryOrEnd(
   return dead ? bury(task, attempt, error) : endAs(task, attempt, "failed", error);
 }
 
-function retryDelayMs({ options }: OpenQueue, delivery: Delivery, error: Error): number {
-  const after = isFunboostError(error) && error.code === "RETRY" ? (error as RetryError).after : undefined;
-  return after ?? backoffMs(options.backoff, delivery.attempt);
+function retryDelayMs({ options }: OpenQueue, delivery: Delivery, error: Error, logger: Logger): number {
+  const after = isFunboostError(error) && error.code === "RETRY" ? askedMs(error as RetryError, logger) : undefined;
+  return after ?? heldDelayMs(backoffMs(options.backoff, delivery.attempt), clock.now());
 }
 
-async function requeue(task: RunnableTask, attempt: Attempt, error: RequeueError): Promise<Settlement> {
+/** What a thrown error asks for, as far as engines hold it. */
+function askedMs({ after }: RetryError | RequeueError, logger: Logger): number | undefined {
+  if (after === undefined) return undefined;
+  const delayMs = heldDelayMs(after, clock.now());
+  if (delayMs !== after) logger.warn({ after: describe(after), delayMs }, "an error asks for no time that can be kept");
+  return delayMs;
+}
+
+async function requeue(task: RunnableTask, attempt: Attempt, error: RequeueError, logger: Logger): Promise<Settlement> {
   const { scope, options } = task;
   const { id, publishedAt } = attempt.delivery;
   const times = await countUp(task, `requeues:${encodeURIComponent(scope)}:${id}:${publishedAt ?? 0}`);
-  if (times <= options.maxRequeues) return { outcome: "postponed", delayMs: error.after ?? requeueMs };
+  if (times <= options.maxRequeues) return { outcome: "postponed", delayMs: askedMs(error, logger) ?? requeueMs };
   const text = `requeued ${options.maxRequeues} times (maxRequeues)`;
   return bury(task, attempt, new FunboostError("DEAD_LETTER", text, { cause: error }));
 }

@@ -33,7 +33,7 @@ function createGuard(store: Store): Store {
     return undoIfLate(wrap()(() => coming, "subscribe") as typeof coming, coming, (stop) => stop());
   };
   const guard = coalescedStore({
-    ...wrapCalls(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], wrap()),
+    ...wrapCalls(store, ["now", "get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], wrap()),
     subscribe,
     timers: wrapCalls(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], wrap("timers.")),
     list: wrapCalls(store.list, ["append", "read"], wrap("list.")),

@@ -80,7 +80,7 @@ function notBeforeNow(after: number | string | undefined): number | undefined {
     ? durationMs(after, "after")
     : after === undefined
       ? undefined
-      : Math.max(0, after || 0);
+      : Math.max(0, Number(after) || 0);
 }
 
 function causeText(cause: unknown): string {

@@ -8,6 +8,11 @@ export interface WaitOptions {
   readonly timeout?: Duration;
   /** Ends the wait, never the task. */
   readonly signal?: AbortSignal;
+  /**
+   * "wait": also for an id that nobody knows yet, because it is published later. Without it such a wait rejects with
+   * code UNKNOWN_TASK after two looks a second apart, where the engine can tell.
+   */
+  readonly unknown?: "wait";
 }
 
 /**
@@ -22,8 +27,9 @@ export interface Handle<R = unknown> {
   /** True: a task with this id was there already, nothing was published. */
   readonly existing: boolean;
   /**
-   * The task's result. Rejects with TaskError when it failed, was moved to the dead letters, was cancelled or expired;
-   * with WaitTimeoutError after `timeout`. Needs `rpc: true` on the task.
+   * The task's result. Rejects with TaskError when it failed, was moved to the dead letters, was cancelled, cleared or
+   * expired; with WaitTimeoutError after `timeout`; with code NO_RESULT when it is over and its result is not kept,
+   * with UNKNOWN_TASK when nobody knows it. Needs `rpc: true` on the task.
    */
   waitResult(options?: WaitOptions): Promise<R>;
   /** The final record, also of a task that failed. Needs `rpc: true` on the task. */

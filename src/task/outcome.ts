@@ -1,6 +1,13 @@
 /** How a task ended, as it is kept in the store and read by waiters. */
 import { clock } from "../base/clock.ts";
-import { type ErrorClass, ResultError, reviveError, type SerializedError, TaskError } from "../base/errors.ts";
+import {
+  type ErrorClass,
+  type ErrorCode,
+  ResultError,
+  reviveError,
+  type SerializedError,
+  TaskError,
+} from "../base/errors.ts";
 import type { Ended, FinalStatus } from "../contract/broker.ts";
 
 /** The final record of a task. Times are epoch milliseconds. */
@@ -48,7 +55,7 @@ export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R
   const { error, cause } = { error: outcome.error, cause: outcome.error && reviveError(outcome.error, classes) };
   if (outcome.lostAt !== undefined) throw lostResult(outcome, outcome.lostAt);
   if (outcome.status === "done" || outcome.status === "filtered") return outcome.result as R;
-  const code = outcome.status === "expired" ? "EXPIRED" : outcome.status === "cancelled" ? "CANCELLED" : "TASK";
+  const code = codeOf(outcome);
   const text = error ? `: ${error.name}: ${error.message}` : "";
   const { status, id: taskId, queue, attempts } = outcome;
   throw new TaskError(
@@ -62,6 +69,11 @@ export function resultOf<R>(outcome: Outcome, classes: readonly ErrorClass[]): R
       cause,
     },
   );
+}
+
+function codeOf({ status, error }: Outcome): ErrorCode {
+  if (status === "cancelled") return error?.code === "CLEARED" ? "CLEARED" : "CANCELLED";
+  return status === "expired" ? "EXPIRED" : "TASK";
 }
 
 const endTexts: Record<FinalStatus, string> = {

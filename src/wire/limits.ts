@@ -1,5 +1,6 @@
 /** The limits that one message may carry in its `extra`, in the units of the wire and in ours. */
 
+import { isTimeMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { parseTime } from "./time-text.ts";
@@ -48,6 +49,8 @@ export interface MessageLimits {
   readonly filterKey?: string;
   /** When it was to run, in epoch milliseconds. */
   readonly etaMs?: number;
+  /** The engine or a timer keeps that time: whoever runs it does not look at a clock again. */
+  readonly isTimed?: boolean;
   readonly misfireGraceMs?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** It was redriven: the dead letter that it was. */
@@ -67,6 +70,7 @@ export function writeLimits(limits: MessageLimits): JsonObject {
   if (limits.rpc !== undefined) extra.is_using_rpc_mode = limits.rpc;
   if (limits.filterKey !== undefined) extra.filter_str = limits.filterKey;
   if (limits.etaMs !== undefined) extra.eta = new Date(limits.etaMs).toISOString();
+  if (limits.isTimed) extra.is_timed = true;
   if (limits.misfireGraceMs !== undefined) extra.misfire_grace_time = limits.misfireGraceMs / 1000;
   if (limits.headers !== undefined) extra.headers = { ...limits.headers };
   if (limits.givenId) extra.given_id = true;
@@ -102,6 +106,10 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
     "given_id",
     (limits, value, key) => (limits.givenId = typeof value === "boolean" ? value : refuse(key, value, "true or false")),
   ],
+  [
+    "is_timed",
+    (limits, value, key) => (limits.isTimed = typeof value === "boolean" ? value : refuse(key, value, "true or false")),
+  ],
   ["headers", (limits, value, key) => (limits.headers = headersOf(value, key))],
 ]);
 
@@ -116,12 +124,22 @@ export function readLimits(extra: Extra | undefined, publishedAtMs: number | und
     const reader = value === null || value === undefined ? undefined : readers.get(key);
     if (reader) reader(limits, value, key);
   }
-  // An eta wins over a countdown, as in Python.
-  if (typeof extra.countdown === "number" && limits.etaMs === undefined) {
-    const from = typeof extra.publish_time === "number" ? extra.publish_time * 1000 : publishedAtMs;
-    if (from !== undefined) limits.etaMs = Math.round(from + extra.countdown * 1000);
-  }
+  readCountdown(limits, extra, publishedAtMs);
   return limits;
+}
+
+/** An eta wins over a countdown, as in Python. */
+function readCountdown(limits: Writable, extra: Extra, publishedAtMs: number | undefined): void {
+  const { publish_time: published, countdown } = extra;
+  const from = isGiven(published) ? secondsToMs(published, "publish_time") : publishedAtMs;
+  if (!isGiven(countdown)) return;
+  const etaMs = secondsToMs(countdown, "countdown") + Math.round(from ?? 0);
+  if (!isTimeMs(etaMs)) refuse("countdown", countdown, "seconds from 0 to the end of the year 9999");
+  if (from !== undefined) limits.etaMs ??= etaMs;
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function wholeNumber(value: unknown, key: string): number {
@@ -131,7 +149,9 @@ function wholeNumber(value: unknown, key: string): number {
 }
 
 function secondsToMs(value: unknown, key: string): number {
-  return typeof value === "number" && value >= 0 ? Math.round(value * 1000) : refuse(key, value, "seconds from 0");
+  return typeof value === "number" && isTimeMs(value * 1000)
+    ? Math.round(value * 1000)
+    : refuse(key, value, "seconds from 0 to the end of the year 9999");
 }
 
 function headersOf(value: unknown, key: string): Readonly<Record<string, string>> {

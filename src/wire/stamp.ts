@@ -1,4 +1,5 @@
 /** What is written into a message's `extra` and read from it: its id, its times, its place. */
+import { isTimeMs } from "../base/duration.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { extraOf, isObject, parseBody, textOf } from "./body.ts";
 import { formatTime } from "./time-text.ts";
@@ -54,7 +55,7 @@ export function readExtra(body: unknown): ExtraFacts | undefined {
   const facts: ExtraFacts = {};
   const { task_id: id, publish_time: seconds, _advanced_retry_count: retries, ahead, fired } = extra;
   if (typeof id === "string" ? id !== "" : typeof id === "number" || typeof id === "bigint") facts.id = String(id);
-  if (typeof seconds === "number") facts.publishedAt = Math.round(seconds * 1000);
+  if (typeof seconds === "number" && isTimeMs(seconds * 1000)) facts.publishedAt = Math.round(seconds * 1000);
   if (typeof retries === "number" && retries >= 0) facts.attempt = Math.floor(retries) + 1;
   if (typeof ahead === "boolean") facts.ahead = ahead;
   if (typeof fired === "string") facts.fired = fired;

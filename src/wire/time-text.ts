@@ -1,4 +1,5 @@
 /** Wall-clock texts of messages: `publish_time_format` and `eta`, in one configured time zone. */
+import { isTimeMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
 import { processWide } from "../base/process-wide.ts";
 
@@ -109,7 +110,7 @@ function fieldsOf(ms: number): Fields {
 
 function epochMs(value: number): number | undefined {
   const ms = value < firstMs ? value * 1000 : value;
-  return value >= 0 && ms <= 8.64e15 ? Math.round(ms) : undefined;
+  return isTimeMs(ms) ? Math.round(ms) : undefined;
 }
 
 function offsetMs(offset: string): number {

@@ -108,8 +108,38 @@ describe("results that an engine keeps", () => {
     expect((await refused).code).toBe("BROKER_DOWN");
   });
 
-  it("refuse a wait for an id that the engine does not know", async () => {
+  it("refuse a wait for an id that the engine does not know, unless it is waited for", async () => {
     const task = boost(on(), (n: number) => n);
-    await expect(task.handle("nobody").waitResult({ timeout: 500 })).rejects.toMatchObject({ code: "NO_RESULT" });
+    const wait = { timeout: "20s" };
+    await expect(task.handle("nobody").waitResult(wait)).rejects.toMatchObject({ code: "UNKNOWN_TASK" });
+    const later = task.handle("later").waitResult({ ...wait, unknown: "wait" });
+    await task.consume();
+    await task.publish([7], { taskId: "later" });
+    expect(await later).toBe(7);
+  });
+
+  it("tell the waiters of what clear() removed", async () => {
+    const task = boost(on(), (n: number) => n);
+    const handle = await task.push(1);
+    const waiting = handle.waitResult().catch((each: unknown) => each);
+    await task.clear();
+    expect(await waiting).toMatchObject({ code: "CLEARED", status: "cancelled" });
+    expect((await handle.waitRecord()).error).toMatchObject({ code: "CLEARED" });
+  });
+
+  it("say that one is gone which the engine has forgotten", async () => {
+    const broker = wrapBroker(nativeResults(), () => ({ result: async () => undefined, state: async () => "unknown" }));
+    const handle = await boost({ ...on(), broker }, (n: number) => n).push(1);
+    await expect(handle.waitResult({ timeout: "20s" })).rejects.toMatchObject({ code: "NO_RESULT" });
+  });
+
+  it("are waited for while a timer of the store holds the message", async () => {
+    let asked = 0;
+    const broker = wrapBroker(nativeResults(), () => ({
+      result: async () => (++asked > 4 ? { status: "done" as const, result: "late" } : undefined),
+      state: async () => undefined,
+    }));
+    const handle = await boost({ ...on(), broker }, (n: number) => n).push(1);
+    expect(await handle.waitResult({ timeout: "20s" })).toBe("late");
   });
 });

@@ -52,11 +52,14 @@ describe("a wait", () => {
   it("refuses what it does not know, at once", async () => {
     const handle = await boost(on(), () => {}).push();
     const wrong = { timout: 50 } as object;
-    const text = 'unknown option "timout". Did you mean "timeout"? Allowed: timeout, signal.';
+    const text = 'unknown option "timout". Did you mean "timeout"? Allowed: timeout, signal, unknown.';
     await expect(handle.waitResult(wrong)).rejects.toThrow(text);
     await expect(waitAll([handle], wrong)).rejects.toThrow(text);
     await expect(asCompleted([handle], wrong).next()).rejects.toThrow(text);
     await expect(handle.waitRecord({ signal: 5 as never })).rejects.toThrow('"signal" is 5. Allowed: an AbortSignal.');
+    await expect(handle.waitResult({ unknown: "look" as never })).rejects.toThrow(
+      '"unknown" is "look". Allowed: "wait".',
+    );
     await expect(handle.follow({ sginal: 5 } as object).next()).rejects.toThrow(
       'unknown option "sginal". Did you mean "signal"?',
     );

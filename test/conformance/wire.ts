@@ -1,6 +1,6 @@
 /** The wire: bodies that others wrote, good and bad. */
 import assert from "node:assert/strict";
-import { fct } from "../../src/index.ts";
+import { fct, RequeueError, RetryError } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import type { Context } from "./context.ts";
 import { reasonOf } from "./dead-letters.ts";
@@ -12,6 +12,9 @@ const golden = {
   publish:
     '{"a":5,"b":6,"extra":{"max_retry_times":7,"countdown":null,"eta":null,"user_extra_info":{"u":1},"other_extra_params":{"priroty":4},"filter_str":"x","task_id":"01a1fcb7-6e8d-72ae-89b1-a972ad20ea16","publish_time":1795241242.6544,"publish_time_format":"2026-11-21 14:07:22"}}',
 };
+
+/** As late as a message may be due. */
+const lastDay = Date.UTC(9999, 11, 31);
 
 /** True where the engine holds text: there a body is published as the text that it is. */
 async function holdsText(context: Context): Promise<boolean> {
@@ -258,5 +261,39 @@ export const wire = cases({
       ["a", 1],
       ["b", 2],
     ]);
+  },
+
+  "a time that no clock holds is a bad message, one at the end of time waits, and neither hinders others": {
+    needs: ["ids"],
+    uses: ["delay", "retry"],
+    async run({ task, consume, until, many }) {
+      const seen = track<number>();
+      const job = task({ params: ["n"], concurrency: 2 }, (n: number) => {
+        if (n === -1) throw new RetryError({ after: Number.POSITIVE_INFINITY });
+        if (n === -2) throw new RequeueError({ after: 1e300 });
+        return seen.run(n, async () => {});
+      });
+      const extras = [
+        { countdown: 1e300 },
+        { countdown: -5 },
+        { countdown: "soon" },
+        { publish_time: 1e300, countdown: 1 },
+        { publish_time: -1 },
+        { msg_expire_seconds: 1e300 },
+        { function_timeout: 1e300 },
+      ];
+      for (const extra of extras) await job.publishRaw({ n: 1, extra });
+      await job.publish([3], { eta: lastDay });
+      await job.publishRaw({ n: 4, extra: { eta: lastDay } });
+      await job.pushMany([[-1], [-2]]);
+      const good = range(many(20)).map((n) => n + 100);
+      await job.pushMany(good.map((n) => [n]));
+      await consume(job);
+      await until("the others have run", () => seen.started.length === good.length);
+      await until("the bad ones are dead letters", async () => (await job.deadLetters.count()) === extras.length);
+      await until("the late ones wait", async () => (await job.count()) === 4);
+      await job.clear();
+      assert.deepEqual([sorted(seen.started), await job.count()], [good, 0]);
+    },
   },
 });

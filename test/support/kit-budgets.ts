@@ -24,7 +24,7 @@ export const kitBudgets = {
   crowds: 15,
   settlement: 15,
   "dead letters": 20,
-  results: 5,
+  results: 20,
   errors: 10,
   endings: 10,
   features: 20,

@@ -225,6 +225,10 @@ export const faults = {
   "does not know what runs": fault("state() and record() follow a task to its end", () => ({
     state: async () => "waiting",
   })),
+  "knows no task by its id": fault(
+    "who knows only the id waits for what waits, is delayed, runs or is retried",
+    () => ({ state: async () => "unknown" }),
+  ),
   "redelivers what still runs": fault("a slow run that lives is not delivered again", redelivering),
   "publishes something for an empty list": fault("publish([]) does nothing", (queue) => ({
     publish: (messages) => queue.publish(messages.length === 0 ? [{ body: {} }] : messages),

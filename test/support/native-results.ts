@@ -27,6 +27,14 @@ function keeping(queue: BrokerQueue): BrokerQueue {
       return published;
     },
     consume: (handler, options) => queue.consume(keepEnds(ends, handler), options),
+    async clear() {
+      const open = [...known].filter((id) => !ends.has(id));
+      const states = await Promise.all(open.map((id) => queue.state?.(id)));
+      await queue.clear?.();
+      for (const [i, id] of open.entries())
+        if (states[i] !== "running")
+          ends.set(id, { status: "cancelled", error: { name: "Error", message: "cleared", code: "CLEARED" } });
+    },
     async cancel(ids) {
       const removed = (await queue.cancel?.(ids)) ?? [];
       for (const id of removed) ends.set(id, { status: "cancelled" });

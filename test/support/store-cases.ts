@@ -24,6 +24,13 @@ function expectLeft(leftMs: number | undefined, ofMs: number, since: number): vo
 }
 
 const values: Record<string, StoreCase> = {
+  "tells its time, the same to all and going on": async ({ store, other }) => {
+    const [first, second] = [await store.now(), await other.now()];
+    expect(Math.abs(first - Date.now())).toBeLessThan(60_000);
+    expect(second).toBeGreaterThanOrEqual(first);
+    await sleep(20);
+    expect(await store.now()).toBeGreaterThan(second);
+  },
   "gets what was set, in the order asked, and undefined for what is not there": async ({ store, other }) => {
     const odd = "x\u0000y 日本 \u{1F600}";
     expect(

@@ -142,6 +142,10 @@ export const storeFaults = {
     })),
     durable: true,
   },
+  "forgets that a queue was cleared": storeFault(
+    "what clear() removed is said to be cleared, to all who wait; what runs is not",
+    dropping("cleared:"),
+  ),
   "keeps no progress": storeFault("progress is seen from outside while the task runs", dropping("progress:")),
   "gives a lease to whoever asks": storeFault(
     "a store that fails: a lock is held by one, lost at its ttl, and free afterwards",

@@ -51,6 +51,8 @@ export const byMode = [
   "rpc of one message is enough for its waiter",
   "a wait that times out ends, the task goes on",
   "aborting ends the wait, never the task",
+  "what clear() removed is said to be cleared, to all who wait; what runs is not",
+  "who knows only the id waits for what waits, is delayed, runs or is retried",
   "an error keeps its name, message, code, stack and cause",
   "a secret that an error holds does not travel",
   "a result that is no JSON does not run the task again",

@@ -49,14 +49,20 @@ test("a base above the default cap lifts it", () => {
   expect(waits({ base: "5m", jitter: false }, [1, 2])).toEqual([300_000, 300_000]);
 });
 
+test("a time is the same wait each time", () => {
+  expect(["5s", 5_000].map((each) => parseBackoff(each))).toEqual([parseBackoff("5000ms"), parseBackoff("5000ms")]);
+  expect(parseBackoff("5s")).toMatchObject({ type: "fixed", baseMs: 5_000, jitter: false });
+});
+
 test.each<[unknown, string]>([
   [-1, '"backoff" is -1.'],
-  ["5s", '"backoff" is "5s". Allowed: { type:'],
+  ["soon", '"backoff" is "soon".'],
+  [true, '"backoff" is true. Allowed: { type:'],
   [null, '"backoff" is null.'],
   [
     { delay: 5 },
     '"backoff" has the unknown member "delay". Allowed: { type: "fixed" | "exponential", base, factor, cap, ' +
-      "jitter }, or a number of milliseconds (0: at once).",
+      'jitter }, or a time such as 500, "1s" (0: at once).',
   ],
   [{ type: "linear" }, '"backoff.type" is "linear". Allowed: "fixed" or "exponential".'],
   [{ base: "soon" }, '"backoff.base" is "soon".'],

@@ -15,7 +15,7 @@ describe("resolvePublish", () => {
       id: "a",
       delayMs: 300_000,
       priority: -5,
-      limits: { etaMs: now + 300_000, givenId: true },
+      limits: { etaMs: now + 300_000, isTimed: true, givenId: true },
     });
     expect(resolvePublish({ delay: 0, priority: 0 }, now)).toEqual({});
     for (const eta of [
@@ -24,7 +24,7 @@ describe("resolvePublish", () => {
       new Date(now + 1500).toISOString(),
       "2026-11-21T13:00:01.500+01:00",
     ]) {
-      expect(resolvePublish({ eta }, now)).toEqual({ delayMs: 1500, limits: { etaMs: now + 1500 } });
+      expect(resolvePublish({ eta }, now)).toEqual({ delayMs: 1500, limits: { etaMs: now + 1500, isTimed: true } });
     }
     expect(resolvePublish({ eta: new Date(0) }, now)).toEqual({});
   });
@@ -40,7 +40,7 @@ describe("resolvePublish", () => {
   test("the due time travels only with misfireGrace", () => {
     expect(resolvePublish({ delay: "1s", misfireGrace: "2s" }, now)).toEqual({
       delayMs: 1000,
-      limits: { etaMs: now + 1000, misfireGraceMs: 2000 },
+      limits: { etaMs: now + 1000, isTimed: true, misfireGraceMs: 2000 },
     });
     expect(resolvePublish({ eta: now - 5000, misfireGrace: 0 }, now)).toEqual({
       limits: { etaMs: now - 5000, misfireGraceMs: 0 },

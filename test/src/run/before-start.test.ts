@@ -49,6 +49,8 @@ describe("before a start", () => {
     expect(delayMs).toBeGreaterThan(50_000);
     expect(delayMs).toBeLessThanOrEqual(60_000);
     expect(await why({ body, attempt: 2 })).toBeUndefined();
+    // Its engine has kept that time: a second clock would hold it again.
+    expect(await why({ body: bodyOf({ eta: inMs(60_000), is_timed: true }) })).toBeUndefined();
   });
   it("a message that waited too long has expired, by the task's limit or its own, but a retry has not", async () => {
     const old = { publishedAt: Date.now() - 5_000 };

@@ -62,7 +62,7 @@ describe("limits of one message", () => {
   test.each<[object, string]>([
     [{ max_retry_times: "7" }, '[funboost] extra.max_retry_times is "7". Needed: a whole number from 0.'],
     [{ max_retry_times: -1 }, "extra.max_retry_times is -1."],
-    [{ function_timeout: "5s" }, 'extra.function_timeout is "5s". Needed: seconds from 0.'],
+    [{ function_timeout: "5s" }, 'extra.function_timeout is "5s". Needed: seconds from 0 to the end of the year 9999.'],
     [{ msg_expire_seconds: -1 }, "extra.msg_expire_seconds is -1."],
     [{ is_using_rpc_mode: "yes" }, 'extra.is_using_rpc_mode is "yes". Needed: true or false.'],
     [{ eta: "tomorrow" }, 'extra.eta is "tomorrow". Needed: "YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds.'],
