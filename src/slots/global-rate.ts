@@ -34,9 +34,9 @@ const chunkMs = 60;
 /** At most this part of a cap is reserved in one call: those that are for later are lost with the process. */
 const capPart = 10;
 /** Of the slack that the promise has so much is the store's, where a start that comes late does not move later ones, */
-const storeSlackMs = 4;
+const storeSlackMs = 2;
 /** ... so much is for starts that come late here, and the rest for the way to the function. */
-const lateMs = 10;
+const lateMs = 8;
 /** So late are timers. */
 const timerMs = 3;
 
