@@ -1,12 +1,14 @@
 /**
  * What is too long for CI: cases that kill, stop and restart, again and again.
  * npm run storm -- [--broker NAME,...] [--clause NAME,...] [--times N] [--json FILE]
+ * npm run storm -- --qps NAME,... [--broker NAME,...] [--times N]: one rate for processes, of which one may be killed
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Reporter } from "vitest/node";
 import type { Outcome } from "../test/conformance/run-case.ts";
 import { choose, runKits, sayErrors } from "../test/support/kit-run.ts";
+import { playQps, type QpsOutcome, qpsBrokers, qpsPlace, qpsScenarios } from "../test/support/qps-storm.ts";
 
 /** Says of a round only what no row says. */
 const quiet: Reporter = { onTestRunEnd: sayErrors };
@@ -50,11 +52,43 @@ function print(tallies: readonly Tally[], rounds: number, seconds: number): void
   console.log(`${all(({ passed }) => passed)} passed, ${failed} failed, ${all(({ skipped }) => skipped)} skipped`);
 }
 
+/** A list with commas, of those that there are. */
+function chosenOf<Name extends string>(option: string, text: string, allowed: readonly Name[]): Name[] {
+  return text.split(",").map((name) => {
+    const found = allowed.find((each) => each === name);
+    if (!found) throw new Error(`--${option} is "${name}". Allowed: ${allowed.join(", ")}.`);
+    return found;
+  });
+}
+
+/** The brokers side by side, one scenario after the other. */
+async function qpsStorm(scenarioNames: string, brokerNames: string, times: number): Promise<void> {
+  const scenarios = chosenOf("qps", scenarioNames, Object.keys(qpsScenarios));
+  const brokers = chosenOf("broker", brokerNames, qpsBrokers);
+  const say = ({ broker, scenario, rate, busiest, stalledMs, seconds }: QpsOutcome) =>
+    console.log(
+      `${broker} ${scenario}: ${rate.toFixed(2)}/s, busiest second ${busiest}, stalled ${stalledMs.toFixed(0)} ms; ${seconds.join(" ")}`,
+    );
+  await Promise.all(
+    brokers.map(async (broker) => {
+      const place = await qpsPlace(broker);
+      for (let round = 1; round <= times; round++)
+        for (const scenario of scenarios) {
+          const outcome = await playQps(broker, scenario, place, round);
+          if (outcome.rate < 49.5 || outcome.rate > 50.5 || outcome.busiest > 51) process.exitCode = 1;
+          say(outcome);
+        }
+      await place.close();
+    }),
+  );
+}
+
 async function main(): Promise<void> {
   const option = (standard: string) => ({ type: "string", default: standard }) as const;
   const { values } = parseArgs({
     options: {
       json: { type: "string" },
+      qps: { type: "string" },
       broker: option(usual.broker),
       clause: option(usual.clause),
       times: option(usual.times),
@@ -62,6 +96,7 @@ async function main(): Promise<void> {
   });
   const times = Number(values.times);
   if (!Number.isInteger(times) || times < 1) throw new Error(`--times is "${values.times}". Allowed: 1, 2, 3 ...`);
+  if (values.qps !== undefined) return qpsStorm(values.qps, values.broker, times);
   const choice = choose(values.broker, values.clause);
   const tallies = new Map<string, Tally>();
   const started = performance.now();

@@ -1,6 +1,7 @@
 /** Memory store: the shared state of one process, which ends with it. */
 import { clock, queueMicrotask } from "../../src/base/clock.ts";
-import type { SetEntry, Store } from "../../src/contract/index.ts";
+import type { Reservation, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
+import { type RowState, reserveInRow } from "../shared/start-row.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 import { createResults } from "./store-results.ts";
 import { createTimers, type TimerQueue } from "./store-timers.ts";
@@ -13,7 +14,7 @@ import { createTimers, type TimerQueue } from "./store-timers.ts";
  */
 export function memoryStore(): Store {
   const values = createExpiringMap<string>();
-  const reserved = createExpiringMap<number>();
+  const rows = createExpiringMap<RowState>();
   const leases = createLeases();
   const lists = createExpiringMap<string[]>();
   const timers = new Map<string, TimerQueue>();
@@ -33,7 +34,7 @@ export function memoryStore(): Store {
       for (const key of keys) values.delete(key);
     },
     increment: async (counters) => counters.map((counter) => increment(values, counter)),
-    reserve: async (key, options) => reserve(reserved, key, options),
+    reserve: async (key, row) => reserve(rows, key, row),
     lease: leases.lease,
     release: leases.release,
     timers: createTimers(timers),
@@ -42,7 +43,7 @@ export function memoryStore(): Store {
     subscribe: notices.subscribe,
     results,
     async close() {
-      for (const each of [values, reserved, leases, lists, timers, notices, results]) each.clear();
+      for (const each of [values, rows, leases, lists, timers, notices, results]) each.clear();
     },
   };
 }
@@ -81,21 +82,11 @@ function increment(
   return sum;
 }
 
-/**
- * What is kept is the time of the next start; it ends when that start would be more than the slack late. The next one
- * then counts from now, where starts are further apart than the slack; else from the slack ago, because late timers are
- * the rule there.
- */
-function reserve(
-  reserved: ExpiringMap<number>,
-  key: string,
-  options: { readonly perMs: number; readonly count: number; readonly slackMs: number },
-): number[] {
-  const { perMs, count, slackMs } = options;
-  const now = clock.monotonic();
-  const first = reserved.get(key) ?? (perMs > slackMs ? now : now - slackMs);
-  reserved.put(key, first + count * perMs, first + count * perMs + slackMs);
-  return Array.from({ length: count }, (_, index) => Math.max(0, first + index * perMs - now));
+/** What is kept ends when it would change nothing any more. */
+function reserve(rows: ExpiringMap<RowState>, key: string, row: StartRow): Reservation {
+  const { state, reservation, endsAt } = reserveInRow(rows.get(key), row, clock.monotonic());
+  rows.put(key, state, endsAt);
+  return reservation;
 }
 
 function createLeases() {

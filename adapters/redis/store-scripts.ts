@@ -20,19 +20,74 @@ if new and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return value`,
   },
   /**
-   * KEYS key; ARGV perMs, count, slackMs. Answers in how many ms the first of them is due; the key holds when the next
-   * would be. As in the other stores: after an idle time from now; where starts are closer than the slack, from the
-   * slack ago.
+   * KEYS next, row; ARGV perMs, places, count, aheadMs, slackMs, lateMs, unused numbers ... Answers in how many ms
+   * the row's next is due, then for each start in how many ms it is due, and its number. It is what `reserveInRow` of
+   * adapters/shared/start-row.ts does; `next` is a key of its own because version 0.1 knows that and nothing else.
    */
   reserve: {
-    keys: 1,
+    keys: 2,
     lua: `${now}
-local per, count, slack = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local first = tonumber(redis.call('GET', KEYS[1]) or 0)
-if first < now - slack then first = per > slack and now or now - slack end
-local after = first + per * count
-redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(math.max(after - now, 0) + slack) + 1000)
-return string.format('%.3f', first - now)`,
+local per, places, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local ahead, slack, late = tonumber(ARGV[4]) or math.huge, tonumber(ARGV[5]), tonumber(ARGV[6])
+local afresh = per > slack and now or now - slack
+local next = tonumber(redis.call('GET', KEYS[1]) or afresh)
+local kept = cjson.decode(redis.call('GET', KEYS[2]) or '{"number":0,"last":0,"moved":[]}')
+local number, last, moved = kept.number, kept.last, kept.moved
+local function where(n)
+  for i = 1, #moved do if moved[i][1] % places == n % places then return i end end
+end
+for a = 7, #ARGV do
+  local n = tonumber(ARGV[a])
+  local i = where(n)
+  if i then
+    if moved[i][1] == n then
+      local due = moved[i][2] - places * per
+      if due > last - 1 then last = last - per end
+      moved[i][2] = math.max(now, due)
+    end
+  elseif n < number and n >= number - places and #moved < 64 then
+    moved[#moved + 1] = {n, math.max(now, next - (number - n) * per)}
+  end
+end
+for i = #moved, 1, -1 do if moved[i][2] <= now - 250 then table.remove(moved, i) end end
+for _ = 1, 5 do
+  if per <= slack or next + slack >= now or next <= now - 100 then break end
+  if not where(number) then moved[#moved + 1] = {number, now} end
+  number, next = number + 1, next + per
+end
+if next + slack < now then next = afresh end
+local again = places * per + late
+local starts = {0}
+while #starts < 2 * count do
+  local back = where(number)
+  while back and moved[back][2] > next and #moved < places do
+    number, next = number + 1, next + per
+    back = where(number)
+  end
+  local due = back and moved[back][2] > next and math.huge or math.max(now, next)
+  local first
+  for m = 1, #moved do if not first or moved[m][2] < moved[first][2] then first = m end end
+  local beside = first and math.max(now, moved[first][2], last + per / 2) or math.huge
+  if math.min(due, beside) > now + ahead then break end
+  local this
+  if beside <= due then
+    this, due, last = moved[first][1] + places, beside, beside
+    moved[first] = {this, beside + again}
+  else
+    if back then table.remove(moved, back) end
+    this, number, next = number, number + 1, next + per
+    if late > 0 and #moved < 64 then moved[#moved + 1] = {this, due + again} end
+  end
+  starts[#starts + 1] = string.format('%.3f', due - now)
+  starts[#starts + 1] = this
+end
+starts[1] = string.format('%.3f', math.max(0, next - now))
+local ends = next + (places - 1) * per + slack
+for i = 1, #moved do ends = math.max(ends, moved[i][2]) end
+local ttl = math.ceil(math.max(ends - now, 0)) + 1000
+redis.call('SET', KEYS[1], string.format('%.3f', next), 'PX', ttl)
+redis.call('SET', KEYS[2], cjson.encode({number = number, last = last, moved = moved}), 'PX', ttl)
+return starts`,
   },
   /**
    * KEYS lease, fence; ARGV owner, ttlMs, the term to renew. One fence for all leases: it grows, and leaves no key

@@ -134,11 +134,14 @@ async function write(
 
 function limits({ run, call, key }: Server): Pick<Store, "reserve" | "lease" | "release"> {
   return {
-    reserve: (name, { perMs, count, slackMs }) =>
+    reserve: (name, { perMs, places, count, aheadMs = "", slackMs, lateMs = 0, unused = [] }) =>
       call(async () => {
-        if (count < 1) return [];
-        const first = Number(await run("reserve", [key("rate", name)], [perMs, count, slackMs]));
-        return Array.from({ length: count }, (_, i) => Math.max(0, first + i * perMs));
+        const args = [perMs, places, count, aheadMs, slackMs, lateMs, ...unused];
+        const [nextMs, ...given] = ((await run("reserve", [key("rate", name), key("row", name)], args)) as []).map(
+          Number,
+        );
+        const start = (i: number) => ({ waitMs: Math.max(0, given[2 * i] ?? 0), number: given[2 * i + 1] ?? 0 });
+        return { starts: Array.from({ length: given.length / 2 }, (_, i) => start(i)), nextMs: nextMs ?? 0 };
       }),
     lease: (name, owner, ttlMs, term) =>
       call(async () => {

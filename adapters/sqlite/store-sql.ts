@@ -87,10 +87,10 @@ export const sql = {
     expires = iif(funboost_value.expires <= ${nowMs}, excluded.expires, funboost_value.expires)
     returning value`,
 
-  // A start that would be more than the slack late is forgotten: the next one counts afresh.
   now: `select ${nowMs} as now`,
-  nextStart:
-    "select unixepoch('subsec') * 1000 as now, (select cast(next as real) from funboost_rate where key = ?) as next",
+  nextStart: `select unixepoch('subsec') * 1000 as now,
+     (select cast(next as real) from funboost_rate where key = ?) as next,
+     (select cast(value as text) from funboost_value where key = ?) as rest`,
   putNextStart: `insert into funboost_rate (key, next, expires) values (?, ?, ?)
     on conflict (key) do update set next = excluded.next, expires = excluded.expires`,
 

@@ -1,7 +1,8 @@
 /** SQLite store: the shared state of all processes on one machine, in the file of the SQLite broker. */
 import { repeat } from "../../src/base/clock.ts";
-import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
+import type { Reservation, Results, SetEntry, StartRow, Store, Timers } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { reserveInRow } from "../shared/start-row.ts";
 import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
 import { createNotices, type Notices } from "./store-notices.ts";
@@ -34,7 +35,7 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     durable: true,
     now: () => read((file) => file.get<{ now: number }>(sql.now, [])?.now as number),
     ...createValues(read, write),
-    reserve: (key, how) => write((file) => reserve(file, key, how)),
+    reserve: (key, row) => write((file) => reserve(file, key, row)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
     timers: createTimers(read, write),
@@ -118,22 +119,21 @@ function setOne(file: SqliteFile, { key, value, ttlMs: ttl, if: condition }: Set
   return file.run(sql.put, [key, value, ttlMs]) === 1;
 }
 
-function reserve(
-  file: SqliteFile,
-  key: string,
-  { perMs, count, slackMs }: { readonly perMs: number; readonly count: number; readonly slackMs: number },
-) {
-  const { now, next } = file.get<{ now: number; next: number | null }>(sql.nextStart, [key]) as {
+/** A row's state is in two places: version 0.1 knows when its next start is due, and nothing else. */
+function reserve(file: SqliteFile, key: string, row: StartRow): Reservation {
+  const { now, next, rest } = file.get(sql.nextStart, [key, rowKey(key)]) as {
     now: number;
     next: number | null;
+    rest: string | null;
   };
-  // Starts close to each other: late timers are the rule, catch up by the slack.
-  const afresh = perMs > slackMs ? now : now - slackMs;
-  const first = next === null || next + slackMs < now ? afresh : next;
-  const after = first + count * perMs;
-  file.run(sql.putNextStart, [key, after, Math.ceil(after + slackMs)]);
-  return Array.from({ length: count }, (_, index) => Math.max(0, first + index * perMs - now));
+  const kept = next === null ? undefined : { number: 0, last: 0, moved: [], ...JSON.parse(rest ?? "{}"), next };
+  const { state, reservation, endsAt } = reserveInRow(kept, row, now);
+  file.run(sql.putNextStart, [key, state.next, Math.ceil(endsAt)]);
+  file.run(sql.put, [rowKey(key), JSON.stringify({ ...state, next: undefined }), Math.ceil(endsAt - now)]);
+  return reservation;
 }
+
+const rowKey = (key: string): string => `row:${key}`;
 
 interface Asked {
   readonly name: string;

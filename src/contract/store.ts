@@ -20,14 +20,10 @@ export interface Store {
     counters: readonly { readonly key: string; readonly by: number; readonly ttlMs?: number }[],
   ): Promise<readonly number[]>;
   /**
-   * Reserves `count` evenly spaced starts, `perMs` apart, by the store's own clock (GCRA).
-   * Answers for each in how many milliseconds it is due. A start up to `slackMs` late does not move the later ones.
+   * Reserves starts of a row, by the store's own clock. A start up to `slackMs` late does not move the later ones.
    * After an idle time it counts from now; where starts are closer than the slack, from the slack ago.
    */
-  reserve(
-    key: string,
-    options: { readonly perMs: number; readonly count: number; readonly slackMs: number },
-  ): Promise<readonly number[]>;
+  reserve(key: string, row: StartRow): Promise<Reservation>;
   /**
    * Takes or renews a named lease; null while another owner has it. `fence` is its term: it grows each time that the
    * lease is taken.
@@ -56,6 +52,40 @@ export interface Store {
   ): Promise<() => void>;
   readonly results: Results;
   close(): Promise<void>;
+}
+
+/**
+ * Starts, evenly spaced. Their places take turns: each is used again `places * perMs` later at the earliest, so that
+ * any `places + 1` starts span at least that.
+ */
+export interface StartRow {
+  readonly perMs: number;
+  readonly places: number;
+  /** So many are wanted, ... */
+  readonly count: number;
+  /** ... of those that are due in so much time at the latest. Any, where absent. */
+  readonly aheadMs?: number;
+  readonly slackMs: number;
+  /** How much later than reserved they may come: each place is free again so much later. */
+  readonly lateMs?: number;
+  /**
+   * Numbers of starts whose time is over, and that did not come: their places may be used from now on, half of `perMs`
+   * apart at the least. What was reserved again since, or is not known, changes nothing.
+   */
+  readonly unused?: readonly number[];
+}
+
+export interface Reservation {
+  readonly starts: readonly ReservedStart[];
+  /** In how many milliseconds the next one of the row is due. */
+  readonly nextMs: number;
+}
+
+export interface ReservedStart {
+  /** In how many milliseconds it is due. */
+  readonly waitMs: number;
+  /** By this it is given back. */
+  readonly number: number;
 }
 
 export interface SetEntry {

@@ -1,15 +1,15 @@
 /**
  * qps over all processes: starts are reserved in the store, each for a delivery that could start now.
  *
- * A spaced limit is one row of evenly spaced moments that all processes draw from. A cap of `count` in `perMs` is
- * `count` such rows, drawn from in turn, each with moments `perMs` apart: so any `count + 1` starts in a row span at
- * least `perMs`. With several limits a start goes from one to the next when it is due, spaced first, then the shorter
- * cap: what it draws is for the moment at which it starts.
+ * A spaced limit is one row of evenly spaced moments that all processes draw from; what is not used in time is given
+ * back. A cap of `count` in `perMs` is `count` such rows, drawn from in turn, each with moments `perMs` apart: so any
+ * `count + 1` starts in a row span at least `perMs`. With several limits a start goes from one to the next when it is
+ * due, spaced first, then the shorter cap: what it draws is for the moment at which it starts.
  */
-import { clock } from "../base/clock.ts";
-import type { Store } from "../contract/store.ts";
+import { clock, createAlarm } from "../base/clock.ts";
+import type { Reservation, Store } from "../contract/store.ts";
 import type { Limit } from "../options/qps.ts";
-import { createMoments, lateMs, type Moment, type Moments } from "./moments.ts";
+import { createMoments, type Moments } from "./moments.ts";
 import { aheadOf, fetchAheadMs, type Rate, slackMs } from "./rate.ts";
 
 export interface GlobalRateOptions {
@@ -28,19 +28,25 @@ const againMs = 500;
 /** At most so many reservations in one call. */
 const most = 1_000;
 /** Nothing more is reserved once the last one is so far away ... */
-const farMs = 150;
+const farMs = 60;
 /** ... and so much at once: together a quarter of a second, which is what a killed process may lose. */
-const chunkMs = 100;
+const chunkMs = 60;
 /** At most this part of a cap is reserved in one call: those that are for later are lost with the process. */
 const capPart = 10;
+/** Of the slack that the promise has so much is the store's, where a start that comes late does not move later ones, */
+const storeSlackMs = 2;
+/** ... so much is for starts that come late here, and the rest for the way to the function. */
+const lateMs = 8;
+/** So late are timers. */
+const timerMs = 3;
 
 /** One limit, and the starts that have drawn from it, on our monotonic clock. */
 interface Stage {
   readonly limit: Limit;
   readonly key: string;
   readonly moments: Moments;
-  /** How long the last one took. */
-  answerMs: number;
+  /** How long the last answers took. */
+  answersMs: readonly number[];
 }
 
 interface State extends GlobalRateOptions {
@@ -48,19 +54,24 @@ interface State extends GlobalRateOptions {
   /** How many starts are drawing now. */
   drawing: number;
   notBefore: number;
+  /** Gives back what is too late, also where nothing else is asked for. */
+  readonly giveBackIn: (ms: number) => void;
 }
 
 export function createGlobalRate(options: GlobalRateOptions): Rate {
   const { limits, key } = options;
   const order = [...limits].sort((a, b) => Number(b.spaced) - Number(a.spaced) || a.perMs - b.perMs);
   // The limit is part of the key: what another one had reserved before a live change says nothing about this one.
-  const stages = order.map((limit) => ({
-    limit,
-    key: `${key}:${limit.count}/${limit.perMs}`,
-    moments: createMoments(limit, lateOf(limit)),
-    answerMs: 0,
-  }));
-  const state: State = { ...options, stages, drawing: 0, notBefore: 0 };
+  const stages = order.map(
+    (limit): Stage => ({
+      limit,
+      key: `${key}:${limit.count}/${limit.perMs}`,
+      moments: createMoments(),
+      answersMs: [],
+    }),
+  );
+  const giveBackIn = createAlarm(() => giveBack(state));
+  const state: State = { ...options, stages, drawing: 0, notBefore: 0, giveBackIn };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
   return {
     take: (startable) => take(state, startable),
@@ -71,7 +82,7 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
   };
 }
 
-/** A cap of a long time keeps more for late starts: one that is given up is missing for all that time. */
+/** How late a start may be; a cap of a long time allows more: one that is given up is missing for all that time. */
 function lateOf({ perMs, spaced }: Limit): number {
   return spaced ? lateMs : Math.max(slackMs, Math.min(fetchAheadMs, perMs / 100));
 }
@@ -106,55 +117,104 @@ function take(state: State, startable: number): number {
   return Math.max(1, waitMs);
 }
 
-/** One for each delivery that could start, and those that make up for late starts. */
+/** One for each delivery that could start. */
 function drawFirst(state: State, startable: number, now: number): void {
   const [first] = state.stages;
-  if (!first || state.drawing > 0 || now < state.notBefore || isFar(state, now + farMs)) return;
-  const wanted = startable + first.moments.owed() - countReserved(state, now);
-  if (wanted > 0) draw(state, 0, Math.min(most, Math.min(wanted, chunkOf(first)) + first.moments.lacking(now)));
+  if (!first || state.drawing > 0) return;
+  const late = first.limit.spaced ? first.moments.late(now) : 0;
+  if (late === 0 && now < state.notBefore) return;
+  const wanted = startable + underWay(first) - countReserved(state, now);
+  const most = isFar(state, now + farMs) ? late : chunkOf(first);
+  if (Math.min(wanted, most) > 0) draw(state, 0, Math.min(wanted, most));
 }
 
 /** So many starts draw from this limit. */
 function draw(state: State, stage: number, count: number): void {
   const from = state.stages[stage] as Stage;
   const askedAt = clock.monotonic();
-  const moreMs = from.limit.spaced ? 0 : Math.max(0, 2 * from.answerMs - lateOf(from.limit));
+  const moreMs = moreLateOf(from);
   state.drawing += count;
-  reserve(state.store, from, count, moreMs).then(
-    (waits) => {
+  const unused = from.moments.unused(askedAt);
+  if (unused.length > 0) state.notBefore = Number.NEGATIVE_INFINITY;
+  reserve(state.store, from, count, moreMs, unused).then(
+    ({ starts, nextMs }) => {
       state.drawing -= count;
       const answeredAt = clock.monotonic();
-      from.answerMs = answeredAt - askedAt;
-      const momentOf = (waitMs: number): Moment => ({ from: askedAt + waitMs + moreMs, to: answeredAt + waitMs });
-      from.moments.add(waits.map(momentOf));
+      if (starts.length < count) waitFor(state, Math.max(0, nextMs - aheadMsOf(from.limit)) + Math.random() * chunkMs);
+      from.answersMs = [answeredAt - askedAt, ...from.answersMs.slice(0, 1)];
+      from.moments.add(
+        starts.map(({ waitMs, number }) => ({ from: askedAt + waitMs, to: answeredAt + waitMs, number })),
+        lateOf(from.limit) + moreMs,
+      );
+      giveBackSoon(state);
       state.wake();
     },
     (error: unknown) => {
       state.drawing -= count;
-      state.notBefore = clock.monotonic() + againMs;
-      clock.after(againMs, state.wake, { unref: true });
+      waitFor(state, againMs);
       state.onError(error);
     },
   );
 }
 
-/**
- * For each start how many milliseconds from now it is due. `moreMs`: that a cap's may be late, as the store is slow.
- */
+function waitFor(state: State, ms: number): void {
+  state.notBefore = clock.monotonic() + ms;
+  clock.after(ms, state.wake, { unref: true });
+}
+
+/** Where the store takes longer for an answer than from one start to the next, one at a time would be too few. */
+function underWay({ limit, answersMs }: Stage): number {
+  return answersMs.length < 2 || !limit.spaced
+    ? 0
+    : Math.floor((2 * Math.min(...answersMs) * limit.count) / limit.perMs);
+}
+
+/** Where the store is slow, nobody knows when exactly a start is due: it may be so much later. */
+function moreLateOf({ limit, answersMs }: Stage): number {
+  return answersMs.length === 0 ? 0 : Math.max(0, 1.25 * Math.min(...answersMs) + timerMs - lateOf(limit));
+}
+
+/** So many that one more start in a second than these is one above the limit, or what comes late by the slack. */
+const placesOf = ({ perMs, count }: Limit): number => Math.ceil(((perMs + slackMs) * count) / perMs - 1e-9);
+
+/** While a place has not been reserved again it can be given back: not further ahead than the others' turns. */
+function aheadMsOf(limit: Limit): number {
+  const everyMs = limit.perMs / limit.count;
+  return (placesOf(limit) - 1) * everyMs + Math.min(everyMs / 2, fetchAheadMs);
+}
+
+/** What is too late here goes back also where nothing else is asked for. */
+function giveBack(state: State): void {
+  const [first] = state.stages;
+  const hasLate = () => first?.limit.spaced && first.moments.late(clock.monotonic()) > 0;
+  if (hasLate()) state.wake(); // another takes its place here
+  if (hasLate()) draw(state, 0, 0);
+  giveBackSoon(state);
+}
+
+function giveBackSoon({ stages, giveBackIn }: State): void {
+  const lateAt = stages[0]?.moments.lateAt() ?? Number.POSITIVE_INFINITY;
+  if (lateAt < Number.POSITIVE_INFINITY) giveBackIn(Math.max(0, lateAt - clock.monotonic()) + 1);
+}
+
+/** `moreMs`: so much later than usual they may come. */
 async function reserve(
   store: Store,
   { limit, key }: Stage,
   starts: number,
   moreMs: number,
-): Promise<readonly number[]> {
+  unused: readonly number[],
+): Promise<Reservation> {
   const { perMs, count, spaced } = limit;
-  if (spaced) return store.reserve(key, { perMs: perMs / count, count: starts, slackMs: lateMs });
+  if (spaced) {
+    const row = { perMs: perMs / count, places: placesOf(limit), slackMs: storeSlackMs, lateMs: moreMs };
+    return store.reserve(key, { ...row, count: starts, aheadMs: aheadMsOf(limit), unused });
+  }
   const [after = starts] = await store.increment([{ key: `${key}:next`, by: starts }]);
-  const row = (n: number) => `${key}:${(after - starts + n) % count}`;
   // One start may be late and the next in its row on time: their distance is still `perMs`.
-  const apartMs = perMs + lateOf(limit) + moreMs;
+  const row = { perMs: perMs + lateOf(limit) + moreMs, places: 1, count: 1, slackMs: 0 };
   const each = await Promise.all(
-    Array.from({ length: starts }, (_, n) => store.reserve(row(n), { perMs: apartMs, count: 1, slackMs: 0 })),
+    Array.from({ length: starts }, (_, n) => store.reserve(`${key}:${(after - starts + n) % count}`, row)),
   );
-  return each.map(([waitMs = 0]) => waitMs);
+  return { starts: each.flatMap(({ starts }) => starts), nextMs: 0 };
 }

@@ -36,6 +36,8 @@ interface Run {
   /** Which of the eight processes consume it; the first two are busy. */
   readonly members: readonly number[];
   readonly live?: true;
+  /** Those that are not busy are at the limit of their slots. */
+  readonly slow?: true;
 }
 
 const killed = 1;
@@ -62,6 +64,7 @@ function runsOn(engine: string, settings: Readonly<Record<string, string>>): Run
     run("1 process", [0]),
     run("4 processes", all.slice(0, 4)),
     run("8 processes", all),
+    { ...run("two quick and two slow ones", all.slice(0, 4)), slow: true },
     { ...run("changed while it runs", [0, 4, 5]), live: true },
   ];
 }
@@ -72,7 +75,9 @@ const runs: Run[] = engines.flatMap(([engine, { server }]) => {
   return settings ? runsOn(engine, { engine, storeFile: join(folder, `${engine}.db`), ...settings }) : [];
 });
 
-function queueOf({ queue, settings, live }: Run, member: number): QpsQueue {
+function queueOf({ queue, settings, live, slow }: Run, member: number): QpsQueue {
+  const limited = { queue, settings, params: { qps, qpsScope: "global" } };
+  if (slow) return { ...limited, ...(member < 2 ? { concurrency: 50, runMs: 5 } : { concurrency: 3, runMs: 400 }) };
   return {
     queue,
     settings,

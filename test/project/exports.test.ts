@@ -39,7 +39,8 @@ const core = names(`
 
 const contract = names(`
   Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
-  Message MessageState Peeked Published QueueSpec ResultOptions Results SetEntry Settlement Store TimerEntry Timers
+  Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results SetEntry Settlement StartRow
+  Store TimerEntry Timers
 `);
 
 const kit = names(`

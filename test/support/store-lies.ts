@@ -1,5 +1,5 @@
 /** Ways in which a store can lie: the controls rest on it. */
-import type { SetEntry, Store } from "../../src/contract/index.ts";
+import type { ReservedStart, SetEntry, Store } from "../../src/contract/index.ts";
 import type { CaseName } from "../conformance/index.ts";
 import type { Fault } from "./lies.ts";
 
@@ -32,14 +32,14 @@ const dropping =
   });
 
 const reservingTwice: StoreLie = ({ reserve }) => {
-  let left: number | undefined; // a moment that was given once
+  let left: ReservedStart | undefined; // one that was given once
   return {
-    async reserve(key, options) {
+    async reserve(key, row) {
       const before = left === undefined ? [] : [left];
-      const fresh = await reserve(key, { ...options, count: Math.ceil((options.count - before.length) / 2) });
-      const all = [...before, ...fresh.flatMap((each) => [each, each])];
-      left = all.length > options.count ? all.pop() : undefined;
-      return all;
+      const fresh = await reserve(key, { ...row, count: Math.ceil((row.count - before.length) / 2) });
+      const starts = [...before, ...fresh.starts.flatMap((each) => [each, each])];
+      left = starts.length > row.count ? starts.pop() : undefined;
+      return { ...fresh, starts };
     },
   };
 };
@@ -85,7 +85,10 @@ export const storeFaults = {
   },
   "reserves nothing": {
     ...storeFault("a global qps is one limit for all processes", () => ({
-      reserve: async (_, { count }) => Array.from({ length: count }, () => 0),
+      reserve: async (_, { count }) => ({
+        starts: Array.from({ length: count }, (_, number) => ({ waitMs: 0, number })),
+        nextMs: 0,
+      }),
     })),
     durable: true,
   },

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { setClock } from "../../../src/base/clock.ts";
 import type { Limit } from "../../../src/options/qps.ts";
 import { createGlobalRate } from "../../../src/slots/global-rate.ts";
-import { createMoments, type Moment } from "../../../src/slots/moments.ts";
+import { randomFrom } from "../../support/rate-model.ts";
 
 /**
  * Consumers that always have `waiting` deliveries and start what they may; the clock goes on by hand, so that no busy
@@ -23,12 +23,6 @@ async function run(limits: readonly Limit[], consumers: number, ms: number, wait
     await new Promise(setImmediate); // the store's answers
   }
   return starts;
-}
-
-/** A number below 1, the same row of them for the same seed. */
-function randomFrom(seed: number): () => number {
-  let last = seed;
-  return () => (last = (last * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
 }
 
 /**
@@ -98,30 +92,6 @@ async function runSlowly(limit: Limit, startable: number, answerMs: number) {
   return starts;
 }
 
-/**
- * One process that stalls for up to 60 ms: what it reserves is asked for singly, and answered after the stall where one
- * begins meanwhile.
- */
-function startsOfOne(everyMs: number, ms: number, seed: number): number[] {
-  const random = randomFrom(seed);
-  const moments = createMoments({ count: 1_000 / everyMs, perMs: 1_000, spaced: true });
-  const starts: number[] = [];
-  let [due, stalledUntil, asked] = [0, 0, undefined as Moment | undefined];
-  for (let now = 0; now < ms; now++) {
-    if (random() < 0.01) stalledUntil = Math.max(stalledUntil, now + random() * 60);
-    if (stalledUntil > now) continue;
-    if (asked) moments.add([{ from: asked.from, to: now + asked.to }]);
-    asked = undefined;
-    while (moments.take(now) === 0) starts.push(now);
-    if (moments.last() >= now + 150 || moments.ahead(now) > moments.owed()) continue;
-    const at = due >= now - 8 ? due : now;
-    due = at + everyMs;
-    const waitMs = Math.max(0, at - now);
-    asked = { from: now + waitMs, to: waitMs };
-  }
-  return starts;
-}
-
 const busiest = (starts: readonly number[], ms: number) =>
   Math.max(...starts.map((from) => starts.filter((each) => each >= from && each < from + ms).length));
 
@@ -141,11 +111,6 @@ describe("a global rate", () => {
       expect(busiest(starts, 1_000)).toBeLessThanOrEqual(51);
       expect(starts.length).toBeGreaterThanOrEqual(16 * 41);
     }
-  });
-
-  it("knows as late what was answered in a stall, though others that were asked later are due before it", () => {
-    for (let seed = 1; seed <= 10; seed++)
-      expect(busiest(startsOfOne(20, 5_000, 13 * seed), 1_000)).toBeLessThanOrEqual(51);
   });
 
   it("lets none of its starts be too late to count where they are far apart", async () => {
