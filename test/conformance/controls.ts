@@ -52,14 +52,14 @@ export const controls = kept({
       const starts: number[] = [];
       const job = task({ concurrency: 1, prefetch: 0 }, async (_n: number) => {
         starts.push(performance.now());
-        if (starts.length === 2) await fct.slowDown(500);
+        if (starts.length === 2) await fct.slowDown(1_000);
       });
       await consume(job);
       await job.pushMany(each(5));
       await until("two have started", () => starts.length >= 2);
       await holds("no third", () => starts.length === 2, 350);
       await until("all have started", () => starts.length === 5);
-      assert.ok((starts[2] ?? 0) - (starts[1] ?? 0) >= 490);
+      assert.ok((starts[2] ?? 0) - (starts[1] ?? 0) >= 990);
     },
   },
 

@@ -128,7 +128,8 @@ describe("a store's", () => {
       expect(await store.list.read(`l${i}`, 0, 10)).toEqual(["a\ufffd"]);
       expect(await store.lease(`n${i}`, "me", 1_000)).toBeNull();
       expect(await store.increment([{ key: `v${i}`, by: 2 }])).toEqual([2]);
-      expect(await store.reserve(`r${i}`, { perMs: 10, count: 1, slackMs: 20 })).toEqual([0]);
+      const { starts } = await store.reserve(`r${i}`, { perMs: 10, places: 1, count: 1, slackMs: 20 });
+      expect(starts.map(({ waitMs }) => waitMs)).toEqual([0]);
     }
   });
 
