@@ -97,8 +97,9 @@ function isFar({ stages }: State, then: number): boolean {
   return stages.some(({ moments }) => moments.last() >= then);
 }
 
-function chunkOf({ limit }: Stage): number {
-  return Math.min(most, Math.ceil(limit.spaced ? (chunkMs * limit.count) / limit.perMs : limit.count / capPart));
+function chunkOf(stage: Stage): number {
+  const { count, perMs, spaced } = stage.limit;
+  return Math.min(most, Math.ceil(spaced ? ((chunkMs + answerMsOf(stage)) * count) / perMs : count / capPart));
 }
 
 function take(state: State, startable: number): number {
@@ -123,8 +124,11 @@ function drawFirst(state: State, startable: number, now: number): void {
   if (!first || state.drawing > 0) return;
   const late = first.limit.spaced ? first.moments.late(now) : 0;
   if (late === 0 && now < state.notBefore) return;
-  const wanted = startable + underWay(first) - countReserved(state, now);
-  const most = isFar(state, now + farMs) ? late : chunkOf(first);
+  const answerMs = answerMsOf(first);
+  // Where it takes longer than from one start to the next, one at a time would be too few.
+  const underWay = Math.floor((answerMs * first.limit.count) / first.limit.perMs);
+  const wanted = startable + underWay - countReserved(state, now);
+  const most = isFar(state, now + farMs + answerMs) ? late : chunkOf(first);
   if (Math.min(wanted, most) > 0) draw(state, 0, Math.min(wanted, most));
 }
 
@@ -162,11 +166,9 @@ function waitFor(state: State, ms: number): void {
   clock.after(ms, state.wake, { unref: true });
 }
 
-/** Where the store takes longer for an answer than from one start to the next, one at a time would be too few. */
-function underWay({ limit, answersMs }: Stage): number {
-  return answersMs.length < 2 || !limit.spaced
-    ? 0
-    : Math.floor((2 * Math.min(...answersMs) * limit.count) / limit.perMs);
+/** So far ahead must be asked where answers take long: until the next one is there. */
+function answerMsOf({ limit, answersMs }: Stage): number {
+  return answersMs.length < 2 || !limit.spaced ? 0 : 2 * Math.min(...answersMs);
 }
 
 /** Where the store is slow, nobody knows when exactly a start is due: it may be so much later. */
