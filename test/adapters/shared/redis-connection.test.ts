@@ -2,6 +2,8 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { createRedisClients } from "../../../adapters/shared/redis-clients.ts";
+import { setClock } from "../../../src/base/clock.ts";
+import { handClock } from "../../support/hand-clock.ts";
 
 const ends: (() => unknown)[] = [];
 const thrown: unknown[] = [];
@@ -23,12 +25,15 @@ async function fakeRedis() {
   const state = {
     onSubscribe: "answer",
     subscriptions: 0,
+    pings: 0,
     url: "",
     cut: () => sockets.forEach((each) => each.destroy()),
   };
   const answer = (socket: Socket, [name = "", channel = ""]: string[]) => {
     if (/^hello$/i.test(name)) return "-NOPROTO\r\n";
     if (/^info$/i.test(name)) return bulk("redis_version:7.0.0\r\nloading:0");
+    if (/^ping$/i.test(name)) state.pings++;
+    if (/^b/i.test(name)) return undefined; // it waits
     if (!/^subscribe$/i.test(name)) return "+OK\r\n";
     state.subscriptions++;
     if (state.onSubscribe === "cut") socket.destroy();
@@ -78,4 +83,20 @@ it("a copy whose connection breaks while ioredis subscribes again rejects nothin
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(server.subscriptions).toBe(atClose);
   expect(thrown).toEqual([]);
+});
+
+it("a server that was asked to wait for something is asked for nothing else, an idle one for a sign of life", async () => {
+  const server = await fakeRedis();
+  const clients = createRedisClients("test", { url: server.url });
+  ends.push(() => clients.close());
+  const time = handClock();
+  ends.push(() => setClock());
+  const client = await clients.get("patient");
+  await time.pass(4_000);
+  await expect.poll(() => server.pings).toBe(1);
+  client.bzpopmin("queue", 60).catch(() => {});
+  await time.pass(10_000);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(server.pings).toBe(1);
+  expect(client.status).toBe("ready");
 });
