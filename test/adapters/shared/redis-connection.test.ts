@@ -1,9 +1,11 @@
 /** Connections of ioredis over a server that does as it is told: what breaks in a moment that no real network hits at will. */
+import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { createRedisClients } from "../../../adapters/shared/redis-clients.ts";
 import { setClock } from "../../../src/base/clock.ts";
 import { handClock } from "../../support/hand-clock.ts";
+import { proxy, type ServerProxy } from "../../support/services/proxy.ts";
 
 const ends: (() => unknown)[] = [];
 const thrown: unknown[] = [];
@@ -99,4 +101,19 @@ it("a server that was asked to wait for something is asked for nothing else, an 
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(server.pings).toBe(1);
   expect(client.status).toBe("ready");
+});
+
+it("a connection whose server says that it sends nothing more, and reads on, is made again", async () => {
+  const server = await fakeRedis();
+  const network = (await proxy(server.url)) as ServerProxy;
+  ends.push(() => network.close());
+  const clients = createRedisClients("test", { url: network.address });
+  ends.push(() => clients.close());
+  const [patient, commands] = [await clients.get("patient"), await clients.get("commands")];
+  const closed = Promise.all([patient, commands].map((each) => once(each, "close")));
+  network.halfClose();
+  await closed;
+  await patient.set("key", "value");
+  await expect.poll(() => commands.status).toBe("ready");
+  await commands.set("key", "value");
 });
