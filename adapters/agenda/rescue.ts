@@ -67,7 +67,8 @@ async function giveBack(
   before: { readonly ours: Date; readonly others: Date },
 ): Promise<void> {
   const rows = jobs.map((job): UnlockedRow => {
-    const notAfter = job.lastModifiedBy?.startsWith(ownerPrefix) ? before.ours : before.others;
+    const isOurs = String(job.lastModifiedBy).startsWith(ownerPrefix); // others may write anything there
+    const notAfter = isOurs ? before.ours : before.others;
     const row = { ...unchangedRow(job, owner), notAfter, failReason: withCrashes(job.failReason, crashesOf(job) + 1) };
     // Bare Agenda clears it while a job runs.
     return job.nextRunAt ? row : { ...row, nextRunAt: time.ticket(0).at, rank: 0 };

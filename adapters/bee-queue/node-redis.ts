@@ -110,13 +110,17 @@ function quiet(client: NodeRedis): void {
   );
 }
 
+const waits = "brpoplpush";
+
 function watch(client: NodeRedis): void {
+  const first = () => client.command_queue.peekFront();
   giveUpWhenSilent(client.stream, {
-    ping: () => void (client.ready && command(client, "ping", []).catch(() => {})),
+    // Behind a wait it says nothing.
+    ping: () => void (client.ready && first()?.command !== waits && command(client, "ping", []).catch(() => {})),
     patience() {
       if (!client.ready) return patience.connecting;
-      const first = client.command_queue.peekFront();
-      return first?.command === "brpoplpush" ? Number(first.args[2]) + 1 : patience.ready;
+      const { command: name, args } = first() ?? {};
+      return name === waits ? Number(args?.[2]) + 1 : patience.ready;
     },
   });
 }

@@ -53,7 +53,11 @@ export function seeToBrokenJobs(
   const repair = async (error: unknown) => {
     const known = new Set([...held.keys()].map(({ id }) => id));
     const unknown = (await client.lrange(worker.toKey("active"), 0, -1)).filter((id) => !known.has(id));
-    const repaired = await Promise.all(unknown.map((id) => repairOne(worker, client, id)));
+    // Most are those of other workers.
+    const locks = unknown.length > 0 ? await client.mget(unknown.map((id) => `${worker.toKey(id)}:lock`)) : [];
+    const repaired = await Promise.all(
+      unknown.map((id, i) => locks[i]?.startsWith(`${worker.id}:`) && repairOne(worker, client, id, locks[i])),
+    );
     if (!repaired.includes(true)) report(error);
   };
   readBrokenData(worker, client, report);
@@ -65,10 +69,8 @@ export function seeToBrokenJobs(
   });
 }
 
-async function repairOne(worker: Worker, client: Redis, id: string): Promise<boolean> {
+async function repairOne(worker: Worker, client: Redis, id: string, token: string): Promise<boolean> {
   const key = worker.toKey(id);
-  const token = await client.get(`${key}:lock`);
-  if (!token?.startsWith(`${worker.id}:`)) return false; // another's: it sees to it
   const values = await client.hmget(key, ...members);
   const broken = members.filter((member, i) => values[i] && !isRead(member, values[i] as string));
   if (broken.length === 0) return false;

@@ -92,7 +92,7 @@ function watch(client: Redis, inner: Inner, stream: Socket): void {
   const isReady = () => client.status === "ready";
   const isWaiting = () => waits.test(inner.commandQueue?.peekFront()?.command.name ?? "");
   giveUpWhenSilent(stream, {
-    ping: () => void (isReady() && client.ping().catch(() => {})),
+    ping: () => void (isReady() && !isWaiting() && client.ping().catch(() => {})), // behind a wait it says nothing
     patience: () => (!isReady() ? patience.connecting : isWaiting() ? Number.POSITIVE_INFINITY : patience.ready),
   });
 }

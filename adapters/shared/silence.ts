@@ -26,16 +26,25 @@ export interface WatchedClient {
 export function giveUpWhenSilent(stream: Socket, client: WatchedClient): void {
   const paceMs = withJitter(lookMs);
   let heard = stream.bytesRead;
+  let unsent = 0;
   let silent = 0;
   const look = () => {
-    silent = stream.bytesRead === heard ? silent + 1 : 0;
+    const left = unsentBytes(stream);
+    silent = stream.bytesRead === heard && left >= unsent ? silent + 1 : 0;
     heard = stream.bytesRead;
+    unsent = left;
     if (silent > client.patience()) return void stream.destroy(silenceError(silent * paceMs));
     if (silent === askAfter) client.ping();
     cancel = clock.after(paceMs, look, { unref: true });
   };
   let cancel = clock.after(paceMs, look, { unref: true });
   stream.once("close", () => cancel());
+}
+
+/** What the system has not taken yet. While it grows less, a large message is on its way over a slow line. */
+function unsentBytes(stream: Socket): number {
+  const { _handle } = stream as unknown as { _handle?: { readonly writeQueueSize?: number } | null };
+  return _handle?.writeQueueSize ?? 0;
 }
 
 function silenceError(ms: number): Error {

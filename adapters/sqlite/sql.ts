@@ -61,7 +61,8 @@ export const sql = {
       iif(${row(2)} > 0, ${nowMs} + ${row(2)}, 0), ${row(3)}, coalesce(${row(4)}, ${nowMs}), ${row(5)}
     from json_each(?) where true on conflict (queue, id) do nothing`,
   exists: `select exists (select 1 from funboost_message where ${waits}) as n`,
-  nextDue: `select min(due) - ${nowMs} as n from funboost_message where ${delayed}`,
+  // What is no number, from others, stands behind all numbers and is never due.
+  nextDue: `select min(due) - ${nowMs} as n from funboost_message where ${delayed} and due < 9e15`,
   promote: `update funboost_message set due = 0, ord = moved.place
     from (
       select ord as was,

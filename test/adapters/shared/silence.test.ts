@@ -10,6 +10,7 @@ afterEach(() => setClock());
 function connection(seconds: () => number = () => patience.ready) {
   const stream = Object.assign(new EventEmitter(), {
     bytesRead: 0,
+    _handle: { writeQueueSize: 0 },
     error: undefined as Error | undefined,
     destroy(error: Error) {
       stream.error = error;
@@ -85,4 +86,19 @@ it("what has closed is looked at no more", async () => {
   stream.emit("close");
   await time.pass(10_000);
   expect([answers.pings, stream.error]).toEqual([0, undefined]);
+});
+
+it("a large message that leaves slowly is no silence; one that does not leave is", async () => {
+  const time = handClock();
+  const { stream } = connection();
+  for (let left = 20; left > 0; left--) {
+    stream._handle.writeQueueSize = left * 1_000_000;
+    await time.pass(1_300);
+  }
+  expect(stream.error).toBeUndefined();
+  for (let n = 0; n < 8; n++) {
+    stream._handle.writeQueueSize += 1_000; // more is written meanwhile
+    await time.pass(1_300);
+  }
+  expect(stream.error).toBeDefined();
 });

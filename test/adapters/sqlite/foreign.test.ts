@@ -36,6 +36,22 @@ async function until(holds: () => unknown): Promise<void> {
     if (performance.now() > end) throw new Error(`still not: ${holds}`);
 }
 
+/** How often somebody writes to the file meanwhile. */
+async function news(file: string, ms: number, begin: () => Promise<void>): Promise<number> {
+  const db = new Libsql(file, { timeout: 5_000 });
+  closers.push(() => db.close());
+  const version = () => db.prepare("pragma data_version").get() as { data_version: number };
+  let last = version().data_version;
+  let changes = 0;
+  await begin();
+  for (const end = performance.now() + ms; performance.now() < end; await sleep(2)) {
+    const { data_version: now } = version();
+    if (now !== last) changes++;
+    last = now;
+  }
+  return changes;
+}
+
 describe("a message", () => {
   it("whose body is no text is a bad message with its bytes and its id, and the others run", async () => {
     const file = newFile();
@@ -85,6 +101,27 @@ describe("a message", () => {
     await job.consume();
     await until(async () => seen.length === 6 && (await job.count()) === 0);
     expect(seen.sort()).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it("whose due time is no number is not asked for again and again", async () => {
+    const file = newFile();
+    const broker = sqlite({ file });
+    closers.push(() => broker.close());
+    const queue = await broker.open({ queue: "q", options: {}, leaseMs: 1_000 });
+    const execute = raw(file);
+    for (const due of ["'soon'", "X'00'"])
+      execute(`insert into funboost_message (queue, id, rank, due, attempt, published_at, body)
+        select queue, ${due}, 0, ${due}, 1, 1, '{}' from funboost_queue`);
+    const asked = await news(file, 300, async () => {
+      const consumer = await queue.consume(async () => ({ outcome: "done" }), {
+        signal: false,
+        onSettled: () => {},
+        onError: () => {},
+      });
+      consumer.setWindow(5);
+    });
+    expect(asked).toBeLessThan(5);
+    expect(await queue.count?.()).toEqual({ ready: 0, delayed: 2, running: 0 });
   });
 
   it("is listed and cancelled beside such rows", async () => {
