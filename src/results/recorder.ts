@@ -144,8 +144,8 @@ export function recordStart(
   const recorder = recorderOf(task);
   if (!recorder) return undefined;
   const outcome = newOutcome(task.options.queue, delivery, startedAt, "done");
-  recorder.lease.begin();
   void recorder.keep({ ...outcome, status: "running", endedAt: startedAt }, argsTexts(args, task.options.record?.args));
+  recorder.lease.begin();
   return async (again) => {
     recorder.lease.end();
     if (!again) return;
