@@ -41,7 +41,7 @@ export type { Support } from "./setup/features.ts";
 export { fct, type TaskContext } from "./task/context.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task/errors.ts";
 export type { Handle, WaitOptions } from "./task/handle.ts";
-export type { TaskRecord } from "./task/outcome.ts";
+export type { LostRecord, TaskRecord } from "./task/outcome.ts";
 export type { TraceHooks } from "./task/trace.ts";
 export { type LockOptions, withLock } from "./with-lock.ts";
 

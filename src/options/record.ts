@@ -9,7 +9,7 @@ export interface RecordParams {
   readonly ttl?: Duration;
   /** Keep results in the rows. @default true */
   readonly results?: boolean;
-  /** A row when a run starts, too. @default false */
+  /** A row when a run starts, too. It reads as "lost" when the run's process has died. @default false */
   readonly running?: boolean;
   /** Keep the arguments as values too, whole, in `argsValue`. @default false */
   readonly args?: boolean;
@@ -22,16 +22,20 @@ export interface RecordOptions {
   readonly args: boolean;
 }
 
-/** A task's row: its record, and its arguments as text, cut at 1,000 characters, to be read and searched. */
+/**
+ * A task's row: its record, and its arguments as text, cut at 1,000 characters, to be read and searched. Of a run that
+ * has not ended, `endedAt` is its start.
+ */
 export interface TaskRow<R = unknown> extends Omit<TaskRecord<R>, "status"> {
-  readonly status: FinalStatus | "running";
+  /** "lost": its process has died, or has not renewed its lease; it may run again. */
+  readonly status: FinalStatus | "running" | "lost";
   readonly args: string;
   /** The arguments as JSON carries them: with `record: { args: true }`, where they are known. */
   readonly argsValue?: readonly unknown[];
 }
 
-/** A row as it is made. */
-export type RowOutcome = Omit<Outcome, "status"> & Pick<TaskRow, "status">;
+/** A row as it is made. "waiting": the run of its start has ended, and the task has not. */
+export type RowOutcome = Omit<Outcome, "status"> & { readonly status: FinalStatus | "running" | "waiting" };
 
 /** The arguments of a row as it is made. */
 export interface ArgsTexts {

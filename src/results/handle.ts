@@ -9,10 +9,10 @@ import type { Definition, OpenQueue } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { suspendFor, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
-import { type Outcome, resultOf, type TaskRecord, toRecord } from "../task/outcome.ts";
+import { type LostRecord, type Outcome, resultOf, type TaskRecord, toRecord } from "../task/outcome.ts";
 import { cancelTask } from "./cancel-task.ts";
 import { followProgress, readProgress } from "./progress.ts";
-import { readRow } from "./query-records.ts";
+import { readRowOrLost } from "./query-records.ts";
 import { readOutcome, stateOf } from "./read-outcome.ts";
 import type { RecordedTask } from "./recorder.ts";
 import { checkWait, waitOutcome } from "./wait-outcome.ts";
@@ -44,10 +44,10 @@ export class TaskHandle<R> implements Handle<R> {
     return toRecord(await this.#wait(task, options, true), task.options.errors);
   }
 
-  async record(): Promise<TaskRecord<R> | undefined> {
+  async record(): Promise<TaskRecord<R> | LostRecord | undefined> {
     const task = await this.#open();
-    const outcome = (await readOutcome(task, this.id, true)) ?? (await readRow(task, this.id));
-    return outcome && toRecord(outcome, task.options.errors);
+    const row = (await readOutcome(task, this.id, true)) ?? (await readRowOrLost(task, this.id));
+    return row && toRecord<R>(row as Outcome, task.options.errors);
   }
 
   async state(): Promise<MessageState | FinalStatus> {

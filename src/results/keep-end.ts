@@ -46,7 +46,7 @@ function carryOut(task: RecordedTask, write: EndWrite): Promise<unknown> {
     case "keys":
       return setKeys(task, write);
     case "rows": // the recorder insists by itself, on all rows of a tick at once
-      return recorderOf(task)?.(write.outcome, write.args, write.json) ?? Promise.resolve();
+      return recorderOf(task)?.keep(write.outcome, write.args, write.json) ?? Promise.resolve();
     case "hook":
       return callHook(task, write);
     case "results":

@@ -2,17 +2,17 @@
 import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { readStored } from "../base/json.ts";
-import type { FinalStatus } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { checkMembers, refuseOption, whole } from "../options/checks.ts";
 import type { RowOutcome, TaskRow } from "../options/record.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { requireStore } from "../store/require-store.ts";
 import { type Outcome, toRecord } from "../task/outcome.ts";
-import { hourMs, listKey, rowKey } from "./recorder.ts";
+import { hourMs, isUnended, listKey, rowKey } from "./recorder.ts";
+import { endedLeases } from "./run-lease.ts";
 
 export interface RecordsQuery {
-  readonly status?: FinalStatus | "running";
+  readonly status?: TaskRow["status"];
   /** Not older than this, or than so long ago. @default as far as rows are kept */
   readonly since?: Date | Duration;
   /** Part of the arguments' text, the result or the error. */
@@ -21,17 +21,47 @@ export interface RecordsQuery {
   readonly limit?: number;
 }
 
-/** As it lies in the list of its hour. `ttlMs`: how long it is kept; absent on rows of older versions. */
-type Row = RowOutcome & Pick<TaskRow, "args"> & { readonly ttlMs?: number };
+/** As it is kept. In the list of its hour with `ttlMs`: how long; absent on rows of older versions. */
+type Row = RowOutcome & Pick<TaskRow, "args"> & { readonly ttlMs?: number; readonly lease?: string };
+/** As it is read. */
+type ReadRow = Omit<Row, "status" | "ttlMs" | "lease"> & Pick<TaskRow, "status">;
 
 const page = 1_000;
 
-const statuses: readonly unknown[] = ["done", "failed", "dead", "cancelled", "expired", "filtered", "running"];
+const statuses: readonly unknown[] = ["done", "failed", "dead", "cancelled", "expired", "filtered", "running", "lost"];
 
-export async function readRow({ store, scope }: OpenQueue, id: string): Promise<Outcome | undefined> {
+/** Of a task that has ended. */
+export async function readRow(task: OpenQueue, id: string): Promise<Outcome | undefined> {
+  const row = await findRow(task, id);
+  return row && !isUnended(row.status) ? (row as Outcome) : undefined;
+}
+
+/** Of a task that has ended, or that was lost while it ran. */
+export async function readRowOrLost(task: OpenQueue, id: string): Promise<ReadRow | undefined> {
+  const row = await findRow(task, id);
+  if (!row || !task.store) return undefined;
+  const read = toRead(row, await endedOf(task.store, task.scope, [row]));
+  return read?.status === "running" ? undefined : read;
+}
+
+async function findRow({ store, scope }: OpenQueue, id: string): Promise<Row | undefined> {
   const [text] = store ? await store.get([rowKey(scope, id)]) : [];
-  const row = readStored<Outcome>(text);
-  return !row || (row.status as string) === "running" ? undefined : row;
+  return readStored<Row>(text);
+}
+
+/** The leases of these rows that are over. */
+function endedOf(store: Store, scope: string, rows: readonly Row[]): Promise<ReadonlySet<string>> {
+  return endedLeases(
+    store,
+    scope,
+    rows.flatMap(({ status, lease }) => (status === "running" && lease !== undefined ? [lease] : [])),
+  );
+}
+
+/** With its status of now. Undefined: its task waits. */
+function toRead({ status, ttlMs: _, lease, ...row }: Row, ended: ReadonlySet<string>): ReadRow | undefined {
+  if (status === "waiting") return undefined;
+  return { ...row, status: lease !== undefined && ended.has(lease) ? "lost" : status };
 }
 
 export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {}): Promise<TaskRow<R>[]> {
@@ -44,16 +74,20 @@ export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {})
   const found: TaskRow<R>[] = [];
   for (const hour of await filledHours(store, task.scope, oldest)) {
     if (found.length >= limit) break;
-    for (const row of (await readHour(store, listKey(task.scope, hour))).reverse()) {
+    const rows = newest(await readHour(store, listKey(task.scope, hour)), seen);
+    const ended = await endedOf(store, task.scope, rows);
+    for (const each of rows) {
       if (found.length >= limit) break;
-      if (seen.has(row.id)) continue; // its newer row has been met
-      seen.add(row.id);
-      const { ttlMs, ...outcome } = row;
-      if (row.endedAt >= oldest && !isOver(row) && matches(row, query))
-        found.push(toRecord<R>(outcome as Outcome, options.errors) as unknown as TaskRow<R>);
+      const row = each.endedAt >= oldest && !isOver(each) ? toRead(each, ended) : undefined;
+      if (row && matches(row, query)) found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
     }
   }
   return found;
+}
+
+/** The newest first, and of each task the newest alone; `seen` are those of the hours behind it. */
+function newest(rows: readonly Row[], seen: Set<string>): Row[] {
+  return rows.toReversed().filter(({ id }) => !seen.has(id) && seen.add(id));
 }
 
 /** The newest first. Most hours of a week are empty: asked one after the other these cost more than all rows. */
@@ -104,7 +138,7 @@ function isOver({ endedAt, ttlMs = Number.POSITIVE_INFINITY }: Row): boolean {
   return endedAt + ttlMs < clock.now();
 }
 
-function matches(row: Row, { status, text }: RecordsQuery): boolean {
+function matches(row: ReadRow, { status, text }: RecordsQuery): boolean {
   if (status !== undefined && row.status !== status) return false;
   if (text === undefined) return true;
   return (

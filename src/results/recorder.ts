@@ -1,21 +1,25 @@
 /** record: how each task ended, kept in the store. Rows of one tick are written together. */
-import { setImmediate } from "../base/clock.ts";
+import { clock, setImmediate, within } from "../base/clock.ts";
 import { readStored } from "../base/json.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
-import type { ArgsTexts, RecordOptions, RowOutcome, TaskRow } from "../options/record.ts";
+import type { ArgsTexts, RecordOptions, RowOutcome } from "../options/record.ts";
 import type { OpenQueue, Recorder } from "../setup/model.ts";
 import { insist } from "../store/insist.ts";
 import { argsTexts } from "./args-text.ts";
 import { newOutcome } from "./new-outcome.ts";
+import { createRunLease } from "./run-lease.ts";
 
 export const hourMs = 3_600_000;
 
 export const listKey = (scope: string, hour: number) => `records:${encodeURIComponent(scope)}:${hour}`;
 export const rowKey = (scope: string, id: string) => `record:${encodeURIComponent(scope)}:${id}`;
 
+/** A store that hangs must hold no message that is to run again. */
+const keepMs = 1_000;
+
 /** A row as it is written. */
-interface Line extends Pick<RowOutcome, "id" | "endedAt"> {
+interface Line extends Pick<RowOutcome, "id" | "status" | "endedAt"> {
   readonly publishedAt: number | undefined;
   readonly startedAt: number | undefined;
   readonly text: string;
@@ -34,7 +38,7 @@ export function recorderOf(task: RecordedTask): Recorder | undefined {
 }
 
 function createRecorder(task: OpenQueue, store: Store, { ttlMs, results }: RecordOptions): Recorder {
-  const { scope } = task;
+  const lease = createRunLease(task, store);
   let waiting: { readonly line: Line; readonly kept: () => void }[] = [];
   let writing = false;
   /** One batch after the other: the row of a start must not come behind that of the end. */
@@ -43,20 +47,33 @@ function createRecorder(task: OpenQueue, store: Store, { ttlMs, results }: Recor
       const batch = waiting;
       waiting = [];
       const lines = batch.map(({ line }) => line);
-      await insist(task, async () => write(store, scope, await withoutLate(task, store, lines), ttlMs));
+      await insist(task, async () => {
+        if (lines.some(({ status }) => status === "running")) await lease.hold();
+        await write(store, task.scope, await withoutLate(task, store, lines), ttlMs);
+      });
       for (const { kept } of batch) kept();
     }
     writing = false;
   };
-  return (outcome, args, json) =>
-    new Promise((kept) => {
-      const text = results ? (json ?? JSON.stringify(outcome)) : JSON.stringify(withoutResult(outcome));
-      const { id, publishedAt, startedAt, endedAt } = outcome;
-      const line = { id, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},${argsMembers(args)}}` };
+  const keep = (line: Line) =>
+    new Promise<void>((kept) => {
       waiting.push({ line, kept });
       if (!writing) setImmediate(flush);
       writing = true;
     });
+  return {
+    keep(outcome, args, json) {
+      const text = results ? (json ?? JSON.stringify(outcome)) : JSON.stringify(withoutResult(outcome));
+      return keep(toLine(outcome, text, outcome.status === "running" ? lease.id : undefined, args));
+    },
+    lease,
+  };
+}
+
+function toLine(outcome: RowOutcome, text: string, lease: string | undefined, args: ArgsTexts): Line {
+  const { id, status, publishedAt, startedAt, endedAt } = outcome;
+  const members = lease === undefined ? argsMembers(args) : `"lease":"${lease}",${argsMembers(args)}`;
+  return { id, status, publishedAt, startedAt, endedAt, text: `${text.slice(0, -1)},${members}}` };
 }
 
 function argsMembers({ text, json }: ArgsTexts): string {
@@ -81,18 +98,20 @@ async function withoutLate(
   );
   if (doubtful.length === 0) return lines;
   const known = await store.get(doubtful.map(({ id }) => rowKey(scope, id)));
-  const late = doubtful.filter((line, i) => {
-    const { status, publishedAt, startedAt } = readStored<Partial<TaskRow>>(known[i]) ?? {};
-    return (
-      status !== undefined &&
-      status !== "running" &&
-      publishedAt !== undefined &&
-      publishedAt === line.publishedAt &&
-      startedAt !== line.startedAt
-    );
-  });
+  const late = doubtful.filter((line, i) => isLate(line, readStored<Partial<RowOutcome>>(known[i]) ?? {}));
   return lines.filter((line) => !late.includes(line));
 }
+
+function isLate(line: Line, { status, publishedAt, startedAt }: Partial<RowOutcome>): boolean {
+  if (status === undefined || startedAt === line.startedAt) return false;
+  if (line.status === "waiting") return true; // another run is under way, or has ended
+  if (isUnended(status)) return false;
+  return publishedAt !== undefined && publishedAt === line.publishedAt;
+}
+
+/** Of a row: its task has not ended. */
+export const isUnended = (status: RowOutcome["status"]): status is "running" | "waiting" =>
+  status === "running" || status === "waiting";
 
 async function write(store: Store, scope: string, lines: readonly Line[], ttlMs: number): Promise<void> {
   const hours = new Map<number, string[]>();
@@ -112,16 +131,25 @@ async function write(store: Store, scope: string, lines: readonly Line[], ttlMs:
   ]);
 }
 
-/** The row of a start. Nothing waits for it: the row of the end replaces it. */
-export async function recordStart(
+/**
+ * The row of a start. Nothing waits for it: the row of the end replaces it. Answers what is to be called when the run
+ * is over; `again`: the task is not.
+ */
+export function recordStart(
   task: RecordedTask,
   delivery: Delivery,
   startedAt: number,
   args: readonly unknown[],
-): Promise<void> {
+): ((again: boolean) => Promise<void>) | undefined {
+  const recorder = recorderOf(task);
+  if (!recorder) return undefined;
   const outcome = newOutcome(task.options.queue, delivery, startedAt, "done");
-  await recorderOf(task)?.(
-    { ...outcome, status: "running", endedAt: startedAt },
-    argsTexts(args, task.options.record?.args),
-  );
+  void recorder.keep({ ...outcome, status: "running", endedAt: startedAt }, argsTexts(args, task.options.record?.args));
+  recorder.lease.begin();
+  return async (again) => {
+    recorder.lease.end();
+    if (!again) return;
+    const row: RowOutcome = { ...outcome, status: "waiting", endedAt: clock.now() };
+    await within(recorder.keep(row, { text: "", json: undefined }), keepMs, { unref: true });
+  };
 }

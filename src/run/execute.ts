@@ -47,7 +47,23 @@ function executeWatched(task: RunnableTask, attempt: Attempt, current: TaskRun):
 }
 
 function executePlain(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> | RunEnd {
-  if (task.options.record?.running) void recordStart(task, attempt.delivery, attempt.startedAt, attempt.args);
+  return task.options.record?.running ? executeRecorded(task, attempt, current) : call(task, attempt, current);
+}
+
+/** With a row of its start, which tells that it runs for no longer than it does. */
+async function executeRecorded(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> {
+  const over = recordStart(task, attempt.delivery, attempt.startedAt, attempt.args);
+  let again = true;
+  try {
+    const end = await call(task, attempt, current);
+    again = end.settlement.outcome !== "done" && end.settlement.outcome !== "failed";
+    return end;
+  } finally {
+    await over?.(again);
+  }
+}
+
+function call(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> | RunEnd {
   const fn = task.call as AnyFunction;
   let value: unknown;
   let work: Promise<unknown> | undefined;

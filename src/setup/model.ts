@@ -51,5 +51,20 @@ export interface OpenTask extends OpenQueue {
 /** Sends one message, with others of its tick. */
 export type Outbox = (message: Message) => Promise<Published>;
 
-/** Resolves when the row is kept. `json`: the outcome, where its text is there already. */
-export type Recorder = (outcome: RowOutcome, args: ArgsTexts, json?: string) => Promise<void>;
+/** Keeps a task's rows. */
+export interface Recorder {
+  /** Resolves when the row is kept. `json`: the outcome, where its text is there already. */
+  keep(outcome: RowOutcome, args: ArgsTexts, json?: string): Promise<void>;
+  readonly lease: RunLease;
+}
+
+/** Of the rows of starts: held while this process lives and runs this queue's tasks. */
+export interface RunLease {
+  /** Rows name it by this. */
+  readonly id: string;
+  /** A run has begun; each has one end. */
+  begin(): void;
+  end(): void;
+  /** Before a row that names it is written. */
+  hold(): Promise<void>;
+}

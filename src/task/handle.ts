@@ -1,7 +1,7 @@
 /** What `push` and `publish` answer. */
 import type { Duration } from "../base/duration.ts";
 import type { FinalStatus, MessageState } from "../contract/broker.ts";
-import type { TaskRecord } from "./outcome.ts";
+import type { LostRecord, TaskRecord } from "./outcome.ts";
 
 export interface WaitOptions {
   /** @default the task's `rpc.timeout`, 30 minutes */
@@ -34,8 +34,11 @@ export interface Handle<R = unknown> {
   waitResult(options?: WaitOptions): Promise<R>;
   /** The final record, also of a task that failed. Needs `rpc: true` on the task. */
   waitRecord(options?: WaitOptions): Promise<TaskRecord<R>>;
-  /** The final record if there is one already. */
-  record(): Promise<TaskRecord<R> | undefined>;
+  /**
+   * The final record if there is one already; with `record: { running: true }` also that of a task whose process died
+   * while it ran it, with status "lost", until it runs again.
+   */
+  record(): Promise<TaskRecord<R> | LostRecord | undefined>;
   /** Where the task is now; "unknown" when the engine forgets what has ended. */
   state(): Promise<MessageState | FinalStatus>;
   /**

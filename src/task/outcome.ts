@@ -30,7 +30,12 @@ export interface TaskRecord<R = unknown> {
   readonly pid: number;
 }
 
-/** The same as JSON. */
+/** Of a task whose process died while it ran it; it may run again. `endedAt` is its start. */
+export interface LostRecord extends Omit<TaskRecord<undefined>, "status"> {
+  readonly status: "lost";
+}
+
+/** A final record as JSON. */
 export interface Outcome extends Omit<TaskRecord, "error"> {
   readonly error?: SerializedError;
   /** Where the result could not be carried. */

@@ -1,7 +1,8 @@
 /** What is known of a task from outside: its row, how far it is, its id. Kept in the store. */
 import assert from "node:assert/strict";
-import { fct, type TaskRecord } from "../../src/index.ts";
+import { fct, type TaskRecord, type TaskRow } from "../../src/index.ts";
 import { kept } from "./case.ts";
+import type { Child } from "./child-process.ts";
 import { endsOf, stopInRun } from "./standstill.ts";
 import { each, range, track } from "./track.ts";
 import { gate, rejection } from "./until.ts";
@@ -198,6 +199,47 @@ export const records = kept({
           .sort(),
       );
       assert.ok(rows.every(({ status }) => status === "done"));
+    },
+  },
+
+  "a row of a run whose process was killed reads as lost, and as running when it runs again": {
+    needs,
+    processes: true,
+    timeoutMs: 60_000,
+    async run(context) {
+      const { until, leaseMs, patienceMs } = context;
+      const record = { running: true };
+      const job = context.task({ params, record }, (_value: number, _ms?: number) => {});
+      const handle = await job.push(1, leaseMs);
+      const row = async (status: TaskRow["status"], { pid }: Child) =>
+        (await job.records({ status })).filter((each) => each.id === handle.id && each.pid === pid).length === 1;
+      const first = await context.child({ params: { record } });
+      await until("it runs", () => row("running", first));
+      await first.kill();
+      await until("it is lost", () => row("lost", first), leaseMs + patienceMs);
+      assert.deepEqual([await job.records({ status: "running" }), (await job.records()).length], [[], 1]);
+      const second = await context.child({ params: { record } });
+      await until("it runs again", () => row("running", second), 2 * leaseMs + patienceMs);
+      assert.deepEqual(await job.records({ status: "lost" }), []);
+      await until("it has ended", () => row("done", second), leaseMs + patienceMs);
+      assert.equal((await job.records()).length, 1);
+    },
+  },
+
+  "a task that waits for its next attempt has no row of a run": {
+    engine: false,
+    async run({ task, consume, until }) {
+      let failed = false;
+      const job = task({ record: { running: true }, maxRetries: 1, backoff: 3_000 }, () => {
+        if (failed) return;
+        failed = true;
+        throw new Error("again");
+      });
+      await consume(job);
+      const handle = await job.push();
+      await until("it waits", async () => failed && (await job.records()).length === 0);
+      assert.equal(await handle.record(), undefined);
+      await until("it has ended", async () => (await job.records({ status: "done" })).length === 1);
     },
   },
 

@@ -30,8 +30,8 @@ function exportsOf(file: string): string[] {
 
 const core = names(`
   AllConsuming Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters Duration ErrorCode
-  FatalError FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions Logger Middleware OnRecord Outgoing PublishError
-  PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
+  FatalError FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
+  PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskError TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost checkTasks concurrencyPool configure
   consumeAll fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
