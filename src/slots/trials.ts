@@ -67,7 +67,7 @@ export function takeTurns(state: State, start: (suspect: Suspect) => void, hasRo
   if (trials.turn === "drain") beginWhenDrained(state);
   if (trials.turn === "trial") fillTrial(state, start, hasRoom);
   const [oldest] = trials.turn === "trial" ? state.resuming : trials.resuming;
-  if (oldest) state.goOnIn(Math.max(1, longestResumeMs - waitedMs(oldest)));
+  if (oldest && !isOverdue(oldest)) state.goOnIn(longestResumeMs - waitedMs(oldest)); // then each end asks again
 }
 
 function isTrialDue(state: State): boolean {

@@ -222,6 +222,34 @@ describe("trials", () => {
     give("b");
     expect(ids()).toBe("a b");
   });
+
+  it("take a child of what waits, however many suspects are here that may not start", async () => {
+    const { give, lost, ids, find, settled } = setUp({ limit: 2, maxSuspended: 2 });
+    for (const id of ["a", "b"]) {
+      lost(2, id);
+      await clock.pass(300);
+      find(id).slot.suspend();
+    }
+    lost(2, "c", "d");
+    give("child", { crashes: 2, ahead: true });
+    await clock.pass(1_000);
+    expect([ids(), settled.child]).toEqual(["a b child", undefined]);
+  });
+
+  it("look for no place over and over for a run that has waited too long for its turn", async () => {
+    const { give, lost, ids, find } = setUp({ limit: 1 });
+    lost(2, "s");
+    await clock.pass(300);
+    const goOn = find("s").slot.suspend();
+    give("long");
+    await clock.pass(1);
+    expect(ids()).toBe("s long");
+    void goOn();
+    await clock.pass(10_001);
+    const timers = clock.timers();
+    await clock.pass(1_000);
+    expect(clock.timers() - timers).toBeLessThan(10);
+  });
 });
 
 const runMs = 5_000;
