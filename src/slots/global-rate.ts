@@ -29,7 +29,7 @@ const againMs = 500;
 const most = 1_000;
 /** Nothing more is reserved once the last one is so far away ... */
 const farMs = 60;
-/** ... and so much at once: together a quarter of a second, which is what a killed process may lose. */
+/** ... and so much at once: together an eighth of a second, which is what a killed process may lose. */
 const chunkMs = 60;
 /** At most this part of a cap is reserved in one call: those that are for later are lost with the process. */
 const capPart = 10;
