@@ -210,6 +210,23 @@ describe("trials", () => {
     expect(one.ids()).toBe("s1 s3");
   });
 
+  it("that a rate keeps from starting hold up those of another queue for ten seconds at most", async () => {
+    const trialLine = createTrialLine();
+    const rate = createRate([{ count: 1, perMs: 60_000, spaced: true }]);
+    const one = setUp({ trialLine, rate, limit: 2 });
+    const two = setUp({ trialLine });
+    one.give("a");
+    await one.find("a").end();
+    one.lost(2, "s1");
+    await clock.pass(300);
+    two.lost(2, "s2");
+    await clock.pass(10_000);
+    expect([one.ids(), two.ids()]).toEqual(["a", "s2"]);
+    await two.find("s2").end();
+    await clock.pass(60_000);
+    expect(one.ids()).toBe("a s1");
+  });
+
   it("return what has not started when it closes", async () => {
     const { slots, give, lost, ids, find, settled } = setUp({ limit: 1 });
     give("a");
