@@ -1,8 +1,9 @@
 /** SQLite store: the shared state of all processes on one machine, in the file of the SQLite broker. */
 import { repeat } from "../../src/base/clock.ts";
+import { readStored } from "../../src/base/json.ts";
 import type { Reservation, Results, SetEntry, StartRow, Store, Timers } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
-import { reserveInRow } from "../shared/start-row.ts";
+import { type RowState, reserveInRow } from "../shared/start-row.ts";
 import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
 import { createNotices, type Notices } from "./store-notices.ts";
@@ -126,11 +127,19 @@ function reserve(file: SqliteFile, key: string, row: StartRow): Reservation {
     next: number | null;
     rest: string | null;
   };
-  const kept = next === null ? undefined : { number: 0, last: 0, moved: [], ...JSON.parse(rest ?? "{}"), next };
+  const kept = next === null ? undefined : { ...readRest(rest), next };
   const { state, reservation, endsAt } = reserveInRow(kept, row, now);
   file.run(sql.putNextStart, [key, state.next, Math.ceil(endsAt)]);
   file.run(sql.put, [rowKey(key), JSON.stringify({ ...state, next: undefined }), Math.ceil(endsAt - now)]);
   return reservation;
+}
+
+/** What others have spoilt there counts as none. */
+function readRest(text: string | null): Omit<RowState, "next"> {
+  const { number, last, moved } = readStored<Partial<RowState> | null>(text ?? undefined) ?? {};
+  const isMove = (each: unknown) => Array.isArray(each) && each.length === 2 && each.every(Number.isFinite);
+  if (!Number.isSafeInteger(number) || !Number.isFinite(last)) return { number: 0, last: 0, moved: [] };
+  return { number, last, moved: Array.isArray(moved) && moved.every(isMove) ? moved : [] } as Omit<RowState, "next">;
 }
 
 const rowKey = (key: string): string => `row:${key}`;

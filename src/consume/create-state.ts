@@ -51,7 +51,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     live: undefined,
     engine: undefined,
     holdReason: undefined,
-    upkeep: [async () => slots.leave(), ...(filter ? [filter.stop] : [])],
+    upkeep: [async () => slots.leave(), () => state.startRate.end(), ...(filter ? [filter.stop] : [])],
   };
   return state;
 }

@@ -13,6 +13,8 @@ export interface StartRate {
   hold(ms: number): void;
   /** What there is that may keep runs from starting. */
   control(): "slowDown" | "qps" | undefined;
+  /** Nothing starts any more. */
+  end(): Promise<void>;
 }
 
 export function createStartRate(task: OpenQueue, slots: Slots, onError: (error: unknown) => void): StartRate {
@@ -28,6 +30,7 @@ export function createStartRate(task: OpenQueue, slots: Slots, onError: (error: 
   const applyIn = createAlarm(apply);
   return {
     setLimits(limits) {
+      void rate?.end?.();
       rate = limits && createRateOf(task, limits, slots.pump, onError);
       apply();
     },
@@ -38,6 +41,7 @@ export function createStartRate(task: OpenQueue, slots: Slots, onError: (error: 
       apply();
     },
     control: () => (holdUntil > clock.monotonic() ? "slowDown" : rate && "qps"),
+    end: async () => rate?.end?.(),
   };
 }
 

@@ -137,10 +137,11 @@ function dueOf({ waits }: Watch): readonly Wait[] {
 }
 
 async function lookAt(watch: Watch, due: readonly Wait[]): Promise<void> {
+  const askedAt = clock.now();
   const states = await Promise.all(due.map(({ id }) => watch.task.queue.state?.(id)));
   const closed: { wait: Wait; state: MessageState | undefined }[] = [];
   for (const [i, wait] of due.entries()) {
-    if (isOpen(states[i])) isThere(wait);
+    if (isOpen(states[i])) isThere(wait, askedAt);
     else closed.push({ wait, state: states[i] });
   }
   if (closed.length > 0) await judge(watch, closed);
@@ -160,8 +161,9 @@ function isCleared({ clearedAt }: Watch, { knownAt }: Wait): boolean {
   return clearedAt !== undefined && knownAt !== undefined && knownAt <= clearedAt;
 }
 
-function isThere(wait: Wait): void {
-  wait.knownAt ??= clock.now();
+/** What was there after a clear was not removed by it. */
+function isThere(wait: Wait, askedAt: number): void {
+  wait.knownAt = askedAt;
   lookLater(wait);
 }
 

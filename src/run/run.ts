@@ -88,6 +88,15 @@ function executeClaimed(
   attempt.doneMark = (outcome) => filter.doneMark(key, id, outcome);
   const settle = (ended: RunEnd) =>
     ended.settlement.outcome === "done" ? ended : filter.settle(key, id, ended.settlement).then(() => ended);
-  const ended = execute(task, attempt, current);
-  return ended instanceof Promise ? ended.then(settle) : settle(ended);
+  /** It could not be settled: equal messages wait until the claim lapses, and no longer. */
+  const leave = async (error: unknown): Promise<never> => {
+    await filter.settle(key, id, { outcome: "postponed", delayMs: 0 });
+    throw error;
+  };
+  try {
+    const ended = execute(task, attempt, current);
+    return ended instanceof Promise ? ended.then(settle, leave) : settle(ended);
+  } catch (error) {
+    return leave(error);
+  }
 }

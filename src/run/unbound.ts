@@ -5,7 +5,7 @@
 import { clock } from "../base/clock.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
-import { firstTime, forgetTime } from "../store/insist.ts";
+import { firstTime, forgetTime, insist } from "../store/insist.ts";
 
 /** A deploy is over by then. */
 const longestMs = 15 * 60_000;
@@ -14,7 +14,7 @@ const longestPauseMs = 60_000;
 
 /** How long until it is tried again: 1 s, doubling to a minute. Undefined: it was tried for long enough. */
 export async function putOffMs(task: OpenQueue, delivery: Delivery, error: Error): Promise<number | undefined> {
-  const now = clock.now();
+  const now = await timeOf(task);
   const since = await firstTime(task, unboundKey(task, delivery), now);
   const facts = { queue: task.options.queue, taskId: delivery.id, error: error.message };
   if (since === now) task.log.warn(facts, "a message does not fit the task's parameters; put off for another version");
@@ -26,6 +26,12 @@ export async function putOffMs(task: OpenQueue, delivery: Delivery, error: Error
 /** It is over: redriven, it counts from its first try again. */
 export async function forgetUnbound(task: OpenQueue, delivery: Delivery): Promise<void> {
   await forgetTime(task, unboundKey(task, delivery));
+}
+
+/** Of the store where there is one: the clocks of the processes that try it may differ. */
+async function timeOf(task: OpenQueue): Promise<number> {
+  const { store } = task;
+  return store ? insist(task, () => store.now()) : clock.now();
 }
 
 function unboundKey({ scope }: OpenQueue, { id, publishedAt }: Delivery): string {

@@ -29,7 +29,7 @@ const againMs = 500;
 const most = 1_000;
 /** Nothing more is reserved once the last one is so far away ... */
 const farMs = 60;
-/** ... and so much at once: together a quarter of a second, which is what a killed process may lose. */
+/** ... and so much at once: together an eighth of a second, which is what a killed process may lose. */
 const chunkMs = 60;
 /** At most this part of a cap is reserved in one call: those that are for later are lost with the process. */
 const capPart = 10;
@@ -54,6 +54,7 @@ interface State extends GlobalRateOptions {
   /** How many starts are drawing now. */
   drawing: number;
   notBefore: number;
+  ended: boolean;
   /** Gives back what is too late, also where nothing else is asked for. */
   readonly giveBackIn: (ms: number) => void;
 }
@@ -71,7 +72,7 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
     }),
   );
   const giveBackIn = createAlarm(() => giveBack(state));
-  const state: State = { ...options, stages, drawing: 0, notBefore: 0, giveBackIn };
+  const state: State = { ...options, stages, drawing: 0, notBefore: 0, ended: false, giveBackIn };
   const ahead = Math.min(...limits.map((limit) => (limit.spaced ? aheadOf(limit) : Number.POSITIVE_INFINITY)), most);
   return {
     take: (startable) => take(state, startable),
@@ -79,6 +80,7 @@ export function createGlobalRate(options: GlobalRateOptions): Rate {
       const now = clock.monotonic();
       return isFar(state, now + fetchAheadMs) ? Math.min(ahead, Math.max(1, countReserved(state, now))) : ahead;
     },
+    end: () => end(state),
   };
 }
 
@@ -188,15 +190,28 @@ function aheadMsOf(limit: Limit): number {
 /** What is too late here goes back also where nothing else is asked for. */
 function giveBack(state: State): void {
   const [first] = state.stages;
-  const hasLate = () => first?.limit.spaced && first.moments.late(clock.monotonic()) > 0;
+  const hasLate = () => !state.ended && first !== undefined && first.moments.late(clock.monotonic()) > 0;
   if (hasLate()) state.wake(); // another takes its place here
   if (hasLate()) draw(state, 0, 0);
   giveBackSoon(state);
 }
 
-function giveBackSoon({ stages, giveBackIn }: State): void {
-  const lateAt = stages[0]?.moments.lateAt() ?? Number.POSITIVE_INFINITY;
+function giveBackSoon({ stages, ended, giveBackIn }: State): void {
+  const [first] = stages;
+  if (ended || !first?.limit.spaced) return;
+  const lateAt = first.moments.lateAt();
   if (lateAt < Number.POSITIVE_INFINITY) giveBackIn(Math.max(0, lateAt - clock.monotonic()) + 1);
+}
+
+/** Nobody calls the store afterwards: it may be closed. */
+async function end(state: State): Promise<void> {
+  const [first] = state.stages;
+  state.ended = true;
+  if (!first?.limit.spaced) return;
+  first.moments.end();
+  const unused = first.moments.unused(clock.monotonic());
+  // Where the store is away they come back by themselves, later.
+  if (unused.length > 0) await reserve(state.store, first, 0, 0, unused).catch(() => {});
 }
 
 /** `moreMs`: so much later than usual they may come. */

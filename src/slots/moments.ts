@@ -25,6 +25,8 @@ export interface Moments {
   late(now: number): number;
   /** The numbers of these, once. */
   unused(now: number): readonly number[];
+  /** None is used any more: all count as too late. */
+  end(): void;
   /** When the first is too late, Infinity where there is none. */
   lateAt(): number;
 }
@@ -71,6 +73,9 @@ export function createMoments(): Moments {
       const young = late.filter(({ from }) => from > now - oldMs);
       late = [];
       return young.slice(-mostUnused).map(({ number }) => number);
+    },
+    end() {
+      late.push(...pending.splice(0));
     },
     lateAt: () => pending[0]?.until ?? Number.POSITIVE_INFINITY,
   };

@@ -20,6 +20,8 @@ export interface Rate {
   take(startable: number): number;
   /** How many messages are worth holding unstarted. */
   ahead(): number;
+  /** No more is taken: what was reserved for that goes back. Absent where nothing is. */
+  end?(): Promise<void>;
 }
 
 export function createRate(limits: readonly Limit[]): Rate {

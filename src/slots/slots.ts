@@ -90,7 +90,8 @@ function handleLost(state: State, delivery: Delivery, losses: number): Promise<S
   if (losses < suspectAt) return handlePlain(state, delivery);
   const { mode, trials, limit } = state;
   if (mode === "closed") return Promise.resolve(returned);
-  if (trials.waiting.length >= limit) return Promise.resolve({ outcome: "postponed", delayMs: crowdedMs });
+  if (!delivery.ahead && trials.waiting.length >= limit)
+    return Promise.resolve({ outcome: "postponed", delayMs: crowdedMs });
   return new Promise((settle) => {
     addSuspect(state, { delivery, settle, losses });
     pump(state);

@@ -16,6 +16,8 @@ export const suspectAt = 2;
 const leastTurnMs = 250;
 /** A run whose wait is over holds what others may wait for, as a lock: it waits so long for its turn, no longer. */
 const longestResumeMs = 10_000;
+/** A trial that a rate or a pool keeps from beginning waits so long: other queues have suspects too. */
+const longestEmptyMs = 10_000;
 
 /** How many suspects run together, of which one was lost so often. */
 export function trialSize(limit: number, losses: number): number {
@@ -67,7 +69,7 @@ export function takeTurns(state: State, start: (suspect: Suspect) => void, hasRo
   if (trials.turn === "drain") beginWhenDrained(state);
   if (trials.turn === "trial") fillTrial(state, start, hasRoom);
   const [oldest] = trials.turn === "trial" ? state.resuming : trials.resuming;
-  if (oldest) state.goOnIn(Math.max(1, longestResumeMs - waitedMs(oldest)));
+  if (oldest && !isOverdue(oldest)) state.goOnIn(longestResumeMs - waitedMs(oldest)); // then each end asks again
 }
 
 function isTrialDue(state: State): boolean {
@@ -100,7 +102,10 @@ function fillTrial(state: State, start: (suspect: Suspect) => void, hasRoom: Has
       else start(take(trials.waiting, next));
     } else break;
   }
-  if (trials.running === 0 && !(trials.isOpen && trials.members === 0)) giveTurnBack(state);
+  if (trials.running > 0) return;
+  const leftMs = trials.isOpen && trials.members === 0 ? trials.since + longestEmptyMs - clock.monotonic() : 0;
+  if (leftMs > 0) state.goOnIn(leftMs);
+  else giveTurnBack(state);
 }
 
 /** Others get as much time as the trial took. */

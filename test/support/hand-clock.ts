@@ -6,12 +6,15 @@ export interface HandClock {
   pass(ms: number): Promise<void>;
   /** The process stands still: time passes, and no timer runs. */
   standStill(ms: number): void;
+  /** How many timers have been set so far. */
+  timers(): number;
 }
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 export function handClock(): HandClock {
   let nowMs = 0;
+  let timers = 0;
   let alarms: { readonly at: number; readonly run: () => void }[] = [];
   setClock({
     now: () => nowMs,
@@ -19,6 +22,7 @@ export function handClock(): HandClock {
     after(ms, run) {
       const alarm = { at: nowMs + ms, run };
       alarms.push(alarm);
+      timers++;
       return () => (alarms = alarms.filter((each) => each !== alarm));
     },
   });
@@ -32,5 +36,6 @@ export function handClock(): HandClock {
       }
     },
     standStill: (ms) => void (nowMs += ms),
+    timers: () => timers,
   };
 }

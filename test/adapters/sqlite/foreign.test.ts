@@ -170,6 +170,16 @@ describe("a store's", () => {
     }
   });
 
+  it("rates go on beside a row of starts that is none", async () => {
+    const { store, execute } = open();
+    const row = { perMs: 10, places: 3, count: 1, slackMs: 4 };
+    for (const [i, each] of ["{no json", "5", "null", "[]", '{"moved":7}', '{"moved":[7]}', "{}"].entries()) {
+      await store.reserve(`r${i}`, row);
+      execute(`update funboost_value set value = '${each}' where key = 'row:r${i}'`);
+      for (let n = 0; n < 5; n++) expect((await store.reserve(`r${i}`, row)).starts).toHaveLength(1);
+    }
+  });
+
   it("timers, results and notices pass such rows by", async () => {
     const { store, execute } = open();
     const notices: string[] = [];

@@ -1,6 +1,7 @@
 /** shutdown(): all consumers of a process together, and what begins anew afterwards. */
 import { boost, configure, consumeAll, fct, publisher, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
+import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { setClock, sleep } from "../../../src/base/clock.ts";
 import { quickClock } from "../../support/quick-clock.ts";
@@ -56,6 +57,24 @@ describe("shutdown()", () => {
     await shutdown({ grace: "5s" });
     expect(ended).toEqual(["started", "DONE"]);
     expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  it("leaves nothing behind that calls a store which is closed", async () => {
+    const store = memoryStore();
+    const calls: string[] = [];
+    let closed = false;
+    const reserve: typeof store.reserve = (key, row) => {
+      calls.push(closed ? "late" : "in time");
+      return store.reserve(key, row);
+    };
+    const broker = { ...memory(), store: async () => ({ ...store, reserve, close: async () => void (closed = true) }) };
+    const task = boost({ queue: queue(), broker, qps: 200, qpsScope: "global" }, () => 1);
+    await task.pushMany(Array.from({ length: 500 }, () => []));
+    await task.consume();
+    await expect.poll(() => calls.length).toBeGreaterThan(5);
+    await shutdown();
+    await sleep(200);
+    expect([closed, calls.includes("late")]).toEqual([true, false]);
   });
 });
 

@@ -59,6 +59,22 @@ describe("what clear() removed", () => {
   });
 });
 
+describe("what ran while its queue was cleared", () => {
+  it("is no loss when it is put into a timer afterwards", async () => {
+    let runs = 0;
+    const task = boost({ ...onStore(), broker: timed({ retry: false }), maxRetries: 1, backoff: 2_000 }, async () => {
+      await sleep(1_000);
+      if (++runs === 1) throw new Error("once more");
+      return "done";
+    });
+    await task.consume();
+    const waiting = (await task.push()).waitResult(wait);
+    await sleep(300);
+    await task.clear();
+    expect(await waiting).toBe("done");
+  });
+});
+
 describe("an id that is waited for", () => {
   it("is not unknown because the engine does not answer, or cannot tell", async () => {
     let answers = 0;
@@ -86,9 +102,9 @@ describe("an id that is waited for", () => {
 });
 
 /** Memory that carries no delays. */
-function timed(): Broker {
+function timed(more: Partial<Broker["features"]> = {}): Broker {
   const inner = memory();
-  const features = { ...inner.features, delay: false };
+  const features = { ...inner.features, delay: false, ...more };
   const store = memoryStore();
   return {
     ...inner,

@@ -79,6 +79,14 @@ describe("a call that does not bind", () => {
     expect(await next()).toMatchObject({ outcome: "failed" });
   });
 
+  it("is timed by the store: the clock of a process that is ahead by a quarter of an hour ends nothing", async () => {
+    const clock = handClock();
+    const task = await openedOn({ ...memoryStore(), now: async () => 1_000_000 });
+    expect(await tries(task)()).toEqual({ outcome: "postponed", delayMs: 1_000 });
+    clock.standStill(1_000_000);
+    expect(await tries(task)()).toEqual({ outcome: "postponed", delayMs: 1_000 });
+  });
+
   it("is tried again while the dead letters cannot be written, and while the store is away nothing is decided", async () => {
     const clock = handClock();
     const inner = memoryStore();

@@ -100,3 +100,16 @@ it("what failed for good and cannot be put into the dead letters is tried again 
   await clock.pass(33_000);
   expect([await task.count(), await task.deadLetters.count()]).toEqual([0, 1]);
 });
+
+it("of a filter, leaves its key to equal messages when its claim has lapsed", async () => {
+  const clock = handClock();
+  const { task, tries, runs } = setUp({ queue: "unsettled-filter", filter: true });
+  await task.consume();
+  await task.push("bad");
+  await clock.pass(16_000);
+  expect(tries).toEqual([1, 2, 3, 4, 5]);
+  const before = runs.length;
+  await task.push("bad");
+  await clock.pass(70_000); // twice the lease, and more
+  expect(runs.length).toBeGreaterThan(before);
+});

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { setClock } from "../../../src/base/clock.ts";
 import type { Limit } from "../../../src/options/qps.ts";
 import { createGlobalRate } from "../../../src/slots/global-rate.ts";
+import { handClock } from "../../support/hand-clock.ts";
 import { randomFrom } from "../../support/rate-model.ts";
 
 /**
@@ -209,5 +210,58 @@ describe("a global rate", () => {
     await expect.poll(() => wakes, { timeout: 2_000 }).toBe(1);
     rate.take(1);
     await expect.poll(() => rate.take(1), { interval: 2 }).toBe(0);
+  });
+
+  it("sets no timer over and over for a start that nobody takes", async () => {
+    const clock = handClock();
+    for (const spaced of [true, false]) {
+      let wakes = 0;
+      const rate = createGlobalRate({
+        store: memoryStore(),
+        key: "k",
+        limits: [{ count: 10, perMs: 1_000, spaced }],
+        wake: () => wakes++,
+        onError: (error) => expect.unreachable(String(error)),
+      });
+      rate.take(5);
+      await clock.pass(300);
+      const timers = clock.timers();
+      await clock.pass(1_000);
+      expect(clock.timers() - timers).toBeLessThan(10);
+    }
+  });
+
+  it("hands back at its end what it has reserved, and asks for nothing later", async () => {
+    const clock = handClock();
+    const store = memoryStore();
+    let calls = 0;
+    const counted: typeof store.reserve = (...args) => {
+      calls++;
+      return store.reserve(...args);
+    };
+    const make = () =>
+      createGlobalRate({
+        store: { ...store, reserve: counted },
+        key: "k",
+        limits: [{ count: 0.1, perMs: 1_000, spaced: true }],
+        wake() {},
+        onError: (error) => expect.unreachable(String(error)),
+      });
+    const [ends, goesOn] = [make(), make()];
+    ends.take(1);
+    await clock.pass(1);
+    expect(ends.take(1)).toBe(0); // the first at once, the next one 10 s later
+    ends.take(1);
+    await clock.pass(9_900);
+    ends.take(1);
+    await clock.pass(1);
+    await ends.end?.();
+    const before = calls;
+    goesOn.take(1);
+    await clock.pass(100);
+    expect(goesOn.take(1)).toBe(0);
+    const after = calls;
+    await clock.pass(30_000);
+    expect([after - before, calls - after]).toEqual([1, 0]);
   });
 });

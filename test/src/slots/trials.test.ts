@@ -210,6 +210,23 @@ describe("trials", () => {
     expect(one.ids()).toBe("s1 s3");
   });
 
+  it("that a rate keeps from starting hold up those of another queue for ten seconds at most", async () => {
+    const trialLine = createTrialLine();
+    const rate = createRate([{ count: 1, perMs: 60_000, spaced: true }]);
+    const one = setUp({ trialLine, rate, limit: 2 });
+    const two = setUp({ trialLine });
+    one.give("a");
+    await one.find("a").end();
+    one.lost(2, "s1");
+    await clock.pass(300);
+    two.lost(2, "s2");
+    await clock.pass(10_000);
+    expect([one.ids(), two.ids()]).toEqual(["a", "s2"]);
+    await two.find("s2").end();
+    await clock.pass(60_000);
+    expect(one.ids()).toBe("a s1");
+  });
+
   it("return what has not started when it closes", async () => {
     const { slots, give, lost, ids, find, settled } = setUp({ limit: 1 });
     give("a");
@@ -221,6 +238,34 @@ describe("trials", () => {
     slots.setMode("open");
     give("b");
     expect(ids()).toBe("a b");
+  });
+
+  it("take a child of what waits, however many suspects are here that may not start", async () => {
+    const { give, lost, ids, find, settled } = setUp({ limit: 2, maxSuspended: 2 });
+    for (const id of ["a", "b"]) {
+      lost(2, id);
+      await clock.pass(300);
+      find(id).slot.suspend();
+    }
+    lost(2, "c", "d");
+    give("child", { crashes: 2, ahead: true });
+    await clock.pass(1_000);
+    expect([ids(), settled.child]).toEqual(["a b child", undefined]);
+  });
+
+  it("look for no place over and over for a run that has waited too long for its turn", async () => {
+    const { give, lost, ids, find } = setUp({ limit: 1 });
+    lost(2, "s");
+    await clock.pass(300);
+    const goOn = find("s").slot.suspend();
+    give("long");
+    await clock.pass(1);
+    expect(ids()).toBe("s long");
+    void goOn();
+    await clock.pass(10_001);
+    const timers = clock.timers();
+    await clock.pass(1_000);
+    expect(clock.timers() - timers).toBeLessThan(10);
   });
 });
 
