@@ -30,9 +30,14 @@ return value`,
 local per, places, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local ahead, slack, late = tonumber(ARGV[4]) or math.huge, tonumber(ARGV[5]), tonumber(ARGV[6])
 local afresh = per > slack and now or now - slack
-local next = tonumber(redis.call('GET', KEYS[1]) or afresh)
-local kept = cjson.decode(redis.call('GET', KEYS[2]) or '{"number":0,"last":0,"moved":[]}')
-local number, last, moved = kept.number, kept.last, kept.moved
+local next = tonumber(redis.call('GET', KEYS[1]) or afresh) or afresh
+-- What others wrote there counts as none.
+local isJson, kept = pcall(cjson.decode, redis.call('GET', KEYS[2]) or '')
+if not isJson or type(kept) ~= 'table' then kept = {} end
+local number, last, moved = tonumber(kept.number) or 0, tonumber(kept.last) or 0, {}
+for _, each in ipairs(type(kept.moved) == 'table' and kept.moved or {}) do
+  if type(each) == 'table' and tonumber(each[1]) and tonumber(each[2]) then moved[#moved + 1] = each end
+end
 local function where(n)
   for i = 1, #moved do if moved[i][1] % places == n % places then return i end end
 end
