@@ -84,7 +84,7 @@ function readError(thrown: object, depth: number): SerializedError {
     message: messageOf(thrown),
     ...(className && className !== name && className !== "Error" ? { class: className } : {}),
     ...(typeof stack === "string" && stack ? { stack: carried(stack) } : {}),
-    ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
+    ...(isCode(code) ? { code: typeof code === "string" ? carried(code, longestName) : code } : {}),
     ...(cause ? { cause } : {}),
   };
 }
@@ -133,6 +133,10 @@ function toJSON(this: Error): SerializedError {
   return serializeError(this);
 }
 
+function isCode(code: unknown): code is string | number {
+  return typeof code === "string" || Number.isFinite(code);
+}
+
 function readMember(source: object, key: string | symbol): { readonly value?: unknown; readonly problem?: string } {
   try {
     return { value: (source as Record<string | symbol, unknown>)[key] };
@@ -179,7 +183,7 @@ function shortJson(value: unknown): string {
   try {
     const prototype = typeof value === "object" && value !== null ? Object.getPrototypeOf(value) : undefined;
     const plain = prototype === Object.prototype || prototype === null || Array.isArray(value);
-    const text = plain ? maskSecrets(JSON.stringify(value)) : describe(value);
+    const text = plain ? maskSecrets(JSON.stringify(value).slice(0, longestText)) : describe(value);
     return text.length > longestJson ? `${text.slice(0, longestJson)}…` : text;
   } catch {
     return describe(value); // a getter or a toJSON that throws, a bigint, a circle
@@ -196,8 +200,8 @@ function causeOf(thrown: object, depth: number): SerializedError["cause"] {
   return { value: describe(value) };
 }
 
-/** Short enough for every engine, and without the passwords of addresses. */
-function carried(text: string): string {
-  const short = text.length > longestText ? `${text.slice(0, longestText).replace(/[\ud800-\udbff]$/, "")}…` : text;
-  return maskSecrets(short);
+/** Without the passwords of addresses, then short enough for every engine: a cut would leave half of a password. */
+function carried(text: string, longest = longestText): string {
+  const masked = maskSecrets(text.slice(0, 2 * longestText));
+  return masked.length > longest ? `${masked.slice(0, longest).replace(/[\ud800-\udbff]$/, "")}…` : masked;
 }

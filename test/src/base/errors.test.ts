@@ -56,6 +56,16 @@ describe("an error that travels", () => {
     expect(JSON.stringify(serializeError(new PaymentDeclined("no")))).not.toContain("secret");
   });
 
+  it("shows no password, in none of its texts and not where one is cut", () => {
+    const address = `redis://me:secret${"y".repeat(100)}@cache`;
+    const code = `${"x".repeat(150)} ${address}`;
+    const message = `${"x".repeat(65_500)} ${address}`;
+    const data = serializeError(Object.assign(new Error(message), { code, stack: message }));
+    expect(JSON.stringify(data)).not.toContain("secret");
+    expect([data.code, data.message.length]).toEqual([`${"x".repeat(150)} redis://***@cache`, 65_518]);
+    expect(serializeError({ message: "", code: "x".repeat(1_000_000) }).code).toHaveLength(201);
+  });
+
   it("comes back as its class only where that is listed", () => {
     expect(travelled(new PaymentDeclined("no"))).not.toBeInstanceOf(PaymentDeclined);
     const listed = travelled(new PaymentDeclined("no"), [PaymentDeclined]);
