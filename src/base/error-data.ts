@@ -17,6 +17,8 @@ const maxDepth = 5;
 /** Of a message and a stack: a message that holds the rows of an insert must not be too large for its engine. */
 const longestText = 65_536;
 const longestName = 200;
+/** No mask looks further than for one that begins among what is shown. */
+const longestAddress = 2_000;
 const longestJson = 200;
 /** Where a rebuilt error keeps the name of its class. */
 const classKey = Symbol.for("funboost.class");
@@ -48,7 +50,7 @@ export function describe(value: unknown): string {
 
 function describeReadable(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  if (typeof value === "string") return describeText(maskSecrets(value));
+  if (typeof value === "string") return describeText(maskSecrets(value.slice(0, longestAddress)));
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return `function ${value.name || "(anonymous)"}`;

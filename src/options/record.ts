@@ -26,7 +26,10 @@ export interface RecordOptions {
 export interface TaskRow<R = unknown> extends Omit<TaskRecord<R>, "status"> {
   readonly status: FinalStatus | "running";
   readonly args: string;
-  /** The arguments as JSON carries them: with `record: { args: true }`, where they are known. */
+  /**
+   * The arguments as JSON carries them: with `record: { args: true }`, where they are known. An integer that a number
+   * cannot hold, as others may have sent, is a BigInt.
+   */
   readonly argsValue?: readonly unknown[];
 }
 
