@@ -17,6 +17,8 @@ const maxDepth = 5;
 /** Of a message and a stack: a message that holds the rows of an insert must not be too large for its engine. */
 const longestText = 65_536;
 const longestName = 200;
+/** No mask looks further than for one that begins among what is shown. */
+const longestAddress = 2_000;
 const longestJson = 200;
 /** Where a rebuilt error keeps the name of its class. */
 const classKey = Symbol.for("funboost.class");
@@ -48,7 +50,7 @@ export function describe(value: unknown): string {
 
 function describeReadable(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  if (typeof value === "string") return describeText(maskSecrets(value));
+  if (typeof value === "string") return describeText(maskSecrets(value.slice(0, longestAddress)));
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return `function ${value.name || "(anonymous)"}`;
@@ -84,7 +86,7 @@ function readError(thrown: object, depth: number): SerializedError {
     message: messageOf(thrown),
     ...(className && className !== name && className !== "Error" ? { class: className } : {}),
     ...(typeof stack === "string" && stack ? { stack: carried(stack) } : {}),
-    ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
+    ...(isCode(code) ? { code: typeof code === "string" ? carried(code, longestName) : code } : {}),
     ...(cause ? { cause } : {}),
   };
 }
@@ -133,6 +135,10 @@ function toJSON(this: Error): SerializedError {
   return serializeError(this);
 }
 
+function isCode(code: unknown): code is string | number {
+  return typeof code === "string" || Number.isFinite(code);
+}
+
 function readMember(source: object, key: string | symbol): { readonly value?: unknown; readonly problem?: string } {
   try {
     return { value: (source as Record<string | symbol, unknown>)[key] };
@@ -179,7 +185,7 @@ function shortJson(value: unknown): string {
   try {
     const prototype = typeof value === "object" && value !== null ? Object.getPrototypeOf(value) : undefined;
     const plain = prototype === Object.prototype || prototype === null || Array.isArray(value);
-    const text = plain ? maskSecrets(JSON.stringify(value)) : describe(value);
+    const text = plain ? maskSecrets(JSON.stringify(value).slice(0, longestText)) : describe(value);
     return text.length > longestJson ? `${text.slice(0, longestJson)}…` : text;
   } catch {
     return describe(value); // a getter or a toJSON that throws, a bigint, a circle
@@ -196,8 +202,8 @@ function causeOf(thrown: object, depth: number): SerializedError["cause"] {
   return { value: describe(value) };
 }
 
-/** Short enough for every engine, and without the passwords of addresses. */
-function carried(text: string): string {
-  const short = text.length > longestText ? `${text.slice(0, longestText).replace(/[\ud800-\udbff]$/, "")}…` : text;
-  return maskSecrets(short);
+/** Without the passwords of addresses, then short enough for every engine: a cut would leave half of a password. */
+function carried(text: string, longest = longestText): string {
+  const masked = maskSecrets(text.slice(0, 2 * longestText));
+  return masked.length > longest ? `${masked.slice(0, longest).replace(/[\ud800-\udbff]$/, "")}…` : masked;
 }

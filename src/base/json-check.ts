@@ -18,6 +18,16 @@ export class Uncarriable {
 }
 
 const maxDepth = 1000;
+/** Few values are deeper: before such a one is copied on, it is looked through for a cycle. */
+const usualDepth = 32;
+const longestPath = 300;
+/** Deeper than the walk went. */
+class TooDeep extends Uncarriable {
+  constructor() {
+    super(`nested more than ${maxDepth} levels deep`, "Send a flatter value");
+  }
+}
+
 const bytesAdvice = 'Send Buffer.from(bytes).toString("base64")';
 const advices: Readonly<Record<string, string>> = {
   Date: "Send date.toISOString() or date.getTime()",
@@ -48,13 +58,18 @@ export function copyJson(value: unknown, path: string, where?: string): unknown 
  * leaving them out.
  */
 export function copyCarriable(value: unknown, path: string): unknown {
-  const copy = visit(value, 0, value);
-  if (copy instanceof Uncarriable) copy.path = path + copy.path;
+  let copy = visit(value, 0, usualDepth);
+  if (copy instanceof TooDeep) {
+    const cycle = findCycle(value as object, path);
+    if (cycle) return cycle;
+    copy = visit(value, 0, maxDepth);
+  }
+  if (copy instanceof Uncarriable) copy.path = shortPath(path + copy.path);
   return copy;
 }
 
 // Called for each publish: paths are built only on the way back from a problem.
-function visit(value: unknown, depth: number, root: unknown): unknown {
+function visit(value: unknown, depth: number, most: number): unknown {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -64,8 +79,8 @@ function visit(value: unknown, depth: number, root: unknown): unknown {
       return Number.isFinite(value) ? value : new Uncarriable(String(value), "Send null or a text, or leave it out");
     case "object":
       if (value === null) return value;
-      if (depth > maxDepth) return tooDeep(root);
-      return Array.isArray(value) ? visitArray(value, depth, root) : visitObject(value, depth, root);
+      if (depth > most) return new TooDeep();
+      return Array.isArray(value) ? visitArray(value, depth, most) : visitObject(value, depth, most);
     case "bigint":
       return new Uncarriable(`the bigint ${value}`, "Send String(value)");
     default:
@@ -73,33 +88,30 @@ function visit(value: unknown, depth: number, root: unknown): unknown {
   }
 }
 
-function visitArray(value: readonly unknown[], depth: number, root: unknown): unknown {
+function visitArray(value: readonly unknown[], depth: number, most: number): unknown {
   const made: unknown[] = [];
   for (let i = 0; i < value.length; i++) {
     const item = value[i];
     const copy =
       item === undefined
         ? new Uncarriable(i in value ? "undefined" : "a hole", "Send null in its place")
-        : visit(item, depth + 1, root);
+        : visit(item, depth + 1, most);
     if (copy instanceof Uncarriable) return addStep(copy, `[${i}]`);
     made.push(copy);
   }
   return made;
 }
 
-function visitObject(value: object, depth: number, root: unknown): unknown {
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null && !isForeignObjectPrototype(prototype))
-    return instanceProblem(value);
+function visitObject(value: object, depth: number, most: number): unknown {
+  if (isInstance(value)) return instanceProblem(value);
   const made: Record<string, unknown> = { ...value }; // its getters are asked once
   // Quicker than a list of its keys.
   for (const key in made) {
     const member = made[key];
     if (typeof member === "string" || typeof member === "boolean" || Number.isFinite(member)) continue;
     if (!Object.hasOwn(made, key)) continue; // somebody has put it on Object.prototype
-    const copy = visit(member, depth + 1, root);
-    if (copy instanceof Uncarriable)
-      return addStep(copy, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
+    const copy = visit(member, depth + 1, most);
+    if (copy instanceof Uncarriable) return addStep(copy, memberStep(key));
     if (copy === undefined) delete made[key];
     else if (copy !== member) setMember(made, key, copy);
   }
@@ -107,9 +119,23 @@ function visitObject(value: object, depth: number, root: unknown): unknown {
 }
 
 function addStep(problem: Uncarriable, step: string): Uncarriable {
-  // A path of a thousand steps helps nobody.
-  problem.path = problem.path.length > 300 ? problem.path : step + problem.path;
+  problem.path = step + problem.path;
   return problem;
+}
+
+function memberStep(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}
+
+/** A path of a thousand steps helps nobody. */
+function shortPath(path: string): string {
+  const half = longestPath / 2;
+  return path.length > longestPath ? `${path.slice(0, half)}…${path.slice(-half)}` : path;
+}
+
+function isInstance(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype !== Object.prototype && prototype !== null && !isForeignObjectPrototype(prototype);
 }
 
 /** Plain objects of another realm (node:vm, jest) are plain too. */
@@ -134,27 +160,45 @@ function instanceProblem(value: object): Uncarriable {
   return new Uncarriable(what, advices[name] ?? fallback);
 }
 
-function tooDeep(root: unknown): Uncarriable {
-  const cyclic = hasCycle(root);
-  const what = cyclic ? "part of a cycle (it contains itself)" : `nested more than ${maxDepth} levels deep`;
-  return new Uncarriable(what, cyclic ? "Send ids instead of references" : "Send a flatter value");
+/** An object on the way from the root, and which of its members comes next. */
+interface Holder {
+  readonly value: object;
+  readonly path: string;
+  readonly members: readonly (readonly [string, unknown])[];
+  next: number;
 }
 
-/** Iterative: `undefined` on the stack marks that the last ancestor is done. */
-function hasCycle(root: unknown): boolean {
-  const ancestors = new Set<unknown>();
-  const path: unknown[] = [];
-  const stack: unknown[] = [root];
-  while (stack.length > 0) {
-    const value = stack.pop();
-    if (value === undefined) ancestors.delete(path.pop());
-    else if (ancestors.has(value)) return true;
-    else if (typeof value === "object" && value !== null) {
-      ancestors.add(value);
-      path.push(value);
-      stack.push(undefined);
-      for (const member of Object.values(value)) if (typeof member === "object" && member !== null) stack.push(member);
+/** The first place where a value holds what holds it. Each object is looked at once, and none that is too deep. */
+function findCycle(root: object, rootPath: string): Uncarriable | undefined {
+  const paths = new Map<object, string>();
+  const done = new Set<object>();
+  const stack: Holder[] = [];
+  const enter = (value: object, path: string) => {
+    paths.set(value, path);
+    stack.push({ value, path, members: Object.entries(value), next: 0 });
+  };
+  enter(root, rootPath);
+  for (let holder = stack.at(-1); holder && stack.length <= maxDepth; holder = stack.at(-1)) {
+    const [key, value] = holder.members[holder.next++] ?? [];
+    if (key === undefined) {
+      stack.pop();
+      paths.delete(holder.value);
+      done.add(holder.value);
+    } else if (isHolder(value) && !done.has(value)) {
+      const path = holder.path + (Array.isArray(holder.value) ? `[${key}]` : memberStep(key));
+      const same = paths.get(value);
+      if (same !== undefined) return cycle(path, same);
+      enter(value, path);
     }
   }
-  return false;
+  return undefined;
+}
+
+function isHolder(value: unknown): value is object {
+  return typeof value === "object" && value !== null && (Array.isArray(value) || !isInstance(value));
+}
+
+function cycle(path: string, same: string): Uncarriable {
+  const what = `a cycle: it is the same object as ${shortPath(same)}`;
+  return Object.assign(new Uncarriable(what, "Send ids instead of references"), { path: shortPath(path) });
 }

@@ -6,6 +6,12 @@ import { FunboostError } from "./errors.ts";
 /** Most digits in a row of one number, as in Python. What they cost grows with their square. */
 export const maxDigits = 4_300;
 
+/**
+ * Levels of a text. Arguments have less; what is far deeper can be read and not be copied or written again, because all
+ * that does so calls itself for each level.
+ */
+export const maxLevels = 1_100;
+
 /** Begins the texts that stand for integers while JSON.parse works. Nobody else knows it. */
 const mark = `${randomUUID().slice(0, 13)}:`;
 
@@ -15,9 +21,15 @@ const found = new RegExp(`"|-?\\d{16,${maxDigits + 1}}`, "g");
 /**
  * `JSON.parse`, but an integer whose digits a number would lose becomes a bigint: snowflake ids are common in messages
  * of other languages. What JavaScript wrote is the number that it was. Throws BAD_MESSAGE for a number of more than
- * `maxDigits` digits.
+ * `maxDigits` digits, and for more than `maxLevels` levels.
  */
 export function parseJson(text: string): unknown {
+  const value = readText(text);
+  if (mayBeDeep(text)) checkLevels(value);
+  return value;
+}
+
+function readText(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
   const marked = markIntegers(text);
   if (marked === text) return JSON.parse(text);
@@ -55,6 +67,37 @@ function checkDigits(part: string): void {
   throw new FunboostError("BAD_MESSAGE", text, { prefix: false });
 }
 
+/** Nearly all texts are known to be flat enough by native searches. */
+function mayBeDeep(text: string): boolean {
+  if (text.length <= 2 * maxLevels) return false;
+  let left = maxLevels;
+  for (const open of "[{")
+    for (let at = text.indexOf(open); at >= 0; at = text.indexOf(open, at + 1)) if (left-- === 0) return true;
+  return false;
+}
+
+/** Level by level, which is quicker than to read the text once more. */
+function checkLevels(value: unknown): void {
+  let level: object[] = isObject(value) ? [value] : [];
+  for (let levels = 1; level.length > 0; levels++) {
+    if (levels > maxLevels) {
+      const text = `the body is nested more than ${maxLevels} levels deep. Send a flatter one, or its JSON as a text.`;
+      throw new FunboostError("BAD_MESSAGE", text, { prefix: false });
+    }
+    const next: object[] = [];
+    for (const each of level) {
+      if (Array.isArray(each)) {
+        for (const item of each) if (isObject(item)) next.push(item);
+      } else for (const key in each) if (isObject(each[key as never])) next.push(each[key as never]);
+    }
+    level = next;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
 /** Behind its closing quote. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
@@ -80,7 +123,7 @@ function readMarks(value: unknown): unknown {
   const stack: object[] = [holder];
   const read = (parent: Record<string | number, unknown>, key: string | number) => {
     const member = parent[key];
-    if (typeof member === "object" && member !== null) stack.push(member);
+    if (isObject(member)) stack.push(member);
     else if (typeof member === "string" && member.startsWith(mark))
       parent[key] = parseNumber(member.slice(mark.length));
   };
@@ -123,7 +166,7 @@ export class JsonText {
 
 /** Also of another copy of the package. */
 function isJsonText(body: unknown): body is JsonText {
-  return body instanceof JsonText || (typeof body === "object" && body !== null && brand in body);
+  return body instanceof JsonText || (isObject(body) && brand in body);
 }
 
 /** The JSON text of a message's body. */
@@ -138,14 +181,19 @@ export function bodyValue(body: unknown): unknown {
 
 /**
  * A body as engines can take it. One with a bigint goes as plain text: the clients of some engines parse JSON by
- * themselves, and would lose digits.
+ * themselves, and would lose digits. Throws for what is too deep or no JSON.
  */
 export function asBody(body: unknown): JsonText | string {
+  let text: string;
+  let isSafe = true;
   try {
-    return new JsonText(JSON.stringify(body) ?? "null");
+    text = JSON.stringify(body) ?? "null";
   } catch {
-    return stringifyJson(body);
+    text = stringifyJson(body);
+    isSafe = false;
   }
+  if (mayBeDeep(text)) parseJson(text);
+  return isSafe ? new JsonText(text) : text;
 }
 
 /** `JSON.stringify`, but a bigint is written as the integer that it is; `undefined` is null. */

@@ -30,7 +30,10 @@ export interface TaskRow<R = unknown> extends Omit<TaskRecord<R>, "status"> {
   /** "lost": its process has died, or has not renewed its lease; it may run again. */
   readonly status: FinalStatus | "running" | "lost";
   readonly args: string;
-  /** The arguments as JSON carries them: with `record: { args: true }`, where they are known. */
+  /**
+   * The arguments as JSON carries them: with `record: { args: true }`, where they are known. An integer that a number
+   * cannot hold, as others may have sent, is a BigInt.
+   */
   readonly argsValue?: readonly unknown[];
 }
 

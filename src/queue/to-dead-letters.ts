@@ -1,9 +1,10 @@
 /** What failed for good, into the dead-letter queue: an ordinary queue `<queue>_dlx` on the same broker. */
 import { v7 as uuidv7 } from "uuid";
 import { deadline } from "../base/deadline.ts";
-import { serializeError } from "../base/errors.ts";
+import { isFunboostError, serializeError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
-import { asBody } from "../base/json.ts";
+import { asBody, type JsonText } from "../base/json.ts";
+import { stringifyDeep } from "../base/stringify-deep.ts";
 import type { BrokerQueue, Delivery, JsonObject } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { deadLetterBody } from "../wire/dead-letter.ts";
@@ -19,7 +20,7 @@ export async function toDeadLetters(task: DeadLetterSource, delivery: Delivery, 
   const { options, log } = task;
   try {
     const dead = await task.deadLetters();
-    const copy = asBody(copyOf(delivery, options.queue, error));
+    const copy = bodyOf(delivery, options.queue, error);
     await deadline(
       dead.publish([{ body: copy }]),
       options.publishTimeoutMs,
@@ -40,6 +41,16 @@ export async function toDeadLetters(task: DeadLetterSource, delivery: Delivery, 
       "cannot publish to the dead-letter queue; the message stays",
     );
     return false;
+  }
+}
+
+/** A value that is too deep to be written goes as the text of it: as such it is a bad message again. */
+function bodyOf(delivery: Delivery, queue: string, error: Error): JsonText | string {
+  try {
+    return asBody(copyOf(delivery, queue, error));
+  } catch (cause) {
+    if (!(cause instanceof RangeError || isFunboostError(cause))) throw cause;
+    return asBody(copyOf({ ...delivery, body: stringifyDeep(delivery.body) }, queue, error));
   }
 }
 

@@ -59,7 +59,7 @@ export class TaskRun implements Run {
   }
   get args(): readonly unknown[] {
     const { args, argsAreShared } = this.#attempt;
-    this.#args ??= argsAreShared && args.some(isObject) ? args.map((each) => copyPlain(each)) : args;
+    this.#args ??= argsAreShared && args.some(isObject) ? copyArgs(args) : args;
     return this.#args;
   }
   get message(): unknown {
@@ -136,6 +136,15 @@ export class TaskRun implements Run {
     tally.ran++;
     tally.ms += Math.max(0, clock.now() - this.#attempt.startedAt); // it may have been set back
     if (this.#controller) this.host.signalled.delete(this);
+  }
+}
+
+/** What an engine has parsed may be deeper than anything can be copied. */
+function copyArgs(args: readonly unknown[]): readonly unknown[] {
+  try {
+    return args.map((each) => copyPlain(each));
+  } catch (cause) {
+    throw new FunboostError("DEAD_LETTER", "the body is nested too deep to be copied.", { cause, prefix: false });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The limits that one message may carry in its `extra`, in the units of the wire and in ours. */
 
-import { isTimeMs } from "../base/duration.ts";
+import { isTimeMs, latestMs } from "../base/duration.ts";
 import { describe, FunboostError } from "../base/errors.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { parseTime } from "./time-text.ts";
@@ -93,11 +93,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
     "filter_str",
     (limits, value, key) => (limits.filterKey = typeof value === "string" ? value : refuse(key, value, "a text")),
   ],
-  [
-    "eta",
-    (limits, value, key) =>
-      (limits.etaMs = parseTime(value) ?? refuse(key, value, '"YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds')),
-  ],
+  ["eta", (limits, value, key) => (limits.etaMs = momentOf(value, key))],
   [
     "dead_letter",
     (limits, value, key) => (limits.deadLetter = typeof value === "string" ? value : refuse(key, value, "a text")),
@@ -152,6 +148,13 @@ function secondsToMs(value: unknown, key: string): number {
   return typeof value === "number" && isTimeMs(value * 1000)
     ? Math.round(value * 1000)
     : refuse(key, value, "seconds from 0 to the end of the year 9999");
+}
+
+function momentOf(value: unknown, key: string): number {
+  const ms = parseTime(value);
+  return ms !== undefined && ms <= latestMs
+    ? ms
+    : refuse(key, value, '"YYYY-MM-DD HH:MM:SS", an ISO time, or epoch seconds, before the year 10000');
 }
 
 function headersOf(value: unknown, key: string): Readonly<Record<string, string>> {

@@ -1,9 +1,9 @@
 /** What a caller hands over is read at that moment: nothing that is done to it later is sent, run or kept. */
 import assert from "node:assert/strict";
-import { fct } from "../../src/index.ts";
+import { fct, type PublishMiddleware, type TaskRow } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import { sorted } from "./track.ts";
-import { rejection } from "./until.ts";
+import { rejection, working } from "./until.ts";
 
 interface Order {
   n: number;
@@ -43,10 +43,11 @@ export const handedOver = cases({
     const seen: unknown[] = [];
     const run = (given: Order) => void seen.push([given.n, given.lines[0]?.sku, fct.headers.tenant]);
     const plain = task({}, run);
-    const behind = task(
-      { queue: `kit-middleware-${Math.random().toString(36).slice(2)}`, usePublish: [async (_, next) => next()] },
-      run,
-    );
+    const slowly: PublishMiddleware = async (_, next) => {
+      await working(5);
+      return next();
+    };
+    const behind = task({ queue: `kit-middleware-${Math.random().toString(36).slice(2)}`, usePublish: [slowly] }, run);
     for (const job of [plain, behind]) {
       const given = order();
       const headers = { tenant: "one" };
@@ -125,15 +126,23 @@ export const handedOver = cases({
     },
   },
 
-  async "a result is what it was when the run returned it"({ task, consume, patienceMs }) {
-    const shared = { runs: 0, list: [0] };
-    const job = task({ rpc: true, concurrency: 1 }, () => {
-      shared.runs++;
-      setImmediate(() => Object.assign(shared, { runs: -1, list: new Map() }));
-      return shared;
-    });
-    await consume(job);
-    assert.deepEqual(await (await job.push()).waitResult({ timeout: patienceMs }), { runs: 1, list: [0] });
+  "a result is what it was when the run returned it": {
+    needs: ["ids"],
+    async run({ task, consume, until, patienceMs }) {
+      const shared = { runs: 0, list: [0] };
+      const told: unknown[] = [];
+      const onRecord = (row: TaskRow) => void told.push(structuredClone(row.result));
+      const job = task({ rpc: true, concurrency: 1, onRecord }, () => {
+        shared.runs++;
+        queueMicrotask(() => Object.assign(shared, { runs: -1, list: new Map() }));
+        return shared;
+      });
+      await consume(job);
+      const handle = await job.publish([], { taskId: "known" }); // that it has ended is kept before its row is told
+      assert.deepEqual(await handle.waitResult({ timeout: patienceMs }), { runs: 1, list: [0] });
+      await until("its row is told", () => told.length === 1);
+      assert.deepEqual(told, [{ runs: 1, list: [0] }]);
+    },
   },
 
   async "an id for a child fits at any depth, and stays the same over retries"({ task, consume, until }) {

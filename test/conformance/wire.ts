@@ -146,6 +146,21 @@ export const wire = cases({
     assert.deepEqual(seen.started, [digits]);
   },
 
+  async "a body that is nested too deep to be written again is a bad message"({ task, consume, until }) {
+    const seen = track<unknown>();
+    const job = task({ params: ["tree"], maxRetries: 0 }, (tree: unknown) => seen.run(tree));
+    await consume(job);
+    const deep = `{"tree":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
+    await job.publishRaw(deep);
+    await job.push("good");
+    await until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
+    const [letter] = await job.deadLetters.list(1);
+    assert.match(reasonOf(letter?.body), /nested more than 1100 levels deep/);
+    assert.equal((letter?.body as { raw?: unknown } | undefined)?.raw, deep);
+    await until("the good one is handled", () => seen.ended.length === 1);
+    assert.deepEqual(seen.started, ["good"]);
+  },
+
   "a message of the engine's own client is consumed, and retried like any other": {
     foreign: true,
     feature: "retry",

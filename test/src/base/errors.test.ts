@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import {
   copyError,
+  describe as describeValue,
   FunboostError,
   isFunboostError,
   reviveError,
@@ -54,6 +55,22 @@ describe("an error that travels", () => {
 
   it("takes nothing else with it", () => {
     expect(JSON.stringify(serializeError(new PaymentDeclined("no")))).not.toContain("secret");
+  });
+
+  it("shows no password, in none of its texts and not where one is cut", () => {
+    const address = `redis://me:secret${"y".repeat(100)}@cache`;
+    const code = `${"x".repeat(150)} ${address}`;
+    const message = `${"x".repeat(65_500)} ${address}`;
+    const data = serializeError(Object.assign(new Error(message), { code, stack: message }));
+    expect(JSON.stringify(data)).not.toContain("secret");
+    expect([data.code, data.message.length]).toEqual([`${"x".repeat(150)} redis://***@cache`, 65_518]);
+    expect(serializeError({ message: "", code: "x".repeat(1_000_000) }).code).toHaveLength(201);
+  });
+
+  it("a long text is described as quickly as a short one", () => {
+    const from = performance.now();
+    expect(describeValue(`${",a:".repeat(1_000_000)}@`)).toBe(JSON.stringify(`${",a:".repeat(20)}…`));
+    expect(performance.now() - from).toBeLessThan(500); // all of it masked takes seconds
   });
 
   it("comes back as its class only where that is listed", () => {

@@ -1,5 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
-import { asBody, bodyText, bodyValue, JsonText, maxDigits, parseJson, stringifyJson } from "../../../src/base/json.ts";
+import {
+  asBody,
+  bodyText,
+  bodyValue,
+  JsonText,
+  maxDigits,
+  maxLevels,
+  parseJson,
+  stringifyJson,
+} from "../../../src/base/json.ts";
 
 describe("integers above 2^53", () => {
   test("become bigint, and nothing else does", () => {
@@ -67,7 +76,8 @@ describe("integers above 2^53", () => {
   test("a text of megabytes is read about as fast as JSON.parse reads it", () => {
     const rows = Array.from({ length: 35 }, () => `"${"7".repeat(100_000)}"`).join(",");
     const text = `{"l":[${rows}],"n":12345678901234567890,"t":"${'\\"'.repeat(100_000)}"}`;
-    const deep = `${"[".repeat(100_000)}12345678901234567890${"]".repeat(100_000)}`;
+    const flat = `${"[".repeat(maxLevels - 2)}12345678901234567890${"]".repeat(maxLevels - 2)}`;
+    const deep = `[${Array.from({ length: 100 }, () => flat).join(",")}]`;
     const ms = (work: () => unknown) => {
       const times = [1, 2, 3].map(() => {
         const from = performance.now();
@@ -82,6 +92,17 @@ describe("integers above 2^53", () => {
     expect(ms(() => expect(() => parseJson(long)).toThrow("more than 4300 digits"))).toBeLessThan(
       20 * ms(() => JSON.parse(long)),
     );
+  });
+
+  test("a text of more levels than can be copied is refused, and one of as many brackets is not", () => {
+    const nested = (levels: number) => `${'{"a":['.repeat(levels / 2)}${"]}".repeat(levels / 2)}`;
+    expect(JSON.stringify(parseJson(nested(maxLevels)))).toBe(nested(maxLevels));
+    const refusal = expect.objectContaining({ code: "BAD_MESSAGE", message: expect.stringContaining("1100 levels") });
+    for (const levels of [maxLevels + 2, 200_000]) expect(() => parseJson(nested(levels))).toThrow(refusal);
+    const wide = `[${'{"a":[1,"\\"[{"]},'.repeat(5_000)}"${"[{".repeat(5_000)}"]`;
+    expect(parseJson(wide)).toEqual(JSON.parse(wide));
+    expect(() => parseJson(`["]]]\\"]]]",${nested(maxLevels)}]`)).toThrow(refusal);
+    expect(() => asBody(JSON.parse(nested(maxLevels + 2)))).toThrow(refusal);
   });
 
   test("other text goes through JSON.parse", () => {
