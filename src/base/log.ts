@@ -30,7 +30,7 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /**
    * Your own logger; without one, lines go to stderr. Errors in the fields hold name, message, stack, code and cause
-   * only.
+   * only. Texts and messages are one line without control characters, stacks are indented; other fields are data.
    */
   readonly logger?: Logger;
   /** Log message bodies. @default false */

@@ -17,7 +17,10 @@ export interface Outgoing {
   readonly options: PublishOptions;
 }
 
-/** Around each publish: `next()` publishes, as it is or changed. Throwing refuses it. */
+/**
+ * Around each publish: `next()` publishes, as it is or changed, and once: a second call is refused unless the first one
+ * failed. Throwing refuses it.
+ */
 export type PublishMiddleware = (
   outgoing: Outgoing,
   next: (changed?: Partial<Outgoing>) => Promise<Handle>,
