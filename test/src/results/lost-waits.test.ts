@@ -2,8 +2,8 @@
 import { boost, configure, shutdown, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
-import { afterEach, describe, expect, it } from "vitest";
-import { setClock, sleep } from "../../../src/base/clock.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { sleep } from "../../../src/base/clock.ts";
 import type { Broker, MessageState } from "../../../src/contract/index.ts";
 import { rejection } from "../../conformance/until.ts";
 import { bareBroker } from "../../support/bare-broker.ts";
@@ -11,10 +11,7 @@ import { onStore } from "../../support/on-store.ts";
 import { withStore } from "../../support/with-store.ts";
 
 configure({ signals: false, log: { level: "silent" } });
-afterEach(async () => {
-  setClock();
-  await shutdown({ grace: 100 });
-});
+afterAll(() => shutdown({ grace: 100 }));
 
 const wait = { timeout: "20s" } as const;
 
@@ -30,7 +27,7 @@ function asked(answer: (state: MessageState | undefined) => MessageState | undef
   return { broker, seen };
 }
 
-describe("what clear() removed", () => {
+describe.concurrent("what clear() removed", () => {
   it.each([-3_600_000, 3_600_000])(
     "is told from what came after it, with a store whose clock differs by %s",
     async (by) => {
@@ -59,7 +56,7 @@ describe("what clear() removed", () => {
   });
 });
 
-describe("what ran while its queue was cleared", () => {
+describe.concurrent("what ran while its queue was cleared", () => {
   it("is no loss when it is put into a timer afterwards", async () => {
     let runs = 0;
     const task = boost({ ...onStore(), broker: timed({ retry: false }), maxRetries: 1, backoff: 2_000 }, async () => {
@@ -75,7 +72,7 @@ describe("what ran while its queue was cleared", () => {
   });
 });
 
-describe("an id that is waited for", () => {
+describe.concurrent("an id that is waited for", () => {
   it("is not unknown because the engine does not answer, or cannot tell", async () => {
     let answers = 0;
     const { broker } = asked((state) => {
@@ -114,7 +111,7 @@ function timed(more: Partial<Broker["features"]> = {}): Broker {
   };
 }
 
-describe("a look", () => {
+describe.concurrent("a look", () => {
   it("is not made for who has the answer within a second, and made rarely for who waits long", async () => {
     const { broker, seen } = asked();
     const quick = boost({ queue: "lost.quick", broker, rpc: true }, (n: number) => n);
