@@ -53,23 +53,26 @@ export const limits = cases({
     assert.equal(seen.peak, 8);
   },
 
-  async "qps spaces starts evenly"({ task, consume, until }) {
-    const starts: number[] = [];
-    let read = () => 0;
-    let ranMs = 0;
-    const job = task({ qps: 25 }, () => {
-      if (starts.push(performance.now()) === 1) read = stopwatch();
-      if (starts.length === 40) ranMs = read();
-    });
-    await job.pushMany(range(40).map((): [] => []));
-    await consume(job);
-    await until("forty runs", () => starts.length >= 40);
-    const took = (starts[39] ?? 0) - (starts[0] ?? 0);
-    assert.ok(
-      took >= 1_560 - 25 && ranMs < 4_000,
-      `39 starts at 25/s took ${took} ms; its process was let run for ${ranMs} of them`,
-    );
-    assert.ok(worstSecond(starts) <= 25 * 1.02 + 1, `${worstSecond(starts)} starts in one second`);
+  "qps spaces starts evenly": {
+    alone: true,
+    async run({ task, consume, until }) {
+      const starts: number[] = [];
+      let read = () => 0;
+      let ranMs = 0;
+      const job = task({ qps: 25 }, () => {
+        if (starts.push(performance.now()) === 1) read = stopwatch();
+        if (starts.length === 40) ranMs = read();
+      });
+      await job.pushMany(range(40).map((): [] => []));
+      await consume(job);
+      await until("forty runs", () => starts.length >= 40);
+      const took = (starts[39] ?? 0) - (starts[0] ?? 0);
+      assert.ok(
+        took >= 1_560 - 25 && ranMs < 4_000,
+        `39 starts at 25/s took ${took} ms; its process was let run for ${ranMs} of them`,
+      );
+      assert.ok(worstSecond(starts) <= 25 * 1.02 + 1, `${worstSecond(starts)} starts in one second`);
+    },
   },
 
   async "qps below one waits whole seconds"({ task, consume, until }) {

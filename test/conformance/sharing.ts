@@ -71,9 +71,10 @@ export const sharing = cases({
   "a run that blocked its process past the lease gives its slot back once": {
     needs: ["redelivers", "durable"],
     processes: true,
+    timeoutMs: 60_000,
     async run(context) {
       const job = publisherOf(context);
-      await job.push("blocks", context.leaseMs * 4);
+      await job.push("blocks", context.leaseMs * 8); // a rescue gives its holder time, and a busy machine takes some
       const blocked = await context.child({ behaviour: "block", params: { concurrency: 1 } });
       await context.until("it blocks", () => blocked.seen("start").length === 1);
       const seen = track<unknown>();
