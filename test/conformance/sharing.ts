@@ -74,7 +74,8 @@ export const sharing = cases({
     timeoutMs: 60_000,
     async run(context) {
       const job = publisherOf(context);
-      await job.push("blocks", context.leaseMs * 8); // a rescue gives its holder time, and a busy machine takes some
+      // A rescue gives its holder time, and a busy machine takes some.
+      await job.push("blocks", Math.max(8_000, context.leaseMs * 4));
       const blocked = await context.child({ behaviour: "block", params: { concurrency: 1 } });
       await context.until("it blocks", () => blocked.seen("start").length === 1);
       const seen = track<unknown>();
