@@ -5,6 +5,7 @@ import { bench, done, messages } from "./bench.ts";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
+import { reasonOf } from "./dead-letters.ts";
 import { respawning } from "./guarantees.ts";
 import { endsOf, startsOf, stopInRun } from "./standstill.ts";
 import { range } from "./track.ts";
@@ -67,14 +68,22 @@ function longestGap(children: readonly Child[]): number {
   return Math.max(0, ...gaps);
 }
 
-/** `n` runs of which some kill, and fresh work beside them. */
-async function poisoned(context: Context, n: number, poisons: number, ms: number): Promise<void> {
+interface Poisoned {
+  readonly runs: number;
+  readonly poisons: number;
+  /** How long a run takes. */
+  readonly ms: number;
+  readonly maxCrashes?: number;
+}
+
+/** Runs of which some kill, and fresh work beside them. */
+async function poisoned(context: Context, { runs: n, poisons, ms, ...limit }: Poisoned): Promise<void> {
   const { until } = context;
   const options = { rpc: true, deadLetter: true };
   const job = context.task({ params, ...options }, (_value: unknown, _ms?: number): unknown => undefined);
   const isPoison = (i: number) => i >= n / 2 && i < n / 2 + poisons;
-  await job.pushMany(range(n).map((i) => (isPoison(i) ? ["poison", 0] : [`old ${i}`, ms])));
-  const worker = { concurrency: n, maxCrashes: 1, ...options };
+  const handles = await job.pushMany(range(n).map((i) => (isPoison(i) ? ["poison", 0] : [`old ${i}`, ms])));
+  const worker = { concurrency: n, ...limit, ...options };
   const { children, stop } = respawning(context, { behaviour: "poison", params: worker });
   const endFresh = publishFresh(context, job);
   const ends = () => children.flatMap((child) => child.seen("end").map(({ value }) => String(value)));
@@ -90,6 +99,9 @@ async function poisoned(context: Context, n: number, poisons: number, ms: number
     letters.map(({ body }) => (body as { readonly value?: unknown }).value),
     Array(poisons).fill("poison"),
   );
+  for (const { body } of letters) assert.match(reasonOf(body), /process died/);
+  const records = await Promise.all(handles.filter((_, i) => isPoison(i)).map((handle) => handle.waitRecord()));
+  assert.ok(records.every(({ status }) => status === "dead"));
   await stop();
 }
 
@@ -202,20 +214,21 @@ export const crashes = cases({
     },
   },
 
-  "fifty runs of which one kills its process: fresh work goes on between their trials, and no other is dead": {
-    needs,
-    processes: true,
-    alone: true,
-    timeoutMs: 120_000,
-    run: (context) => poisoned(context, 50, 1, 300),
-  },
+  "fifty runs of which one kills its process: fresh work goes on between their trials, and it alone is dead, with its reason":
+    {
+      needs,
+      processes: true,
+      alone: true,
+      timeoutMs: 120_000,
+      run: (context) => poisoned(context, { runs: 50, poisons: 1, ms: 300 }),
+    },
 
   "twenty runs of which three kill their process: fresh work goes on between their trials, and no other is dead": {
     needs,
     processes: true,
     alone: true,
     timeoutMs: 120_000,
-    run: (context) => poisoned(context, 20, 3, 600),
+    run: (context) => poisoned(context, { runs: 20, poisons: 3, ms: 600, maxCrashes: 1 }),
   },
 
   "runs that only waited when their process was killed twice hold up nothing": {

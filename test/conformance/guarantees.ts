@@ -4,7 +4,6 @@ import { fct } from "../../src/index.ts";
 import { cases } from "./case.ts";
 import type { Child } from "./child-process.ts";
 import type { Context } from "./context.ts";
-import { reasonOf } from "./dead-letters.ts";
 import { each, range, track } from "./track.ts";
 import { working } from "./until.ts";
 
@@ -129,34 +128,6 @@ export const guarantees = cases({
       }
       await context.until("all hundred have ended", () => ended(children).size === 100, context.patienceMs * 2);
       await context.until("the queue is empty", async () => (await job.count()) === 0);
-      await stop();
-    },
-  },
-
-  "one poison message among fifty: its neighbours all finish, and it ends in the dead-letter queue with its reason": {
-    needs: ["redelivers", "durable"],
-    processes: true,
-    alone: true,
-    timeoutMs: 120_000,
-    async run(context) {
-      const job = publisherOf(context, { rpc: true, deadLetter: true });
-      const handles = await job.pushMany(range(51).map((n) => (n === 25 ? ["poison", 0] : [n, 20])));
-      const { children, stop } = respawning(context, {
-        behaviour: "poison",
-        params: { concurrency: 50, rpc: true, deadLetter: true },
-      });
-      await context.until("the neighbours have ended", () => ended(children).size === 50, 90_000);
-      const record = await handles[25]?.waitRecord({ timeout: 90_000 });
-      await context.until("the dead letter is there", async () => (await job.deadLetters.count()) === 1);
-      assert.deepEqual(
-        [...ended(children)].sort((a, b) => Number(a) - Number(b)),
-        range(51).filter((n) => n !== 25),
-      );
-      assert.equal(record?.status, "dead");
-      const [letter] = await job.deadLetters.list(5);
-      assert.match(reasonOf(letter?.body), /crash|process|died|lost/i);
-      assert.equal((letter?.body as { value?: unknown } | undefined)?.value, "poison");
-      assert.equal((await job.deadLetters.list(100)).length, 1, "a neighbour went with it");
       await stop();
     },
   },

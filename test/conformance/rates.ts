@@ -48,7 +48,6 @@ export const rates = cases({
     store: true,
     needs: ["durable"],
     processes: true,
-    alone: true,
     async run(context) {
       const qps = [40, { count: 5, per: "1s" }, { count: 8, per: "3s" }] as const;
       const starts: number[] = [];

@@ -7,7 +7,7 @@ export const byMode = [
   "the engine's connections are cut while tasks run: nothing is lost, and all goes on by itself",
   "close waits for what is held and flushes it",
   "nothing is delivered after close",
-  "one poison message among fifty: its neighbours all finish, and it ends in the dead-letter queue with its reason",
+  "fifty runs of which one kills its process: fresh work goes on between their trials, and it alone is dead, with its reason",
   "a run that timed out is retried after its backoff",
   "RetryError runs again after its own time",
   "maxRetries of one message beats the task's",
