@@ -73,25 +73,24 @@ interface Poisoned {
   readonly poisons: number;
   /** How long a run takes. */
   readonly ms: number;
-  readonly maxCrashes?: number;
 }
 
 /** Runs of which some kill, and fresh work beside them. */
-async function poisoned(context: Context, { runs: n, poisons, ms, ...limit }: Poisoned): Promise<void> {
+async function poisoned(context: Context, { runs: n, poisons, ms }: Poisoned): Promise<void> {
   const { until } = context;
   const options = { rpc: true, deadLetter: true };
   const job = context.task({ params, ...options }, (_value: unknown, _ms?: number): unknown => undefined);
   const isPoison = (i: number) => i >= n / 2 && i < n / 2 + poisons;
   const handles = await job.pushMany(range(n).map((i) => (isPoison(i) ? ["poison", 0] : [`old ${i}`, ms])));
-  const worker = { concurrency: n, ...limit, ...options };
+  const worker = { concurrency: n, maxCrashes: 1, ...options };
   const { children, stop } = respawning(context, { behaviour: "poison", params: worker });
   const endFresh = publishFresh(context, job);
   const ends = () => children.flatMap((child) => child.seen("end").map(({ value }) => String(value)));
   const ended = (kind: string) => new Set(ends().filter((value) => value.startsWith(kind))).size;
-  await until("the neighbours have ended", () => ended("old") === n - poisons, 90_000);
+  await until("the neighbours have ended", () => ended("old") === n - poisons, 120_000);
   const gapMs = longestGap(children);
   assert.ok(gapMs < 2 * ms + 3_000, `no fresh message has started for ${Math.round(gapMs)} ms`);
-  await until("what kills is dead", async () => (await job.deadLetters.count()) === poisons, 90_000);
+  await until("what kills is dead", async () => (await job.deadLetters.count()) === poisons, 120_000);
   const fresh = await endFresh();
   await until("fresh messages have ended", () => ended("fresh") === fresh);
   const letters = await job.deadLetters.list(100);
@@ -219,16 +218,16 @@ export const crashes = cases({
       needs,
       processes: true,
       alone: true,
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
       run: (context) => poisoned(context, { runs: 50, poisons: 1, ms: 300 }),
     },
 
-  "twenty runs of which three kill their process: fresh work goes on between their trials, and no other is dead": {
+  "eight runs of which three kill their process: fresh work goes on between their trials, and no other is dead": {
     needs,
     processes: true,
     alone: true,
-    timeoutMs: 120_000,
-    run: (context) => poisoned(context, { runs: 20, poisons: 3, ms: 600, maxCrashes: 1 }),
+    timeoutMs: 300_000,
+    run: (context) => poisoned(context, { runs: 8, poisons: 3, ms: 600 }),
   },
 
   "runs that only waited when their process was killed twice hold up nothing": {
