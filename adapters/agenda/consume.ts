@@ -66,7 +66,7 @@ function createSource(session: Session): PollSource<AgendaDelivery> & Pick<Agend
 
 /** At most a few rounds: a consumer that is busy has always something under way. */
 async function untilQuiet(underWay: () => Promise<unknown> | undefined): Promise<void> {
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
   for (let round = 0; round < 3; round++) {
     const current = underWay();
     if (!current) return;

@@ -18,8 +18,15 @@ function warnOfMany(name: string, stored: number): void {
   process.emitWarning(`[funboost] [agenda] ${found} ${cost} Remove what is over, or use PostgreSQL for backlogs.`);
 }
 
-/** Jobs whose lock has lapsed, by their ids: which lock, and when that was first seen, by the server's clock. */
-type Notes = ReadonlyMap<string, { readonly lock: string; readonly at: number }>;
+/** Which lock has lapsed, when that was seen, by the server's clock, and whether that was noted anew. */
+interface Note {
+  readonly lock: string;
+  readonly at: number;
+  readonly anew?: true;
+}
+
+/** By the ids of jobs. */
+type Notes = ReadonlyMap<string, Note>;
 
 /** A turn of the queue's maintenance. */
 export function createRescue(
@@ -54,7 +61,8 @@ function noteAll(known: Notes, jobs: readonly Job[], now: number, { beforeMs }: 
     jobs.map((job) => {
       const lock = `${job.lastModifiedBy} ${job.lockedAt?.getTime()}`;
       const note = known.get(idOf(job));
-      return [idOf(job), note?.lock === lock && now - note.at <= beforeMs ? note : { lock, at: now }];
+      if (note?.lock !== lock) return [idOf(job), { lock, at: now }];
+      return [idOf(job), note.anew || now - note.at <= beforeMs ? note : { lock, at: now, anew: true }];
     }),
   );
 }

@@ -6,8 +6,8 @@
 export interface RescueTime {
   /** How old a note must be: each living holder has renewed, or asked for it, in this time. */
   readonly afterMs: number;
-  /** How old it may be. Well over a lease: where looks are late, what died is found all the same. */
+  /** How old it may be, else it is made anew; once, because where looks are late what died is found all the same. */
   readonly beforeMs: number;
 }
 
-export const rescueTime = (leaseMs: number): RescueTime => ({ afterMs: 0.4 * leaseMs, beforeMs: 3 * leaseMs });
+export const rescueTime = (leaseMs: number): RescueTime => ({ afterMs: 0.4 * leaseMs, beforeMs: leaseMs });

@@ -57,7 +57,7 @@ function createLeases(file: SqliteFile, queue: number) {
     isAlive: (owner: number) => number(file, sql.alive, [owner]) === 1,
     /** Gives back what leases held that lapsed some time ago, at its old place; answers whether there was any. */
     rescue({ afterMs, beforeMs }: RescueTime): boolean {
-      const owners = file.json<readonly number[]>(sql.lapsed, [queue, afterMs, beforeMs]);
+      const owners = file.json<readonly number[]>(sql.lapsed, [queue, afterMs, beforeMs, afterMs]);
       for (const owner of owners) {
         file.run(sql.rescue, [queue, owner]);
         file.run(sql.removeOwner, [owner]);

@@ -49,6 +49,9 @@ const bodyText = "iif(typeof(body) = 'text', body, null)";
 const numbers = (...columns: readonly string[]) => columns.map((column) => `cast(${column} as integer)`).join(", ");
 const row = (n: number) => `value ->> '$[${n}]'`;
 
+/** More than any time. */
+const anewMs = "1000000000000000";
+
 export const sql = {
   queue: "select queue as n from funboost_queue where name = ?",
   addQueue: "insert into funboost_queue (name) values (?) on conflict (name) do nothing",
@@ -90,10 +93,14 @@ export const sql = {
   remove: `delete from funboost_message where ord in ${listed} and owner = ?`,
   giveBack: `update funboost_message set owner = 0 where ord in ${listed} and owner = ?`,
   again: `update funboost_message set owner = 0, attempt = attempt + ?, due = ${nowMs} + ? where ord = ? and owner = ?`,
-  noteLapsed: `update funboost_consumer set lease_until = -${nowMs} where queue = ?
-    and (lease_until between 0 and ${nowMs} or lease_until < 0 and lease_until + ${nowMs} not between 0 and ?)`,
-  lapsed: `select ${listOf("owner")} from funboost_consumer
-    where queue = ? and lease_until < 0 and lease_until + ${nowMs} between ? and ?`,
+  // When it was noted lies below zero; when it was noted anew, which is done once, below that.
+  noteLapsed: `update funboost_consumer set lease_until = -${nowMs} - iif(lease_until < 0, ${anewMs}, 0) where queue = ?
+    and (lease_until between 0 and ${nowMs}
+      or lease_until < 0 and lease_until > -${anewMs} and lease_until + ${nowMs} not between 0 and ?
+      or lease_until + ${anewMs} + ${nowMs} < 0)`,
+  lapsed: `select ${listOf("owner")} from funboost_consumer where queue = ?
+    and (lease_until < 0 and lease_until > -${anewMs} and lease_until + ${nowMs} between ? and ?
+      or lease_until <= -${anewMs} and lease_until + ${anewMs} + ${nowMs} >= ?)`,
   rescue: "update funboost_message set owner = 0, crashes = crashes + 1 where queue = ? and owner = ?",
   counts: `select
     (select count(*) from funboost_message where ${waits}) as ready,

@@ -15,7 +15,12 @@ export interface Clock {
 }
 
 const { setTimeout, clearTimeout } = globalThis;
-export const { setImmediate, setInterval, clearInterval, queueMicrotask } = globalThis;
+/** Types of our own: those of Node are no part of what users compile. */
+type Defer = <Args extends readonly unknown[]>(run: (...args: Args) => void, ...args: Args) => unknown;
+export const setImmediate = globalThis.setImmediate as Defer;
+export const queueMicrotask: (run: () => void) => void = globalThis.queueMicrotask;
+export const setInterval: (run: () => void, ms: number) => unknown = globalThis.setInterval;
+export const clearInterval = globalThis.clearInterval as (timer: unknown) => void;
 
 const longest = 2 ** 31 - 1;
 

@@ -34,7 +34,7 @@ export const slow = cases({
       const shared = { concurrency: 5, prefetch: 0, maxRetries: 0 };
       const old = await context.child({ params: { ...shared, params: ["value"] } });
       await job.pushMany(range(n).map((i) => [i, 1]));
-      await context.until("the old version has met them", async () => ((await job.info()).delayed ?? 0) > 0);
+      await context.until("the old version has met them", async () => (await job.counts()).delayed > 0);
       const young = await context.child({ params: { ...shared, params: ["value", "ms"] } });
       await context.until("each has met some", () => young.seen("end").length >= n / 2, 60_000);
       await old.kill(); // the deploy is over

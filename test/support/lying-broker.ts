@@ -2,6 +2,7 @@
 import { memory } from "../../adapters/memory/broker.ts";
 import { memoryStore } from "../../adapters/memory/store.ts";
 import { sqlite } from "../../adapters/sqlite/broker.ts";
+import { bodyValue } from "../../src/base/json.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { bareBroker } from "./bare-broker.ts";
 import {
@@ -148,7 +149,7 @@ export const faults = {
     "FatalError is kept by deadLetter: all that failed for good is",
     (queue) => ({
       publish: async (messages) =>
-        messages.some(({ body }) => (body as { extra?: { attempts?: number } }).extra?.attempts === 1)
+        messages.some(({ body }) => (bodyValue(body) as { extra?: { attempts?: number } }).extra?.attempts === 1)
           ? messages.map(({ id = "dropped" }) => ({ id }))
           : queue.publish(messages),
     }),
