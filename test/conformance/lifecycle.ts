@@ -205,7 +205,7 @@ export const lifecycle = cases({
       const wanted = features.durable ? ["first", "kept", "second", "third"] : ["first", "third"];
       const done = () => other.seen("end").map(({ value }) => value as string);
       await until("the others are done", () => wanted.every((value) => done().includes(value)));
-      assert.deepEqual(done().sort(), [...wanted].sort());
+      assert.equal(new Set(done()).size, done().length, "one ran twice");
     },
   },
 
