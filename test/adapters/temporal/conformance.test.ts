@@ -24,7 +24,15 @@ const common = {
   scale: 0.1,
 };
 
-describeBroker({ ...common, name: "temporal", atOnce: 4 });
+describeBroker({
+  ...common,
+  name: "temporal",
+  atOnce: 4,
+  knownGaps: {
+    "eight runs of which three kill their process: fresh work goes on between their trials, and no other is dead":
+      "its neighbours were not done in 120 s: each kill shows after some seconds, and without a store all that it held counts",
+  },
+});
 describeBroker({
   ...common,
   name: "temporal (workflow)",
