@@ -24,6 +24,8 @@ import { serviceFor } from "../support/services.ts";
 const qps = 50;
 const liveQps = 80;
 const seconds = 60;
+/** A shorter stall of a process is not noted by it: so much nearer two starts may seem. */
+const blindMs = 10;
 /** Of consuming before the minute begins: processes that have just started are busy with themselves. */
 const warmUpSeconds = 4;
 const folder = mkdtempSync(join(tmpdir(), "funboost-qps-"));
@@ -185,7 +187,7 @@ describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
       const starts = startsOf(processes, run.queue);
       const from = (starts[0] as Start).at + warmUpSeconds * 1_000;
       expectRate(run, starts, qps, from, seconds * 1_000);
-      expect(busiest(starts, 1_000)).toBeLessThanOrEqual(qps + 1);
+      expect(busiest(starts, 1_000 - blindMs)).toBeLessThanOrEqual(qps + 1);
     });
 
   for (const run of runs.filter(({ live }) => live))
