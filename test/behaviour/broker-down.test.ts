@@ -11,6 +11,7 @@ import { stopwatch } from "../conformance/machine.ts";
 import { chosenEngines, create, type Engine, type EngineName } from "../support/engines.ts";
 import type { ServerName } from "../support/services/server.ts";
 import { type PrivateService, startPrivate } from "../support/services.ts";
+import { tellMissing } from "../support/tell-missing.ts";
 
 const lines: { level: string; text: string; error?: Error }[] = [];
 const line = (level: string) => (fields: object, text: string) => void lines.push({ level, text, ...fields });
@@ -86,10 +87,7 @@ for (const [name, engine] of chosenEngines()) {
   const probe = await startPrivate(engine.server);
   await probe.stop();
   if (probe.unavailable !== undefined) {
-    const required = process.env.REQUIRED_SERVICES?.split(",").includes(engine.server) ?? false;
-    it.skipIf(!required)(`${name}: no ${engine.server} here: ${probe.unavailable}`, () =>
-      expect.fail(probe.unavailable),
-    );
+    tellMissing(name, probe);
     continue;
   }
 

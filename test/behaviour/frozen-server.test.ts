@@ -14,6 +14,7 @@ import { type Context, createContext } from "../conformance/context.ts";
 import { createSubject } from "../conformance/index.ts";
 import { type EngineName, engines, isChosen } from "../support/engines.ts";
 import { type PrivateService, startPrivate } from "../support/services.ts";
+import { tellMissing } from "../support/tell-missing.ts";
 
 const rounds = Number(process.env.FUNBOOST_FROZEN_ROUNDS ?? 2);
 const leaseMs = 2_000;
@@ -135,7 +136,7 @@ describe("a standstill that is longer than the lease", () => {
   }
   for (const [i, name] of chosen.entries()) {
     const service = services[i] as PrivateService;
-    if (service.unavailable !== undefined) it.skip(`${name}: ${service.unavailable}`, () => {});
+    if (service.unavailable !== undefined) tellMissing(name, service);
     else rounded(name, { engine: name, ...service.settings }, () => freezeService(service));
   }
 });

@@ -12,6 +12,7 @@ import { chosenEngines, create, type Engine, type EngineName } from "../support/
 import { proxy, type ServerProxy } from "../support/services/proxy.ts";
 import type { ServerName } from "../support/services/server.ts";
 import { type RunningService, serviceFor } from "../support/services.ts";
+import { tellMissing } from "../support/tell-missing.ts";
 import { withStore } from "../support/with-store.ts";
 
 /**
@@ -153,22 +154,23 @@ async function losesAnswers(name: EngineName, engine: Engine, expect: ExpectStat
 
 describe.concurrent("a network that fails", { timeout: 60_000 }, () => {
   for (const [name, engine] of chosen) {
-    const why = services.get(engine.server)?.unavailable;
-    const define = why === undefined ? it : it.skip;
-    const on = why === undefined ? name : `${name} (${why})`;
-    define(`${on}: connections that died unseen are given up and made again`, () => diesUnseen(name, engine));
+    const service = services.get(engine.server);
+    if (service?.unavailable !== undefined) {
+      tellMissing(name, service);
+      continue;
+    }
+    it(`${name}: connections that died unseen are given up and made again`, () => diesUnseen(name, engine));
     // A connection that is taken and never answered is no dropped packet; gRPC's client waits for it without limit.
-    const drops = name === "temporal" ? it.skip : define;
-    drops(`${on}: all goes on after a time in which nothing came through`, () => dropsAll(name, engine));
-    define(`${on}: connections that are cut again and again end no process`, ({ expect }) =>
-      isCut(name, engine, expect),
-    );
-    define(`${on}: what is published once more after its answer was lost runs once`, ({ expect }) =>
-      losesAnswers(name, engine, expect),
-    );
+    const drops = name === "temporal" ? it.skip : it;
+    drops(`${name}: all goes on after a time in which nothing came through`, () => dropsAll(name, engine));
+    it(`${name}: connections that are cut again and again end no process`, ({ expect }) => isCut(name, engine, expect));
+    it(`${name}: what is published once more after its answer was lost runs once`, ({ expect }) =>
+      losesAnswers(name, engine, expect));
   }
 
-  const redis = services.get("redis")?.settings?.REDIS_URL;
+  const server = services.get("redis");
+  if (server?.unavailable !== undefined) tellMissing("the Redis store", server);
+  const redis = server?.settings?.REDIS_URL;
   const define = redis === undefined ? it.skip : it;
   define("the Redis store: reads, waits and notices go on", async ({ expect }) => {
     const network = await between(redis ?? "");

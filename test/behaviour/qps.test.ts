@@ -20,6 +20,7 @@ import {
   timesOf,
 } from "../support/qps-processes.ts";
 import { serviceFor } from "../support/services.ts";
+import { tellMissing } from "../support/tell-missing.ts";
 
 const qps = 50;
 const liveQps = 80;
@@ -173,12 +174,8 @@ function expectRate(run: Run, starts: readonly Start[], rate: number, from: numb
 }
 
 describe.concurrent("one rate for all processes", { timeout: 180_000 }, () => {
-  for (const { name, unavailable } of services.filter(({ unavailable }) => unavailable !== undefined)) {
-    const required = (process.env.REQUIRED_SERVICES ?? "").split(",").includes(name);
-    it.skipIf(!required)(`no ${name} here: ${unavailable}`, () =>
-      expect.unreachable(`REQUIRED_SERVICES names ${name}: ${unavailable}`),
-    );
-  }
+  for (const service of services.filter(({ unavailable }) => unavailable !== undefined))
+    tellMissing("one rate", service);
 
   for (const run of runs.filter(({ live }) => !live))
     it(run.title, async () => {
