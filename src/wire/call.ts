@@ -36,8 +36,8 @@ const orders = new WeakMap<Signature, readonly string[]>();
 interface TextForm {
   readonly end: string;
   /**
-   * Never read. The members of a message live for a moment only, and V8 forgets at each full collection what it has
-   * learned of objects of which none is alive: a push cost a fifth more after one (measured).
+   * Never read. An object of the shape that the members of each message have, kept alive: in some runs a push cost less
+   * for it after a full collection. Why is not settled.
    */
   readonly shape: JsonObject;
 }
