@@ -17,6 +17,7 @@ export function listenersOf({ task, slots, trouble, events }: ConsumerState): Pa
       signal: store === undefined && queue.askToEnd !== undefined, // else the store tells of cancels
       onSettled(delivery, how) {
         events.onSettled(delivery, how);
+        slots.settled(delivery);
         if (how === "stale") log.warn({ queue: options.queue, taskId: delivery.id }, tooLate);
       },
       onError(error) {

@@ -9,11 +9,23 @@ import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Rate } from "./rate.ts";
 import { type RunEnd, TakenSlot, type Trial } from "./slot.ts";
 import { createState, type SlotsOptions, type SlotsState as State, type Waiting } from "./state.ts";
-import { addSuspect, hasSuspects, suspectAt, takeResuming, takeSurplus, takeTurns, trialOf } from "./trials.ts";
+import {
+  addSuspect,
+  hasLeft,
+  hasSuspects,
+  putOut,
+  suspectAt,
+  takeResuming,
+  takeSurplus,
+  takeTurns,
+  trialOf,
+} from "./trials.ts";
 import { updateWindow, type WindowState } from "./window.ts";
 
 export interface Slots {
   handle(delivery: Delivery): Promise<Settlement>;
+  /** The engine has what became of it. */
+  settled(delivery: Delivery): void;
   setLimit(n: number): void;
   setRate(rate: Rate | undefined): void;
   /** Starts all that may start now: something outside has changed. */
@@ -41,6 +53,7 @@ export function createSlots(options: SlotsOptions): Slots {
   const state = createState(options, pump);
   return {
     handle: (delivery) => handle(state, delivery),
+    settled: (delivery) => void (hasLeft(state, delivery) && pump(state)),
     setLimit(n) {
       state.limit = n;
       pump(state);
@@ -75,7 +88,8 @@ function handlePlain(state: State, delivery: Delivery): Promise<Settlement> {
   const { rate, ahead, waiting, limit, trials } = state;
   if (ahead.length + waiting.length === 0 && mayStart(state, delivery) && (!rate || rate.take(1) === 0))
     return begin(state, delivery);
-  if (state.mode === "closed" || trials.turn !== "others") return Promise.resolve(returned);
+  if (state.mode === "closed") return Promise.resolve(returned);
+  if (trials.turn !== "others") return Promise.resolve(putOut(state, delivery, returned));
   if (!delivery.ahead && onlyChildren(state) && waiting.length >= limit) {
     if (state.mode === "open") state.onFull?.();
     return Promise.resolve(putAway(state));
@@ -91,7 +105,7 @@ function handleLost(state: State, delivery: Delivery, losses: number): Promise<S
   const { mode, trials, limit } = state;
   if (mode === "closed") return Promise.resolve(returned);
   if (!delivery.ahead && trials.waiting.length >= limit)
-    return Promise.resolve({ outcome: "postponed", delayMs: crowdedMs });
+    return Promise.resolve(putOut(state, delivery, { outcome: "postponed", delayMs: crowdedMs }));
   return new Promise((settle) => {
     addSuspect(state, { delivery, settle, losses });
     pump(state);
@@ -121,19 +135,15 @@ function hasPlace(state: State): boolean {
   return false;
 }
 
-function returnWaiting({ waiting, ahead }: State): void {
-  returnEach([...ahead.splice(0), ...waiting.splice(0)]);
-}
-
 /** Last first: each goes to the front, so the first ends up foremost. */
 function returnEach(list: Waiting[]): void {
   for (const each of list.reverse()) each.settle(returned);
 }
 
 /** All that has not started. */
-function returnAll(state: State): void {
-  returnWaiting(state);
-  returnEach(state.trials.waiting.splice(0));
+function returnAll({ ahead, waiting, trials }: State): void {
+  returnEach([...ahead.splice(0), ...waiting.splice(0)]);
+  returnEach(trials.waiting.splice(0));
 }
 
 /** The question costs a look at the clock: it is asked only where something waits. */
@@ -220,10 +230,10 @@ function letSuspects(state: State): void {
     (how) => hasRoom(state) && (how === "resume" || isDue(state)),
   );
   if (state.trials.turn === "others") return;
-  const surplus = takeSurplus(state);
-  if (surplus.length + state.ahead.length + state.waiting.length === 0) return;
+  const surplus = [...state.ahead.splice(0), ...state.waiting.splice(0), ...takeSurplus(state)];
+  if (surplus.length === 0) return;
   updateWindow(state, true);
-  returnWaiting(state);
+  for (const { delivery } of surplus) putOut(state, delivery, returned);
   returnEach(surplus);
 }
 

@@ -36,7 +36,7 @@ export interface Suspect extends Waiting {
 
 /** Whose turn it is: trials.ts alone changes it. */
 export interface Trials {
-  /** "drain": others may end and go on, and nothing starts. */
+  /** "drain": others may end and go on, and nothing starts; then what is here and not for the trial goes back. */
   turn: "others" | "drain" | "trial";
   /** When the turn of the others, or the trial, began. */
   since: number;
@@ -46,6 +46,8 @@ export interface Trials {
   readonly waiting: Suspect[];
   /** Suspects whose wait for others has ended. */
   readonly resuming: Resuming[];
+  /** Given back so as not to be held beside suspects; the engine does not have them yet. */
+  readonly leaving: Set<Delivery>;
   /** Suspects that run. */
   running: number;
   /** Of this trial: how many it has taken, how many it takes at most, and whether it still takes any. */
@@ -96,6 +98,7 @@ function createTrials(): Trials {
     othersUntil: 0,
     waiting: [],
     resuming: [],
+    leaving: new Set(),
     running: 0,
     members: 0,
     size: 0,

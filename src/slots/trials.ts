@@ -4,6 +4,7 @@
  * Such trials and all other work take turns, so that neither waits for the end of the other.
  */
 import { clock } from "../base/clock.ts";
+import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { Resuming, Trial } from "./slot.ts";
 import type { SlotsState as State, Suspect } from "./state.ts";
 
@@ -18,6 +19,9 @@ const leastTurnMs = 250;
 const longestResumeMs = 10_000;
 /** A trial that a rate or a pool keeps from beginning waits so long: other queues have suspects too. */
 const longestEmptyMs = 10_000;
+
+/** A trial waits so long for what goes back: an engine that is slow holds up no work. */
+const longestLeavingMs = 2_000;
 
 /** How many suspects run together, of which one was lost so often. */
 export function trialSize(limit: number, losses: number): number {
@@ -50,22 +54,46 @@ export function addSuspect({ trials }: State, suspect: Suspect): void {
   trials.othersUntil = Math.max(trials.othersUntil, trials.since + leastTurnMs);
 }
 
-/**
- * Takes those that are here and not for this trial: held at a crash they would count as lost. The least lost stay while
- * there is room for more members.
- */
-export function takeSurplus({ trials, limit }: State): Suspect[] {
-  const { turn, waiting, isOpen, members, size } = trials;
-  if (turn !== "trial" || waiting.length === 0) return [];
-  waiting.sort((a, b) => a.losses - b.losses);
-  const places = isOpen ? Math.min(size, trialSize(limit, waiting[0]?.losses ?? 0)) - members : 0;
-  return waiting.splice(Math.max(0, places));
+/** Notes what goes back: no trial begins while it is still held here, or a crash would count for it too. */
+export function putOut({ trials }: State, delivery: Delivery, settlement: Settlement): Settlement {
+  trials.leaving.add(delivery);
+  return settlement;
+}
+
+/** True: it was the last that a trial waits for. */
+export function hasLeft({ trials: { leaving } }: State, delivery: Delivery): boolean {
+  return leaving.size > 0 && leaving.delete(delivery) && leaving.size === 0;
+}
+
+/** Takes those that are here and not for this trial, or the next. */
+export function takeSurplus(state: State): Suspect[] {
+  const { waiting } = state.trials;
+  const surplus = surplusOf(state);
+  for (const each of surplus) waiting.splice(waiting.indexOf(each), 1);
+  return surplus;
+}
+
+/** The least lost stay, each of whom makes the trial as small as it must be itself. */
+function surplusOf(state: State): Suspect[] {
+  const { trials, limit } = state;
+  const { turn, isOpen, resuming, waiting } = trials;
+  if (waiting.length === 0) return [];
+  const list = [...waiting].sort((a, b) => Number(canTry(state, b)) - Number(canTry(state, a)) || a.losses - b.losses);
+  if (turn === "trial" && !isOpen) return list;
+  let { members, size } = turn === "trial" ? trials : { members: 0, size: limit };
+  const before = members + resuming.length;
+  for (const { losses } of [...resuming, ...list]) {
+    size = Math.min(size, trialSize(limit, losses));
+    if (members >= size) break;
+    members++;
+  }
+  return list.slice(Math.max(0, members - before));
 }
 
 /** Says whose turn it is, and lets suspects go in theirs. `hasRoom`: one more may run, or start, at this moment. */
 export function takeTurns(state: State, start: (suspect: Suspect) => void, hasRoom: HasRoom): void {
   const { trials } = state;
-  if (trials.turn === "others" && isTrialDue(state)) trials.turn = "drain";
+  if (trials.turn === "others" && isTrialDue(state)) Object.assign(trials, { turn: "drain", since: clock.monotonic() });
   if (trials.turn === "drain") beginWhenDrained(state);
   if (trials.turn === "trial") fillTrial(state, start, hasRoom);
   const [oldest] = trials.turn === "trial" ? state.resuming : trials.resuming;
@@ -85,8 +113,16 @@ function isTrialDue(state: State): boolean {
 function beginWhenDrained(state: State): void {
   const { trials } = state;
   if (!nextOf(state)) return giveTurnBack(state);
-  if (state.running > trials.running) return; // each end asks again
+  if (state.running > trials.running) return void (trials.since = clock.monotonic()); // each end asks again
+  const leftMs = holdsOthers(state) ? trials.since + longestLeavingMs - clock.monotonic() : 0;
+  if (leftMs > 0) return state.goOnIn(leftMs); // what goes back asks again when it has gone
   Object.assign(trials, { turn: "trial", since: clock.monotonic(), members: 0, size: state.limit, isOpen: true });
+}
+
+/** Is anything here that is not for the trial? The engine may not have it yet. */
+function holdsOthers(state: State): boolean {
+  const { ahead, waiting, trials } = state;
+  return ahead.length + waiting.length + trials.leaving.size + surplusOf(state).length > 0;
 }
 
 /** It takes members until one of them has ended: else it might never end. */
@@ -120,15 +156,15 @@ function giveTurnBack(state: State): void {
 /** Those that go on before those that start; those that were lost least are done soonest, and hold up nobody. */
 function nextOf(state: State): Resuming | Suspect | undefined {
   const { resuming, waiting } = state.trials;
-  return leastLost(resuming) ?? leastLost(waiting.filter(({ delivery }) => mayTry(state, delivery.ahead === true)));
+  return leastLost(resuming) ?? leastLost(waiting.filter((each) => canTry(state, each)));
 }
 
 function leastLost<T extends { readonly losses: number }>(list: readonly T[]): T | undefined {
   return list.reduce<T | undefined>((least, each) => (least && least.losses <= each.losses ? least : each), undefined);
 }
 
-function mayTry({ mode, suspended, maxSuspended }: State, ahead: boolean): boolean {
-  return ahead ? mode !== "closed" : mode === "open" && suspended < maxSuspended;
+function canTry({ mode, suspended, maxSuspended }: State, { delivery }: Suspect): boolean {
+  return delivery.ahead ? mode !== "closed" : mode === "open" && suspended < maxSuspended;
 }
 
 function take<T>(list: T[], each: T): T {

@@ -39,6 +39,8 @@ export interface WorldOptions {
   readonly leaseMs: number;
   /** From a kill until the next process consumes. */
   readonly restartMs: number;
+  /** From a settlement until the engine has it; what is held until then is lost with its process. @default none */
+  readonly settleMs?: number;
 }
 
 export interface World {
@@ -53,7 +55,7 @@ export interface World {
 }
 
 export function crashWorld(options: WorldOptions): World {
-  const { concurrency, store, maxCrashes = 5, leaseMs, restartMs } = options;
+  const { concurrency, store, maxCrashes = 5, leaseMs, restartMs, settleMs = 0 } = options;
   const task = { options: { queue: "q", maxCrashes }, scope: "q", store, log: console } as unknown as CrashTask;
   const world: World = { publish, start, kill, starts: [], done: new Map(), dead: new Map(), kills: [] };
   let queue: Message[] = [];
@@ -100,7 +102,12 @@ export function crashWorld(options: WorldOptions): World {
     const { name: id, crashes } = message;
     process.held.add(message);
     const delivery = { id, body: {}, attempt: 1, publishedAt: 1, crashes, native: message };
-    void process.slots.handle(delivery).then((settlement) => process.alive && settle(process, message, settlement));
+    void process.slots.handle(delivery).then(async (settlement) => {
+      if (settleMs > 0) await sleep(settleMs);
+      if (!process.alive) return;
+      settle(process, message, settlement);
+      process.slots.settled(delivery);
+    });
   }
 
   function settle(process: Process, message: Message, settlement: Settlement): void {

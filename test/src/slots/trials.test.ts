@@ -1,7 +1,7 @@
 /** Suspects and all other work by turns: who runs beside whom, and what becomes of 50 runs of which some kill. */
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { setClock } from "../../../src/base/clock.ts";
+import { setClock, sleep } from "../../../src/base/clock.ts";
 import type { Delivery, Settlement } from "../../../src/contract/index.ts";
 import { createRate } from "../../../src/slots/rate.ts";
 import type { RunEnd, Slot } from "../../../src/slots/slot.ts";
@@ -21,7 +21,7 @@ interface Started {
   end(): Promise<void>;
 }
 
-function setUp(options: Partial<SlotsOptions> = {}) {
+function setUp({ settleMs = 0, ...options }: Partial<SlotsOptions> & { readonly settleMs?: number } = {}) {
   const started = new Map<string, Started>();
   const windows: number[] = [];
   const run = ({ id }: Delivery, slot: Slot) =>
@@ -44,9 +44,13 @@ function setUp(options: Partial<SlotsOptions> = {}) {
   slots.refreshWindow();
   const settled: Record<string, Settlement["outcome"]> = {};
   const give = (id: string, more: Partial<Delivery> = {}) =>
-    void slots
-      .handle({ id, body: {}, attempt: 1, native: undefined, ...more })
-      .then(({ outcome }) => void (settled[id] = outcome));
+    void settle({ id, body: {}, attempt: 1, native: undefined, ...more });
+  const settle = async (delivery: Delivery) => {
+    const { outcome } = await slots.handle(delivery);
+    settled[delivery.id] = outcome;
+    await (settleMs > 0 ? sleep(settleMs) : undefined);
+    slots.settled(delivery);
+  };
   const lost = (crashes: number, ...ids: string[]) => ids.forEach((id) => give(id, { crashes }));
   const ids = () => [...started.keys()].join(" ");
   const find = (id: string) => started.get(id) as Started;
@@ -89,6 +93,21 @@ describe("trials", () => {
     expect(ids()).toBe("a b c d");
     expect(settled).toEqual({ x: "returned", y: "returned", e: "returned" });
     expect(window()).toBe(4);
+  });
+
+  it("begin when the engine has what goes back, after two seconds at the latest", async () => {
+    const { lost, ids, settled } = setUp({ settleMs: 1_000 });
+    lost(5, "x", "y");
+    await clock.pass(300);
+    expect([ids(), settled]).toEqual(["", { y: "returned" }]);
+    await clock.pass(1_000);
+    expect(ids()).toBe("x");
+    const slow = setUp({ settleMs: 60_000 });
+    slow.lost(5, "x", "y");
+    await clock.pass(2_000);
+    expect(slow.ids()).toBe("");
+    await clock.pass(300);
+    expect(slow.ids()).toBe("x");
   });
 
   it("are as small as the smallest of their members makes them", async () => {
@@ -329,6 +348,12 @@ describe.each(stores)("50 runs of 5 s %s", (_, store) => {
     expect(kills).toBeLessThanOrEqual(11 * how.killers);
     expect(gapMs).toBeLessThanOrEqual(2 * runMs + world.restartMs + 10);
     expect(neighboursMs).toBeLessThanOrEqual(0.7 * aloneMs);
+  });
+
+  it("no innocent dies of what its process still held of it when it was killed", async () => {
+    const how = { killers: 1, killsAfterMs: 0, freshMs: 10, first: 0 };
+    const { dead } = await poisoned(crashWorld({ ...world, store: store(), settleMs: 100 }), how);
+    expect(dead).toEqual(["killer 0"]);
   });
 
   it("15 parents that wait 6 s each are killed twice: fresh messages start within a second", async () => {
