@@ -1,6 +1,7 @@
 /**
  * Projects, run one after the other: two cores cannot give timing cases and package installs at once.
- * Kits run side by side in "kits"; what measures time or fills the machine is in "timing", one line for all kits.
+ * Kits run side by side in "kits"; what measures time or fills the machine is in "timing", one line for all kits; what
+ * waits for leases to end is in "waiting".
  */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
@@ -67,7 +68,7 @@ export default defineConfig({
           include: overMemory,
           maxWorkers: unitWorkers,
           sequence: { groupOrder: 1 },
-          provide: { kitHalf: "together" },
+          provide: { kitPart: "together" },
         },
       },
       {
@@ -78,7 +79,7 @@ export default defineConfig({
           exclude: overMemory,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
-          provide: { kitHalf: "together" },
+          provide: { kitPart: "together" },
           ...built,
         },
       },
@@ -89,7 +90,7 @@ export default defineConfig({
           include: [kits],
           fileParallelism: false,
           sequence: { groupOrder: 3 },
-          provide: { kitHalf: "alone" },
+          provide: { kitPart: "alone" },
           ...built,
         },
       },
@@ -106,7 +107,15 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "waiting", include: waiting, sequence: { groupOrder: 5 }, ...built },
+        test: {
+          name: "waiting",
+          include: [...waiting, kits],
+          exclude: ["test/adapters/{memory,redis}/*"], // no processes of their own to kill
+          maxWorkers: unitWorkers,
+          sequence: { groupOrder: 5 },
+          provide: { kitPart: "waits" },
+          ...built,
+        },
       },
       {
         extends: true,

@@ -27,6 +27,8 @@ export interface Case {
   readonly disrupts?: boolean;
   /** Keeps the machine busy: runs after the others, not beside them. */
   readonly alone?: boolean;
+  /** Waits for leases to end, again and again: runs after the others too, but beside those of all brokers. */
+  readonly waits?: boolean;
   /** Needs a module that publishes with the engine's own client. */
   readonly foreign?: boolean;
   /** @default 30_000 */

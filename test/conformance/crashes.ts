@@ -217,7 +217,7 @@ export const crashes = cases({
     {
       needs,
       processes: true,
-      alone: true,
+      waits: true,
       timeoutMs: 300_000,
       run: (context) => poisoned(context, { runs: 50, poisons: 1, ms: 300 }),
     },
@@ -225,7 +225,7 @@ export const crashes = cases({
   "eight runs of which three kill their process: fresh work goes on between their trials, and no other is dead": {
     needs,
     processes: true,
-    alone: true,
+    waits: true,
     timeoutMs: 300_000,
     run: (context) => poisoned(context, { runs: 8, poisons: 3, ms: 600 }),
   },
@@ -234,7 +234,7 @@ export const crashes = cases({
     needs,
     uses: ["delay"],
     processes: true,
-    alone: true,
+    waits: true,
     async run(context) {
       const job = publisherOf(context);
       await job.publish(["later"], { taskId: "later", delay: "10m" });

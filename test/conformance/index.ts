@@ -61,33 +61,42 @@ export function describeBroker(options: DescribeOptions): void {
   if (options.slow) return defineApart(subject, slowCases, knownGaps);
   if (options.server) return defineApart(subject, restartCases, knownGaps);
   if (options.storeServer) return defineApart(subject, storeRestartCases, knownGaps);
-  describe(name, () => defineHalves(subject, options));
+  return defineParts(subject, options);
 }
 
-/** A vitest project that runs one half of every kit says so by `provide`: only one of all kits is alone at a time. */
-function defineHalves(
-  subject: Subject,
-  { knownGaps = {}, atOnce = Number.POSITIVE_INFINITY, clauses, cases, storeOnly = false }: DescribeOptions,
-): void {
+/** A vitest project that runs one part of every kit says so by `provide`: only one of all kits is alone at a time. */
+function defineParts(subject: Subject, options: DescribeOptions): void {
+  const { name, knownGaps = {}, atOnce = Number.POSITIVE_INFINITY } = options;
+  const only = inject("kitPart");
+  const chosen = chosenCases(options).filter((each) => (only ?? partOf(each)) === partOf(each));
+  if (only && chosen.length === 0) return; // an empty suite fails
+  const define = (part: KitPart, line = noLine) => {
+    const own = chosen.filter((each) => partOf(each) === part);
+    const suite = part === "together" ? describe.concurrent : describe.sequential;
+    if (own.length > 0) suite(part, () => own.forEach((each) => defineCase(subject, each, knownGaps[each.name], line)));
+  };
+  describe(name, () => {
+    define("together", waitingLine(atOnce));
+    define("alone");
+    define("waits");
+  });
+}
+
+function chosenCases({ clauses, cases, storeOnly = false }: DescribeOptions): NamedCase[] {
   const wanted = process.env.FUNBOOST_KIT_CLAUSES?.split(","); // npm run conformance -- --clause
-  const chosen = allCases.filter(
+  return allCases.filter(
     ({ clause, name, engine = true }) =>
       engine !== storeOnly &&
       (clauses?.includes(clause) ?? true) &&
       (cases?.includes(name) ?? true) &&
       (wanted?.includes(clause) ?? true),
   );
-  const half = inject("kitHalf");
-  const line = waitingLine(atOnce);
-  if (half !== "alone")
-    describe.concurrent("together", () => {
-      for (const each of chosen.filter(({ alone }) => !alone)) defineCase(subject, each, knownGaps[each.name], line);
-    });
-  if (half !== "together")
-    describe.sequential("alone", () => {
-      for (const each of chosen.filter(({ alone }) => alone)) defineCase(subject, each, knownGaps[each.name]);
-    });
 }
+
+type KitPart = "together" | "alone" | "waits";
+
+const partOf = ({ alone = false, waits = false }: NamedCase): KitPart =>
+  waits ? "waits" : alone ? "alone" : "together";
 
 interface Line {
   /** A case's time to wait for its turn, and the turn. */
@@ -147,7 +156,7 @@ declare module "vitest" {
     conformance?: Outcome;
   }
   interface ProvidedContext {
-    kitHalf: "together" | "alone" | undefined;
+    kitPart: KitPart | undefined;
   }
 }
 

@@ -45,22 +45,22 @@ describe("a case that meets no engine", () => {
 });
 
 describe("what kits cost", () => {
-  const cost = (broker: string, clause: string, seconds: number, alone = false): Cost => ({
+  const cost = (broker: string, clause: string, seconds: number, part: Cost["part"] = "together"): Cost => ({
     broker,
     clause,
     case: "one",
-    alone,
+    part,
     seconds,
     from: 100,
     to: 100 + seconds,
   });
-  const costs = [cost("a", "wire", 1), cost("a", "wire", 2, true), cost("b", "wire", 1_000)];
+  const costs = [cost("a", "wire", 1), cost("a", "wire", 2, "alone"), cost("b", "wire", 1_000)];
 
-  it("is said by broker: cases, both halves, and all in all", () => {
+  it("is said by broker: cases, each part, and all in all", () => {
     const [, , , a, b] = brokerLines(costs).map((line) => line.split(/ +/));
     expect([a, b]).toEqual([
-      ["a", "2", "1.0", "2.0", "3.0"],
-      ["b", "1", "1000.0", "0.0", "1000.0"],
+      ["a", "2", "1.0", "2.0", "0.0", "3.0"],
+      ["b", "1", "1000.0", "0.0", "0.0", "1000.0"],
     ]);
   });
 

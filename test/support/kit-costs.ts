@@ -7,7 +7,8 @@ export interface Cost {
   readonly broker: string;
   readonly clause: string;
   readonly case: string;
-  readonly alone: boolean;
+  /** Of the kit. */
+  readonly part: (typeof parts)[number];
   readonly seconds: number;
   /** On one clock for all; 0: it did not run. */
   readonly from: number;
@@ -15,6 +16,7 @@ export interface Cost {
 }
 
 const longestFiles = 15;
+const parts = ["together", "alone", "waits"] as const;
 /** Clauses that run in files of their own, beside the kits. */
 const apart = ["slow", "restarts"];
 
@@ -32,8 +34,9 @@ function costOf(test: TestCase): Cost[] {
   if (!row) return [];
   const { clause, case: name, seconds = duration / 1_000 } = row;
   const broker = apart.includes(clause) ? `${row.broker}, ${clause}` : row.broker;
-  const alone = test.parent.type === "suite" && test.parent.name === "alone";
-  return [{ broker, clause, case: name, alone, seconds, from: startTime / 1_000, to: (startTime + duration) / 1_000 }];
+  const suite = test.parent.type === "suite" ? test.parent.name : "";
+  const part = parts.find((each) => each === suite) ?? "together";
+  return [{ broker, clause, case: name, part, seconds, from: startTime / 1_000, to: (startTime + duration) / 1_000 }];
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
@@ -54,10 +57,10 @@ export function brokerLines(costs: readonly Cost[]): string[] {
   if (costs.length === 0) return [];
   const lines = unique(costs.map(({ broker }) => broker)).map((broker) => {
     const own = costs.filter((each) => each.broker === broker);
-    const [together, alone] = [own.filter((each) => !each.alone), own.filter((each) => each.alone)];
-    return row([broker, String(own.length), span(together), span(alone), sum(own)]);
+    const spans = parts.map((part) => span(own.filter((each) => each.part === part)));
+    return row([broker, String(own.length), ...spans, sum(own)]);
   });
-  return ["", "What each broker took, in seconds", row(["broker", "cases", "together", "alone", "sum"]), ...lines];
+  return ["", "What each broker took, in seconds", row(["broker", "cases", ...parts, "sum"]), ...lines];
 }
 
 /** By the broker that takes longest: a budget is for each. */

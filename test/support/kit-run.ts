@@ -79,7 +79,7 @@ export function sayErrors(
 function rowsOf(vitest: Vitest): Outcome[] {
   const tests = vitest.state.getTestModules().flatMap((module) => [...module.children.allTests()]);
   const rows = tests.map(rowOf).filter((row) => row !== undefined);
-  const said = new Set<string>(); // both halves of a kit say that its service cannot be had
+  const said = new Set<string>(); // each part of a kit says that its service cannot be had
   return rows.filter((row) => row.clause !== "" || said.size < said.add(row.broker).size);
 }
 
