@@ -89,7 +89,7 @@ function visit(value: unknown, depth: number, most: number): unknown {
 }
 
 function visitArray(value: readonly unknown[], depth: number, most: number): unknown {
-  const made: unknown[] = [];
+  const made: unknown[] = new Array(value.length); // one that grows takes room for sixteen
   for (let i = 0; i < value.length; i++) {
     const item = value[i];
     const copy =
@@ -97,7 +97,7 @@ function visitArray(value: readonly unknown[], depth: number, most: number): unk
         ? new Uncarriable(i in value ? "undefined" : "a hole", "Send null in its place")
         : visit(item, depth + 1, most);
     if (copy instanceof Uncarriable) return addStep(copy, `[${i}]`);
-    made.push(copy);
+    made[i] = copy;
   }
   return made;
 }

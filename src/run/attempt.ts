@@ -51,8 +51,8 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
     const { args, limits, body, unbound } = call;
     const argsAreShared =
       !call.converted && (isObject(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
-    const read = { args, argsAreShared, limits, body, unbound };
-    return { delivery, startedAt, ...read, badMessage: undefined, doneMark: undefined };
+    const badMessage = undefined;
+    return { delivery, startedAt, args, argsAreShared, limits, body, badMessage, unbound, doneMark: undefined };
   } catch (error) {
     const badMessage = copyError(error); // of the task's own `convert`, maybe
     return { ...unread, delivery, startedAt, badMessage, doneMark: undefined };
