@@ -11,25 +11,34 @@ export function toMembers(signature: Signature, args: readonly unknown[], queue:
 }
 
 function namedBody(signature: Signature, args: readonly unknown[], queue: string): JsonObject {
+  const body: JsonObject = {};
+  eachMember(signature, args, queue, (name, value) => (body[name] = value));
+  return body;
+}
+
+/** What is there of `args`, copied, in their order. */
+export function eachMember(
+  signature: Signature,
+  args: readonly unknown[],
+  queue: string,
+  take: (name: string, value: unknown, index: number) => void,
+): void {
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
   if (args.length > names.length && !rest)
     refuseArgs(queue, `got ${countText(args.length)}, takes ${countText(names.length)}${namesText(signature)}.`);
-  const body: JsonObject = {};
   for (let i = 0; i < plain; i++) {
     const name = names[i] as string;
     const value = args[i];
-    if (value !== undefined) {
-      body[name] = typeof value === "string" ? value : copyJson(value, `args.${name}`, queue);
-    } else if (i < required) {
+    if (value !== undefined) take(name, typeof value === "string" ? value : copyJson(value, `args.${name}`, queue), i);
+    else if (i < required) {
       const takes = `it takes ${countText(names.length)}${namesText(signature)}`;
       refuseArgs(queue, `"${name}" is missing; ${takes}. Where it may be missing, declare it as "${name}?".`);
     }
   }
-  if (rest && args.length > plain) {
-    body[names[plain] as string] = copyJson(args.slice(plain), `args.${names[plain]}`, queue);
-  }
-  return body;
+  if (!rest || args.length <= plain) return;
+  const name = names[plain] as string;
+  take(name, copyJson(args.slice(plain), `args.${name}`, queue), plain);
 }
 
 function objectBody(signature: Signature, args: readonly unknown[], queue: string): JsonObject {

@@ -4,7 +4,15 @@ import { describe, toError } from "../base/errors.ts";
 import { bodyValue } from "../base/json.ts";
 import { copyPlain } from "../base/plain-copy.ts";
 import type { JsonObject } from "../contract/index.ts";
-import { bindByName, bindByOrder, checkOrder, checkTakesOne, refuseMessage, toMembers } from "./arguments.ts";
+import {
+  bindByName,
+  bindByOrder,
+  checkOrder,
+  checkTakesOne,
+  eachMember,
+  refuseMessage,
+  toMembers,
+} from "./arguments.ts";
 import { extraOf, isObject, originalOf, parseBody, whatItIs, withoutExtra } from "./body.ts";
 import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
@@ -34,12 +42,9 @@ const orders = new WeakMap<Signature, readonly string[]>();
 
 /** What the texts of one signature have in common. */
 interface TextForm {
+  /** What stands before each argument. */
+  readonly starts: readonly string[];
   readonly end: string;
-  /**
-   * Never read. An object of the shape that the members of each message have, kept alive: in some runs a push cost less
-   * for it after a full collection. Why is not settled.
-   */
-  readonly shape: JsonObject;
 }
 
 const textForms = new WeakMap<Signature, TextForm>();
@@ -64,7 +69,7 @@ export function encodeBody(
   return body;
 }
 
-/** The same as JSON text. What most messages of a task end in is made once: it is half of their text. */
+/** The same as JSON text. What is the same in most messages of a task is made once: it is half of their text. */
 export function encodeText(
   signature: Signature,
   args: readonly unknown[],
@@ -73,17 +78,19 @@ export function encodeText(
 ): string {
   if (limits || signature.kind !== "positional" || signature.names.length === 0)
     return JSON.stringify(encodeBody(signature, args, limits, queue));
-  const { end } = textFormOf(signature);
-  const members = JSON.stringify(toMembers(signature, args, queue));
-  return members === "{}" ? `{${end}` : `${members.slice(0, -1)},${end}`;
+  const { starts, end } = textFormOf(signature);
+  let text = "{";
+  eachMember(signature, args, queue, (_name, value, i) => (text += `${starts[i]}${JSON.stringify(value)},`));
+  return text + end;
 }
 
 function textFormOf(signature: Signature): TextForm {
   const existing = textForms.get(signature);
   if (existing) return existing;
-  const shape: JsonObject = {};
-  for (const name of signature.names) shape[name] = null;
-  const form = { end: `"extra":${JSON.stringify({ order: orderOf(signature) })}}`, shape };
+  const form = {
+    starts: signature.names.map((name) => `${JSON.stringify(name)}:`),
+    end: `"extra":${JSON.stringify({ order: orderOf(signature) })}}`,
+  };
   textForms.set(signature, form);
   return form;
 }
