@@ -29,6 +29,13 @@ export function fromPayload(payload: Payload | undefined): unknown {
   return payload.data; // bytes, or what only its writer can read
 }
 
+/** An argument; as its text where no value can be made of that: whoever reads it says why. */
+export function argumentOf(payload: Payload): unknown {
+  const value = fromPayload(payload);
+  const isLost = value === undefined && textOf(payload.metadata?.encoding)?.startsWith("json/");
+  return isLost ? textOf(payload.data) : value;
+}
+
 export function recordOf(payload: Payload | undefined): JsonObject | undefined {
   const bytes = payload?.metadata?.[recordKey];
   return bytes ? (parse(bytes) as JsonObject) : undefined;

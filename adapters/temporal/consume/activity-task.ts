@@ -1,7 +1,7 @@
 /** One task as a poll brought it: what is ours in it, and the delivery that it becomes. */
 import type { Delivery } from "../../../src/contract/index.ts";
 import { prefixOf } from "../connect/names.ts";
-import { type Envelope, fromEnvelope, fromPayload } from "../connect/payload.ts";
+import { argumentOf, type Envelope, fromEnvelope } from "../connect/payload.ts";
 import { durationMs, epochMs, type PollAnswer } from "../connect/protocol.ts";
 import type { RecentMessage } from "../queue.ts";
 
@@ -25,7 +25,7 @@ export interface ActivityTask {
 export function toActivityTask(answer: PollAnswer): ActivityTask {
   const { taskToken, attempt, workflowExecution, activityId, activityRunId, heartbeatTimeout, retryPolicy } = answer;
   const { workflowId, runId } = workflowExecution ?? {};
-  const args = (answer.input?.payloads ?? []).map(fromPayload);
+  const args = (answer.input?.payloads ?? []).map(argumentOf);
   const mostAttempts = retryPolicy?.maximumAttempts ?? 0;
   return {
     token: taskToken,

@@ -27,6 +27,12 @@ describe("a polled task", () => {
     });
     expect(delivery({ input: payloads(1, 2) }).body).toEqual([1, 2]);
   });
+  it("keeps as text what no value can be made of", () => {
+    const foreign = (text: string) => [{ metadata: { encoding: Buffer.from("json/plain") }, data: Buffer.from(text) }];
+    for (const text of ["{no json", `[${"9".repeat(5_000)}]`])
+      expect(delivery({ input: { payloads: foreign(text) } }).body).toBe(text);
+    expect(delivery({ input: { payloads: foreign("null") } }).body).toBe(null);
+  });
   it("cannot be given back where this is its last attempt", () => {
     const isLast = (attempt: number, maximumAttempts: number) =>
       toActivityTask(answerOf({ attempt, retryPolicy: { maximumAttempts } })).isLast;
