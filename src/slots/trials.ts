@@ -116,6 +116,7 @@ function beginWhenDrained(state: State): void {
   if (state.running > trials.running) return void (trials.since = clock.monotonic()); // each end asks again
   const leftMs = holdsOthers(state) ? trials.since + longestLeavingMs - clock.monotonic() : 0;
   if (leftMs > 0) return state.goOnIn(leftMs); // what goes back asks again when it has gone
+  trials.leaving.clear(); // an engine that never says so is not waited for twice
   Object.assign(trials, { turn: "trial", since: clock.monotonic(), members: 0, size: state.limit, isOpen: true });
 }
 
