@@ -66,6 +66,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: overMemory,
+          pool: "threads", // a tenth cheaper than processes
           maxWorkers: unitWorkers,
           sequence: { groupOrder: 1 },
           provide: { kitPart: "together" },
