@@ -1,4 +1,4 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { memoryStore } from "../../../adapters/memory/store.ts";
 import { sleep } from "../../../src/base/clock.ts";
 import { withIds } from "../../../src/emulation/ids.ts";
@@ -40,7 +40,7 @@ it("knows of a pause before its first fetch, and learns of one without any notic
   await sleep(30);
   expect(got).toHaveLength(0);
   await queue.setPaused?.(false);
-  await vi.waitFor(() => expect(got).toHaveLength(1), { timeout: 700 });
+  await expect.poll(() => got).toHaveLength(1);
   await consumer.close();
 });
 
