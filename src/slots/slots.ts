@@ -135,15 +135,11 @@ function hasPlace(state: State): boolean {
   return false;
 }
 
-/** Last first: each goes to the front, so the first ends up foremost. */
-function returnEach(list: Waiting[]): void {
-  for (const each of list.reverse()) each.settle(returned);
-}
-
 /** All that has not started. */
 function returnAll({ ahead, waiting, trials }: State): void {
-  returnEach([...ahead.splice(0), ...waiting.splice(0)]);
-  returnEach(trials.waiting.splice(0));
+  // Last first: each goes to the front, so the first ends up foremost.
+  const all = [...trials.waiting.splice(0), ...ahead.splice(0), ...waiting.splice(0)];
+  for (const { settle } of all.reverse()) settle(returned);
 }
 
 /** The question costs a look at the clock: it is asked only where something waits. */
@@ -233,8 +229,7 @@ function letSuspects(state: State): void {
   const surplus = [...state.ahead.splice(0), ...state.waiting.splice(0), ...takeSurplus(state)];
   if (surplus.length === 0) return;
   updateWindow(state, true);
-  for (const { delivery } of surplus) putOut(state, delivery, returned);
-  returnEach(surplus);
+  for (const { delivery, settle } of surplus.reverse()) settle(putOut(state, delivery, returned));
 }
 
 const hasRoom = (state: State): boolean => state.running < state.limit && hasPlace(state);

@@ -143,7 +143,7 @@ export function decodeBody(
   } catch (error) {
     unbound = toError(error);
   }
-  return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs what all the rest does
+  return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as all the rest
 }
 
 /** Python's names of the arguments that it has pickled: a pickle is a program, and none that we could run. */
