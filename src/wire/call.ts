@@ -143,7 +143,7 @@ export function decodeBody(
   } catch (error) {
     unbound = toError(error);
   }
-  return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as all the rest
+  return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as the rest
 }
 
 /** Python's names of the arguments that it has pickled: a pickle is a program, and none that we could run. */
