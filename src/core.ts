@@ -14,12 +14,13 @@ export {
   WaitTimeoutError,
 } from "./base/errors.ts";
 export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
-export { boost, getOrCreate, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export { boost, getOrCreate, type Task, type TaskMembers } from "./boost.ts";
 export type { ConsumeOptions, TaskConsumer } from "./consume/consume.ts";
 export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
+export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
 export type { PublishOptions } from "./options/publish.ts";
@@ -28,6 +29,7 @@ export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
+export type { Publishing } from "./publishing.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";
 export type { QueueInfo } from "./queue/info.ts";
 export type { StatsPoint, StatsQuery } from "./queue/stats.ts";

@@ -80,7 +80,9 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   /** Called with each row, to write it to a table of your own. @default none */
   onRecord?: OnRecord;
   /**
-   * Checks the arguments at publish and at run: one argument as it is, several as a list. Any Standard Schema.
+   * Checks the arguments at publish and at run. Any Standard Schema: of a tuple of two and more it is the list of
+   * arguments, of all else the one argument. What travels is what the caller gave, as JSON; the function gets what the
+   * schema makes of it.
    * @default none
    */
   input?: Schema;

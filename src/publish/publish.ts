@@ -55,7 +55,7 @@ async function publishWithMiddleware<R>(
   const resolved = optionsOf(definition);
   const { usePublish, input } = resolved;
   const publish = composePublish(usePublish, async (outgoing) => {
-    if (input) await checkInput(input, outgoing.args, resolved);
+    if (input) await checkInput(input, outgoing.args, definition.signature, resolved);
     const hasOptions = Object.keys(outgoing.options).length > 0;
     return publishPlain(definition, outgoing.args, hasOptions ? outgoing.options : undefined);
   });
@@ -124,7 +124,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
 
 async function checkEachInput(definition: Definition, items: readonly PublishItem[], input: Schema): Promise<void> {
   const own = copyPlain(items, new Map()); // a schema may take its time
-  await Promise.all(own.map(({ args }) => checkInput(input, args, optionsOf(definition))));
+  await Promise.all(own.map(({ args }) => checkInput(input, args, definition.signature, optionsOf(definition))));
 }
 
 /** Large enough for the engines' best rate, small enough that a refused publish says closely what was accepted. */

@@ -81,7 +81,7 @@ async function open(definition: Definition): Promise<OpenTask> {
     address: broker.address?.(),
     queue,
     native,
-    call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
+    call: definition.fn && composeRun(definition.fn, definition.signature, options),
     store,
     scope: scopeOf(broker, queue, options),
     leaseMs: leaseMs(),
