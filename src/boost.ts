@@ -8,13 +8,14 @@ import type { TaskRow } from "./options/record.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import type {
+  AnyArgs,
+  Defined,
   FunctionFor,
   KeptResult,
   ParametersOf,
   ResultOf,
   SentArgs,
   TaskKind,
-  TypesOfParams,
 } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { callQueue } from "./queue/call-queue.ts";
@@ -64,11 +65,11 @@ export type Task<F, Args extends readonly unknown[] = ParametersOf<F>, R = Resul
  * await shutdown();
  */
 export function boost<F extends FunctionFor<S, K>, S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: TaskParams<SentArgs<NoInfer<F>, NoInfer<S>, NoInfer<K>>> & TypesOfParams<S, K>,
+  params: TaskParams<SentArgs<NoInfer<F>, NoInfer<S>, NoInfer<K>>, S> & Defined<K>,
   fn: F,
 ): Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
 export function boost<S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: TaskParams & TypesOfParams<S, K>,
+  params: TaskParams<AnyArgs, S> & Defined<K>,
 ): <F extends FunctionFor<S, K>>(fn: F) => Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
 export function boost(params: TaskParams, ...given: unknown[]): unknown {
   checkParams(params);
@@ -99,7 +100,7 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
  * const task = getOrCreate({ queue: `mail-${tenant}`, broker: "bullmq" }, sendMail);
  */
 export function getOrCreate<F extends FunctionFor<S, K>, S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: TaskParams<SentArgs<NoInfer<F>, NoInfer<S>, NoInfer<K>>> & TypesOfParams<S, K>,
+  params: TaskParams<SentArgs<NoInfer<F>, NoInfer<S>, NoInfer<K>>, S> & Defined<K>,
   fn: F,
 ): Task<F, SentArgs<F, S, K>, KeptResult<F, K>> {
   checkParams(params);

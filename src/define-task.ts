@@ -4,6 +4,7 @@ import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import type {
+  AnyArgs,
   ArgsOf,
   FunctionLike,
   FunctionOf,
@@ -36,9 +37,8 @@ export const definitionOptions = [
 ] satisfies (keyof TaskParams)[];
 
 /** The options of a task that both sides need: no `concurrency`, no `timeout`, nothing else of the run alone. */
-// biome-ignore lint/suspicious/noExplicitAny: as in TaskParams
-export type DefinitionParams<Args extends readonly unknown[] = any> = Pick<
-  TaskParams<Args>,
+export type DefinitionParams<Args extends readonly unknown[] = AnyArgs, S extends Schema = Schema> = Pick<
+  TaskParams<Args, S>,
   (typeof definitionOptions)[number]
 >;
 
@@ -52,8 +52,7 @@ export interface TaskDefinition<F = FunctionLike, Args extends readonly unknown[
   readonly "~task"?: TaskKind<F, Args, R>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: where no function is named, any is meant
-type KnownArgs<F> = FunctionLike extends F ? any : ParametersOf<F>;
+type KnownArgs<F> = FunctionLike extends F ? AnyArgs : ParametersOf<F>;
 type KnownResult<F> = FunctionLike extends F ? unknown : ResultOf<F>;
 type OutputOrUnknown<O extends Schema> = 0 extends 1 & OutputOf<O> ? unknown : OutputOf<O>;
 
@@ -80,10 +79,10 @@ type SchemaOf<Args> = Schema<Args extends [arg?: infer One] ? One : Args>;
  * const mails = publisher(mail);
  */
 export function defineTask<S extends Schema, O extends Schema>(
-  params: DefinitionParams<ArgsOf<InputOf<NoInfer<S>>>> & { input: S; output?: O },
+  params: DefinitionParams<ArgsOf<InputOf<NoInfer<S>>>, S> & { input: S; output?: O },
 ): TaskDefinition<FunctionOf<S, InputOf<O>>, ArgsOf<InputOf<S>>, OutputOrUnknown<O>>;
 export function defineTask<F extends FunctionLike = FunctionLike>(
-  params: DefinitionParams<KnownArgs<F>> & { input?: SchemaOf<KnownArgs<F>> },
+  params: DefinitionParams<KnownArgs<F>, SchemaOf<KnownArgs<F>>>,
 ): TaskDefinition<FunctionLikeOf<F>, KnownArgs<F>, KnownResult<F>>;
 export function defineTask(params: DefinitionParams): unknown {
   checkParams(params);

@@ -6,7 +6,7 @@ import { definitionOptions, type publisherOptions, refuseOthers } from "./define
 import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type { ParametersOf, ResultOf, SentArgs, TaskKind, TypesOfParams } from "./options/task-types.ts";
+import type { AnyArgs, Defined, ParametersOf, ResultOf, SentArgs, TaskKind } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { definePublisher } from "./setup/definition.ts";
 
@@ -17,7 +17,10 @@ const ofTasks = [
 ] satisfies Exclude<keyof TaskMembers<never, never>, keyof Publishing<never, never> | "params">[];
 
 /** The task options that mean something where nothing runs. */
-export type PublisherParams = Pick<TaskParams, (typeof publisherOptions)[number]>;
+export type PublisherParams<S extends Schema = Schema> = Pick<
+  TaskParams<AnyArgs, S>,
+  (typeof publisherOptions)[number]
+>;
 
 /** Of a task's type, of a function's, else of what the params say. */
 type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...args: infer Args): Promise<infer H> }
@@ -47,7 +50,7 @@ type AnyCall = (...args: unknown[]) => unknown;
  * const jobs = publisher<typeof transcode>({ queue: "transcode", params: ["file", "height"], rpc: true });
  */
 export function publisher<F = unknown, S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: PublisherParams & TypesOfParams<S, K>,
+  params: PublisherParams<S> & Defined<K>,
 ): PublisherOf<F, S, K> {
   checkParams(params);
   refuseOthers(params, definitionOptions, (name) => `publisher() takes no "${name}": it is used where the task runs`);

@@ -12,6 +12,10 @@ export interface TaskKind<F = FunctionLike, Args extends readonly unknown[] = re
 // biome-ignore lint/complexity/noBannedTypes: for that reason
 export type FunctionLike = Function;
 
+/** Where no function is known yet. */
+// biome-ignore lint/suspicious/noExplicitAny: shared params fit tasks of whatever arguments
+export type AnyArgs = any;
+
 export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never;
 export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
 
@@ -53,8 +57,7 @@ export type SentArgs<F, S extends Schema, K extends TaskKind> = FunctionLike ext
 /** What waitResult() answers. */
 export type KeptResult<F, K extends TaskKind> = unknown extends K["result"] ? ResultOf<F> : K["result"];
 
-/** Where the params of a call are read for their types: its schema, and the definition that was spread into them. */
-export interface TypesOfParams<S extends Schema, K extends TaskKind> {
-  input?: S;
+/** What a definition that was spread into the params of a call leaves there, for the compiler only. */
+export interface Defined<K extends TaskKind> {
   "~task"?: K;
 }

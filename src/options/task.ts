@@ -18,7 +18,7 @@ import type { OnRecord, RecordOptions, RecordParams } from "./record.ts";
  * const params: TaskParams = { queue: "transcode", broker: "bullmq", concurrency: 4, maxRetries: 5, timeout: "10m" };
  */
 // biome-ignore lint/suspicious/noExplicitAny: a bound; shared params fit tasks of whatever arguments
-export interface TaskParams<Args extends readonly unknown[] = any> {
+export interface TaskParams<Args extends readonly unknown[] = any, S extends Schema = Schema> {
   /** The queue's name; one function on each. Required. */
   queue: string;
   /** The engine: its name, or an instance such as `bullmq({ connection })`. @default "sqlite" */
@@ -85,7 +85,7 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
    * schema makes of it.
    * @default none
    */
-  input?: Schema;
+  input?: S;
   /** Checks the result of a run; what does not fit fails for good. @default none */
   output?: Schema;
   /** Around each run, outermost first. @default [] */
