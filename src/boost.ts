@@ -3,6 +3,7 @@
 import { describe, FunboostError } from "./base/errors.ts";
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume/consume.ts";
 import type { Counts } from "./contract/broker.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
 import type { PublishOptions } from "./options/publish.ts";
 import type { Qps } from "./options/qps.ts";
 import type { TaskRow } from "./options/record.ts";
@@ -19,10 +20,11 @@ import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
 import { TaskHandle } from "./results/handle.ts";
 import { queryRecords, type RecordsQuery } from "./results/query-records.ts";
 import { type WaitIdleOptions, waitIdle } from "./results/wait-idle.ts";
-import { brokerName, brokerOf, define, definitionOn, register } from "./setup/definition.ts";
+import { brokerOf, define, definitionOn, nameOfBroker, register } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
+import type { Boostable, FunctionLike, KnownParameters, ParametersOf, ResultOf, Sent } from "./task/function-types.ts";
 import type { Handle } from "./task/handle.ts";
 import type { AnyFunction } from "./wire/signature.ts";
 
@@ -81,14 +83,10 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
   records(query?: RecordsQuery): Promise<TaskRow<R>[]>;
 }
 
-export type Task<F> = F & TaskMembers<ParametersOf<F>, ResultOf<F>>;
+export type Task<F> = F & TaskMembers<Sent<ParametersOf<F>>, ResultOf<F>>;
 
-export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never;
-export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
-
-// A bound with a call signature would make a parameter with a default, such as `b = 3`, an `any`.
-// biome-ignore lint/complexity/noBannedTypes: for that reason
-type FunctionLike = Function;
+/** Params beside a function. `G` is the function too, of which less may be known when the params are looked at. */
+type ParamsBeside<G, B extends BrokerChoice> = TaskParams<KnownParameters<G>, B>;
 
 /**
  * Makes a task of a function. `params.queue` names its queue, `params.broker` the engine that carries it.
@@ -99,8 +97,13 @@ type FunctionLike = Function;
  * console.log(await (await add.push(1, 2)).waitResult()); // 3
  * await shutdown();
  */
-export function boost<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F>;
-export function boost(params: TaskParams): <F extends FunctionLike>(fn: F) => Task<F>;
+export function boost<F extends FunctionLike, B extends BrokerChoice = BrokerChoice, G = F>(
+  params: ParamsBeside<G, B>,
+  fn: F & Boostable<F>,
+): Task<F>;
+export function boost<B extends BrokerChoice = BrokerChoice>(
+  params: ParamsBeside<FunctionLike, B>,
+): <F extends FunctionLike>(fn: F & Boostable<F>) => Task<F>;
 export function boost(params: TaskParams, ...given: unknown[]): unknown {
   checkParams(params);
   if (given.length === 0) return (later: AnyFunction) => boost(params, later);
@@ -129,15 +132,18 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
  * @example
  * const task = getOrCreate({ queue: `mail-${tenant}`, broker: "bullmq" }, sendMail);
  */
-export function getOrCreate<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F> {
+export function getOrCreate<F extends FunctionLike, B extends BrokerChoice = BrokerChoice, G = F>(
+  params: ParamsBeside<G, B>,
+  fn: F & Boostable<F>,
+): Task<F> {
   checkParams(params);
   const known = definitionOn(params);
-  return (known?.task as Task<F> | undefined) ?? boost(params, fn);
+  return (known?.task as Task<F> | undefined) ?? (boost(params as TaskParams)<F>(fn) as Task<F>);
 }
 
 /** One line of it in `console.log()`, instead of all its members. */
 export function showShort(shown: object, definition: Definition, what: string): void {
-  const text = () => `[${what}: queue "${definition.params.queue}" on ${brokerName(brokerOf(definition))}]`;
+  const text = () => `[${what}: queue "${definition.params.queue}" on ${nameOfBroker(brokerOf(definition))}]`;
   Object.defineProperty(shown, Symbol.for("nodejs.util.inspect.custom"), { value: text });
 }
 

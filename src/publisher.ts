@@ -1,17 +1,11 @@
 /** publisher<typeof task>(): publishes to a queue whose function lives elsewhere. */
 
 import { FunboostError } from "./base/errors.ts";
-import {
-  type ParametersOf,
-  type Publishing,
-  publishingMembers,
-  type ResultOf,
-  showShort,
-  type TaskMembers,
-} from "./boost.ts";
+import { type Publishing, publishingMembers, showShort, type TaskMembers } from "./boost.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
 import { define } from "./setup/definition.ts";
+import type { ParametersOf, ResultOf, Sent } from "./task/function-types.ts";
 
 const allowed = [
   "queue",
@@ -36,7 +30,7 @@ const ofTasks = [
 /** The task options that mean something where nothing runs. */
 export type PublisherParams = Pick<TaskParams, (typeof allowed)[number]>;
 
-type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
+type Publisher<F> = Publishing<Sent<ParametersOf<F>>, ResultOf<F>>;
 
 /**
  * The publishing half of a task, from an `import type`: a web bundle holds no worker code. It has `push`, `pushMany`,
