@@ -2,21 +2,13 @@
 
 import { describe, FunboostError } from "./base/errors.ts";
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume/consume.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
 import type { Schema } from "./options/middleware.ts";
 import type { Qps } from "./options/qps.ts";
 import type { TaskRow } from "./options/record.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type {
-  AnyArgs,
-  Defined,
-  FunctionFor,
-  KeptResult,
-  ParametersOf,
-  ResultOf,
-  SentArgs,
-  TaskKind,
-} from "./options/task-types.ts";
+import type { CallbackArgs, Defined, FunctionFor, KeptResult, SentArgs, TaskKind } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { callQueue } from "./queue/call-queue.ts";
 import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
@@ -27,6 +19,7 @@ import { definitionOn, register } from "./setup/definition.ts";
 import { defineFunction } from "./setup/function-definition.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
+import type { Boostable, FunctionLike, ParametersOf, ResultOf, Sent } from "./task/function-types.ts";
 import type { AnyFunction } from "./wire/signature.ts";
 
 /** A boosted function. Called plainly it runs here and now, without a queue. */
@@ -53,7 +46,16 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
 }
 
 /** What boost() answers: the function, and what publishes, consumes and asks. `Args` is what `push` takes. */
-export type Task<F, Args extends readonly unknown[] = ParametersOf<F>, R = ResultOf<F>> = F & TaskMembers<Args, R>;
+export type Task<F, Args extends readonly unknown[] = Sent<ParametersOf<F>>, R = ResultOf<F>> = F &
+  TaskMembers<Args, R>;
+
+/** Params beside a function. `G` is the function too, of which less may be known when the params are looked at. */
+type ParamsBeside<G, B extends BrokerChoice, S extends Schema, K extends TaskKind> = TaskParams<
+  CallbackArgs<G, NoInfer<S>, NoInfer<K>>,
+  B,
+  S
+> &
+  Defined<K>;
 
 /**
  * Makes a task of a function. `params.queue` names its queue, `params.broker` the engine that carries it.
@@ -64,13 +66,16 @@ export type Task<F, Args extends readonly unknown[] = ParametersOf<F>, R = Resul
  * console.log(await (await add.push(1, 2)).waitResult()); // 3
  * await shutdown();
  */
-export function boost<F extends FunctionFor<S, K>, S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: TaskParams<SentArgs<NoInfer<F>, NoInfer<S>, NoInfer<K>>, S> & Defined<K>,
-  fn: F,
-): Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
-export function boost<S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: TaskParams<AnyArgs, S> & Defined<K>,
-): <F extends FunctionFor<S, K>>(fn: F) => Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
+export function boost<
+  F extends FunctionFor<S, K>,
+  B extends BrokerChoice = BrokerChoice,
+  G = F,
+  S extends Schema = Schema,
+  K extends TaskKind = TaskKind,
+>(params: ParamsBeside<G, B, S, K>, fn: F & Boostable<F>): Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
+export function boost<B extends BrokerChoice = BrokerChoice, S extends Schema = Schema, K extends TaskKind = TaskKind>(
+  params: ParamsBeside<FunctionLike, B, S, K>,
+): <F extends FunctionFor<S, K>>(fn: F & Boostable<F>) => Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
 export function boost(params: TaskParams, ...given: unknown[]): unknown {
   checkParams(params);
   if (given.length === 0) return (later: AnyFunction) => boost(params, later);
@@ -99,13 +104,20 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
  * @example
  * const task = getOrCreate({ queue: `mail-${tenant}`, broker: "bullmq" }, sendMail);
  */
-export function getOrCreate<F extends FunctionFor<S, K>, S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: TaskParams<SentArgs<NoInfer<F>, NoInfer<S>, NoInfer<K>>, S> & Defined<K>,
-  fn: F,
-): Task<F, SentArgs<F, S, K>, KeptResult<F, K>> {
+export function getOrCreate<
+  F extends FunctionFor<S, K>,
+  B extends BrokerChoice = BrokerChoice,
+  G = F,
+  S extends Schema = Schema,
+  K extends TaskKind = TaskKind,
+>(params: ParamsBeside<G, B, S, K>, fn: F & Boostable<F>): Task<F, SentArgs<F, S, K>, KeptResult<F, K>> {
   checkParams(params);
   const known = definitionOn(params);
-  return (known?.task as ReturnType<typeof getOrCreate<F, S, K>> | undefined) ?? boost<F, S, K>(params, fn);
+  return (known?.task ?? boost(params as TaskParams)(fn as AnyFunction)) as Task<
+    F,
+    SentArgs<F, S, K>,
+    KeptResult<F, K>
+  >;
 }
 
 function consumingMembers(definition: Definition) {

@@ -1,4 +1,5 @@
 /** The public API without the catalog: brokers are passed as instances. For apps that are bundled. */
+import type { BrokerName } from "./contract/brokers.ts";
 import { allDefinitions, findDefinition } from "./setup/definition.ts";
 import { checkDefinitions } from "./setup/open.ts";
 
@@ -20,6 +21,7 @@ export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
+export type { BrokerName, Brokers } from "./contract/brokers.ts";
 export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
@@ -36,7 +38,7 @@ export type { StatsPoint, StatsQuery } from "./queue/stats.ts";
 export type { RecordsQuery } from "./results/query-records.ts";
 export { asCompleted, type Completed, waitAll } from "./results/wait-all.ts";
 export type { WaitIdleOptions } from "./results/wait-idle.ts";
-export { registerBroker, wrapBroker } from "./setup/catalog.ts";
+export { brokerName, registerBroker, wrapBroker } from "./setup/catalog.ts";
 export { type ConfigureOptions as Configuration, configure } from "./setup/configure.ts";
 export { queues } from "./setup/definition.ts";
 export type { Support } from "./setup/features.ts";
@@ -55,7 +57,7 @@ export { type LockOptions, withLock } from "./with-lock.ts";
  */
 export function getTask(
   queue: string,
-  broker?: string,
+  broker?: BrokerName,
 ): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
   return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
 }

@@ -1,19 +1,11 @@
 /** defineTask(params): what worker and publisher both know of a task, without its function. */
 import { FunboostError } from "./base/errors.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
 import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type {
-  AnyArgs,
-  ArgsOf,
-  FunctionLike,
-  FunctionOf,
-  InputOf,
-  OutputOf,
-  ParametersOf,
-  ResultOf,
-  TaskKind,
-} from "./options/task-types.ts";
+import type { AnyArgs, ArgsOf, FunctionOf, InputOf, OutputOf, TaskKind } from "./options/task-types.ts";
+import type { FunctionLike, ParametersOf, ResultOf } from "./task/function-types.ts";
 
 /** What means something where nothing runs. */
 export const publisherOptions = [
@@ -38,7 +30,7 @@ export const definitionOptions = [
 
 /** The options of a task that both sides need: no `concurrency`, no `timeout`, nothing else of the run alone. */
 export type DefinitionParams<Args extends readonly unknown[] = AnyArgs, S extends Schema = Schema> = Pick<
-  TaskParams<Args, S>,
+  TaskParams<Args, BrokerChoice, S>,
   (typeof definitionOptions)[number]
 >;
 

@@ -2,6 +2,8 @@
 import { catalog } from "../adapters/catalog.ts";
 import { catalog as known } from "./setup/catalog.ts";
 
+// Their names, to types.
+export type {} from "../adapters/catalog.ts";
 export type { Duration } from "./base/duration.ts";
 export {
   type ErrorCode,
@@ -16,6 +18,7 @@ export {
 export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
+export type { BrokerName, Brokers } from "./contract/brokers.ts";
 export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
 export type { Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export type { PublishOptions } from "./options/publish.ts";
@@ -25,7 +28,7 @@ export type { Publishing } from "./publishing.ts";
 export type { QueueInfo } from "./queue/info.ts";
 export type { StatsPoint, StatsQuery } from "./queue/stats.ts";
 export { asCompleted, type Completed, waitAll } from "./results/wait-all.ts";
-export { registerBroker, wrapBroker } from "./setup/catalog.ts";
+export { brokerName, registerBroker, wrapBroker } from "./setup/catalog.ts";
 export { type ConfigureOptions as Configuration, configure } from "./setup/configure.ts";
 export type { Support } from "./setup/features.ts";
 export type { Handle, WaitOptions } from "./task/handle.ts";

@@ -2,13 +2,15 @@
 
 import { FunboostError } from "./base/errors.ts";
 import type { TaskMembers } from "./boost.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
 import { definitionOptions, type publisherOptions, refuseOthers } from "./define-task.ts";
 import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type { AnyArgs, Defined, ParametersOf, ResultOf, SentArgs, TaskKind } from "./options/task-types.ts";
+import type { AnyArgs, Defined, SentArgs, TaskKind } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { definePublisher } from "./setup/definition.ts";
+import type { ResultOf } from "./task/function-types.ts";
 
 /** What a task has and a publisher has not: these calls say so. */
 const ofTasks = [
@@ -18,18 +20,14 @@ const ofTasks = [
 
 /** The task options that mean something where nothing runs. */
 export type PublisherParams<S extends Schema = Schema> = Pick<
-  TaskParams<AnyArgs, S>,
+  TaskParams<AnyArgs, BrokerChoice, S>,
   (typeof publisherOptions)[number]
 >;
 
 /** Of a task's type, of a function's, else of what the params say. */
 type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...args: infer Args): Promise<infer H> }
   ? Publishing<Args, H extends { waitResult(...options: never[]): Promise<infer R> } ? R : unknown>
-  : F extends AnyCall
-    ? Publishing<ParametersOf<F>, ResultOf<F>>
-    : Publishing<SentArgs<AnyCall, S, K>, K["result"]>;
-
-type AnyCall = (...args: unknown[]) => unknown;
+  : Publishing<SentArgs<F, S, K>, unknown extends F ? K["result"] : ResultOf<F>>;
 
 /**
  * The publishing half of a task, where its code is not: a web bundle holds none of the worker's. Its types come from

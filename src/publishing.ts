@@ -9,7 +9,7 @@ import { clearQueue } from "./queue/clear-queue.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
 import { TaskHandle } from "./results/handle.ts";
-import { brokerName, brokerOf } from "./setup/definition.ts";
+import { brokerOf, nameOfBroker } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
@@ -49,7 +49,7 @@ export interface Publishing<Args extends readonly unknown[], R> {
 
 /** One line of it in `console.log()`, instead of all its members. */
 export function showShort(shown: object, definition: Definition, what: string): void {
-  const text = () => `[${what}: queue "${definition.params.queue}" on ${brokerName(brokerOf(definition))}]`;
+  const text = () => `[${what}: queue "${definition.params.queue}" on ${nameOfBroker(brokerOf(definition))}]`;
   Object.defineProperty(shown, Symbol.for("nodejs.util.inspect.custom"), { value: text });
 }
 

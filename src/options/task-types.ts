@@ -1,4 +1,5 @@
 /** What a task takes and answers, as types: from its function, its definition or the schema of its input. */
+import type { FunctionLike, KnownParameters, ParametersOf, ResultOf, Sent } from "../task/function-types.ts";
 import type { Schema } from "./middleware.ts";
 
 /** What a definition says of its task, for the compiler only: at run time it is not there. */
@@ -8,16 +9,9 @@ export interface TaskKind<F = FunctionLike, Args extends readonly unknown[] = re
   readonly result: R;
 }
 
-// A bound with a call signature would make a parameter with a default, such as `b = 3`, an `any`.
-// biome-ignore lint/complexity/noBannedTypes: for that reason
-export type FunctionLike = Function;
-
 /** Where no function is known yet. */
 // biome-ignore lint/suspicious/noExplicitAny: shared params fit tasks of whatever arguments
 export type AnyArgs = any;
-
-export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never;
-export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
 
 /** What the schema takes; `any` where it does not say. */
 export type InputOf<S extends Schema> = NonNullable<S["~standard"]["types"]>["input"];
@@ -47,12 +41,17 @@ export type FunctionFor<S extends Schema, K extends TaskKind> = FunctionLike ext
 
 export type FunctionOf<S extends Schema, R = unknown> = (...args: ArgsOf<OutputOf<S>>) => R | Promise<R>;
 
-/** What push() takes. */
-export type SentArgs<F, S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]
+/** What callbacks in the params get: what travels. */
+export type CallbackArgs<F, S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]
   ? IsAny<InputOf<S>> extends true
-    ? ParametersOf<F>
+    ? KnownParameters<F>
     : ArgsOf<InputOf<S>>
   : K["args"];
+
+/** What push() takes. */
+export type SentArgs<F, S extends Schema, K extends TaskKind> = Sent<
+  FunctionLike extends K["fn"] ? (IsAny<InputOf<S>> extends true ? ParametersOf<F> : ArgsOf<InputOf<S>>) : K["args"]
+>;
 
 /** What waitResult() answers. */
 export type KeptResult<F, K extends TaskKind> = unknown extends K["result"] ? ResultOf<F> : K["result"];

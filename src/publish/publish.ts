@@ -18,7 +18,7 @@ import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/task.ts";
 import { TaskHandle } from "../results/handle.ts";
 import { configuration } from "../setup/configure.ts";
-import { brokerName, brokerOf } from "../setup/definition.ts";
+import { brokerOf, nameOfBroker } from "../setup/definition.ts";
 import type { Definition, OpenTask, Outbox } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { createOutbox } from "./outbox.ts";
@@ -142,7 +142,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
 async function connect(definition: Definition): Promise<OpenTask> {
   const { publishTimeoutMs: ms } = optionsOf(definition);
   const broker = brokerOf(definition);
-  const where = brokerName(broker);
+  const where = nameOfBroker(broker);
   const address = typeof broker === "string" ? undefined : broker.address?.();
   try {
     return await deadline(openTask(definition), ms, "connecting", where, address);

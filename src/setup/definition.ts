@@ -57,7 +57,7 @@ export function defaultBroker(): string | Broker {
   return configuration().defaults?.broker ?? paramDefaults.broker;
 }
 
-export function brokerName(broker: string | Broker): string {
+export function nameOfBroker(broker: string | Broker): string {
   return typeof broker === "string" ? broker : broker.name;
 }
 
@@ -72,9 +72,9 @@ export function findDefinition(queue: string, broker?: string | Broker): Definit
   const all = definitions().get(queue) ?? [];
   const exact = all.find((each) => brokerOf(each) === broker);
   if (exact) return exact; // also where another is an instance of that name
-  const found = all.filter((each) => broker === undefined || brokerName(brokerOf(each)) === broker);
+  const found = all.filter((each) => broker === undefined || nameOfBroker(brokerOf(each)) === broker);
   if (found.length > 1) {
-    const names = found.map((each) => brokerName(brokerOf(each))).join(", ");
+    const names = found.map((each) => nameOfBroker(brokerOf(each))).join(", ");
     throw new FunboostError(
       "BAD_OPTION",
       `Several tasks are defined on queue "${queue}", on ${names}. Say which broker.`,

@@ -29,16 +29,16 @@ function exportsOf(file: string): string[] {
 }
 
 const core = names(`
-  AllConsuming Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters Duration ErrorCode
+  AllConsuming BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters Duration ErrorCode
   FatalError FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskError TaskMembers TaskParams TaskRecord
-  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost checkTasks concurrencyPool configure
+  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost brokerName checkTasks concurrencyPool configure
   consumeAll fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
 `);
 
 const contract = names(`
-  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
+  Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results SetEntry Settlement StartRow
   Store TimerEntry Timers
 `);

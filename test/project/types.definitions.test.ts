@@ -156,7 +156,8 @@ describe("defineTask", () => {
     const untyped = defineTask({ queue: "untyped" });
     const task = boost({ ...untyped }, (n: number, text = "a") => text.repeat(n));
     expectTypeOf(task.push).parameters.toEqualTypeOf<[n: number, text?: string | undefined]>();
-    expectTypeOf(publisher(untyped).push).parameters.toEqualTypeOf<unknown[]>();
+    // @ts-expect-error nothing is known of its arguments
+    void (() => publisher(untyped).push(1));
     expectTypeOf(publisher({ queue: "untyped", input: dated }).push)
       .parameter(0)
       .toHaveProperty("at");

@@ -1,6 +1,7 @@
 /** What boost() was given, and where it is found again. */
 import { beforeEach, expect, it } from "vitest";
 import { processWide } from "../../../src/base/process-wide.ts";
+import type { BrokerName } from "../../../src/contract/brokers.ts";
 import {
   allDefinitions,
   definePublisher,
@@ -13,7 +14,7 @@ import { defineFunction } from "../../../src/setup/function-definition.ts";
 import type { Definition } from "../../../src/setup/model.ts";
 
 beforeEach(() => processWide("definitions", () => new Map<string, Definition[]>())().clear());
-const registered = (queue: string, broker?: string) => {
+const registered = (queue: string, broker?: BrokerName) => {
   const definition = defineFunction({ queue, ...(broker && { broker }) }, (n: number) => n);
   register(definition);
   return definition;

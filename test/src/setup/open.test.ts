@@ -8,7 +8,8 @@ import { checkDefinitions, openTask } from "../../../src/setup/open.ts";
 import { openBroker } from "../../../src/setup/open-broker.ts";
 
 afterEach(() => processWide("brokers", () => new Map())().clear());
-const taskOn = (broker: Broker | string, queue = "q") => defineFunction({ queue, broker, log: false }, () => 1);
+const taskOn = (broker: Broker | string, queue = "q") =>
+  defineFunction({ queue, broker: broker as Broker, log: false }, () => 1);
 
 it("opens a broker and a queue once, for all who ask", async () => {
   const broker = memory();
