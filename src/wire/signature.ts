@@ -136,7 +136,7 @@ function checkCount(fn: AnyFunction, plain: number, rest: boolean, parsed: Sourc
   if (rest) refuse('"params" ends in a rest name, and the function has no rest parameter. Name only its parameters.');
 }
 
-/** The same names as in the source, in another order, are a mistake that no type can see; other names are a bundler's. */
+/** The source's own names in another order are a mistake that no type can see; other names may be a bundler's. */
 function checkOrder(
   params: readonly string[],
   names: readonly string[],
