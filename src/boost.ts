@@ -8,7 +8,7 @@ import type { Qps } from "./options/qps.ts";
 import type { TaskRow } from "./options/record.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type { CallbackArgs, Defined, FunctionFor, KeptResult, SentArgs, TaskKind } from "./options/task-types.ts";
+import type { CallbackArgs, FunctionFor, KeptResult, SentArgs, TaskKind } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { callQueue } from "./queue/call-queue.ts";
 import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
@@ -50,12 +50,11 @@ export type Task<F, Args extends readonly unknown[] = Sent<ParametersOf<F>>, R =
   TaskMembers<Args, R>;
 
 /** Params beside a function. `G` is the function too, of which less may be known when the params are looked at. */
-type ParamsBeside<G, B extends BrokerChoice, S extends Schema, K extends TaskKind> = TaskParams<
-  CallbackArgs<G, NoInfer<S>, NoInfer<K>>,
-  B,
-  S
-> &
-  Defined<K>;
+interface ParamsBeside<G, B extends BrokerChoice, S extends Schema, K extends TaskKind>
+  extends TaskParams<CallbackArgs<G, NoInfer<S>, NoInfer<K>>, B, S> {
+  /** Of a definition that was spread into them, for the compiler only. */
+  "~task"?: K;
+}
 
 /**
  * Makes a task of a function. `params.queue` names its queue, `params.broker` the engine that carries it.

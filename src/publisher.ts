@@ -7,7 +7,7 @@ import { definitionOptions, type publisherOptions, refuseOthers } from "./define
 import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type { AnyArgs, Defined, SentArgs, TaskKind } from "./options/task-types.ts";
+import type { AnyArgs, SentArgs, TaskKind } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { definePublisher } from "./setup/definition.ts";
 import type { ResultOf } from "./task/function-types.ts";
@@ -48,7 +48,7 @@ type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...
  * const jobs = publisher<typeof transcode>({ queue: "transcode", params: ["file", "height"], rpc: true });
  */
 export function publisher<F = unknown, S extends Schema = Schema, K extends TaskKind = TaskKind>(
-  params: PublisherParams<S> & Defined<K>,
+  params: PublisherParams<S> & { "~task"?: K },
 ): PublisherOf<F, S, K> {
   checkParams(params);
   refuseOthers(params, definitionOptions, (name) => `publisher() takes no "${name}": it is used where the task runs`);

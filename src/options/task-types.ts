@@ -32,29 +32,25 @@ type OneArg<T> = unknown extends T ? [arg: T] : undefined extends T ? [arg?: T] 
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
-/** What a task's function must be: what its definition says, else one that takes what the schema makes. */
-export type FunctionFor<S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]
+/** What is known of a task beside its function: by its definition, else by its schema, else nothing. */
+type KindOf<S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]
   ? IsAny<OutputOf<S>> extends true
-    ? FunctionLike
-    : (...args: ArgsOf<OutputOf<S>>) => unknown
-  : K["fn"];
+    ? TaskKind
+    : TaskKind<(...args: ArgsOf<OutputOf<S>>) => unknown, ArgsOf<InputOf<S>>>
+  : K;
+
+/** What a task's function must be. */
+export type FunctionFor<S extends Schema, K extends TaskKind> = KindOf<S, K>["fn"];
 
 /** What callbacks in the params get: what travels. */
-export type CallbackArgs<F, S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]
-  ? IsAny<InputOf<S>> extends true
-    ? KnownParameters<F>
-    : ArgsOf<InputOf<S>>
-  : K["args"];
+export type CallbackArgs<F, S extends Schema, K extends TaskKind> = FunctionLike extends KindOf<S, K>["fn"]
+  ? KnownParameters<F>
+  : KindOf<S, K>["args"];
 
 /** What push() takes. */
 export type SentArgs<F, S extends Schema, K extends TaskKind> = Sent<
-  FunctionLike extends K["fn"] ? (IsAny<InputOf<S>> extends true ? ParametersOf<F> : ArgsOf<InputOf<S>>) : K["args"]
+  FunctionLike extends KindOf<S, K>["fn"] ? ParametersOf<F> : KindOf<S, K>["args"]
 >;
 
 /** What waitResult() answers. */
 export type KeptResult<F, K extends TaskKind> = unknown extends K["result"] ? ResultOf<F> : K["result"];
-
-/** What a definition that was spread into the params of a call leaves there, for the compiler only. */
-export interface Defined<K extends TaskKind> {
-  "~task"?: K;
-}
