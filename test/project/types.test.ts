@@ -4,6 +4,7 @@ import {
   boost,
   brokerName,
   configure,
+  type Duration,
   getOrCreate,
   type Handle,
   type Publishing,
@@ -163,6 +164,23 @@ describe("types", () => {
     void (() => configure({ brokers: { "types-own": { depth: 3 } } }));
     // @ts-expect-error no number
     void (() => configure({ brokers: { "types-own": { depth: "3" } } }));
+  });
+
+  it("durations are numbers and texts with a unit", () => {
+    const fn = () => 1;
+    boost({ queue: "types.time", timeout: " .5 h", expireAfter: "1.5h ", rpc: { ttl: "10 s" }, backoff: 0 }, fn);
+    boost({ queue: "types.time", qps: { count: 1, per: "1m" }, filter: { ttl: "7d" }, backoff: { base: "1s" } }, fn);
+    void ((text: string) => boost({ queue: "types.time", timeout: text as Duration }, fn));
+    // @ts-expect-error no unit of time
+    void (() => boost({ queue: "types.time", timeout: "5 parsecs" }, fn));
+    // @ts-expect-error no unit
+    void (() => boost({ queue: "types.time", backoff: "5" }, fn));
+    // @ts-expect-error no number
+    void (() => boost({ queue: "types.time", rpc: { timeout: "soon" } }, fn));
+    // @ts-expect-error two in one
+    void (() => withLock("types.time", { wait: "1h30m" }, fn));
+    // @ts-expect-error a text may be anything
+    void ((text: string) => boost({ queue: "types.time", timeout: text }, fn));
   });
 
   it("arguments that JSON would change do not compile", () => {
