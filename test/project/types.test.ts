@@ -1,14 +1,17 @@
 /** Types flow from the function to push and to the result. Checked by `npm run types`; runs as an ordinary test too. */
 import {
+  asCompleted,
   type BrokerName,
   boost,
   brokerName,
+  type Completed,
   configure,
   type Duration,
   getOrCreate,
   type Handle,
   type Publishing,
   publisher,
+  waitAll,
   withLock,
   wrapBroker,
 } from "funboost";
@@ -259,6 +262,29 @@ describe("types", () => {
       return a;
     });
     expectTypeOf(none.push).parameters.toEqualTypeOf<[a: number]>();
+  });
+
+  it("waits for handles of different types give a tuple, and a union", () => {
+    const text = boost({ queue: "types.wait" }, async (a: string) => a);
+    const count = boost({ queue: "types.wait2" }, (a: number) => a);
+    void (async () => {
+      const many = await waitAll(await text.pushMany([["a"]]));
+      expectTypeOf(many).toEqualTypeOf<string[]>();
+      const [a, b] = [await text.push("a"), await count.push(1)];
+      expectTypeOf(await waitAll([a, b], { timeout: "5s" })).toEqualTypeOf<[string, number]>();
+      expectTypeOf(await waitAll([a, b] as const)).toEqualTypeOf<[string, number]>();
+      const mixed: (Handle<string> | Handle<number>)[] = [a, b];
+      expectTypeOf(await waitAll(mixed)).toEqualTypeOf<(string | number)[]>();
+      const some: readonly Handle<string>[] = [a];
+      expectTypeOf(await waitAll(some)).toEqualTypeOf<string[]>();
+      for await (const done of asCompleted([a, b])) {
+        expectTypeOf(done).toEqualTypeOf<Completed<string> | Completed<number>>();
+        if ("value" in done) expectTypeOf(done.value).toEqualTypeOf<string | number>();
+      }
+      for await (const done of asCompleted(some)) expectTypeOf(done).toEqualTypeOf<Completed<string>>();
+      // @ts-expect-error no handle
+      await waitAll([a, 1]);
+    });
   });
 
   it("unknown options do not compile", () => {
