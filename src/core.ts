@@ -28,6 +28,7 @@ export type { PublishOptions } from "./options/publish.ts";
 export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
+export { taskParams } from "./options/task-params.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";

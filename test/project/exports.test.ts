@@ -34,7 +34,7 @@ const core = names(`
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskError TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost brokerName checkTasks concurrencyPool configure
-  consumeAll fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
+  consumeAll fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown taskParams waitAll withLock wrapBroker
 `);
 
 const contract = names(`

@@ -11,6 +11,7 @@ import {
   type Handle,
   type Publishing,
   publisher,
+  taskParams,
   waitAll,
   withLock,
   wrapBroker,
@@ -262,6 +263,29 @@ describe("types", () => {
       return a;
     });
     expectTypeOf(none.push).parameters.toEqualTypeOf<[a: number]>();
+  });
+
+  it("shared params stay what they are, and are checked", () => {
+    const shared = taskParams({
+      broker: "bullmq",
+      timeout: "30s",
+      rpc: { ttl: "1h" },
+      log: "error",
+      errors: [TypeError],
+    });
+    const task = boost({ ...shared, queue: "types.shared", maxRetries: 1 }, async (a: string) => a.length);
+    expectTypeOf(task.push).parameters.toEqualTypeOf<[a: string]>();
+    void (() => publisher<typeof task>({ queue: "types.shared", ...taskParams({ broker: agenda(), params: ["a"] }) }));
+    void ((text: string) =>
+      boost({ ...taskParams({ broker: brokerName(text), use: [(_task, next) => next()] }), queue: "q" }, () => 1));
+    // @ts-expect-error no option of BullMQ
+    void (() => boost({ ...shared, queue: "types.shared", brokerOptions: { jobs: {} } }, () => 1));
+    // @ts-expect-error no such option
+    void (() => taskParams({ maxRetrys: 1 }));
+    // @ts-expect-error no unit of time
+    void (() => taskParams({ timeout: "5 parsecs" }));
+    // @ts-expect-error no such broker
+    void (() => taskParams({ broker: "sqlit" }));
   });
 
   it("waits for handles of different types give a tuple, and a union", () => {
