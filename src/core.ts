@@ -32,6 +32,7 @@ export type { PublishOptions } from "./options/publish.ts";
 export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
+export { taskParams } from "./options/task-params.ts";
 export type { TaskKind } from "./options/task-types.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";

@@ -43,8 +43,9 @@ async function loadBroker(name: string): Promise<Broker> {
   const load = brokers[name];
   if (!load) throw noSuchBroker(name);
   const factory = await load();
-  const configured: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>> = config.brokers ?? {};
-  const options = configured[name] ?? fromEnvironment(name);
+  const configured: object = config.brokers ?? {};
+  const options =
+    (configured as Readonly<Record<string, Parameters<typeof factory>[0]>>)[name] ?? fromEnvironment(name);
   const broker = factory(options);
   if (!options && broker.address)
     createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);

@@ -48,26 +48,32 @@ export type Sent<Args extends readonly unknown[]> = Args extends readonly Flat[]
   ? Args
   : { [I in keyof Args]: Args[I] extends Carried<Args[I]> ? Args[I] : Carried<Args[I]> };
 
-// biome-ignore-start lint/suspicious/noExplicitAny: bounds
-type Carried<T> = 0 extends 1 & T
+/** What is refused as it is, and the reason: the rest of a value is looked through. */
+type Carried<T> = T extends Flat | readonly Flat[]
   ? T
-  : T extends Flat
-    ? T
-    : T extends bigint
-      ? Refused<"A bigint cannot be sent. Send String(value).">
-      : T extends symbol | FunctionLike
-        ? Refused<"A function or a symbol cannot be sent. Leave it out.">
-        : T extends object
-          ? T extends Date
-            ? Refused<"A Date cannot be sent. Send date.toISOString() or date.getTime().">
-            : T extends ReadonlyMap<any, any>
-              ? Refused<"A Map cannot be sent. Send Object.fromEntries(map) or [...map].">
-              : T extends ReadonlySet<any>
-                ? Refused<"A Set cannot be sent. Send [...set].">
-                : T extends PromiseLike<any>
-                  ? Refused<"A promise cannot be sent. Await it.">
-                  : T extends ArrayBuffer | ArrayBufferView
-                    ? Refused<'Bytes cannot be sent. Send Buffer.from(bytes).toString("base64").'>
-                    : { [K in keyof T]: Carried<T[K]> }
-          : T;
-// biome-ignore-end lint/suspicious/noExplicitAny: bounds
+  : T extends Uncarriable
+    ? Refused<ReasonOf<T>>
+    : T extends readonly unknown[] // written out: so it is read late, as types of JSON need it
+      ? readonly Carried<T[number]>[]
+      : T extends object
+        ? { [K in keyof T]: Carried<T[K]> }
+        : T;
+
+type AnyMap = ReadonlyMap<unknown, unknown>;
+type AnySet = ReadonlySet<unknown>;
+type Bytes = ArrayBuffer | ArrayBufferView;
+type Uncarriable = bigint | symbol | FunctionLike | Date | AnyMap | AnySet | Bytes | PromiseLike<unknown>;
+
+type ReasonOf<T> = T extends bigint
+  ? "A bigint cannot be sent. Send String(value)."
+  : T extends Date
+    ? "A Date cannot be sent. Send date.toISOString() or date.getTime()."
+    : T extends AnyMap
+      ? "A Map cannot be sent. Send Object.fromEntries(map) or [...map]."
+      : T extends AnySet
+        ? "A Set cannot be sent. Send [...set]."
+        : T extends Bytes
+          ? 'Bytes cannot be sent. Send Buffer.from(bytes).toString("base64").'
+          : T extends PromiseLike<unknown>
+            ? "A promise cannot be sent. Await it."
+            : "A function or a symbol cannot be sent. Leave it out.";

@@ -34,7 +34,7 @@ const core = names(`
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskKind TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost brokerName checkTasks concurrencyPool configure
-  consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
+  consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown taskParams waitAll withLock wrapBroker
 `);
 
 const publishing = names(`
