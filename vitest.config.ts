@@ -11,6 +11,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const alias = [
   { find: /^funboost$/, replacement: at("./src/index.ts") },
   { find: /^funboost\/core$/, replacement: at("./src/core.ts") },
+  { find: /^funboost\/publisher$/, replacement: at("./src/publish-only.ts") },
   { find: /^funboost\/contract$/, replacement: at("./src/contract/index.ts") },
   { find: /^funboost\/adapter$/, replacement: at("./adapters/adapter.ts") },
   { find: /^funboost\/conformance$/, replacement: at("./test/conformance/index.ts") },
@@ -38,6 +39,7 @@ const overMemory = [
   ...behaviourOverMemory,
   "test/project/process-wide.test.ts",
   "test/project/types.test.ts",
+  "test/project/types.definitions.test.ts",
 ];
 const kits = "test/adapters/*/conformance.test.ts";
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */

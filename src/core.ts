@@ -1,8 +1,10 @@
 /** The public API without the catalog: brokers are passed as instances. For apps that are bundled. */
+import type { BrokerName } from "./contract/brokers.ts";
 import { allDefinitions, findDefinition } from "./setup/definition.ts";
 import { checkDefinitions } from "./setup/open.ts";
 
 export type { Duration } from "./base/duration.ts";
+export type { ErrorClass } from "./base/errors.ts";
 export {
   type ErrorCode,
   FunboostError,
@@ -14,27 +16,34 @@ export {
   WaitTimeoutError,
 } from "./base/errors.ts";
 export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
-export { boost, getOrCreate, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export { boost, getOrCreate, type Task, type TaskMembers } from "./boost.ts";
 export type { ConsumeOptions, TaskConsumer } from "./consume/consume.ts";
 export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
+export type { BrokerChoice, BrokerName, Brokers } from "./contract/brokers.ts";
+export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
+export type { Backoff } from "./options/backoff.ts";
+export type { FilterParams } from "./options/filter.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
 export type { PublishOptions } from "./options/publish.ts";
 export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
+export { taskParams } from "./options/task-params.ts";
+export type { TaskKind } from "./options/task-types.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
+export type { Publishing } from "./publishing.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";
 export type { QueueInfo } from "./queue/info.ts";
 export type { StatsPoint, StatsQuery } from "./queue/stats.ts";
 export type { RecordsQuery } from "./results/query-records.ts";
 export { asCompleted, type Completed, waitAll } from "./results/wait-all.ts";
 export type { WaitIdleOptions } from "./results/wait-idle.ts";
-export { registerBroker, wrapBroker } from "./setup/catalog.ts";
+export { brokerName, registerBroker, wrapBroker } from "./setup/catalog.ts";
 export { type ConfigureOptions as Configuration, configure } from "./setup/configure.ts";
 export { queues } from "./setup/definition.ts";
 export type { Support } from "./setup/features.ts";
@@ -53,7 +62,7 @@ export { type LockOptions, withLock } from "./with-lock.ts";
  */
 export function getTask(
   queue: string,
-  broker?: string,
+  broker?: BrokerName,
 ): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
   return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
 }

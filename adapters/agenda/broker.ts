@@ -20,6 +20,12 @@ import { agendaVersion, refuseOldAgenda } from "./version.ts";
 
 export type { AgendaOptions, AgendaQueueOptions };
 
+declare module "../../src/contract/brokers.ts" {
+  interface Brokers {
+    agenda: { options: AgendaOptions; brokerOptions: AgendaQueueOptions };
+  }
+}
+
 /**
  * Agenda 6.2.6 or later. A queue is a job name; the arguments are the job's `data`.
  * On Redis, counting and looking for lost jobs read all jobs of a name, and so does each claim of a bare Agenda worker:
@@ -29,7 +35,7 @@ export type { AgendaOptions, AgendaQueueOptions };
  * const broker = agenda({ url: "postgres://127.0.0.1/app" });
  * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
-export function agenda(options: AgendaOptions = {}): Broker {
+export function agenda(options: AgendaOptions = {}): Broker<AgendaQueueOptions> {
   const source = checkOptions(options);
   const queues = new Set<AgendaQueue>();
   let opening: Promise<OpenAgenda> | undefined;

@@ -16,7 +16,7 @@ export interface AgendaOptions {
    * backend.
    * @default "postgres://127.0.0.1:5432/postgres"
    */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** A backend of Agenda that you have made; it is never closed. */
   readonly backend?: AgendaBackend;
   /**

@@ -15,6 +15,12 @@ import { scripts } from "./scripts.ts";
 
 export type { BeeQueueOptions, BeeQueueQueueOptions };
 
+declare module "../../src/contract/brokers.ts" {
+  interface Brokers {
+    "bee-queue": { options: BeeQueueOptions; brokerOptions: BeeQueueQueueOptions };
+  }
+}
+
 const features: Features = {
   ids: true,
   delay: true,
@@ -37,7 +43,7 @@ const features: Features = {
  * const broker = beeQueue({ url: "redis://127.0.0.1:6379" });
  * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
-export function beeQueue(options: BeeQueueOptions = {}): Broker {
+export function beeQueue(options: BeeQueueOptions = {}): Broker<BeeQueueQueueOptions> {
   checkNames("bee-queue", options, ["url", "connection", "prefix", "storePrefix"], "beeQueue()");
   const { prefix = "bq", storePrefix, ...source } = options;
   const clients = createClients(source, loadClient);

@@ -7,7 +7,7 @@ import type { GivenNodeRedis, NodeRedisOptions } from "./settings.ts";
 
 export interface BeeQueueOptions {
   /** @default "redis://127.0.0.1:6379" */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /**
    * A node_redis 3 client, whose settings are copied (yours is never used or closed), or its options. Bee-Queue works
    * with no other client.

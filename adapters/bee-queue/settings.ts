@@ -23,7 +23,7 @@ export interface GivenNodeRedis {
 }
 
 export interface BeeSource {
-  readonly url?: string;
+  readonly url?: string | undefined;
   readonly connection?: GivenNodeRedis | NodeRedisOptions;
 }
 

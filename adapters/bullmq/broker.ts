@@ -25,6 +25,12 @@ import { createPublisher } from "./publish.ts";
 
 export type { BullmqOptions, BullmqQueueOptions };
 
+declare module "../../src/contract/brokers.ts" {
+  interface Brokers {
+    bullmq: { options: BullmqOptions; brokerOptions: BullmqQueueOptions };
+  }
+}
+
 const features: Features = {
   ids: true,
   delay: true,
@@ -47,7 +53,7 @@ const features: Features = {
  * const broker = bullmq({ url: "redis://127.0.0.1:6379" });
  * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
-export function bullmq(options: BullmqOptions = {}): Broker {
+export function bullmq(options: BullmqOptions = {}): Broker<BullmqQueueOptions> {
   checkNames("bullmq", options, ["url", "connection", "prefix", "storePrefix"], "bullmq()");
   const { prefix = "bull", storePrefix, ...source } = options;
   const clients = createRedisClients("bullmq", source);

@@ -7,7 +7,7 @@ import { checkNames } from "../shared/check-names.ts";
 
 export interface BullmqOptions {
   /** @default "redis://127.0.0.1:6379" */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** An ioredis client, whose settings are copied (yours is never closed), or ioredis options. */
   readonly connection?: Redis | Cluster | RedisOptions;
   /** Of BullMQ's keys. @default "bull" */

@@ -12,6 +12,14 @@ import { wake } from "./dispatch.ts";
 import { abandon, clear, createQueue, firstWaiting, publish, put, type Queue, withdraw } from "./queue.ts";
 import { memoryStore } from "./store.ts";
 
+type NoOptions = Readonly<Record<string, never>>;
+
+declare module "../../src/contract/brokers.ts" {
+  interface Brokers {
+    memory: { options: NoOptions; brokerOptions: NoOptions };
+  }
+}
+
 const features: Features = {
   ids: true,
   delay: true,
@@ -33,7 +41,7 @@ const features: Features = {
  * @example
  * const add = boost({ queue: "add", broker: memory() }, (a: number, b: number) => a + b);
  */
-export function memory(): Broker {
+export function memory(): Broker<NoOptions> {
   const queues = new Map<string, Queue>();
   const prefix = `${randomUUID().slice(0, 13)}-`;
   let store: Store | undefined;

@@ -9,7 +9,7 @@ import { type StoreScript, storeScripts } from "./store-scripts.ts";
 
 export interface RedisStoreOptions {
   /** @default "redis://127.0.0.1:6379" */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** An ioredis client, whose settings are copied (yours is never closed), or ioredis options. */
   readonly connection?: Redis | Cluster | RedisOptions;
   /** Of all keys and channels. On a cluster give it a hash tag: "{funboost}:". @default "funboost:" */

@@ -4,7 +4,7 @@ import { describe, FunboostError } from "../../src/base/errors.ts";
 
 export interface RedisSource {
   /** `redis://user:password@host:port/db`, or `rediss://` for TLS. @default "redis://127.0.0.1:6379" */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** An ioredis client, whose settings are copied (it is never used or closed by us), or ioredis options. */
   readonly connection?: Redis | Cluster | RedisOptions;
 }

@@ -26,6 +26,12 @@ import { batchSize, chunks } from "./writer.ts";
 export type { SqliteOptions };
 export { defaultFile };
 
+declare module "../../src/contract/brokers.ts" {
+  interface Brokers {
+    sqlite: { options: SqliteOptions; brokerOptions: Readonly<Record<string, never>> };
+  }
+}
+
 const features: Features = {
   ids: true,
   delay: true,
@@ -47,7 +53,7 @@ const features: Features = {
  * @example
  * const add = boost({ queue: "add", broker: sqlite({ file: "./work/queue.db" }) }, (a: number, b: number) => a + b);
  */
-export function sqlite(options: SqliteOptions = {}): Broker {
+export function sqlite(options: SqliteOptions = {}): Broker<Readonly<Record<string, never>>> {
   checkOptions(options);
   const state: BrokerState = { queues: new Set(), file: undefined, store: undefined };
   return {

@@ -9,9 +9,9 @@ import { folderName } from "./presence.ts";
 
 export interface SqliteOptions {
   /** @default `FUNBOOST_SQLITE_FILE`, else `.funboost/queue.db` at the workspace root */
-  readonly file?: string;
+  readonly file?: string | undefined;
   /** The same as a `file:` URL or a path. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /**
    * "full" survives a power cut to the last message, at a tenth of the speed; "normal" survives every crash of a
    * process.
@@ -44,7 +44,7 @@ export function defaultFile(): string {
 }
 
 /** `url` may be a plain path or `file:...`, as connection strings of SQLite are written. */
-export function chosenFile({ file, url }: { readonly file?: string; readonly url?: string }): string {
+export function chosenFile({ file, url }: SqliteOptions): string {
   const text = file ?? url;
   if (text === undefined || text === "") return defaultFile();
   if (text === ":memory:")

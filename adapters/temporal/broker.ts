@@ -24,6 +24,12 @@ import type { BundleOption } from "./workflow/bundle.ts";
 
 export type { TemporalMessageOptions, TemporalOptions, TemporalQueueOptions };
 
+declare module "../../src/contract/brokers.ts" {
+  interface Brokers {
+    temporal: { options: TemporalOptions; brokerOptions: TemporalQueueOptions };
+  }
+}
+
 const features: Features = {
   ids: true,
   delay: true,
@@ -47,7 +53,7 @@ const features: Features = {
  * const broker = temporal({ address: "127.0.0.1:7233" });
  * const send = boost({ queue: "mail", broker }, async (to: string) => `sent to ${to}`);
  */
-export function temporal(options: TemporalOptions = {}): Broker {
+export function temporal(options: TemporalOptions = {}): Broker<TemporalQueueOptions> {
   const { target, mode, orchestrator, bundle } = checkOptions(options);
   const queues = new Set<BrokerQueue>();
   const polls: ResultPolls = { open: 0 };

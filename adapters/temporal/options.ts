@@ -11,9 +11,9 @@ import type { BundleOption } from "./workflow/bundle.ts";
 
 export interface TemporalOptions {
   /** Host and port. @default "127.0.0.1:7233" */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /** The same as `address`; "temporal://host:port" and "https://host:port" (with TLS) are understood too. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** Must be there already. @default "default" */
   readonly namespace?: string;
   /** True, or certificates. @default off; on with `apiKey` */

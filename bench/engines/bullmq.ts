@@ -1,6 +1,7 @@
 /** BullMQ at its best settings. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Queue, Worker } from "bullmq";
+import type { TaskParams } from "funboost";
 import { bullmq } from "funboost/adapters/bullmq";
 import type { EngineBench, Side } from "../engine.ts";
 import { goals } from "../report.ts";
@@ -39,7 +40,7 @@ const ourParams = {
   ours: { brokerOptions: dropDone },
   rpc: { brokerOptions: dropDone, rpc: { ttl: "10s" } },
   kept: {},
-};
+} satisfies Record<string, Partial<TaskParams>>;
 const isOurs = (side: string): side is keyof typeof ourParams => side in ourParams;
 
 function bareSide(queue: Queue, url: string): Side {

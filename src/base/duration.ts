@@ -2,12 +2,16 @@
 import { describe, FunboostError } from "./errors.ts";
 
 /**
- * Milliseconds, or a number with a unit: "250ms" "30s" "5m" "1.5h" "1d".
+ * Milliseconds, or a number with a unit: "250ms" "30s" "5m" "1.5h" "1d". A text that is known only when the program
+ * runs, such as one from the environment, is said to be one, `text as Duration`, and checked where it is used.
  *
  * @example
  * const timeout: Duration = "30s"; // the same as 30_000
  */
-export type Duration = number | string;
+export type Duration = number | Text | `${Text} `;
+
+/** A number takes spaces on both of its sides with it. */
+type Text = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 
 /**
  * The last moment that is taken, and the longest time: the end of the year 9999 but for a day, by which clocks may

@@ -120,6 +120,16 @@ export function checkParams(params: unknown): asserts params is TaskParams {
     within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
 }
 
+/** The same for options of some tasks. */
+export function checkShared(params: unknown): asserts params is Partial<TaskParams> {
+  if (!isRecord(params))
+    throw new FunboostError(
+      "BAD_OPTION",
+      `the shared params are ${describe(params)}. Allowed: an object such as { broker: "bullmq", rpc: true }.`,
+    );
+  checkMembers(params, checks);
+}
+
 /** The same for options of all tasks. */
 export function checkDefaults(defaults: unknown): asserts defaults is Partial<TaskParams> {
   if (!isRecord(defaults))

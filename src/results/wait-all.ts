@@ -4,17 +4,21 @@ import { outsideRuns, suspendFor, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
 import { checkWait } from "./wait-outcome.ts";
 
+type Results<Handles extends readonly Handle[]> = {
+  -readonly [I in keyof Handles]: Handles[I] extends Handle<infer R> ? R : never;
+};
+
 /**
- * All results, in order; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"`
+ * All results, in order, each of its own type; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"`
  * then cancels the others, but not when `signal` has ended the wait.
  *
  * @example
  * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
  */
-export async function waitAll<R>(
-  handles: readonly Handle<R>[],
+export async function waitAll<const Handles extends readonly Handle[]>(
+  handles: Handles,
   options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {},
-): Promise<R[]> {
+): Promise<Results<Handles>> {
   const { onFailure = "leave", ...wait } = options;
   if (onFailure !== "leave" && onFailure !== "cancel")
     throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
@@ -23,7 +27,8 @@ export async function waitAll<R>(
   const own = waitSignal(wait);
   const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
   try {
-    return await suspendFor(Promise.all(handles.map((handle) => waitOutside(handle, { ...wait, signal }))));
+    const results = handles.map((handle) => waitOutside(handle, { ...wait, signal }));
+    return (await suspendFor(Promise.all(results))) as Results<Handles>;
   } catch (error) {
     stop.abort(error); // the other waits end with this one
     if (onFailure === "cancel" && !own?.aborted) await Promise.allSettled(handles.map((handle) => handle.cancel()));
@@ -31,9 +36,12 @@ export async function waitAll<R>(
   }
 }
 
+/** How one of them ended. */
 export type Completed<R> =
   | { readonly handle: Handle<R>; readonly value: R }
   | { readonly handle: Handle<R>; readonly error: Error };
+
+type CompletedOf<H> = H extends Handle<infer R> ? Completed<R> : never;
 
 /**
  * Each handle as it ends, well or not.
@@ -42,12 +50,12 @@ export type Completed<R> =
  * for await (const done of asCompleted(handles))
  *   console.log(done.handle.id, "error" in done ? done.error.message : done.value);
  */
-export async function* asCompleted<R>(
-  handles: readonly Handle<R>[],
+export async function* asCompleted<H extends Handle>(
+  handles: readonly H[],
   options: WaitOptions = {},
-): AsyncGenerator<Completed<R>> {
+): AsyncGenerator<CompletedOf<H>> {
   checkWait(options);
-  const ended: Completed<R>[] = [];
+  const ended: Completed<unknown>[] = [];
   const stop = new AbortController();
   const own = waitSignal(options);
   const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
@@ -55,8 +63,8 @@ export async function* asCompleted<R>(
   for (const handle of handles) {
     void waitOutside(handle, { ...options, signal })
       .then(
-        (value): Completed<R> => ({ handle, value }),
-        (error: Error): Completed<R> => ({ handle, error }),
+        (value): Completed<unknown> => ({ handle, value }),
+        (error: Error): Completed<unknown> => ({ handle, error }),
       )
       .then((done) => {
         ended.push(done);
@@ -66,7 +74,7 @@ export async function* asCompleted<R>(
   try {
     for (let given = 0; given < handles.length; given++) {
       if (ended.length <= given) await suspendFor(new Promise<void>((resolve) => (wake = resolve)));
-      yield ended[given] as Completed<R>;
+      yield ended[given] as CompletedOf<H>;
     }
   } finally {
     stop.abort(); // left early: no wait may hold the process

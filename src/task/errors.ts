@@ -1,5 +1,5 @@
 /** Errors to throw in a task, that say what is to become of its message. */
-import { durationMs } from "../base/duration.ts";
+import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isError, serializeError } from "../base/errors.ts";
 
 /**
@@ -16,7 +16,7 @@ import { FunboostError, isError, serializeError } from "../base/errors.ts";
 export class RetryError extends FunboostError {
   /** Milliseconds. */
   readonly after: number | undefined;
-  constructor(options: { after?: number | string; cause?: unknown } = {}) {
+  constructor(options: { after?: Duration; cause?: unknown } = {}) {
     super("RETRY", `asked for a retry${causeText(options.cause)}`, { cause: options.cause, prefix: false });
     this.after = notBeforeNow(options.after);
   }
@@ -35,7 +35,7 @@ export class RetryError extends FunboostError {
 export class RequeueError extends FunboostError {
   /** Milliseconds. */
   readonly after: number | undefined;
-  constructor(options: { after?: number | string; cause?: unknown } = {}) {
+  constructor(options: { after?: Duration; cause?: unknown } = {}) {
     super("REQUEUE", `asked to be requeued${causeText(options.cause)}`, { cause: options.cause, prefix: false });
     this.after = notBeforeNow(options.after);
   }
@@ -75,7 +75,7 @@ export class FatalError extends FunboostError {
  * A time that has passed, as of a limit that was reset, is now. A text that is no duration throws where the task made
  * it.
  */
-function notBeforeNow(after: number | string | undefined): number | undefined {
+function notBeforeNow(after: Duration | undefined): number | undefined {
   return typeof after === "string"
     ? durationMs(after, "after")
     : after === undefined

@@ -2,6 +2,7 @@
 import {
   type Options as AcornOptions,
   type AnyNode,
+  type CallExpression,
   type Function as ParsedFunction,
   type Pattern,
   parseExpressionAt,
@@ -10,6 +11,7 @@ import {
 export interface Source {
   readonly parameters: readonly Parameter[];
   readonly usesArguments: boolean;
+  readonly usesThis: boolean;
 }
 
 /** A parameter as the source has it. */
@@ -46,6 +48,11 @@ export function parseFunction(source: string): Source | undefined {
           parameters: found.params.map(toParameter),
           usesArguments:
             found.type !== "ArrowFunctionExpression" && found.params.concat(found.body as never).some(readsArguments),
+          // What asks how it was called, as mocks do, is no method.
+          usesThis:
+            found.type !== "ArrowFunctionExpression" &&
+            !source.includes("new.target") &&
+            [...found.params, found.body].some(usesThis),
         };
     }
   }
@@ -87,4 +94,36 @@ function readsArguments(node: unknown): boolean {
   )
     return readsArguments(each.value);
   return Object.values(each).some(readsArguments);
+}
+
+/** Whether `this` is used, not counting what has its own: nested functions, and the fields of classes. */
+function usesThis(node: unknown): boolean {
+  if (typeof node !== "object" || node === null) return false;
+  if (Array.isArray(node)) return node.some(usesThis);
+  const each = node as AnyNode;
+  switch (each.type) {
+    case "ThisExpression":
+      return true;
+    case "FunctionExpression":
+    case "FunctionDeclaration":
+    case "StaticBlock":
+      return false;
+    case "MethodDefinition":
+    case "PropertyDefinition":
+      return each.computed && usesThis(each.key);
+    case "CallExpression":
+      return partsOfCall(each).some(usesThis);
+    default:
+      return Object.values(each).some(usesThis);
+  }
+}
+
+/**
+ * Wrappers, mocks and what compilers write for older targets hand `this` on, used or not: `f.apply(this, args)`,
+ * `__awaiter(this, ...)`. A function beside it is run with it.
+ */
+function partsOfCall({ callee, arguments: given }: CallExpression): unknown[] {
+  const others = given.filter((each) => each.type !== "ThisExpression");
+  const isHandedOn = others.length < given.length;
+  return [callee, ...others.map((each) => (isHandedOn && each.type === "FunctionExpression" ? each.body : each))];
 }

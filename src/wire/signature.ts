@@ -37,12 +37,18 @@ export function readSignature(fn: AnyFunction, params?: readonly string[] | "obj
   if (kind.endsWith("GeneratorFunction]"))
     return refuse("it is a generator: calling it would run nothing. Use a plain or an async function.");
   if (/^class\b/.test(sourceOf(fn))) return refuse("it is a class. Use a function that makes and uses an instance.");
+  const parsed = parseFunction(sourceOf(fn));
+  if (parsed?.usesThis)
+    return refuse(
+      "it uses `this`, which no run has: it may be in another process. " +
+        "Wrap it in an arrow function: (file) => service.work(file).",
+    );
   if (params === "object")
     return fn.length > 1
       ? refuse(`it takes ${fn.length} parameters, and params: "object" gives it one.`)
       : objectSignature(fn.length);
-  if (params !== undefined) return namedSignature(fn, params, refuse);
-  return sourceSignature(fn, refuse);
+  if (params !== undefined) return namedSignature(fn, params, parsed, refuse);
+  return sourceSignature(fn, parsed, refuse);
 }
 
 function createRefuse(fn: unknown, queue: string | undefined): Refuse {
@@ -52,13 +58,12 @@ function createRefuse(fn: unknown, queue: string | undefined): Refuse {
   };
 }
 
-function sourceSignature(fn: AnyFunction, refuse: Refuse): Signature {
+function sourceSignature(fn: AnyFunction, parsed: Source | undefined, refuse: Refuse): Signature {
   const source = sourceOf(fn);
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source))
     return refuse(
       `it is native or bound, so its parameters cannot be read. ${declareParams}, or wrap it: (file) => fn(file).`,
     );
-  const parsed = parseFunction(source);
   if (!parsed) return refuse(`its source cannot be read. ${declareParams}.`);
   const { parameters, usesArguments } = parsed;
   const [first] = parameters;
@@ -90,7 +95,12 @@ function objectSignature(required: number): Signature {
   return { kind: "object", names: [], rest: false, required };
 }
 
-function namedSignature(fn: AnyFunction, params: readonly string[], refuse: Refuse): Signature {
+function namedSignature(
+  fn: AnyFunction,
+  params: readonly string[],
+  parsed: Source | undefined,
+  refuse: Refuse,
+): Signature {
   if (!Array.isArray(params) || !params.every((each) => typeof each === "string"))
     return refuse(`"params" is ${describe(params)}. Allowed: a list of names, or "object".`);
   const rest = params.at(-1)?.startsWith("...") ?? false;
@@ -106,8 +116,8 @@ function namedSignature(fn: AnyFunction, params: readonly string[], refuse: Refu
   if (late !== undefined)
     refuse(`"params" has "${late}" after the optional "${params[optionalAt]}". Mark it "${late}?" or put it first.`);
   const plain = rest ? names.length - 1 : names.length;
-  const parsed = parseFunction(sourceOf(fn));
   checkCount(fn, plain, rest, parsed, refuse);
+  checkOrder(params, names, parsed?.parameters ?? [], refuse);
   return {
     kind: "named",
     names,
@@ -133,6 +143,24 @@ function checkCount(fn: AnyFunction, plain: number, rest: boolean, parsed: Sourc
   const takes = parsed.parameters.length;
   if (plain > takes) refuse(`"params" has ${count(plain)}, and the function takes ${takes}. Name only its parameters.`);
   if (rest) refuse('"params" ends in a rest name, and the function has no rest parameter. Name only its parameters.');
+}
+
+/** The source's own names in another order are a mistake that no type can see; other names may be a bundler's. */
+function checkOrder(
+  params: readonly string[],
+  names: readonly string[],
+  parameters: readonly Parameter[],
+  refuse: Refuse,
+): void {
+  const own = parameters.map(({ name }) => name);
+  const at = names.findIndex((name, index) => name !== own[index]);
+  if (at < 0 || own.length !== names.length || !names.every((name) => own.includes(name))) return;
+  const takes = parameters.map(({ name, rest }) => (rest ? `...${name}` : name)).join(", ");
+  refuse(
+    `"params" is (${params.join(", ")}), and the function takes (${takes}): ` +
+      `what is sent as "${names[at]}" would arrive as "${own[at]}". ` +
+      'Use one order: in the function, or, where nothing else publishes to this queue, in "params" on both sides.',
+  );
 }
 
 function count(names: number): string {

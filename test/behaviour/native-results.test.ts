@@ -110,7 +110,7 @@ describe("results that an engine keeps", () => {
 
   it("refuse a wait for an id that the engine does not know, unless it is waited for", async () => {
     const task = boost(on(), (n: number) => n);
-    const wait = { timeout: "20s" };
+    const wait = { timeout: "20s" } as const;
     await expect(task.handle("nobody").waitResult(wait)).rejects.toMatchObject({ code: "UNKNOWN_TASK" });
     const later = task.handle("later").waitResult({ ...wait, unknown: "wait" });
     await task.consume();

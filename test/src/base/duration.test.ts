@@ -1,8 +1,8 @@
 /** Durations: what they mean, and what a refusal says. */
 import { expect, test } from "vitest";
-import { durationMs } from "../../../src/base/duration.ts";
+import { type Duration, durationMs } from "../../../src/base/duration.ts";
 
-test.each([
+test.each<[Duration, number]>([
   [0, 0],
   [1500, 1500],
   ["250ms", 250],
@@ -13,6 +13,7 @@ test.each([
   ["1.5h", 5_400_000],
   [".5s", 500],
   [" 10 s ", 10_000],
+  ["10 s ", 10_000],
   ["1.1m", 66_000],
   ["0s", 0],
   [0.2, 1],
@@ -41,6 +42,6 @@ test.each([
 });
 
 test("a refusal shows the value", () => {
-  expect(() => durationMs("soon", "rpc.ttl")).toThrow('"rpc.ttl" is "soon".');
-  expect(() => durationMs("soon", "rpc.ttl")).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+  expect(() => durationMs("soon" as Duration, "rpc.ttl")).toThrow('"rpc.ttl" is "soon".');
+  expect(() => durationMs("soon" as Duration, "rpc.ttl")).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
 });

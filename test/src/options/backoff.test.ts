@@ -50,7 +50,10 @@ test("a base above the default cap lifts it", () => {
 });
 
 test("a time is the same wait each time", () => {
-  expect(["5s", 5_000].map((each) => parseBackoff(each))).toEqual([parseBackoff("5000ms"), parseBackoff("5000ms")]);
+  expect((["5s", 5_000] as const).map((each) => parseBackoff(each))).toEqual([
+    parseBackoff("5000ms"),
+    parseBackoff("5000ms"),
+  ]);
   expect(parseBackoff("5s")).toMatchObject({ type: "fixed", baseMs: 5_000, jitter: false });
 });
 

@@ -1,6 +1,7 @@
 /** task.features(): who does what. */
 import { boost, configure, shutdown } from "funboost";
 import { memory } from "funboost/adapters/memory";
+import type { Broker } from "funboost/contract";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, expect, it } from "vitest";
 import { bareBroker } from "../../support/bare-broker.ts";
@@ -8,8 +9,7 @@ import { bareBroker } from "../../support/bare-broker.ts";
 configure({ signals: false, log: { level: "silent" } });
 afterEach(() => shutdown({ grace: 100 }));
 
-const of = (broker: ReturnType<typeof memory>) =>
-  boost({ queue: "features", broker, maxRetries: 0 }, () => {}).features();
+const of = (broker: Broker) => boost({ queue: "features", broker, maxRetries: 0 }, () => {}).features();
 
 it("tells what an engine does by itself", async () => {
   expect(await of(memory())).toMatchObject({ delay: "native", retry: "native", durable: "no" });

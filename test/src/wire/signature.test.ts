@@ -1,6 +1,6 @@
 /** Signatures: names read from sources as bundlers and engines write them, and refusals with advice. */
 // biome-ignore-all lint/complexity/useArrowFunction: each form of a function is a case
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { readSignature } from "../../../src/wire/signature.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
@@ -14,7 +14,7 @@ class Mailer {
     return to;
   }
   send(to: string, subject = "none") {
-    return [to, subject, this.#sent++];
+    return [to, subject, new Mailer().#sent++];
   }
   async #hide(to: string) {
     return to;
@@ -150,6 +150,79 @@ describe("named", () => {
   ])("%s", (_, fn, params, expected) => {
     expect(readSignature(fn, params)).toEqual({ kind: "named", ...expected });
   });
+});
+
+describe("names in another order", () => {
+  const advice =
+    'Use one order: in the function, or, where nothing else publishes to this queue, in "params" on both sides.';
+  test.each<[string, AnyFunction, string[], string]>([
+    [
+      "two",
+      make("async function send(subject, to) { return [subject, to]; }"),
+      ["to", "subject"],
+      '"params" is (to, subject), and the function takes (subject, to): what is sent as "to" would arrive as "subject".',
+    ],
+    [
+      "marks and a default",
+      make("function send(a, c, b = 1, ...d) {}"),
+      ["a", "b?", "c?", "...d"],
+      '"params" is (a, b?, c?, ...d), and the function takes (a, c, b, ...d): what is sent as "b" would arrive as "c".',
+    ],
+  ])("%s: refused", (_, fn, params, reason) => {
+    const message = `[funboost] [mail] function "send" cannot be a task: ${reason} ${advice}`;
+    expect(() => readSignature(fn, params, "mail")).toThrow(message);
+  });
+  test.each<[string, AnyFunction, string[]]>([
+    ["the same order", make("(to, subject) => 1"), ["to", "subject"]],
+    ["other names: a bundler may have made them", make("(r, n) => 1"), ["to", "subject"]],
+    ["some other names", make("(subject, t) => 1"), ["to", "subject"]],
+    ["a wrapper that only collects", make("(...to) => 1"), ["to", "subject"]],
+    ["a destructured one", make("({ to }, subject) => 1"), ["subject", "to"]],
+  ])("%s: taken", (_, fn, params) => {
+    expect(readSignature(fn, params).names).toEqual(params);
+  });
+});
+
+describe("`this`", () => {
+  const refusal =
+    "it uses `this`, which no run has: it may be in another process. Wrap it in an arrow function: " +
+    "(file) => service.work(file).";
+  test.each<[string, string, ("object" | string[])?]>([
+    ["of a function", "function f(a) { return this.b + a; }"],
+    ["of a method", "(class { static f(a) { return this.b; } }).f"],
+    ["of an async function", "async function f(a) { await this.send(a); }", ["a"]],
+    ["in an arrow function inside", "function f(a) { return [a].map(() => this.b); }"],
+    ["in a default", "function f(a = this.b) { return a; }"],
+    ["of a function that takes one object", "function f({ a }) { return this[a]; }"],
+    ['with params: "object"', "function f(job) { return this.send(job); }", "object"],
+    ["in what a class inside is made of", "function f(a) { return class extends this.Base { [this.name]() {} }; }"],
+    ["in an object", "function f(a) { return register({ owner: this }, a); }"],
+    [
+      "of an async function for an older target",
+      "function f(a) { return __awaiter(this, void 0, void 0, function* () { yield this.send(a); }); }",
+    ],
+  ])("%s is refused", (_, source, params) => {
+    expect(() => readSignature(make(source) as never, params)).toThrow(refusal);
+  });
+
+  test.each([
+    ["of an arrow function", "(a) => this"],
+    ["of a function inside", "function f(a) { return function () { return this; }; }"],
+    ["of a declared function inside", "function f(a) { function g() { return this; } return g; }"],
+    ["of a class inside", "function f(a) { return class { b = this; static { this.c = 1; } d() { return this; } }; }"],
+    ["of an object's method inside", "function f(a) { return { b() { return this; } }; }"],
+    ["handed on by a compiler", "function f(a) { return __awaiter(this, void 0, void 0, function* () { yield a; }); }"],
+    ["handed on by a wrapper", "function f(a) { return g.apply(this, arguments); }"],
+    ["handed on by a mock", "function f(a) { note(this); return g.call(this, a); }"],
+    ["that is a member", "function f(a) { return a.this; }"],
+    ["of what asks how it was called", "function f(a) { return new.target ? 1 : this; }"],
+  ])("%s is not the function's", (_, source) => {
+    expect(readSignature(make(source) as never).names).toEqual(["a"]);
+  });
+});
+
+test("a mock may be a task", () => {
+  expect(readSignature(vi.fn(async (_: string) => 1))).toMatchObject({ rest: true });
 });
 
 describe("refused with advice", () => {
