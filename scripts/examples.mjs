@@ -1,4 +1,4 @@
-// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own.
+// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own, and shows what each prints.
 // An example has at most 40 lines. Those that name servers in the table's last column only where these are given by the environment or up (`npm run services -- up`).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -62,8 +62,10 @@ async function resultOf({ name, needs }) {
   ];
   const reason =
     output === "" ? "printed nothing" : lacks.length > 0 ? `a part was skipped: ${lacks.join(", ")} not set` : "";
-  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason };
+  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason, output };
 }
+
+const indented = (text) => text.replace(/^(?=.)/gm, "  ");
 
 const rows = [];
 for (const example of listed()) {
@@ -72,6 +74,7 @@ for (const example of listed()) {
   console.log(
     `${row.result.padEnd(8)} ${row.example.padEnd(28)} ${row.seconds ? `${row.seconds} s` : ""}${row.reason ? `  ${row.reason}` : ""}`,
   );
+  if (row.output) console.log(`${indented(row.output)}\n`);
 }
 const files = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
 /** More than one thing at once, with several servers. */
