@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 
 const limitMs = 60_000;
 const mostLines = 40;
+const mostColumns = 120; // of a table
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { servers, settingsOfUp } = await import(new URL("../dist/test/support/services/all.js", import.meta.url)); // a name that exists only after the build
 const env = { ...process.env, ...settingsOfUp() };
@@ -57,6 +58,8 @@ async function resultOf({ name, needs }) {
   const { code, output } = await runExample(name);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (code !== 0) return { example: name, result: "failed", seconds, reason: `exit code ${code}:\n${output}` };
+  const wide = output.split("\n").find((line) => /^[│┌|]/.test(line) && line.length > mostColumns);
+  if (wide) return { example: name, result: "failed", seconds, reason: `a table of ${wide.length} columns`, output };
   const lacks = [
     ...new Set([...output.matchAll(/skipped: set ([A-Z_]+(?: and [A-Z_]+)*)/g)].map(([, names]) => names)),
   ];
