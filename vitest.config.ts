@@ -11,6 +11,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const alias = [
   { find: /^funboost$/, replacement: at("./src/index.ts") },
   { find: /^funboost\/core$/, replacement: at("./src/core.ts") },
+  { find: /^funboost\/publisher$/, replacement: at("./src/publish-only.ts") },
   { find: /^funboost\/contract$/, replacement: at("./src/contract/index.ts") },
   { find: /^funboost\/adapter$/, replacement: at("./adapters/adapter.ts") },
   { find: /^funboost\/conformance$/, replacement: at("./test/conformance/index.ts") },

@@ -1,7 +1,19 @@
 /** Every broker by its name. One line registers an adapter; nothing is loaded before it is used. */
 import type { BrokerFactory } from "../src/contract/broker.ts";
+import type { CatalogNames } from "../src/contract/brokers.ts";
 
-export const catalog: Readonly<Record<string, () => Promise<BrokerFactory>>> = {
+declare module "../src/contract/brokers.ts" {
+  interface CatalogNames {
+    agenda: true;
+    "bee-queue": true;
+    bullmq: true;
+    memory: true;
+    sqlite: true;
+    temporal: true;
+  }
+}
+
+export const catalog: Readonly<Record<keyof CatalogNames & string, () => Promise<BrokerFactory>>> = {
   agenda: async () => (await import("./agenda/broker.ts")).agenda,
   "bee-queue": async () => (await import("./bee-queue/broker.ts")).beeQueue,
   bullmq: async () => (await import("./bullmq/broker.ts")).bullmq,

@@ -3,6 +3,11 @@ import { boost, fct, registerBroker, shutdown, waitAll } from "funboost";
 import { stack } from "./own-broker/stack.ts";
 
 registerBroker("stack", stack);
+declare module "funboost" {
+  interface Brokers {
+    stack: object; // its name, to types
+  }
+}
 
 const order: string[] = [];
 const plate = boost(

@@ -2,7 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { boost, configure, shutdown, waitAll } from "funboost";
+import { type BrokerName, boost, configure, shutdown, waitAll } from "funboost";
 
 const url = process.env.REDIS_URL;
 configure({
@@ -12,12 +12,12 @@ configure({
   },
 });
 
-const square = (broker: string) =>
+const square = (broker: BrokerName) =>
   boost({ queue: "square", broker, rpc: true, qps: 100 }, async function square(n: number) {
     return n * n;
   });
 
-for (const broker of ["memory", "sqlite", "bullmq"]) {
+for (const broker of ["memory", "sqlite", "bullmq"] as const) {
   if (broker === "bullmq" && !url) {
     console.log("bullmq: skipped: set REDIS_URL");
     continue;

@@ -2,61 +2,25 @@
 
 import { describe, FunboostError } from "./base/errors.ts";
 import { type ConsumeOptions, consume, type TaskConsumer } from "./consume/consume.ts";
-import type { Counts } from "./contract/broker.ts";
-import type { PublishOptions } from "./options/publish.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
+import type { Schema } from "./options/middleware.ts";
 import type { Qps } from "./options/qps.ts";
 import type { TaskRow } from "./options/record.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import { publishAll, publishOne, publishRaw } from "./publish/publish.ts";
-import type { PublishItem } from "./publish/to-message.ts";
+import type { CallbackArgs, Defined, FunctionFor, KeptResult, SentArgs, TaskKind } from "./options/task-types.ts";
+import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { callQueue } from "./queue/call-queue.ts";
-import { clearQueue } from "./queue/clear-queue.ts";
 import { type DeadLetters, deadLettersOf } from "./queue/dead-letters.ts";
-import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { setLiveConcurrency, setLiveQps } from "./queue/live-limits.ts";
-import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
-import { TaskHandle } from "./results/handle.ts";
 import { queryRecords, type RecordsQuery } from "./results/query-records.ts";
 import { type WaitIdleOptions, waitIdle } from "./results/wait-idle.ts";
-import { brokerName, brokerOf, define, definitionOn, register } from "./setup/definition.ts";
-import { type Support, supportOf } from "./setup/features.ts";
+import { definitionOn, register } from "./setup/definition.ts";
+import { defineFunction } from "./setup/function-definition.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
-import type { Handle } from "./task/handle.ts";
+import type { Boostable, FunctionLike, ParametersOf, ResultOf, Sent } from "./task/function-types.ts";
 import type { AnyFunction } from "./wire/signature.ts";
-
-/** What publishes and asks, without the function. */
-export interface Publishing<Args extends readonly unknown[], R> {
-  readonly queue: string;
-  /** To the queue, with the function's own arguments. */
-  push(...args: Args): Promise<Handle<R>>;
-  /** Many at once, each a list of arguments. */
-  pushMany(listOfArgs: readonly Args[]): Promise<Handle<R>[]>;
-  /** To the queue, with options for this message. */
-  publish(args: Args, options?: PublishOptions): Promise<Handle<R>>;
-  /** Many at once, each with its own options. */
-  publishMany(items: readonly PublishItem<Args>[]): Promise<Handle<R>[]>;
-  /** A body of your own, sent unchanged: text or any JSON value. */
-  publishRaw(body: unknown): Promise<Handle<R>>;
-  /** Messages that wait or are delayed, not those that run. */
-  count(): Promise<number>;
-  /** The same in parts; `running` in all processes, where the engine knows. */
-  counts(): Promise<Counts>;
-  /** Removes what waits and is delayed; who waits for its result is told, with code CLEARED. */
-  clear(): Promise<void>;
-  /** What waits and runs, what has run, how fast, and when what is ready will be done. */
-  info(): Promise<QueueInfo>;
-  /** The same over time, a point for each step. Kept for two days. */
-  stats(query?: StatsQuery): Promise<StatsPoint[]>;
-  /**
-   * What this engine, as it is here, does by itself ("native"), what is done around it ("emulated"), and what cannot be
-   * had ("no").
-   */
-  features(): Promise<Support>;
-  /** The handle of a task that was published anywhere. */
-  handle(id: string): Handle<R>;
-}
 
 /** A boosted function. Called plainly it runs here and now, without a queue. */
 export interface TaskMembers<Args extends readonly unknown[], R> extends Publishing<Args, R> {
@@ -81,14 +45,17 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
   records(query?: RecordsQuery): Promise<TaskRow<R>[]>;
 }
 
-export type Task<F> = F & TaskMembers<ParametersOf<F>, ResultOf<F>>;
+/** What boost() answers: the function, and what publishes, consumes and asks. `Args` is what `push` takes. */
+export type Task<F, Args extends readonly unknown[] = Sent<ParametersOf<F>>, R = ResultOf<F>> = F &
+  TaskMembers<Args, R>;
 
-export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never;
-export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
-
-// A bound with a call signature would make a parameter with a default, such as `b = 3`, an `any`.
-// biome-ignore lint/complexity/noBannedTypes: for that reason
-type FunctionLike = Function;
+/** Params beside a function. `G` is the function too, of which less may be known when the params are looked at. */
+type ParamsBeside<G, B extends BrokerChoice, S extends Schema, K extends TaskKind> = TaskParams<
+  CallbackArgs<G, NoInfer<S>, NoInfer<K>>,
+  B,
+  S
+> &
+  Defined<K>;
 
 /**
  * Makes a task of a function. `params.queue` names its queue, `params.broker` the engine that carries it.
@@ -99,8 +66,16 @@ type FunctionLike = Function;
  * console.log(await (await add.push(1, 2)).waitResult()); // 3
  * await shutdown();
  */
-export function boost<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F>;
-export function boost(params: TaskParams): <F extends FunctionLike>(fn: F) => Task<F>;
+export function boost<
+  F extends FunctionFor<S, K>,
+  B extends BrokerChoice = BrokerChoice,
+  G = F,
+  S extends Schema = Schema,
+  K extends TaskKind = TaskKind,
+>(params: ParamsBeside<G, B, S, K>, fn: F & Boostable<F>): Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
+export function boost<B extends BrokerChoice = BrokerChoice, S extends Schema = Schema, K extends TaskKind = TaskKind>(
+  params: ParamsBeside<FunctionLike, B, S, K>,
+): <F extends FunctionFor<S, K>>(fn: F & Boostable<F>) => Task<F, SentArgs<F, S, K>, KeptResult<F, K>>;
 export function boost(params: TaskParams, ...given: unknown[]): unknown {
   checkParams(params);
   if (given.length === 0) return (later: AnyFunction) => boost(params, later);
@@ -112,7 +87,7 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
       { where: params.queue },
     );
   }
-  const definition = define(params, fn);
+  const definition = defineFunction(params, fn);
   const run = (...args: unknown[]) => fn(...args);
   const task = Object.assign(run, publishingMembers(definition), consumingMembers(definition));
   Object.defineProperty(task, "name", { value: fn.name });
@@ -129,40 +104,20 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
  * @example
  * const task = getOrCreate({ queue: `mail-${tenant}`, broker: "bullmq" }, sendMail);
  */
-export function getOrCreate<F extends FunctionLike>(params: TaskParams<ParametersOf<NoInfer<F>>>, fn: F): Task<F> {
+export function getOrCreate<
+  F extends FunctionFor<S, K>,
+  B extends BrokerChoice = BrokerChoice,
+  G = F,
+  S extends Schema = Schema,
+  K extends TaskKind = TaskKind,
+>(params: ParamsBeside<G, B, S, K>, fn: F & Boostable<F>): Task<F, SentArgs<F, S, K>, KeptResult<F, K>> {
   checkParams(params);
   const known = definitionOn(params);
-  return (known?.task as Task<F> | undefined) ?? boost(params, fn);
-}
-
-/** One line of it in `console.log()`, instead of all its members. */
-export function showShort(shown: object, definition: Definition, what: string): void {
-  const text = () => `[${what}: queue "${definition.params.queue}" on ${brokerName(brokerOf(definition))}]`;
-  Object.defineProperty(shown, Symbol.for("nodejs.util.inspect.custom"), { value: text });
-}
-
-export function publishingMembers(definition: Definition): Publishing<readonly unknown[], unknown> {
-  return {
-    queue: definition.params.queue,
-    push: (...args) => publishOne(definition, args, undefined),
-    pushMany: async (listOfArgs) => publishAll(definition, asItems(definition, listOfArgs)),
-    publish: async (args, options) => publishOne(definition, checkedArgs(definition, args), options),
-    publishMany: (items) => publishAll(definition, items),
-    publishRaw: (body) => publishRaw(definition, body),
-    count: async () => {
-      const { ready, delayed } = await callQueue(definition, "count");
-      return ready + delayed;
-    },
-    counts: () => callQueue(definition, "count"),
-    clear: () => clearQueue(definition),
-    info: async () => queueInfo(await openTask(definition)),
-    stats: async (query) => queueStats(await openTask(definition), query),
-    features: async () => {
-      const { native, queue, store } = await openTask(definition);
-      return supportOf(native, queue.features, store);
-    },
-    handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
-  };
+  return (known?.task ?? boost(params as TaskParams)(fn as AnyFunction)) as Task<
+    F,
+    SentArgs<F, S, K>,
+    KeptResult<F, K>
+  >;
 }
 
 function consumingMembers(definition: Definition) {
@@ -178,28 +133,4 @@ function consumingMembers(definition: Definition) {
     deadLetters: deadLettersOf(definition),
     records: async (query?: RecordsQuery) => queryRecords(await openTask(definition), query),
   };
-}
-
-function asItems({ params }: Definition, listOfArgs: readonly (readonly unknown[])[]): PublishItem[] {
-  if (!Array.isArray(listOfArgs))
-    throw new FunboostError("BAD_ARGS", `pushMany() takes a list of argument lists, got ${describe(listOfArgs)}.`, {
-      where: params.queue,
-    });
-  return listOfArgs.map((args) => ({ args }));
-}
-
-function checkedArgs({ params }: Definition, args: readonly unknown[]): readonly unknown[] {
-  if (!Array.isArray(args))
-    throw new FunboostError(
-      "BAD_ARGS",
-      `publish() takes the arguments as a list, as in publish([1, 2], { delay: "5s" }); got ${describe(args)}.`,
-      { where: params.queue },
-    );
-  return args;
-}
-
-function checkedId({ params }: Definition, id: string): string {
-  if (typeof id !== "string" || id === "")
-    throw new FunboostError("BAD_OPTION", `handle() takes a task id, got ${describe(id)}.`, { where: params.queue });
-  return id;
 }

@@ -1,4 +1,5 @@
 /** The public API without the catalog: brokers are passed as instances. For apps that are bundled. */
+import type { BrokerName } from "./contract/brokers.ts";
 import { allDefinitions, findDefinition } from "./setup/definition.ts";
 import { checkDefinitions } from "./setup/open.ts";
 
@@ -14,12 +15,14 @@ export {
   WaitTimeoutError,
 } from "./base/errors.ts";
 export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
-export { boost, getOrCreate, type Publishing, type Task, type TaskMembers } from "./boost.ts";
+export { boost, getOrCreate, type Task, type TaskMembers } from "./boost.ts";
 export type { ConsumeOptions, TaskConsumer } from "./consume/consume.ts";
 export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
+export type { BrokerName, Brokers } from "./contract/brokers.ts";
+export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
 export type { PublishOptions } from "./options/publish.ts";
@@ -28,13 +31,14 @@ export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
+export type { Publishing } from "./publishing.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";
 export type { QueueInfo } from "./queue/info.ts";
 export type { StatsPoint, StatsQuery } from "./queue/stats.ts";
 export type { RecordsQuery } from "./results/query-records.ts";
 export { asCompleted, type Completed, waitAll } from "./results/wait-all.ts";
 export type { WaitIdleOptions } from "./results/wait-idle.ts";
-export { registerBroker, wrapBroker } from "./setup/catalog.ts";
+export { brokerName, registerBroker, wrapBroker } from "./setup/catalog.ts";
 export { type ConfigureOptions as Configuration, configure } from "./setup/configure.ts";
 export { queues } from "./setup/definition.ts";
 export type { Support } from "./setup/features.ts";
@@ -53,7 +57,7 @@ export { type LockOptions, withLock } from "./with-lock.ts";
  */
 export function getTask(
   queue: string,
-  broker?: string,
+  broker?: BrokerName,
 ): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
   return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
 }

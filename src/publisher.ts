@@ -1,31 +1,16 @@
-/** publisher<typeof task>(): publishes to a queue whose function lives elsewhere. */
+/** publisher(definition), publisher<typeof task>(): publishes to a queue whose function lives elsewhere. */
 
 import { FunboostError } from "./base/errors.ts";
-import {
-  type ParametersOf,
-  type Publishing,
-  publishingMembers,
-  type ResultOf,
-  showShort,
-  type TaskMembers,
-} from "./boost.ts";
+import type { TaskMembers } from "./boost.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
+import { definitionOptions, type publisherOptions, refuseOthers } from "./define-task.ts";
+import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import { define } from "./setup/definition.ts";
-
-const allowed = [
-  "queue",
-  "broker",
-  "brokerOptions",
-  "params",
-  "rpc",
-  "filter",
-  "input",
-  "usePublish",
-  "errors",
-  "publishTimeout",
-  "log",
-] as const satisfies (keyof TaskParams)[];
+import type { AnyArgs, Defined, SentArgs, TaskKind } from "./options/task-types.ts";
+import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
+import { definePublisher } from "./setup/definition.ts";
+import type { ResultOf } from "./task/function-types.ts";
 
 /** What a task has and a publisher has not: these calls say so. */
 const ofTasks = [
@@ -34,39 +19,44 @@ const ofTasks = [
 ] satisfies Exclude<keyof TaskMembers<never, never>, keyof Publishing<never, never> | "params">[];
 
 /** The task options that mean something where nothing runs. */
-export type PublisherParams = Pick<TaskParams, (typeof allowed)[number]>;
+export type PublisherParams<S extends Schema = Schema> = Pick<
+  TaskParams<AnyArgs, BrokerChoice, S>,
+  (typeof publisherOptions)[number]
+>;
 
-type Publisher<F> = Publishing<ParametersOf<F>, ResultOf<F>>;
+/** Of a task's type, of a function's, else of what the params say. */
+type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...args: infer Args): Promise<infer H> }
+  ? Publishing<Args, H extends { waitResult(...options: never[]): Promise<infer R> } ? R : unknown>
+  : Publishing<SentArgs<F, S, K>, unknown extends F ? K["result"] : ResultOf<F>>;
 
 /**
- * The publishing half of a task, from an `import type`: a web bundle holds no worker code. It has `push`, `pushMany`,
- * `publish`, `publishMany`, `publishRaw`, `count`, `counts`, `clear`, `info`, `stats`, `features` and `handle`.
+ * The publishing half of a task, where its code is not: a web bundle holds none of the worker's. Its types come from
+ * the definition that both sides share, else from an `import type` of the task, or from `input`. It has `push`,
+ * `pushMany`, `publish`, `publishMany`, `publishRaw`, `count`, `counts`, `clear`, `info`, `stats`, `features` and
+ * `handle`.
  * `consume`, `pause`, `resume`, `paused`, `setQps`, `setConcurrency`, `waitIdle`, `records` and `deadLetters` need the
  * task itself: asked for here they throw UNSUPPORTED.
- * Where the task declares `params`, give the same list here.
+ * Where the task declares `params`, give the same list here. What a definition says of retries and `output` is the
+ * task's, and does nothing here.
  *
  * @example
- * import type { transcode } from "./tasks.js";
- * const jobs = publisher<typeof transcode>({
- *   queue: "transcode", broker: "bullmq", params: ["file", "height"], rpc: true,
- * });
- * const handle = await jobs.push("a.mov", 720);
+ * import { mail } from "./tasks.js"; // what defineTask() answered
+ * const mails = publisher(mail);
+ * const handle = await mails.push("ada@example.com", "Hello");
+ *
+ * import type { transcode } from "./worker.js"; // or the task's type
+ * const jobs = publisher<typeof transcode>({ queue: "transcode", params: ["file", "height"], rpc: true });
  */
-export function publisher<F>(params: PublisherParams): Publisher<F> {
+export function publisher<F = unknown, S extends Schema = Schema, K extends TaskKind = TaskKind>(
+  params: PublisherParams<S> & Defined<K>,
+): PublisherOf<F, S, K> {
   checkParams(params);
-  for (const name of Object.keys(params)) {
-    if (!(allowed as readonly string[]).includes(name))
-      throw new FunboostError(
-        "BAD_OPTION",
-        `publisher() takes no "${name}": it is used where the task runs. It takes: ${allowed.join(", ")}.`,
-        { where: params.queue },
-      );
-  }
-  const definition = define(params, undefined);
+  refuseOthers(params, definitionOptions, (name) => `publisher() takes no "${name}": it is used where the task runs`);
+  const definition = definePublisher(params);
   const members = publishingMembers(definition);
   for (const name of ofTasks) Object.defineProperty(members, name, { get: () => refuseCall(name, params.queue) });
   showShort(members, definition, "Publisher");
-  return members as unknown as Publisher<F>;
+  return members as unknown as PublisherOf<F, S, K>;
 }
 
 function refuseCall(name: string, queue: string): never {

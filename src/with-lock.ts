@@ -4,10 +4,11 @@ import { clock, sleep, within } from "./base/clock.ts";
 import { type Duration, durationMs } from "./base/duration.ts";
 import { describe, FunboostError } from "./base/errors.ts";
 import type { Broker } from "./contract/broker.ts";
+import type { BrokerChoice } from "./contract/brokers.ts";
 import type { Store } from "./contract/store.ts";
 import { type Checks, checkMembers, duration, isRecord } from "./options/checks.ts";
 import { configuration } from "./setup/configure.ts";
-import { brokerName, defaultBroker } from "./setup/definition.ts";
+import { defaultBroker, nameOfBroker } from "./setup/definition.ts";
 import { openBroker } from "./setup/open-broker.ts";
 import { guardedStore } from "./store/guarded.ts";
 import { type Lease, takeLease } from "./store/lease.ts";
@@ -21,7 +22,7 @@ export interface LockOptions {
   /** Ends the wait. */
   readonly signal?: AbortSignal;
   /** Whose store keeps it. @default that of `configure({ store })`, else that of the default broker */
-  readonly broker?: string | Broker;
+  readonly broker?: BrokerChoice;
 }
 
 const leastTtlMs = 200;
@@ -78,7 +79,7 @@ async function storeOf(choice: string | Broker | undefined): Promise<Store> {
   if (choice === undefined && own) return guardedStore(own);
   const broker = choice ?? defaultBroker();
   const { store } = await openBroker(broker);
-  return requireStore({ store, brokerName: brokerName(broker) }, "withLock()");
+  return requireStore({ store, brokerName: nameOfBroker(broker) }, "withLock()");
 }
 
 interface Wanted {

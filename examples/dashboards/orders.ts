@@ -1,13 +1,14 @@
 /** One task on an engine, left in every state that a dashboard shows: 3 done, 1 failed, 1 delayed, 2 waiting. */
-import { boost } from "funboost";
+import { boost, brokerName } from "funboost";
 
 export const wanted = { done: 3, failed: 1, delayed: 1, waiting: 2 };
 export type Counts = typeof wanted;
 
 export async function fill(broker: string, queue: string) {
+  const on = brokerName(broker);
   const brokerOptions = broker === "agenda" ? { keepDone: true } : {}; // done jobs are removed otherwise
   const charge = boost(
-    { queue, broker, brokerOptions, params: ["customer", "cents"], rpc: true, maxRetries: 0, log: false },
+    { queue, broker: on, brokerOptions, params: ["customer", "cents"], rpc: true, maxRetries: 0, log: false },
     async (customer: string, cents: number) => {
       if (cents > 10_000) throw new Error(`card of ${customer} was declined`);
       return `${customer} paid ${cents / 100}`;

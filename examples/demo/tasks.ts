@@ -1,6 +1,6 @@
 /** The demo's tasks: the same on every broker. */
 import { statSync } from "node:fs";
-import { boost, DeadLetterError, fct, TaskError } from "funboost";
+import { boost, brokerName, DeadLetterError, fct, TaskError } from "funboost";
 import { analyseMarkdown, type Counts } from "./analyse.ts";
 
 export interface FileReport extends Counts {
@@ -19,7 +19,7 @@ export interface PackageReport extends Counts {
 // Queue names of this run only: two demos on one server do not meet.
 const run = process.env.DEMO_RUN ?? "demo";
 // Failures are counted in the report: the log is for trouble with the broker.
-const shared = { broker: process.env.DEMO_BROKER ?? "sqlite", rpc: true, log: "error" } as const;
+const shared = { broker: brokerName(process.env.DEMO_BROKER ?? "sqlite"), rpc: true, log: "error" } as const;
 
 const maxBytes = 48 * 1024;
 

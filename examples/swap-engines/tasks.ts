@@ -1,8 +1,8 @@
 /** Five tasks. Nothing in them knows which engine carries them: it is the one word `broker`. */
-import { boost, fct, waitAll } from "funboost";
+import { boost, brokerName, fct, waitAll } from "funboost";
 
 export function tasksOn(broker: string) {
-  const shared = { broker, rpc: true, log: false } as const;
+  const shared = { broker: brokerName(broker), rpc: true, log: false } as const;
 
   const add = boost({ ...shared, queue: "swap-add" }, async function add(a: number, b: number) {
     return a + b;

@@ -3,7 +3,7 @@ import { clock } from "../base/clock.ts";
 import { toError } from "../base/errors.ts";
 import { createLogger, type Logger } from "../base/log.ts";
 import { configuration } from "../setup/configure.ts";
-import { brokerName, brokerOf } from "../setup/definition.ts";
+import { brokerOf, nameOfBroker } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";
 import { healthBehind } from "../store/health.ts";
 
@@ -17,7 +17,7 @@ const sayAgainMs = 60_000;
 
 export function createTrouble(definition: Definition, log: Logger = createLogger({ ...configuration().log })): Trouble {
   let saidAt: number | undefined;
-  const where = { queue: definition.params.queue, broker: brokerName(brokerOf(definition)) };
+  const where = { queue: definition.params.queue, broker: nameOfBroker(brokerOf(definition)) };
   return {
     report(thrown) {
       const error = toError(thrown);

@@ -25,7 +25,10 @@ export type JsonObject = { [key: string]: unknown };
 /** A body that is JSON already. `bodyText` and `bodyValue` of `funboost/adapter` read it. */
 export type JsonText = { readonly text: string; toJSON(): unknown };
 
-export interface Broker {
+/** `QueueOptions` is the type of a task's `brokerOptions`. */
+export interface Broker<QueueOptions = unknown> {
+  /** Never there: for its type. */
+  readonly queueOptions?: QueueOptions;
   /** The catalog's word for it: lower case, as in `broker: "sqlite"`. */
   readonly name: string;
   /** Best case of this engine: what it can never do is refused before connecting. */

@@ -4,7 +4,7 @@ import { copyError, describe, FunboostError } from "../base/errors.ts";
 import { fct } from "../task/context.ts";
 import { DeadLetterError, FatalError } from "../task/errors.ts";
 import type { Handle } from "../task/handle.ts";
-import type { AnyFunction } from "../wire/signature.ts";
+import type { AnyFunction, Signature } from "../wire/signature.ts";
 import { isRecord } from "./checks.ts";
 import type { Issue, Middleware, Outgoing, PublishMiddleware, Schema, Validated } from "./middleware.ts";
 import type { Options } from "./task.ts";
@@ -12,19 +12,19 @@ import type { Options } from "./task.ts";
 /** What is called for a run: the function, in its schemas and middleware. */
 export function composeRun(
   fn: AnyFunction,
-  use: readonly Middleware[],
-  input: Schema | undefined,
-  output: Schema | undefined,
+  signature: Signature,
+  { use, input, output }: Pick<Options, "use" | "input" | "output">,
 ): AnyFunction {
   if (use.length === 0 && !input && !output) return fn;
+  const refusal = (text: string) => new DeadLetterError(`bad input: ${text}`);
   return async (...args: unknown[]) => {
-    const valid = input ? await validate(input, args, (text) => new DeadLetterError(`bad input: ${text}`)) : args;
+    const valid = input ? await validateArgs(input, args, signature, refusal) : args;
     const run = async (): Promise<unknown> => fn(...valid);
     const value = await use.reduceRight<() => Promise<unknown>>(
       (next, each, i) => () => callMiddleware(each, i, next),
       run,
     )();
-    return output ? (await validate(output, [value], (text) => new FatalError(`bad output: ${text}`)))[0] : value;
+    return output ? validate(output, value, (text) => new FatalError(`bad output: ${text}`)) : value;
   };
 }
 
@@ -46,10 +46,11 @@ export function composePublish(
 export async function checkInput(
   input: Schema,
   args: readonly unknown[],
+  signature: Signature,
   { queue, publishTimeoutMs }: Pick<Options, "queue" | "publishTimeoutMs">,
 ): Promise<void> {
   const refusal = (text: string) => new FunboostError("BAD_ARGS", `bad input: ${text}`, { where: queue });
-  const validation = validate(input, args, refusal);
+  const validation = validateArgs(input, args, signature, refusal);
   if (!(await within(validation, publishTimeoutMs))) {
     validation.catch(() => {}); // nobody waits for it any more
     throw refusal(`the schema did not answer within ${publishTimeoutMs} ms (publishTimeout)`);
@@ -121,23 +122,49 @@ function changeOutgoing(outgoing: Outgoing, changed: Partial<Outgoing> = {}, ind
   return { args: args ?? outgoing.args, options: options ?? outgoing.options };
 }
 
-/** One argument is checked as it is, several as a list. A schema that throws refuses too. */
-async function validate(
+type Refusal = (text: string) => Error;
+
+/**
+ * One argument is checked as it is, several as a list. Which of them a schema is for cannot be read from it: a single
+ * argument that does not fit as it is may be a list whose end is left out, where the task takes several.
+ */
+async function validateArgs(
   schema: Schema,
   args: readonly unknown[],
-  refusal: (text: string) => Error,
+  { names, rest }: Signature,
+  refusal: Refusal,
 ): Promise<readonly unknown[]> {
-  const one = args.length <= 1;
-  const result = await Promise.resolve()
-    .then(() => schema["~standard"].validate(one ? args[0] : args))
-    .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${copyError(error).message}` }] }));
-  if (!isRecord(result))
-    throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
-  if (result.issues) throw refusal(result.issues.map(issueText).join("; "));
-  if (one) return [result.value];
-  if (!Array.isArray(result.value))
-    throw refusal(`the schema answered ${describe(result.value)} for a list of arguments`);
+  if (args.length > 1) return listOf(await validate(schema, args, refusal), refusal);
+  const one = await ask(schema, args[0], refusal);
+  if (!one.issues) return [one.value];
+  const list = rest || names.length > 1 ? await ask(schema, args, refusal) : one;
+  if (!list.issues) return listOf(list.value, refusal);
+  const isForLists = list.issues.every(({ path }) => path && path.length > 0); // it has looked into the list
+  throw refusal(textOf(isForLists ? list.issues : one.issues));
+}
+
+function listOf(value: unknown, refusal: Refusal): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw refusal(`the schema answered ${describe(value)} for a list of arguments`);
+}
+
+async function validate(schema: Schema, value: unknown, refusal: Refusal): Promise<unknown> {
+  const result = await ask(schema, value, refusal);
+  if (result.issues) throw refusal(textOf(result.issues));
   return result.value;
+}
+
+/** A schema that throws refuses too. */
+async function ask(schema: Schema, value: unknown, refusal: Refusal): Promise<Validated> {
+  const result = await Promise.resolve()
+    .then(() => schema["~standard"].validate(value))
+    .catch((error: unknown): Validated => ({ issues: [{ message: `the schema threw ${copyError(error).message}` }] }));
+  if (isRecord(result)) return result;
+  throw refusal(`the schema answered ${describe(result)}, which is neither { value } nor { issues }`);
+}
+
+function textOf(issues: readonly Issue[]): string {
+  return issues.map(issueText).join("; ");
 }
 
 function issueText({ message, path }: Issue): string {

@@ -26,11 +26,17 @@ export type PublishMiddleware = (
   next: (changed?: Partial<Outgoing>) => Promise<Handle>,
 ) => Promise<Handle>;
 
-/** What zod, valibot, arktype and others implement: https://standardschema.dev, version 1. */
-export interface Schema {
+/**
+ * What zod, valibot, arktype and others implement: https://standardschema.dev, version 1. `In` is what it takes, `Out`
+ * what it makes of it; a plain `Schema` says nothing of them, and fits any task.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: to fit any task
+export interface Schema<In = any, Out = In> {
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
+    /** For the compiler only. */
+    readonly types?: { readonly input: In; readonly output: Out } | undefined;
     validate(value: unknown): Validated | Promise<Validated>;
   };
 }

@@ -3,7 +3,8 @@
 import type { Duration } from "../base/duration.ts";
 import type { ErrorClass } from "../base/errors.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
-import type { Broker } from "../contract/index.ts";
+import type { Broker } from "../contract/broker.ts";
+import type { BrokerChoice, BrokerOptionsOf } from "../contract/brokers.ts";
 import type { Backoff, BackoffPlan } from "./backoff.ts";
 import type { FilterOptions, FilterParams } from "./filter.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
@@ -17,14 +18,18 @@ import type { OnRecord, RecordOptions, RecordParams } from "./record.ts";
  * @example
  * const params: TaskParams = { queue: "transcode", broker: "bullmq", concurrency: 4, maxRetries: 5, timeout: "10m" };
  */
-// biome-ignore lint/suspicious/noExplicitAny: a bound; shared params fit tasks of whatever arguments
-export interface TaskParams<Args extends readonly unknown[] = any> {
+export interface TaskParams<
+  // biome-ignore lint/suspicious/noExplicitAny: a bound; shared params fit tasks of whatever arguments
+  Args extends readonly unknown[] = any,
+  B extends BrokerChoice = BrokerChoice,
+  S extends Schema = Schema,
+> {
   /** The queue's name; one function on each. Required. */
   queue: string;
   /** The engine: its name, or an instance such as `bullmq({ connection })`. @default "sqlite" */
-  broker?: string | Broker;
+  broker?: B;
   /** The engine's own options for this queue, passed through. @default {} */
-  brokerOptions?: Readonly<Record<string, unknown>>;
+  brokerOptions?: BrokerOptionsOf<B>;
   /** Runs at once in this process, 1 to 100,000. @default 50, with `qps` 500 */
   concurrency?: number;
   /** Places shared with other tasks, of `concurrencyPool(n)`. @default none */
@@ -80,10 +85,12 @@ export interface TaskParams<Args extends readonly unknown[] = any> {
   /** Called with each row, to write it to a table of your own. @default none */
   onRecord?: OnRecord;
   /**
-   * Checks the arguments at publish and at run: one argument as it is, several as a list. Any Standard Schema.
+   * Checks the arguments at publish and at run. Any Standard Schema: of a tuple of two and more it is the list of
+   * arguments, of all else the one argument. What travels is what the caller gave, as JSON; the function gets what the
+   * schema makes of it.
    * @default none
    */
-  input?: Schema;
+  input?: S;
   /** Checks the result of a run; what does not fit fails for good. @default none */
   output?: Schema;
   /** Around each run, outermost first. @default [] */

@@ -18,7 +18,7 @@ import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/task.ts";
 import { TaskHandle } from "../results/handle.ts";
 import { configuration } from "../setup/configure.ts";
-import { brokerName, brokerOf } from "../setup/definition.ts";
+import { brokerOf, nameOfBroker } from "../setup/definition.ts";
 import type { Definition, OpenTask, Outbox } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { createOutbox } from "./outbox.ts";
@@ -55,7 +55,7 @@ async function publishWithMiddleware<R>(
   const resolved = optionsOf(definition);
   const { usePublish, input } = resolved;
   const publish = composePublish(usePublish, async (outgoing) => {
-    if (input) await checkInput(input, outgoing.args, resolved);
+    if (input) await checkInput(input, outgoing.args, definition.signature, resolved);
     const hasOptions = Object.keys(outgoing.options).length > 0;
     return publishPlain(definition, outgoing.args, hasOptions ? outgoing.options : undefined);
   });
@@ -124,7 +124,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
 
 async function checkEachInput(definition: Definition, items: readonly PublishItem[], input: Schema): Promise<void> {
   const own = copyPlain(items, new Map()); // a schema may take its time
-  await Promise.all(own.map(({ args }) => checkInput(input, args, optionsOf(definition))));
+  await Promise.all(own.map(({ args }) => checkInput(input, args, definition.signature, optionsOf(definition))));
 }
 
 /** Large enough for the engines' best rate, small enough that a refused publish says closely what was accepted. */
@@ -142,7 +142,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
 async function connect(definition: Definition): Promise<OpenTask> {
   const { publishTimeoutMs: ms } = optionsOf(definition);
   const broker = brokerOf(definition);
-  const where = brokerName(broker);
+  const where = nameOfBroker(broker);
   const address = typeof broker === "string" ? undefined : broker.address?.();
   try {
     return await deadline(openTask(definition), ms, "connecting", where, address);

@@ -3,7 +3,9 @@
 import { describe, FunboostError } from "../base/errors.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { Broker, BrokerFactory, BrokerQueue } from "../contract/broker.ts";
+import type { CheckedName } from "../contract/brokers.ts";
 import { isBroker, isRecord } from "../options/checks.ts";
+import { nearest } from "../options/nearest.ts";
 
 type Brokers = Readonly<Record<string, () => Promise<BrokerFactory>>>;
 
@@ -38,6 +40,30 @@ export function registerBroker(name: string, factory: BrokerFactory): void {
   };
 }
 
+/**
+ * A name that is known only when the program runs, such as one from the environment, as a type that `broker` takes.
+ * Throws BAD_OPTION for a name that no broker has, and says which there are: those of one's own are registered first.
+ *
+ * @example
+ * const mail = boost({ queue: "mail", broker: brokerName(process.env.MAIL_BROKER ?? "sqlite") }, (to: string) => to);
+ */
+export function brokerName(name: string): CheckedName {
+  const { brokers } = catalog();
+  if (Object.hasOwn(brokers, name)) return name as CheckedName;
+  throw noSuchBroker(name);
+}
+
+export function noSuchBroker(name: unknown): FunboostError {
+  const known = Object.keys(catalog().brokers);
+  const near = typeof name === "string" ? nearest(name, known) : undefined;
+  const advice =
+    known.length > 0
+      ? `${near === undefined ? "" : `Did you mean "${near}"? `}Known: ${known.join(", ")}.`
+      : 'Brokers are known by name only with "funboost"; ' +
+        'with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
+  return new FunboostError("BAD_OPTION", `There is no broker ${describe(name)}. ${advice}`);
+}
+
 function requireBroker(broker: Broker, who: string): Broker {
   if (isBroker(broker)) return broker;
   throw new FunboostError(
@@ -56,7 +82,10 @@ function requireBroker(broker: Broker, who: string): Broker {
  * }));
  * @throws BAD_OPTION for what is no broker, and when a queue is opened for a `change` that answers no object.
  */
-export function wrapBroker(broker: Broker, change: (queue: BrokerQueue, name: string) => Partial<BrokerQueue>): Broker {
+export function wrapBroker<QueueOptions>(
+  broker: Broker<QueueOptions>,
+  change: (queue: BrokerQueue, name: string) => Partial<BrokerQueue>,
+): Broker<QueueOptions> {
   requireBroker(broker, "wrapBroker() takes a broker as its first argument, got");
   if (typeof change !== "function")
     throw new FunboostError(

@@ -5,6 +5,7 @@ import { describe, FunboostError } from "../base/errors.ts";
 import { lifetime } from "../base/lifetime.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
+import type { OptionsByBroker } from "../contract/brokers.ts";
 import type { Store } from "../contract/store.ts";
 import { boolean, type Check, checkMembers, isRecord, log, refuseOption } from "../options/checks.ts";
 import { resolveLog } from "../options/resolve.ts";
@@ -17,7 +18,7 @@ import { catalog } from "./catalog.ts";
 /** What is in force. */
 export interface Configuration {
   /** Options of each broker that a task names by word, such as `{ bullmq: { url } }`. */
-  readonly brokers?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly brokers?: OptionsByBroker;
   /** Shared state for brokers whose own server cannot hold it. */
   readonly store?: Store;
   /** Task options for every task; a task's own win. */

@@ -5,29 +5,25 @@ import { processWide } from "../base/process-wide.ts";
 import type { Broker } from "../contract/broker.ts";
 import { paramDefaults } from "../options/resolve.ts";
 import type { TaskParams } from "../options/task.ts";
-import { type AnyFunction, readSignature, type Signature } from "../wire/signature.ts";
+import type { AnyFunction, Signature } from "../wire/signature.ts";
 import { configuration } from "./configure.ts";
 import type { Definition } from "./model.ts";
 
 /** By queue name; the same broker and queue occurs once. */
 const definitions = processWide("definitions", () => new Map<string, Definition[]>());
 
-/** Read once: one function may serve thousands of queues. */
-const signatures = new WeakMap<AnyFunction, Signature>();
-
-export function define(params: TaskParams, fn: AnyFunction | undefined): Definition {
-  const signature = fn ? signatureOf(params, fn) : publisherSignature(params);
-  return { params, fn, signature, task: undefined, open: undefined, opening: undefined };
+export function define(params: TaskParams, fn: AnyFunction | undefined, signature: Signature): Definition {
+  // What may be missing of one argument that is an object, a schema says.
+  const read = params.input && signature.kind === "object" ? { ...signature, required: 0 } : signature;
+  return { params, fn, signature: read, task: undefined, open: undefined, opening: undefined };
 }
 
-function signatureOf({ params, queue }: TaskParams, fn: AnyFunction): Signature {
-  if (params !== undefined) return readSignature(fn, params, queue);
-  const signature = signatures.get(fn) ?? readSignature(fn, params, queue);
-  signatures.set(fn, signature);
-  return signature;
+/** Without the function: nothing here reads a source. */
+export function definePublisher(params: TaskParams): Definition {
+  return define(params, undefined, publisherSignature(params));
 }
 
-/** Without a function names come from `params`; without those, arguments go by position under made-up names. */
+/** Names come from `params`; without those, arguments go by position under made-up names. */
 function publisherSignature({ params }: TaskParams): Signature {
   if (params === "object") return { kind: "object", names: [], rest: false, required: 1 };
   if (params)
@@ -61,7 +57,7 @@ export function defaultBroker(): string | Broker {
   return configuration().defaults?.broker ?? paramDefaults.broker;
 }
 
-export function brokerName(broker: string | Broker): string {
+export function nameOfBroker(broker: string | Broker): string {
   return typeof broker === "string" ? broker : broker.name;
 }
 
@@ -76,9 +72,9 @@ export function findDefinition(queue: string, broker?: string | Broker): Definit
   const all = definitions().get(queue) ?? [];
   const exact = all.find((each) => brokerOf(each) === broker);
   if (exact) return exact; // also where another is an instance of that name
-  const found = all.filter((each) => broker === undefined || brokerName(brokerOf(each)) === broker);
+  const found = all.filter((each) => broker === undefined || nameOfBroker(brokerOf(each)) === broker);
   if (found.length > 1) {
-    const names = found.map((each) => brokerName(brokerOf(each))).join(", ");
+    const names = found.map((each) => nameOfBroker(brokerOf(each))).join(", ");
     throw new FunboostError(
       "BAD_OPTION",
       `Several tasks are defined on queue "${queue}", on ${names}. Say which broker.`,

@@ -1,12 +1,11 @@
 /** A broker and its store, opened once in a process. */
 import { deadline } from "../base/deadline.ts";
-import { FunboostError } from "../base/errors.ts";
 import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { Broker } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
 import { guardedStore } from "../store/guarded.ts";
-import { catalog } from "./catalog.ts";
+import { catalog, noSuchBroker } from "./catalog.ts";
 import { configuration } from "./configure.ts";
 
 export interface OpenBroker {
@@ -42,17 +41,10 @@ async function loadBroker(name: string): Promise<Broker> {
   const { brokers } = catalog();
   const config = configuration();
   const load = brokers[name];
-  if (!load) {
-    const known = Object.keys(brokers);
-    const advice =
-      known.length > 0
-        ? `Known: ${known.join(", ")}.`
-        : 'Brokers are known by name only with "funboost"; ' +
-          'with "funboost/core" pass an instance, such as memory() of "funboost/adapters/memory".';
-    throw new FunboostError("BAD_OPTION", `There is no broker "${name}". ${advice}`);
-  }
+  if (!load) throw noSuchBroker(name);
   const factory = await load();
-  const options = config.brokers?.[name] ?? fromEnvironment(name);
+  const configured: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>> = config.brokers ?? {};
+  const options = configured[name] ?? fromEnvironment(name);
   const broker = factory(options);
   if (!options && broker.address)
     createLogger(config.log).info({ broker: name }, `no connection is configured, using ${broker.address()}`);

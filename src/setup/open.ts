@@ -11,7 +11,7 @@ import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/task.ts";
 import { scopeOf } from "../store/scope.ts";
 import { configuration, leaseMs } from "./configure.ts";
-import { brokerName, brokerOf } from "./definition.ts";
+import { brokerOf, nameOfBroker } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
 import { guardedQueue } from "./guarded-queue.ts";
 import type { Definition, OpenTask } from "./model.ts";
@@ -35,7 +35,7 @@ export async function checkDefinitions(definitions: readonly Definition[]): Prom
   if (errors.length > 1) {
     const lines = errors.map(
       ({ definition, error }) =>
-        `- ${definition?.params.queue} (${definition && brokerName(brokerOf(definition))}): ${error.message}`,
+        `- ${definition?.params.queue} (${definition && nameOfBroker(brokerOf(definition))}): ${error.message}`,
     );
     throw new AggregateError(
       errors.map(({ error }) => error),
@@ -81,7 +81,7 @@ async function open(definition: Definition): Promise<OpenTask> {
     address: broker.address?.(),
     queue,
     native,
-    call: definition.fn && composeRun(definition.fn, options.use, options.input, options.output),
+    call: definition.fn && composeRun(definition.fn, definition.signature, options),
     store,
     scope: scopeOf(broker, queue, options),
     leaseMs: leaseMs(),

@@ -108,6 +108,7 @@ function namedSignature(fn: AnyFunction, params: readonly string[], refuse: Refu
   const plain = rest ? names.length - 1 : names.length;
   const parsed = parseFunction(sourceOf(fn));
   checkCount(fn, plain, rest, parsed, refuse);
+  checkOrder(params, names, parsed?.parameters ?? [], refuse);
   return {
     kind: "named",
     names,
@@ -133,6 +134,24 @@ function checkCount(fn: AnyFunction, plain: number, rest: boolean, parsed: Sourc
   const takes = parsed.parameters.length;
   if (plain > takes) refuse(`"params" has ${count(plain)}, and the function takes ${takes}. Name only its parameters.`);
   if (rest) refuse('"params" ends in a rest name, and the function has no rest parameter. Name only its parameters.');
+}
+
+/** The source's own names in another order are a mistake that no type can see; other names may be a bundler's. */
+function checkOrder(
+  params: readonly string[],
+  names: readonly string[],
+  parameters: readonly Parameter[],
+  refuse: Refuse,
+): void {
+  const own = parameters.map(({ name }) => name);
+  const at = names.findIndex((name, index) => name !== own[index]);
+  if (at < 0 || own.length !== names.length || !names.every((name) => own.includes(name))) return;
+  const takes = parameters.map(({ name, rest }) => (rest ? `...${name}` : name)).join(", ");
+  refuse(
+    `"params" is (${params.join(", ")}), and the function takes (${takes}): ` +
+      `what is sent as "${names[at]}" would arrive as "${own[at]}". ` +
+      'Use one order: in the function, or, where nothing else publishes to this queue, in "params" on both sides.',
+  );
 }
 
 function count(names: number): string {

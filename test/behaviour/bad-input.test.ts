@@ -1,5 +1,6 @@
 /** What users may get wrong: each refusal names the value, what is allowed, and the next step. */
 import {
+  type BrokerName,
   boost,
   checkTasks,
   concurrencyPool,
@@ -134,7 +135,7 @@ describe("a process refuses", () => {
   });
 
   it("a broker it does not know", async () => {
-    const task = boost({ queue: queue(), broker: "rabbit" }, () => 1);
+    const task = boost({ queue: queue(), broker: "rabbit" as BrokerName }, () => 1);
     await expect(task.push()).rejects.toThrow(/no broker "rabbit".*bullmq, memory, sqlite/);
     await expect(checkTasks()).rejects.toThrow(/no broker "rabbit"/);
   });

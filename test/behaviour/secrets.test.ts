@@ -6,7 +6,7 @@ import { beeQueue } from "../../adapters/bee-queue/broker.ts";
 import { bullmq } from "../../adapters/bullmq/broker.ts";
 import { sqlite } from "../../adapters/sqlite/broker.ts";
 import { temporal } from "../../adapters/temporal/broker.ts";
-import { boost, configure, shutdown, type TaskParams } from "../../src/index.ts";
+import { type BrokerName, boost, configure, shutdown, type TaskParams } from "../../src/index.ts";
 
 configure({ signals: false, log: "silent" });
 afterAll(() => shutdown());
@@ -21,7 +21,7 @@ const addresses = ["redis://", "postgres://", "mongodb://", ""].flatMap((scheme)
 ]);
 
 const places: Readonly<Record<string, (address: string) => TaskParams["broker"]>> = {
-  "broker, by name": (address) => address,
+  "broker, by name": (address) => address as BrokerName,
   "bullmq({ url })": (url) => bullmq({ url }),
   "bullmq({ connection: { host } })": (address) => bullmq({ connection: { host: address } }),
   "beeQueue({ url })": (url) => beeQueue({ url }),

@@ -90,7 +90,7 @@ export async function createContext(
     leaseMs,
     patienceMs,
     queue,
-    task: (params, fn) => boost({ queue, ...params, broker } as TaskParams, fn) as Task<typeof fn>,
+    task: (params, fn) => boost({ queue, ...params, broker } as TaskParams)(fn as AnyFunction) as Task<typeof fn>,
     async consume(task, options) {
       const consumer = await task.consume(options);
       defer(() =>

@@ -1,4 +1,4 @@
-/** A publisher written with `funboost/core` bundles without peers and runs alone; the whole of funboost bundles too. */
+/** Publishers written with `funboost/core` and `funboost/publisher` bundle without peers and run alone; the whole of funboost bundles too. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -50,6 +50,18 @@ describe("bundled by esbuild", () => {
     const others = inputs.filter((file) => /adapters\/(?!memory\/|shared\/)|bullmq|ioredis|libsql/.test(file));
     expect(others).toEqual([]);
     expect(bytes).toBeLessThan(500_000);
+    const { code, output } = await run(process.execPath, [outfile], { cwd: join(app.folder, "alone") });
+    expect({ code, output: output.trim() }).toEqual({ code: 0, output: '{"id":"string","count":1}' });
+  });
+  it("funboost/publisher bundles without the parser while no peer is installed, and runs", async () => {
+    const source = `import { defineTask, publisher, shutdown } from "funboost/publisher";
+const add = publisher(defineTask({ queue: "add", broker: "memory", params: ["a", "b"] }));
+const handle = await add.push(1, 2);
+console.log(JSON.stringify({ id: typeof handle.id, count: await add.count() }));
+await shutdown();
+`;
+    const { outfile, inputs } = await bundle("web", source, ["libsql"]);
+    expect(inputs.filter((file) => /acorn|wire\/(signature|function-source)/.test(file))).toEqual([]);
     const { code, output } = await run(process.execPath, [outfile], { cwd: join(app.folder, "alone") });
     expect({ code, output: output.trim() }).toEqual({ code: 0, output: '{"id":"string","count":1}' });
   });

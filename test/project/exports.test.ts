@@ -29,16 +29,23 @@ function exportsOf(file: string): string[] {
 }
 
 const core = names(`
-  AllConsuming Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters Duration ErrorCode
+  AllConsuming BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorCode
   FatalError FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
-  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskError TaskMembers TaskParams TaskRecord
-  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost checkTasks concurrencyPool configure
-  consumeAll fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
+  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskMembers TaskParams TaskRecord
+  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost brokerName checkTasks concurrencyPool configure
+  consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
+`);
+
+const publishing = names(`
+  BrokerName Brokers Completed Configuration DefinitionParams Duration ErrorCode FinalStatus FunboostError Handle LogLevel LogLine LogOptions
+  Logger LostRecord Outgoing PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing QueueInfo ResultError
+  Schema StatsPoint StatsQuery Support TaskDefinition TaskError TaskRecord TimeoutError TraceHooks WaitOptions WaitTimeoutError
+  asCompleted brokerName configure defineTask isFunboostError publisher registerBroker shutdown waitAll wrapBroker
 `);
 
 const contract = names(`
-  Broker BrokerFactory BrokerQueue ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
+  Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results SetEntry Settlement StartRow
   Store TimerEntry Timers
 `);
@@ -71,6 +78,7 @@ describe("public exports", () => {
     expect(Object.keys(exports)).toEqual([
       ".",
       "./core",
+      "./publisher",
       "./contract",
       "./adapter",
       "./conformance",
@@ -88,6 +96,10 @@ describe("public exports", () => {
   it("of funboost and funboost/core", () => {
     expect(exportsOf("src/core.ts")).toEqual(core);
     expect(exportsOf("src/index.ts")).toEqual(core);
+  });
+  it("of funboost/publisher: a part of those", () => {
+    expect(exportsOf("src/publish-only.ts")).toEqual(publishing);
+    expect(publishing.filter((name) => !core.includes(name))).toEqual([]);
   });
   it("of funboost/contract", () => {
     expect(exportsOf("src/contract/index.ts")).toEqual(contract);

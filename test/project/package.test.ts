@@ -76,7 +76,7 @@ describe("the packed package", () => {
       "stores/sqlite",
       "stores/redis",
     ];
-    const entries = [".", "core", "contract", "adapter", "conformance", ...wildcards];
+    const entries = [".", "core", "publisher", "contract", "adapter", "conformance", ...wildcards];
     const args = [
       bin("@arethetypeswrong/cli/dist/index.js"),
       app.tarball,
@@ -133,6 +133,7 @@ describe("the public entries that need no peer", () => {
   const entries = [
     "funboost",
     "funboost/core",
+    "funboost/publisher",
     "funboost/contract",
     "funboost/adapter",
     "funboost/adapters/memory",

@@ -1,5 +1,5 @@
 /** Types flow from the function to push and to the result. Checked by `npm run types`; runs as an ordinary test too. */
-import { boost, type Handle, publisher } from "funboost";
+import { boost, getOrCreate, type Handle, publisher } from "funboost";
 import { describe, expectTypeOf, it } from "vitest";
 
 describe("types", () => {
@@ -57,6 +57,36 @@ describe("types", () => {
     expectTypeOf(jobs.push).parameters.toEqualTypeOf<[n: number]>();
     expectTypeOf(jobs.handle).returns.toHaveProperty("waitResult").returns.resolves.toEqualTypeOf<number[]>();
     expectTypeOf(jobs).not.toHaveProperty("consume");
+  });
+
+  it("a callback in the params takes nothing away from the task", () => {
+    const filter = { key: (a, b) => `${a}${b}` } satisfies { key: (a: string, b: number) => string };
+    const expression = boost(
+      { queue: "types.key", filter: { key: (a, b) => `${a}${b}` } },
+      async function named(a: string, b: number) {
+        return a.repeat(b);
+      },
+    );
+    expectTypeOf(expression.push).parameters.toEqualTypeOf<[a: string, b: number]>();
+    expectTypeOf(expression.push).returns.resolves.toEqualTypeOf<Handle<string>>();
+    const arrow = boost({ queue: "types.key2", filter }, async (a: string, b: number) => a.repeat(b));
+    expectTypeOf(arrow.push).parameters.toEqualTypeOf<[a: string, b: number]>();
+    // @ts-expect-error the parameters are known
+    boost({ queue: "types.key3", filter: { key: (a) => a.toFixed() } }, (a: string) => a);
+    const optional = boost({ queue: "types.key4", filter: { key: (a, b) => `${a}${b}` } }, (a: string, b = 3) => a + b);
+    expectTypeOf(optional.push).parameters.toEqualTypeOf<[a: string, b?: number | undefined]>();
+    const other = getOrCreate({ queue: "types.key5", filter: { key: (a) => a } }, async function named(a: string) {
+      return a.length;
+    });
+    expectTypeOf(other.push).parameters.toEqualTypeOf<[a: string]>();
+  });
+
+  it("a function whose type tells nothing is refused, in words", () => {
+    const some: CallableFunction = () => 1;
+    // @ts-expect-error nothing is known of its parameters
+    void (() => boost({ queue: "types.function" }, some));
+    // @ts-expect-error the task's type is not named
+    void (() => publisher({ queue: "types.publisher" }).push(1));
   });
 
   it("unknown options do not compile", () => {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Message, Store } from "../../../src/contract/index.ts";
 import { publishNew } from "../../../src/publish/known.ts";
-import { define } from "../../../src/setup/definition.ts";
+import { defineFunction } from "../../../src/setup/function-definition.ts";
 import type { OpenTask } from "../../../src/setup/model.ts";
 import { openTask } from "../../../src/setup/open.ts";
 import { endedMark } from "../../../src/store/known-ids.ts";
@@ -19,7 +19,7 @@ const called = (n: number, id?: string): Message => ({ body: { n }, ...(id === u
 /** An open task on a store of its own, and the ids of each publish that has reached its engine. */
 async function open(params: object, change: (store: Store) => Partial<Store> = () => ({})) {
   const store = memoryStore();
-  const definition = define({ queue: "known", broker: memory(), ...params }, (_n: number) => {});
+  const definition = defineFunction({ queue: "known", broker: memory(), ...params }, (_n: number) => {});
   const opened = await openTask(definition);
   const sent: (string | undefined)[][] = [];
   const publish = async (messages: readonly Message[]) => {

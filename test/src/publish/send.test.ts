@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { FunboostError } from "../../../src/base/errors.ts";
 import type { BrokerQueue, Message } from "../../../src/contract/index.ts";
 import { send } from "../../../src/publish/send.ts";
-import { define } from "../../../src/setup/definition.ts";
+import { defineFunction } from "../../../src/setup/function-definition.ts";
 import { openTask } from "../../../src/setup/open.ts";
 
 configure({ signals: false, log: { level: "silent" } });
@@ -14,7 +14,7 @@ afterEach(() => shutdown({ grace: 100 }));
 const messages: readonly Message[] = [{ body: { n: 1 } }, { body: { n: 2 } }];
 
 async function open(publish: BrokerQueue["publish"], params: object = {}) {
-  const opened = await openTask(define({ queue: "send", broker: memory(), ...params }, (_n: number) => {}));
+  const opened = await openTask(defineFunction({ queue: "send", broker: memory(), ...params }, (_n: number) => {}));
   return { ...opened, queue: { ...opened.queue, publish } };
 }
 

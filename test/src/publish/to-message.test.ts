@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { bodyValue, JsonText } from "../../../src/base/json.ts";
 import { itemToMessage, rawToMessage, toMessage } from "../../../src/publish/to-message.ts";
-import { define } from "../../../src/setup/definition.ts";
+import { defineFunction } from "../../../src/setup/function-definition.ts";
 
-const definition = define({ queue: "to-message" }, (_n: number) => {});
+const definition = defineFunction({ queue: "to-message" }, (_n: number) => {});
 
 it("carries only what its options say", () => {
   const { body, ...rest } = toMessage(definition, [1], undefined);

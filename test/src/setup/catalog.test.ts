@@ -1,5 +1,5 @@
-/** registerBroker, wrapBroker. */
-import { boost, configure, registerBroker, shutdown, wrapBroker } from "funboost";
+/** registerBroker, brokerName, wrapBroker. */
+import { boost, brokerName, configure, registerBroker, shutdown, wrapBroker } from "funboost";
 import { memory } from "funboost/adapters/memory";
 import { memoryStore } from "funboost/stores/memory";
 import { afterEach, describe, expect, it } from "vitest";
@@ -19,7 +19,7 @@ describe("a broker of one's own", () => {
       made.push(options);
       return memory();
     });
-    const task = boost({ queue: "own", broker: "my-memory", rpc: true }, (n: number) => n + 1);
+    const task = boost({ queue: "own", broker: brokerName("my-memory"), rpc: true }, (n: number) => n + 1);
     await task.consume();
     expect(await (await task.push(1)).waitResult()).toBe(2);
     expect(made).toEqual([undefined]);
@@ -27,6 +27,21 @@ describe("a broker of one's own", () => {
     expect(() => registerBroker("My Memory", memory)).toThrow(/lower-case/);
     expect(() => registerBroker("memory", memory)).toThrow(/already/);
     expect(() => registerBroker("x", 5 as never)).toThrow(/got 5/);
+  });
+
+  it("is named by a text that is known when the program runs, or all names are said", () => {
+    expect(brokerName("memory")).toBe("memory");
+    registerBroker("late", memory);
+    expect(brokerName("late")).toBe("late");
+    expect(() => brokerName("sqlit")).toThrow(
+      expect.objectContaining({
+        code: "BAD_OPTION",
+        message: expect.stringMatching(
+          /^\[funboost\] There is no broker "sqlit"\. Did you mean "sqlite"\? Known: agenda, .*, memory, sqlite, temporal/,
+        ),
+      }),
+    );
+    for (const none of [undefined, "", 5, "toString"]) expect(() => brokerName(none as never)).toThrow(/Known: agenda/);
   });
 
   it("may be a shipped one with a changed call", async () => {
@@ -45,7 +60,7 @@ describe("a broker of one's own", () => {
 
   it("is refused when it is none, with what is needed", async () => {
     registerBroker("nothing", () => undefined as never);
-    await expect(boost({ queue: "none", broker: "nothing" }, () => 1).push()).rejects.toMatchObject({
+    await expect(boost({ queue: "none", broker: brokerName("nothing") }, () => 1).push()).rejects.toMatchObject({
       code: "BAD_OPTION",
       message:
         '[funboost] the factory of "nothing" answered undefined. Needed: a broker, with name, features, open() ' +

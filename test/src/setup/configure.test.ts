@@ -63,7 +63,7 @@ describe("configure() refuses", () => {
 describe("configure() takes", () => {
   it("brokers of any name where there is no catalog", () => {
     catalog().brokers = {};
-    configure({ brokers: { mine: { url: "x" } } });
+    configure({ brokers: { mine: { url: "x" } } as object });
     expect(configuration()).toEqual({ brokers: { mine: { url: "x" } } });
   });
 

@@ -1,19 +1,21 @@
 /** What boost() was given, and where it is found again. */
 import { beforeEach, expect, it } from "vitest";
 import { processWide } from "../../../src/base/process-wide.ts";
+import type { BrokerName } from "../../../src/contract/brokers.ts";
 import {
   allDefinitions,
-  define,
+  definePublisher,
   definitionOn,
   findDefinition,
   queues,
   register,
 } from "../../../src/setup/definition.ts";
+import { defineFunction } from "../../../src/setup/function-definition.ts";
 import type { Definition } from "../../../src/setup/model.ts";
 
 beforeEach(() => processWide("definitions", () => new Map<string, Definition[]>())().clear());
-const registered = (queue: string, broker?: string) => {
-  const definition = define({ queue, ...(broker && { broker }) }, (n: number) => n);
+const registered = (queue: string, broker?: BrokerName) => {
+  const definition = defineFunction({ queue, ...(broker && { broker }) }, (n: number) => n);
   register(definition);
   return definition;
 };
@@ -41,8 +43,9 @@ it("takes the place of an older one on the same queue and broker", () => {
 });
 
 it("reads names from the function, else from params, else takes any by position", () => {
-  const names = (params: object, fn?: (file: string) => unknown) => define({ queue: "q", ...params }, fn).signature;
-  expect(names({}, (file) => file)).toMatchObject({ kind: "positional", names: ["file"] });
+  const names = (params: object) => definePublisher({ queue: "q", ...params }).signature;
+  const read = defineFunction({ queue: "q" }, (file: string) => file).signature;
+  expect(read).toMatchObject({ kind: "positional", names: ["file"] });
   expect(names({ params: ["file?", "...sizes"] })).toMatchObject({
     kind: "named",
     names: ["file", "sizes"],

@@ -3,12 +3,13 @@ import { memory } from "funboost/adapters/memory";
 import { afterEach, expect, it, vi } from "vitest";
 import { processWide } from "../../../src/base/process-wide.ts";
 import type { Broker } from "../../../src/contract/broker.ts";
-import { define } from "../../../src/setup/definition.ts";
+import { defineFunction } from "../../../src/setup/function-definition.ts";
 import { checkDefinitions, openTask } from "../../../src/setup/open.ts";
 import { openBroker } from "../../../src/setup/open-broker.ts";
 
 afterEach(() => processWide("brokers", () => new Map())().clear());
-const taskOn = (broker: Broker | string, queue = "q") => define({ queue, broker, log: false }, () => 1);
+const taskOn = (broker: Broker | string, queue = "q") =>
+  defineFunction({ queue, broker: broker as Broker, log: false }, () => 1);
 
 it("opens a broker and a queue once, for all who ask", async () => {
   const broker = memory();

@@ -152,6 +152,37 @@ describe("named", () => {
   });
 });
 
+describe("names in another order", () => {
+  const advice =
+    'Use one order: in the function, or, where nothing else publishes to this queue, in "params" on both sides.';
+  test.each<[string, AnyFunction, string[], string]>([
+    [
+      "two",
+      make("async function send(subject, to) { return [subject, to]; }"),
+      ["to", "subject"],
+      '"params" is (to, subject), and the function takes (subject, to): what is sent as "to" would arrive as "subject".',
+    ],
+    [
+      "marks and a default",
+      make("function send(a, c, b = 1, ...d) {}"),
+      ["a", "b?", "c?", "...d"],
+      '"params" is (a, b?, c?, ...d), and the function takes (a, c, b, ...d): what is sent as "b" would arrive as "c".',
+    ],
+  ])("%s: refused", (_, fn, params, reason) => {
+    const message = `[funboost] [mail] function "send" cannot be a task: ${reason} ${advice}`;
+    expect(() => readSignature(fn, params, "mail")).toThrow(message);
+  });
+  test.each<[string, AnyFunction, string[]]>([
+    ["the same order", make("(to, subject) => 1"), ["to", "subject"]],
+    ["other names: a bundler may have made them", make("(r, n) => 1"), ["to", "subject"]],
+    ["some other names", make("(subject, t) => 1"), ["to", "subject"]],
+    ["a wrapper that only collects", make("(...to) => 1"), ["to", "subject"]],
+    ["a destructured one", make("({ to }, subject) => 1"), ["subject", "to"]],
+  ])("%s: taken", (_, fn, params) => {
+    expect(readSignature(fn, params).names).toEqual(params);
+  });
+});
+
 describe("refused with advice", () => {
   const names =
     'Give the names: boost({ params: ["file", "height"] }, fn), or take one object: boost({ params: "object" }, fn)';
