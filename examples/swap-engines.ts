@@ -58,7 +58,7 @@ const table: Record<string, object> = {};
 let wanted = "";
 for (const [broker, server] of Object.entries(servers)) {
   if (server && !process.env[server]) {
-    table[broker] = { results: `skipped: set ${server}` };
+    console.log(`${broker}: skipped: set ${server}`);
     continue;
   }
   const { results, ...row } = await run(broker);
