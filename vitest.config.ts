@@ -39,6 +39,7 @@ const overMemory = [
   ...behaviourOverMemory,
   "test/project/process-wide.test.ts",
   "test/project/types.test.ts",
+  "test/project/types.definitions.test.ts",
 ];
 const kits = "test/adapters/*/conformance.test.ts";
 /** They wait more than they work, and vitest's own choice for two cores is one worker. */

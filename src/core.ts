@@ -4,6 +4,7 @@ import { allDefinitions, findDefinition } from "./setup/definition.ts";
 import { checkDefinitions } from "./setup/open.ts";
 
 export type { Duration } from "./base/duration.ts";
+export type { ErrorClass } from "./base/errors.ts";
 export {
   type ErrorCode,
   FunboostError,
@@ -21,14 +22,17 @@ export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
-export type { BrokerName, Brokers } from "./contract/brokers.ts";
+export type { BrokerChoice, BrokerName, Brokers } from "./contract/brokers.ts";
 export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
+export type { Backoff } from "./options/backoff.ts";
+export type { FilterParams } from "./options/filter.ts";
 export type { Middleware, Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export { type ConcurrencyPool, concurrencyPool } from "./options/pool.ts";
 export type { PublishOptions } from "./options/publish.ts";
 export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
+export type { TaskKind } from "./options/task-types.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Publishing } from "./publishing.ts";

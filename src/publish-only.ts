@@ -5,6 +5,7 @@ import { catalog as known } from "./setup/catalog.ts";
 // Their names, to types.
 export type {} from "../adapters/catalog.ts";
 export type { Duration } from "./base/duration.ts";
+export type { ErrorClass } from "./base/errors.ts";
 export {
   type ErrorCode,
   FunboostError,
@@ -18,10 +19,13 @@ export {
 export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
 export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
-export type { BrokerName, Brokers } from "./contract/brokers.ts";
+export type { BrokerChoice, BrokerName, Brokers } from "./contract/brokers.ts";
 export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
+export type { Backoff } from "./options/backoff.ts";
+export type { FilterParams } from "./options/filter.ts";
 export type { Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export type { PublishOptions } from "./options/publish.ts";
+export type { TaskKind } from "./options/task-types.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Publishing } from "./publishing.ts";

@@ -36,10 +36,8 @@ type IsAny<T> = 0 extends 1 & T ? true : false;
 export type FunctionFor<S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]
   ? IsAny<OutputOf<S>> extends true
     ? FunctionLike
-    : FunctionOf<S>
+    : (...args: ArgsOf<OutputOf<S>>) => unknown
   : K["fn"];
-
-export type FunctionOf<S extends Schema, R = unknown> = (...args: ArgsOf<OutputOf<S>>) => R | Promise<R>;
 
 /** What callbacks in the params get: what travels. */
 export type CallbackArgs<F, S extends Schema, K extends TaskKind> = FunctionLike extends K["fn"]

@@ -14,6 +14,19 @@ const positive: Schema = {
   },
 };
 
+/** Lists of a text and a number, of which 3 is meant where it is left out; the text becomes a Date. */
+const dated: Schema = {
+  "~standard": {
+    version: 1,
+    vendor: "kit",
+    validate(value) {
+      if (!Array.isArray(value)) return { issues: [{ message: "must be a list" }] };
+      const at = new Date(value[0]);
+      return at.getTime() > 0 ? { value: [at, value[1] ?? 3] } : { issues: [{ message: "must be a date", path: [0] }] };
+    },
+  },
+};
+
 export const own = cases({
   async "use stands around each run, retries too, and may change the result"({ task, consume, patienceMs }) {
     const seen: string[] = [];
@@ -95,6 +108,29 @@ export const own = cases({
       ["failed", 1, "bad output: must be positive"],
     );
     assert.deepEqual(seen, [2, 1]);
+  },
+
+  "input: what was given travels, and each run gets what the schema makes of it": {
+    engine: false,
+    async run({ task, consume, patienceMs }) {
+      const seen: unknown[] = [];
+      const job = task({ rpc: true, maxRetries: 1, backoff: 0, input: dated }, (at: unknown, n?: number) => {
+        seen.push([at instanceof Date, n, fct.args]);
+        if (fct.attempt === 1) throw new Error("again");
+        return (at as Date).toISOString();
+      });
+      await consume(job);
+      const noon = "2026-11-30T12:00:00.000Z";
+      const run = await job.push(noon); // the end of the list is left out
+      assert.equal(await run.waitResult({ timeout: patienceMs }), noon);
+      assert.deepEqual(seen, [
+        [true, 3, [noon]],
+        [true, 3, [noon]],
+      ]);
+      assert.match((await rejection(job.push("never"))).message, /bad input: 0: must be a date/);
+      const sent = await rejection(job.push(new Date(noon) as never)); // the schema takes it, JSON does not
+      assert.equal(sent.code, "BAD_ARGS");
+    },
   },
 
   "tasks of one pool that wait for each other do not stop each other": {

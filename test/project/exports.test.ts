@@ -29,18 +29,18 @@ function exportsOf(file: string): string[] {
 }
 
 const core = names(`
-  AllConsuming BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorCode
-  FatalError FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
+  AllConsuming Backoff BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
+  FatalError FilterParams FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
-  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskMembers TaskParams TaskRecord
+  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskKind TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost brokerName checkTasks concurrencyPool configure
   consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown waitAll withLock wrapBroker
 `);
 
 const publishing = names(`
-  BrokerName Brokers Completed Configuration DefinitionParams Duration ErrorCode FinalStatus FunboostError Handle LogLevel LogLine LogOptions
+  Backoff BrokerChoice BrokerName Brokers Completed Configuration DefinitionParams Duration ErrorClass ErrorCode FilterParams FinalStatus FunboostError Handle LogLevel LogLine LogOptions
   Logger LostRecord Outgoing PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing QueueInfo ResultError
-  Schema StatsPoint StatsQuery Support TaskDefinition TaskError TaskRecord TimeoutError TraceHooks WaitOptions WaitTimeoutError
+  Schema StatsPoint StatsQuery Support TaskDefinition TaskError TaskKind TaskRecord TimeoutError TraceHooks WaitOptions WaitTimeoutError
   asCompleted brokerName configure defineTask isFunboostError publisher registerBroker shutdown waitAll wrapBroker
 `);
 

@@ -45,9 +45,12 @@ async function runExample(name: string, text: string) {
 const runFile = (name: string) =>
   run(node, [name], { cwd: app.folder, env: { FUNBOOST_SQLITE_FILE: join(app.folder, `queue-${++files}.db`) } });
 
-function compile(name: string) {
+function compile(name: string, ...more: string[]) {
   const options = ["--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023"];
-  return run(process.execPath, [bin("typescript/bin/tsc"), ...options, name], { cwd: app.folder, timeoutMs: 60_000 });
+  return run(process.execPath, [bin("typescript/bin/tsc"), ...options, ...more, name], {
+    cwd: app.folder,
+    timeoutMs: 60_000,
+  });
 }
 
 beforeAll(async () => {
@@ -147,6 +150,18 @@ describe("the public entries that need no peer", () => {
       entries.map((entry, index) => `export type * as entry${index} from "${entry}";`).join("\n"),
     );
     expect(await compile("entries.ts")).toEqual({ code: 0, output: "" });
+  });
+  it("name every type that a user's own declarations need", async () => {
+    const source = `import { boost, defineTask, type Schema } from "funboost";
+declare const input: Schema<{ at: string }, { at: Date }>;
+export const mail = defineTask<(to: string) => Promise<number>>({ queue: "mail" });
+export const signup = defineTask({ queue: "signup", input });
+export const spread = { ...mail, concurrency: 4 };
+export const send = boost(spread, async (to) => to.length);
+export const join = boost({ ...signup }, async ({ at }) => at.getTime());
+`;
+    writeFileSync(join(app.folder, "named.ts"), source);
+    expect(await compile("named.ts", "--declaration")).toEqual({ code: 0, output: "" });
   });
   it("can be loaded by require(), those with late peers too", async () => {
     const all = [...entries, ...stores, "funboost/adapters/bullmq"];

@@ -54,7 +54,7 @@ describe("input", () => {
     expectTypeOf(more.push).parameters.toEqualTypeOf<[string, ...number[]]>();
     const list = boost({ queue: "input.list", input: z.array(z.number()) }, (all) => all.length);
     expectTypeOf(list.push).parameters.toEqualTypeOf<[arg: number[]]>();
-    const single = boost({ queue: "input.single", input: z.tuple([z.number()]) }, ([first]) => first);
+    const single = boost({ queue: "input.single", input: z.tuple([z.number()]) }, (list) => list[0]);
     expectTypeOf(single.push).parameters.toEqualTypeOf<[arg: [number]]>();
     const maybe = boost({ queue: "input.maybe", input: z.string().default("x") }, (text) => text);
     expectTypeOf(maybe.push).parameters.toEqualTypeOf<[arg?: string | undefined]>();
@@ -73,6 +73,9 @@ describe("input", () => {
     void (() => boost({ queue: "input.misfit3", input: pair }, takesTexts));
     // @ts-expect-error the same for queues made at run time
     void (() => getOrCreate({ queue: "input.misfit4", input: dated }, takesText));
+    const day = boost({ queue: "input.date", input: z.object({ at: z.date() }) }, ({ at }) => at.getTime());
+    // @ts-expect-error the schema takes a Date only, and none can be sent
+    void (() => day.push({ at: new Date() }));
     // @ts-expect-error an option that does not exist, beside a schema
     void (() => boost({ queue: "input.unknown", input: dated, maxRetrys: 3 }, () => 1));
   });
@@ -109,7 +112,11 @@ describe("defineTask", () => {
     });
     expectTypeOf(send.push).parameters.toEqualTypeOf<[to: string, subject: string]>();
     expectTypeOf(send.handle).returns.toHaveProperty("waitResult").returns.resolves.toEqualTypeOf<number>();
-    boost(mail, (to) => to.length);
+    boost(mail, (to, _subject) => to.length);
+    const key = boost({ ...mail, filter: { key: (to, subject) => to + subject } }, async function named(to, subject) {
+      return to.length + subject.length;
+    });
+    expectTypeOf(key.push).parameters.toEqualTypeOf<[to: string, subject: string]>();
     // @ts-expect-error subject is a text
     void (() => boost({ ...mail }, async (_to, subject: number) => subject));
     // @ts-expect-error the result is a number
