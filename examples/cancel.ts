@@ -16,11 +16,12 @@ await movie.consume();
 const run = await movie.push(1_000_000);
 const later = await movie.push(1);
 if (!started.signal.aborted) await once(started.signal, "abort");
-console.log("cancelled:", await movie.handle(later.id).cancel(), await movie.handle(run.id).cancel());
+console.log(`the one that waits: ${(await movie.handle(later.id).cancel()) ? "cancelled" : "too late"}`);
+console.log(`the one that runs: ${(await movie.handle(run.id).cancel()) ? "told to stop" : "too late"}`);
 
 for (const handle of [run, later]) {
   const error = await handle.waitResult().catch((each: unknown) => each);
-  console.log(error instanceof TaskError && error.code, await handle.state());
+  console.log(`its waiter gets ${error instanceof TaskError && error.code}, its state is "${await handle.state()}"`);
 }
-console.log("again:", await run.cancel()); // it is over
+console.log(`a second cancel of what is over: ${await run.cancel()}`);
 await shutdown();

@@ -11,7 +11,7 @@ const invite = boost(
   async function invite(people: string[]) {
     const items = people.map((person) => ({ args: [person] as [string], taskId: fct.childId(person) }));
     const handles = await mail.publishMany(items);
-    console.log(`attempt ${fct.attempt}: ${handles.filter(({ existing }) => !existing).length} new`);
+    console.log(`attempt ${fct.attempt}: ${handles.filter(({ existing }) => !existing).length} of 3 mails published`);
     if (fct.attempt === 1) throw new Error("the address book went away"); // after its children were published
     return handles.length;
   },
@@ -19,12 +19,13 @@ const invite = boost(
 
 await mail.consume();
 await invite.consume();
-console.log(await (await invite.push(["ada", "bob", "cleo"])).waitResult());
+console.log(`invited: ${await (await invite.push(["ada", "bob", "cleo"])).waitResult()}`);
 await mail.waitIdle();
-console.log(sent.sort().join(" "));
+console.log(`sent to: ${sent.sort().join(", ")}`); // each once
 
 const again = await mail.publish(["ada"], { taskId: "newsletter-7-ada" });
 await mail.waitIdle();
 const known = await mail.publish(["ada"], { taskId: "newsletter-7-ada" }); // known for a day after its end
-console.log(again.existing, known.existing, sent.length);
+console.log(`the newsletter: ${again.existing ? "known" : "new"}, pushed again: ${known.existing ? "known" : "new"}`);
+console.log(`mails sent in all: ${sent.length}`);
 await shutdown();

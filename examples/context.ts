@@ -21,6 +21,6 @@ const report = boost(
 
 await report.consume();
 const run = await report.publish(["2026-10"], { headers: { tenant: "acme" } });
-console.log(await run.waitResult(), await run.progress());
-console.log(`outside a task: ${fct.taskId}`);
+console.log(`result: ${await run.waitResult()}; told on the way: ${JSON.stringify(await run.progress())}`);
+console.log(`outside a task fct.taskId is ${fct.taskId}`);
 await shutdown();

@@ -17,11 +17,14 @@ await Promise.allSettled(handles.map((each) => each.waitResult()));
 await consumer.close();
 
 console.log(`dead: ${await charge.deadLetters.count()}`);
-for (const { body } of await charge.deadLetters.list(10))
-  console.log((body as { extra: { reason: string } }).extra.reason);
+for (const { body } of await charge.deadLetters.list(10)) {
+  const { customer, extra } = body as { customer: string; extra: { reason: string } };
+  console.log(`  ${customer}: ${extra.reason}`);
+}
 
 isDown = false;
 console.log(`brought back: ${await charge.deadLetters.redrive({ limit: 100, ratePerSecond: 50 })}`); // under their old ids, with their priority
 await charge.consume();
-console.log(await handles[0]?.waitResult(), `(first: ${order[0]}), left: ${await charge.deadLetters.count()}`);
+for (const handle of handles) console.log(`  ${await handle.waitResult()}`);
+console.log(`the first was ${order[0]}, by its priority; dead now: ${await charge.deadLetters.count()}`);
 await shutdown();

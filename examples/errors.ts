@@ -22,15 +22,19 @@ try {
 } catch (error) {
   if (!(error instanceof TaskError)) throw error;
   const cause = error.cause;
-  console.log(`${error.status} after ${error.attempts} attempt`);
+  console.log(`the task ${error.status} after ${error.attempts} attempt`);
   if (cause instanceof PaymentDeclined)
     console.log(`${cause.name} ${cause.code}: ${cause.message}, because ${(cause.cause as Error).message}`);
-  console.log(`secret carried: ${"authorization" in (cause as object)}`);
+  console.log(`its field "authorization" came along: ${"authorization" in (cause as object)}`);
 }
 
 const slow = await pay.publish([1], { delay: "1m" });
 await slow
   .waitResult({ timeout: 100 })
-  .catch((error) => console.log(`the wait ended, the task goes on: ${error instanceof WaitTimeoutError}`));
-await pay.push(new Map() as never).catch((error) => console.log(isFunboostError(error) && error.code));
+  .catch((error) =>
+    console.log(`waited 100 ms: ${error instanceof WaitTimeoutError ? "the wait ended, the task goes on" : error}`),
+  );
+await pay
+  .push(new Map() as never)
+  .catch((error) => console.log(`a Map as an argument: ${isFunboostError(error) && error.code}`));
 await shutdown();

@@ -4,7 +4,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { boost, configure, fct, type Logger, shutdown } from "funboost";
 
 const write = (level: string) => (fields: object, text: string) =>
-  console.log(`log: ${level} ${text}`, (fields as { attempt?: number }).attempt);
+  console.log(`log: ${level}: ${text} (attempt ${(fields as { attempt?: number }).attempt})`);
 const logger: Logger = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 const spans = new AsyncLocalStorage<string>(); // in place of a tracer such as OpenTelemetry's
 
@@ -16,13 +16,15 @@ configure({
   },
 });
 
-type RunEnd = { queue: string; attempt: number; outcome: string; runMs: number };
+type Told = Partial<Record<"queue" | "outcome" | "control", string> & Record<"attempt" | "runMs", number>>;
 subscribe("funboost:run:end", (event) => {
-  const { queue, attempt, outcome, runMs } = event as RunEnd;
-  console.log(`event: ${queue}, attempt ${attempt}: ${outcome}, ${runMs < 1_000 ? "in time" : "late"}`);
+  const { queue, attempt, outcome, runMs } = event as Told;
+  console.log(`run: ${queue}, attempt ${attempt}: ${outcome} after ${runMs?.toFixed(1)} ms`);
 });
-type Held = { control?: string };
-subscribe("funboost:control:held", (event) => console.log("event: held by", (event as Held).control ?? "nothing"));
+subscribe("funboost:control:held", (event) => {
+  const { queue, control } = event as Told;
+  console.log(control ? `hold: ${queue} starts nothing, because it is ${control}` : `hold: ${queue} goes on`);
+});
 
 const stamp = boost({ queue: "stamp", broker: "memory", rpc: true }, () => spans.getStore());
 const invoice = boost({ queue: "invoice", broker: "memory", rpc: true, backoff: 0 }, async (no: number) => {
@@ -31,7 +33,6 @@ const invoice = boost({ queue: "invoice", broker: "memory", rpc: true, backoff: 
 });
 await stamp.consume();
 const consumer = await invoice.consume();
-
 const handle = await spans.run("web request", () => invoice.push(7));
 console.log(await handle.waitResult());
 consumer.pause();

@@ -12,16 +12,18 @@ const crawl = boost(
 await crawl.consume();
 
 const first = await crawl.push("https://example.com/A");
-console.log(await first.waitResult());
+console.log(`first: ${await first.waitResult()}`);
 const again = await crawl.push("https://example.com/a"); // equal by the key
-console.log(await again.waitResult(), (await again.record())?.status); // the result of the first
+console.log(`equal by the key: ${await again.waitResult()}, ${(await again.record())?.status}`); // the first one's result
 const other = await crawl.publish(["https://example.com/a"], { filterKey: "forced" });
-console.log(await other.waitResult(), `crawled: ${pages.length}`);
+console.log(`under another key: ${await other.waitResult()}; crawled ${pages.length} times for 3 messages`);
 
 const remind = boost(
   { queue: "remind", broker: "memory", filter: { when: "published", ttl: "1h" } },
   async function remind(_user: string) {},
 );
 const [one, two] = [await remind.push("ada"), await remind.push("ada")];
-console.log(one.existing, two.existing, one.id === two.id, await remind.count());
+console.log(
+  `reminded twice: one task: ${one.id === two.id}, the second is ${two.existing ? "the first" : "new"}; waiting: ${await remind.count()}`,
+);
 await shutdown();

@@ -13,5 +13,7 @@ const call = boost(
   },
 );
 await call.consume();
-console.log((await waitAll(await call.pushMany([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n): [number] => [n])))).join(", "));
+const starts = await waitAll(await call.pushMany([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n): [number] => [n])));
+console.log(`started at ${starts.join(", ")}`);
+console.log("after the third: half a second of slowDown; before the ninth: no more than 8 in any second");
 await shutdown();

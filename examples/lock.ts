@@ -10,12 +10,12 @@ const nightly = (who: string) =>
     order.push(`${who} out`);
   });
 await Promise.all([nightly("a"), nightly("b")]);
-console.log(order.join(", "));
+console.log(`never both: ${order.join(", ")}`);
 
 const refused = await withLock("nightly", { broker: "memory" }, () =>
   withLock("nightly", { broker: "memory", wait: 0 }, () => "never").catch(
     (error: Error & { code: string }) => error.code,
   ),
 );
-console.log(`without waiting: ${refused}`);
+console.log(`asked for while it is held, without waiting: ${refused}`);
 await shutdown();

@@ -20,6 +20,9 @@ const plate = boost(
 );
 const runs = await plate.pushMany([[1], [2], [3], [4]]);
 await plate.consume();
-console.log(`results ${await waitAll(runs)}, washed ${order.join(" ")}`);
-console.log((await plate.features()).retry, (await plate.features()).results);
+console.log(
+  `results: ${await waitAll(runs)}; washed: ${order.join(", ")} (the second one was dropped, and washed again)`,
+);
+const { retry, results } = await plate.features();
+console.log(`a stack has neither retries nor results: here retries are ${retry}, results are ${results}`);
 await shutdown();

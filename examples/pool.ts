@@ -18,5 +18,6 @@ await Promise.all([resize.consume(), render.consume(), album.consume()]);
 const images = await resize.pushMany(Array<[]>(20).fill([]));
 const albums = await album.pushMany([[4], [5], [6]]);
 await waitAll(images);
-console.log(`albums of ${await waitAll(albums)} pages; at once, all together: ${most} at most`);
+console.log(`20 images and albums of ${(await waitAll(albums)).join(", ")} pages are done`);
+console.log(`runs at once, over all three tasks: ${most} at most`);
 await shutdown();

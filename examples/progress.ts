@@ -19,5 +19,5 @@ await index.consume();
 const { id } = await index.push(5);
 const run = index.handle(id); // as another process would find it
 for await (const { done, of } of run.follow<Step>()) console.log(`${done} of ${of}`); // ends with the task
-console.log(await run.waitResult(), await run.progress<Step>());
+console.log(`result: ${await run.waitResult()}; the last step is still known: ${(await run.progress<Step>())?.done}`);
 await shutdown();

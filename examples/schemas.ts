@@ -25,11 +25,11 @@ const invite = boost(
   },
 );
 await invite.consume();
-console.log(await (await invite.push("ada@example.com")).waitResult());
-console.log(await invite.push("nobody").catch((error: Error) => error.message)); // before anything is sent
+console.log(`fits: ${await (await invite.push("ada@example.com")).waitResult()}`);
+console.log(`before anything is sent: ${await invite.push("nobody").catch((error: Error) => error.message)}`);
 const foreign = await invite.publishRaw({ email: "nobody" }); // from elsewhere, unchecked: to the dead letters
-console.log((await invite.handle(foreign.id).waitRecord()).status, await invite.deadLetters.count());
-console.log(
-  await (await invite.push("@example.com")).waitResult().catch((error: TaskError) => (error.cause as Error).message),
-);
+const { status } = await invite.handle(foreign.id).waitRecord();
+console.log(`sent by another program: ${status}, dead letters: ${await invite.deadLetters.count()}`);
+const nameless = await invite.push("@example.com");
+console.log(`its result: ${await nameless.waitResult().catch((error: TaskError) => (error.cause as Error).message)}`);
 await shutdown();

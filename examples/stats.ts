@@ -15,22 +15,23 @@ const settled = async (what: () => Promise<boolean>) => {
 };
 
 await resize.pushMany(Array.from({ length: 100 }, (_, n) => [n]));
-console.log("nobody consumes: time left", (await resize.info()).etaMs);
+console.log(`nobody consumes yet: time left: ${(await resize.info()).etaMs ?? "unknown"}`);
 
 await resize.consume();
 await settled(async () => (await resize.info()).ran >= 20);
 const { ready = 0, etaMs = 0, ranPerMinute } = await resize.info();
-console.log(
-  `after a second: ${ranPerMinute > 600 ? "its rate is known" : "too slow"}, ${ready > 0 && etaMs > 500 ? "its time left too" : "nothing left"}`,
-);
+const left = `${ready} wait, ${(etaMs / 1000).toFixed(1)} s left`;
+console.log(`after a second: ${Math.round(ranPerMinute / 60)} runs/s; ${left}`);
 
 await resize.setQps(400);
-console.log("in force in all processes:", (await resize.info()).live);
+console.log(`in force in all processes: ${JSON.stringify((await resize.info()).live)}`);
 await resize.waitIdle();
 await settled(async () => (await resize.info()).ran === 101);
-const { ran, failed, retried, etaMs: left } = await resize.info();
-console.log({ ran, failed, retried, left });
+const { ran, failed, retried } = await resize.info();
+console.log(`in all: ${ran} runs, ${failed} tasks failed, ${retried} run retried`);
 
 const [point] = (await resize.stats({ step: "60m" })).filter(({ ran }) => ran > 0);
-console.log({ ran: point?.ran, failed: point?.failed, sampled: point?.ready !== undefined });
+console.log(
+  `stats(), this hour: ${point?.ran} runs, ${point?.failed} failed, ${point?.ready} waited when it was sampled`,
+);
 await shutdown();

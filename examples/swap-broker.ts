@@ -24,6 +24,8 @@ for (const broker of ["memory", "sqlite", "bullmq"] as const) {
   }
   const task = square(broker);
   await task.consume();
-  console.log(`${broker}: ${await waitAll(await task.pushMany([[1], [2], [3]]))}`);
+  console.log(
+    `${broker}: the squares of 1, 2, 3 are ${(await waitAll(await task.pushMany([[1], [2], [3]]))).join(", ")}`,
+  );
 }
 await shutdown();

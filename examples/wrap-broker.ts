@@ -15,8 +15,9 @@ const news = boost({ queue: "news", broker: newestFirst, concurrency: 1 }, async
   seen.push(n);
 });
 await news.pushMany([[1], [2], [3]]);
-console.log(await news.push(4, "x".repeat(2_000)).catch((error: Error) => error.message));
+const tooLarge = await news.push(4, "x".repeat(2_000)).catch((error: Error) => error.cause as Error);
+console.log(`refused: ${"message" in tooLarge ? tooLarge.message : "nothing"}`);
 await news.consume();
 await news.waitIdle();
-console.log(seen.join(" "));
+console.log(`pushed as 1, 2, 3, run as ${seen.join(", ")}`);
 await shutdown();

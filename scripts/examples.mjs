@@ -1,4 +1,4 @@
-// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own.
+// `npm run examples [-- --json FILE]`: runs every example of examples/README.md from dist, each in a folder of its own, and shows what each prints.
 // An example has at most 40 lines. Those that name servers in the table's last column only where these are given by the environment or up (`npm run services -- up`).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 
 const limitMs = 60_000;
 const mostLines = 40;
+const mostColumns = 120; // of a table
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { servers, settingsOfUp } = await import(new URL("../dist/test/support/services/all.js", import.meta.url)); // a name that exists only after the build
 const env = { ...process.env, ...settingsOfUp() };
@@ -57,13 +58,17 @@ async function resultOf({ name, needs }) {
   const { code, output } = await runExample(name);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (code !== 0) return { example: name, result: "failed", seconds, reason: `exit code ${code}:\n${output}` };
+  const wide = output.split("\n").find((line) => /^[│┌|]/.test(line) && line.length > mostColumns);
+  if (wide) return { example: name, result: "failed", seconds, reason: `a table of ${wide.length} columns`, output };
   const lacks = [
     ...new Set([...output.matchAll(/skipped: set ([A-Z_]+(?: and [A-Z_]+)*)/g)].map(([, names]) => names)),
   ];
   const reason =
     output === "" ? "printed nothing" : lacks.length > 0 ? `a part was skipped: ${lacks.join(", ")} not set` : "";
-  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason };
+  return { example: name, result: output === "" ? "failed" : "passed", seconds, reason, output };
 }
+
+const indented = (text) => text.replace(/^(?=.)/gm, "  ");
 
 const rows = [];
 for (const example of listed()) {
@@ -72,6 +77,7 @@ for (const example of listed()) {
   console.log(
     `${row.result.padEnd(8)} ${row.example.padEnd(28)} ${row.seconds ? `${row.seconds} s` : ""}${row.reason ? `  ${row.reason}` : ""}`,
   );
+  if (row.output) console.log(`${indented(row.output)}\n`);
 }
 const files = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
 /** More than one thing at once, with several servers. */
