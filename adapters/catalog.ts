@@ -2,6 +2,10 @@
 import type { BrokerFactory } from "../src/contract/broker.ts";
 import type { CatalogNames } from "../src/contract/brokers.ts";
 
+// The options of those that no peer types.
+export type {} from "./memory/broker.ts";
+export type {} from "./sqlite/broker.ts";
+
 declare module "../src/contract/brokers.ts" {
   interface CatalogNames {
     agenda: true;
