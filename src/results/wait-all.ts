@@ -9,8 +9,8 @@ type Results<Handles extends readonly Handle[]> = {
 };
 
 /**
- * All results, in order, each of its own type; one wait for the slots of a running task. Rejects at the first failure; `onFailure: "cancel"`
- * then cancels the others, but not when `signal` has ended the wait.
+ * All results, in order, each of its own type; one wait for the slots of a running task. Rejects at the first failure;
+ * `onFailure: "cancel"` then cancels the others, but not when `signal` has ended the wait.
  *
  * @example
  * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
