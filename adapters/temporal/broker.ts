@@ -21,7 +21,7 @@ import {
 import { createPublisher } from "./publish.ts";
 import { createRecent, type TemporalQueue } from "./queue.ts";
 import { createResults, type ResultPolls } from "./results.ts";
-import type { BundleOption } from "./workflow/bundle.ts";
+import type { BundleOption } from "./workflow/bundle-option.ts";
 
 export type { TemporalMessageOptions, TemporalOptions, TemporalQueueOptions };
 

@@ -5,7 +5,7 @@ import { missingPeer } from "../../shared/missing-peer.ts";
 import { usePeer } from "../../shared/peer.ts";
 import { type NativeUse, useNativeConnection } from "../connect/native-connection.ts";
 import type { TemporalQueue } from "../queue.ts";
-import type { BundleOption } from "../workflow/bundle.ts";
+import type { BundleOption } from "../workflow/bundle-option.ts";
 import { useOrchestrator, type WorkerPeer } from "../workflow/orchestrator.ts";
 import { createClose } from "./close.ts";
 import { createDeliveryCounter } from "./delivery-counts.ts";

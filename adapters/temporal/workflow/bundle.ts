@@ -10,11 +10,7 @@ import { fileURLToPath } from "node:url";
 import type { BundleOptions, WorkflowBundle } from "@temporalio/worker";
 import { FunboostError } from "../../../src/base/errors.ts";
 import { installedVersion } from "../../shared/peer.ts";
-
-export interface BundleOption {
-  /** A file that was made before. */
-  readonly codePath: string;
-}
+import type { BundleOption } from "./bundle-option.ts";
 
 export interface Bundler {
   bundleWorkflowCode(options: BundleOptions): Promise<{ readonly code: string }>;
