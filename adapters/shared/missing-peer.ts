@@ -1,6 +1,6 @@
 /** What to say when an engine's client is not installed, or only a part of it is. */
-import { createRequire } from "node:module";
 import { FunboostError } from "../../src/base/errors.ts";
+import { findManifest } from "./peer.ts";
 
 /**
  * The import itself stands in the adapter's file: bundlers see no other form. `beside`: what else the engine needs;
@@ -36,12 +36,10 @@ function lacks(peer: string, missing: string): string {
   );
 }
 
-/** A package for `import` only is there too, though this way does not open it. */
 function isMissing(peer: string): boolean {
   try {
-    createRequire(import.meta.url).resolve(peer);
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === "MODULE_NOT_FOUND";
+    return findManifest(peer) === undefined;
+  } catch {
+    return false; // a bundle that does not know where it is
   }
 }

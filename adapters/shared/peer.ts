@@ -1,7 +1,7 @@
 /** An engine's client as it was loaded: refused where its version is not known here, its exports wherever they lie. */
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { FunboostError } from "../../src/base/errors.ts";
 
 /** Of each major that is tested the oldest version: what comes before it, and other majors, are not known. */
@@ -14,7 +14,7 @@ export const testedPeers = {
   agenda: ["6.2.6"], // before it locks are not extended on Redis, and a worker that stops loses its running jobs
   "bee-queue": ["2.0.0"],
   bullmq: ["6.7.0"],
-  ioredis: ["5.0.0", "6.0.0"],
+  ioredis: ["5.3.2", "6.0.0"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Peer = keyof typeof testedPeers;
@@ -51,15 +51,18 @@ const versions = new Map<string, string | undefined>();
 /** Undefined in a bundle: the package that lies beside it need not be the one that is in it. */
 export function installedVersion(peer: string, from = import.meta.url): string | undefined {
   if (!/\/adapters\/shared\/peer\.[jt]s$/.test(from)) return undefined;
-  if (!versions.has(peer)) versions.set(peer, readVersion(peer, from));
+  if (!versions.has(peer)) versions.set(peer, findManifest(peer, from)?.version);
   return versions.get(peer);
 }
 
-/** By the folders that an import looks into: a package need not export its own `package.json`. */
-function readVersion(peer: string, from: string): string | undefined {
-  for (const folder of createRequire(from).resolve.paths(peer) ?? []) {
+/**
+ * Where an import from this file finds the package, whatever it exports. By hand: webpack takes each `createRequire`
+ * for a `require` of its own.
+ */
+export function findManifest(peer: string, from = import.meta.url): { readonly version?: string } | undefined {
+  for (let here = fileURLToPath(from), folder = dirname(here); folder !== here; here = folder, folder = dirname(here)) {
     try {
-      return (JSON.parse(readFileSync(join(folder, peer, "package.json"), "utf8")) as { version?: string }).version;
+      return JSON.parse(readFileSync(join(folder, "node_modules", peer, "package.json"), "utf8"));
     } catch {} // not in this one
   }
   return undefined;

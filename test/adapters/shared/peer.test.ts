@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { installedVersion, type Peer, refuseUnknown, testedPeers, usePeer } from "../../../adapters/shared/peer.ts";
+import { checkRedisSource } from "../../../adapters/shared/redis-source.ts";
 import { root } from "../../support/installed.ts";
 
 const peers = Object.keys(testedPeers) as Peer[];
@@ -41,4 +42,10 @@ it("exports are found where a bundler leaves `default` alone", () => {
   const names = { Queue: class {} };
   expect(usePeer("here", "bullmq", names, "Queue")).toBe(names);
   expect(usePeer("here", "bullmq", { default: names } as never, "Queue" as never)).toBe(names);
+});
+
+it("a client of another package, or of an ioredis that is not known, is no connection", () => {
+  const old = { duplicate() {}, disconnect() {}, options: {} };
+  expect(() => checkRedisSource("here", { connection: old as never })).toThrow(/ioredis before 5/);
+  expect(checkRedisSource("here", { connection: { ...old, isCluster: false } as never })).toBe("127.0.0.1:6379");
 });
