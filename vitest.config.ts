@@ -19,7 +19,9 @@ const alias = [
 ];
 /** What is read from the sources alone. */
 const structure = ["architecture", "exports", "tour"].map((name) => `test/project/${name}.test.ts`);
-const packaging = ["package", "bundle", "own-adapter"].map((name) => `test/project/${name}.test.ts`);
+const packaging = ["package", "peers", "bundle", "next", "runtimes", "own-adapter"].map(
+  (name) => `test/project/${name}.test.ts`,
+);
 /** These wait for leases and deadlines to end, which costs no processor. */
 const waiting = ["slow", "broker-down", "frozen-server", "network"].map((name) => `test/behaviour/${name}.test.ts`);
 const behaviourOverMemory = [
