@@ -20,7 +20,7 @@ const alias = [
 ];
 /** What is read from the sources alone. */
 const structure = ["architecture", "exports", "tour"].map((name) => `test/project/${name}.test.ts`);
-const packaging = ["package", "bundle", "own-adapter", "guides", "typescript"].map(
+const packaging = ["package", "peers", "bundle", "next", "runtimes", "own-adapter", "guides", "typescript"].map(
   (name) => `test/project/${name}.test.ts`,
 );
 /** These wait for leases and deadlines to end, which costs no processor. */

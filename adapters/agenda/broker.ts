@@ -6,6 +6,7 @@ import { durationMs } from "../../src/base/duration.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { usePeer } from "../shared/peer.ts";
 import type { AgendaLink } from "./link.ts";
 import { adoptMongo, connectMongo, mongoAddress } from "./mongo.ts";
 import { type AgendaNotices, createNotices } from "./notices.ts";
@@ -16,7 +17,6 @@ import { adoptRedis, connectRedis } from "./redis.ts";
 import { createServerClock } from "./server-clock.ts";
 import { ownerPrefix } from "./table.ts";
 import { withoutSecrets } from "./urls.ts";
-import { agendaVersion, refuseOldAgenda } from "./version.ts";
 
 export type { AgendaOptions, AgendaQueueOptions };
 
@@ -84,7 +84,6 @@ const ownerName = () =>
 
 async function open(source: Source, { url, backend, collection }: AgendaOptions): Promise<OpenAgenda> {
   const next = recurrence(await loadAgenda(source));
-  refuseOldAgenda(agendaVersion());
   const link = backend ? await adopt(source, backend) : await connect(source, url, collection);
   try {
     const owner = ownerName();
@@ -134,7 +133,7 @@ const backends = {
 
 async function loadAgenda(source: Source): Promise<AgendaModule> {
   try {
-    return await import("agenda");
+    return usePeer("agenda", "agenda", await import("agenda"), "Job");
   } catch (cause) {
     throw missingPeer("agenda", "agenda", cause, [backends[source]]);
   }

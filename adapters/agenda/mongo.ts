@@ -6,6 +6,7 @@ import { clock } from "../../src/base/clock.ts";
 import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
 import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { usePeer } from "../shared/peer.ts";
 import { answerInTime, answerTimeoutMs } from "./answer-in-time.ts";
 import type { AgendaLink } from "./link.ts";
 import { createMongoTable, type Repository } from "./mongo-table.ts";
@@ -74,7 +75,7 @@ export function isMongo(backend: AgendaBackend): boolean {
 
 async function load(): Promise<{ readonly MongoBackend: typeof MongoBackend }> {
   try {
-    return await import("@agendajs/mongo-backend");
+    return usePeer("agenda", "@agendajs/mongo-backend", await import("@agendajs/mongo-backend"), "MongoBackend");
   } catch (cause) {
     throw missingPeer("agenda", "@agendajs/mongo-backend", cause);
   }

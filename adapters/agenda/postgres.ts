@@ -6,6 +6,7 @@ import { clock, within } from "../../src/base/clock.ts";
 import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
 import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { usePeer } from "../shared/peer.ts";
 import { giveUpWhenSilent } from "../shared/silence.ts";
 import type { AgendaLink } from "./link.ts";
 import { createPostgresTable, type Pool, type PoolClient } from "./postgres-table.ts";
@@ -100,7 +101,12 @@ export function postgresAddress(url: string | undefined): string {
 
 async function load(): Promise<{ readonly PostgresBackend: typeof PostgresBackend }> {
   try {
-    return await import("@agendajs/postgres-backend");
+    return usePeer(
+      "agenda",
+      "@agendajs/postgres-backend",
+      await import("@agendajs/postgres-backend"),
+      "PostgresBackend",
+    );
   } catch (cause) {
     throw missingPeer("agenda", "@agendajs/postgres-backend", cause);
   }

@@ -5,6 +5,7 @@ import type { AgendaBackend } from "agenda";
 import type { Redis } from "ioredis";
 import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { usePeer } from "../shared/peer.ts";
 import { createRedisClients } from "../shared/redis-clients.ts";
 import type { AgendaLink } from "./link.ts";
 import { createRedisTable } from "./redis-table.ts";
@@ -47,7 +48,7 @@ export function clientOf(backend: AgendaBackend): Redis | undefined {
 
 async function load(): Promise<{ readonly RedisBackend: typeof RedisBackend }> {
   try {
-    return await import("@agendajs/redis-backend");
+    return usePeer("agenda", "@agendajs/redis-backend", await import("@agendajs/redis-backend"), "RedisBackend");
   } catch (cause) {
     throw missingPeer("agenda", "@agendajs/redis-backend", cause);
   }

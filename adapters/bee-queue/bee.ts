@@ -1,6 +1,7 @@
 /** Bee-Queue itself, loaded late: what is used of it, and the client that it has of its own. */
 import { Duplex } from "node:stream";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { usePeer } from "../shared/peer.ts";
 import type { NodeRedis, NodeRedisClass } from "./node-redis.ts";
 
 /** `attempt` and `ahead` are ours, beside Bee-Queue's own. */
@@ -40,7 +41,7 @@ type BeeClass = new (name: string, settings: Readonly<Record<string, unknown>>) 
 
 async function loadBee(): Promise<BeeClass> {
   try {
-    return (await import("bee-queue")).default as unknown as BeeClass;
+    return usePeer("bee-queue", "bee-queue", await import("bee-queue"), "default").default as unknown as BeeClass;
   } catch (cause) {
     throw missingPeer("bee-queue", "bee-queue", cause, ["ioredis"]);
   }

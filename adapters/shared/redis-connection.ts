@@ -4,6 +4,7 @@ import type { Cluster, Redis, RedisOptions } from "ioredis";
 import { setImmediate } from "../../src/base/clock.ts";
 import { missingPeer } from "./missing-peer.ts";
 import { inNeutralContext } from "./neutral-context.ts";
+import { usePeer } from "./peer.ts";
 import { defaultUrl, isClient, type RedisSource } from "./redis-source.ts";
 import { giveUpWhenSilent, patience } from "./silence.ts";
 
@@ -42,7 +43,7 @@ export async function createConnection(
 
 async function loadRedis(where: string): Promise<typeof Redis> {
   try {
-    return (await import("ioredis")).Redis;
+    return usePeer(where, "ioredis", await import("ioredis"), "Redis").Redis;
   } catch (cause) {
     throw missingPeer(where, "ioredis", cause);
   }

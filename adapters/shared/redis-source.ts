@@ -24,6 +24,8 @@ export function checkRedisSource(where: string, { url, connection }: RedisSource
   if (connection === undefined) return shown(url ?? defaultUrl);
   if (typeof connection !== "object" || connection === null)
     throw refuse(`connection must be an ioredis client or its options, got ${describe(connection)}.`);
+  if (isClient(connection) && typeof connection.isCluster !== "boolean")
+    throw refuse("connection is a client of another package, or of an ioredis before 5. Tested: ioredis 5 and 6.");
   const options = (isClient(connection) && !connection.isCluster ? connection.options : connection) as RedisOptions;
   if (options.keyPrefix) throw refuse('an ioredis "keyPrefix" does not work with scripts. Use the option "prefix".');
   if (isClient(connection) && connection.isCluster) return "the given cluster";

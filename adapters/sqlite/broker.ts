@@ -10,12 +10,12 @@ import type {
   QueueSpec,
   Store,
 } from "../../src/contract/index.ts";
-import { missingPeer } from "../shared/missing-peer.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { publishError } from "../shared/publish-error.ts";
 import { rescueTime } from "../shared/rescue-time.ts";
 import { type ConsumerContext, createConsumer } from "./consumer.ts";
-import { openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
+import { loadDriver } from "./driver.ts";
+import { openFile, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, defaultFile, type SqliteOptions } from "./options.ts";
 import { createQueueOperations, type QueueOperations, queueNumber } from "./queue-operations.ts";
 import { batches } from "./rows.ts";
@@ -88,14 +88,6 @@ interface BrokerState {
 
 async function open(options: SqliteOptions): Promise<SqliteFile> {
   return openFile(await loadDriver(), chosenFile(options), options.synchronous ?? "normal", part);
-}
-
-async function loadDriver(): Promise<SqliteDriver> {
-  try {
-    return (await import("libsql")).default as unknown as SqliteDriver;
-  } catch (cause) {
-    throw missingPeer("sqlite", "libsql", cause);
-  }
 }
 
 /** At once: what is held is redelivered when its lease ends. */

@@ -2,9 +2,9 @@
 import { repeat } from "../../src/base/clock.ts";
 import { readStored } from "../../src/base/json.ts";
 import type { Reservation, Results, SetEntry, StartRow, Store, Timers } from "../../src/contract/index.ts";
-import { missingPeer } from "../shared/missing-peer.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
-import { jsonText, openFile, type SqliteDriver, type SqliteFile } from "./file.ts";
+import { loadDriver } from "./driver.ts";
+import { jsonText, openFile, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
 import { createNotices, type Notices } from "./store-notices.ts";
 import { part, prune, pruneLimit, sql } from "./store-sql.ts";
@@ -81,14 +81,6 @@ async function open(options: SqliteOptions): Promise<OpenStore> {
     await file.release();
   };
   return { file, waits, notices, close };
-}
-
-async function loadDriver(): Promise<SqliteDriver> {
-  try {
-    return (await import("libsql")).default as unknown as SqliteDriver;
-  } catch (cause) {
-    throw missingPeer("sqlite", "libsql", cause);
-  }
 }
 
 async function pruneAll(file: SqliteFile): Promise<void> {

@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Broker, BrokerQueue, Consumer, Features } from "../../src/contract/index.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
+import { usePeer } from "../shared/peer.ts";
 import { createAdmin } from "./admin.ts";
 import { type ClientPeer, connect, type TemporalClient } from "./connect/client.ts";
 import type { Target } from "./connect/target.ts";
@@ -20,7 +21,7 @@ import {
 import { createPublisher } from "./publish.ts";
 import { createRecent, type TemporalQueue } from "./queue.ts";
 import { createResults, type ResultPolls } from "./results.ts";
-import type { BundleOption } from "./workflow/bundle.ts";
+import type { BundleOption } from "./workflow/bundle-option.ts";
 
 export type { TemporalMessageOptions, TemporalOptions, TemporalQueueOptions };
 
@@ -154,7 +155,7 @@ function refuseMode({ mode, client: { server, target } }: TemporalQueue): void {
 
 async function loadClient(): Promise<ClientPeer> {
   try {
-    return await import("@temporalio/client");
+    return usePeer("temporal", "@temporalio/client", await import("@temporalio/client"), "Connection");
   } catch (cause) {
     throw missingPeer("temporal", "@temporalio/client", cause, ["@temporalio/worker", "@temporalio/workflow"]);
   }

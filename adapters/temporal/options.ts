@@ -7,7 +7,7 @@ import { takesActivity } from "./connect/client.ts";
 import { checkQueue, pauseName, whyNoQueue } from "./connect/names.ts";
 import type { Target } from "./connect/target.ts";
 import type { Kind, Mode, TemporalQueue } from "./queue.ts";
-import type { BundleOption } from "./workflow/bundle.ts";
+import type { BundleOption } from "./workflow/bundle-option.ts";
 
 export interface TemporalOptions {
   /** Host and port. @default "127.0.0.1:7233" */

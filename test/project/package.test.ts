@@ -1,6 +1,6 @@
 /** What users get: the packed package installs into an empty folder, and the README's example runs there in every way that it promises. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Installed, installPacked, root, run } from "../support/installed.ts";
@@ -46,11 +46,8 @@ const runFile = (name: string) =>
   run(node, [name], { cwd: app.folder, env: { FUNBOOST_SQLITE_FILE: join(app.folder, `queue-${++files}.db`) } });
 
 function compile(name: string, ...more: string[]) {
-  const options = ["--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023"];
-  return run(process.execPath, [bin("typescript/bin/tsc"), ...options, ...more, name], {
-    cwd: app.folder,
-    timeoutMs: 60_000,
-  });
+  const options = [...more, "--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2023"];
+  return run(process.execPath, [bin("typescript/bin/tsc"), ...options, name], { cwd: app.folder, timeoutMs: 60_000 });
 }
 
 beforeAll(async () => {
@@ -62,6 +59,19 @@ describe("the packed package", () => {
   it("installs without any optional peer", () => {
     expect(existsSync(join(app.folder, "node_modules/funboost/package.json"))).toBe(true);
     expect(peers.filter((peer) => existsSync(join(app.folder, "node_modules", peer)))).toEqual([]);
+  });
+  it("holds what its documents link to", () => {
+    const folder = join(app.folder, "node_modules/funboost");
+    const documents = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".md"));
+    const links = documents.flatMap((document) =>
+      [...readFileSync(join(folder, document), "utf8").matchAll(/\]\((?!\w+:|#)([^)#\s]+)[^)]*\)/g)].map((match) => ({
+        document,
+        target: match[1] as string,
+      })),
+    );
+    const broken = links.filter(({ document, target }) => !existsSync(join(folder, dirname(document), target)));
+    expect(links.length).toBeGreaterThan(20);
+    expect(broken).toEqual([]);
   });
   it("passes publint", async () => {
     const { code, output } = await run(process.execPath, [bin("publint/src/cli.js"), app.tarball, "--strict"], {
@@ -167,5 +177,34 @@ export const join = boost({ ...signup }, async ({ at }) => at.getTime());
     const all = [...entries, ...stores, "funboost/adapters/bullmq"];
     const { code, output } = await runExample("entries.cjs", all.map((entry) => `require("${entry}");`).join("\n"));
     expect(code, output).toBe(0);
+  });
+});
+
+/** To publish to Temporal its client is enough; its own types need those of `ms`, as the README says. */
+const clients: readonly { readonly entry: string; readonly install: string }[] = [
+  { entry: "adapters/bullmq", install: "bullmq ioredis" },
+  { entry: "adapters/bee-queue", install: "bee-queue ioredis" },
+  { entry: "adapters/agenda", install: "agenda" },
+  { entry: "adapters/temporal", install: "@temporalio/client" },
+  { entry: "stores/redis", install: "ioredis" },
+];
+
+describe("the declarations of an adapter hold under tsc --strict --skipLibCheck false with @types/node and", () => {
+  it.each(clients)("$install: $entry", async ({ entry, install }) => {
+    if (entry !== "stores/redis")
+      expect(readFileSync(join(root, "README.md"), "utf8")).toContain(`npm install ${install}`);
+    const modules = join(app.folder, "node_modules");
+    const linked = [...install.split(" "), "@types/node"].map((name) => join(modules, name));
+    for (const link of linked) {
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(bin(link.slice(modules.length + 1)), link, "junction");
+    }
+    try {
+      writeFileSync(join(app.folder, "ms.d.ts"), 'declare module "ms" {\n  export type StringValue = string;\n}\n');
+      writeFileSync(join(app.folder, "adapter.ts"), `export * from "funboost/${entry}";\nexport * from "funboost";\n`);
+      expect(await compile("adapter.ts", "ms.d.ts", "--types", "node")).toEqual({ code: 0, output: "" });
+    } finally {
+      for (const link of linked) rmSync(link);
+    }
   });
 });

@@ -51,7 +51,7 @@ export function run(
 }
 
 /** npm, by the Node that runs the tests: on Windows it is no program that could be started without a shell. */
-async function npm(args: readonly string[], cwd: string): Promise<string> {
+export async function npm(args: readonly string[], cwd: string): Promise<string> {
   const beside = join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js");
   const script = process.env.npm_execpath?.endsWith(".js")
     ? process.env.npm_execpath
@@ -68,15 +68,16 @@ async function npm(args: readonly string[], cwd: string): Promise<string> {
   return output;
 }
 
-/** Packs what `dist` holds and installs it. */
-export async function installPacked(): Promise<Installed> {
+/** Packs what `dist` holds and installs it, beside what the application has of its own. */
+export async function installPacked(dependencies: Readonly<Record<string, string>> = {}): Promise<Installed> {
   const base = mkdtempSync(join(tmpdir(), "funboost-package-"));
   const folder = join(base, "app");
   mkdirSync(folder);
-  writeFileSync(join(folder, "package.json"), '{ "name": "app", "private": true, "type": "module" }\n');
+  const manifest = { name: "app", private: true, type: "module", dependencies };
+  writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
   // No scripts: `prepack` would build again, under the feet of whoever runs from dist.
   const output = await npm(["pack", "--ignore-scripts", "--silent", "--pack-destination", base], root);
   const tarball = join(base, output.match(/^funboost-.*\.tgz$/m)?.[0] ?? "no tarball");
-  await npm(["install", "--prefix", folder, "--prefer-offline", "--no-save", "--silent", tarball], folder);
+  await npm(["install", "--prefix", folder, "--prefer-offline", tarball], folder);
   return { folder, tarball, remove: () => rmSync(base, { recursive: true, force: true, maxRetries: 5 }) };
 }

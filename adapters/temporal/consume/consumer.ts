@@ -2,9 +2,10 @@
 import { clock } from "../../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../../src/contract/index.ts";
 import { missingPeer } from "../../shared/missing-peer.ts";
+import { usePeer } from "../../shared/peer.ts";
 import { type NativeUse, useNativeConnection } from "../connect/native-connection.ts";
 import type { TemporalQueue } from "../queue.ts";
-import type { BundleOption } from "../workflow/bundle.ts";
+import type { BundleOption } from "../workflow/bundle-option.ts";
 import { useOrchestrator, type WorkerPeer } from "../workflow/orchestrator.ts";
 import { createClose } from "./close.ts";
 import { createDeliveryCounter } from "./delivery-counts.ts";
@@ -96,7 +97,7 @@ function consumerOf(parts: ConsumerParts, close: Consumer["close"]): Consumer {
 
 async function loadWorker(): Promise<WorkerPeer> {
   try {
-    return await import("@temporalio/worker");
+    return usePeer("temporal", "@temporalio/worker", await import("@temporalio/worker"), "Worker");
   } catch (cause) {
     throw missingPeer("temporal", "@temporalio/worker", cause, ["@temporalio/workflow"]);
   }

@@ -4,26 +4,21 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BundleOptions, WorkflowBundle } from "@temporalio/worker";
 import { FunboostError } from "../../../src/base/errors.ts";
-
-export interface BundleOption {
-  /** A file that was made before. */
-  readonly codePath: string;
-}
+import { installedVersion } from "../../shared/peer.ts";
+import type { BundleOption } from "./bundle-option.ts";
 
 export interface Bundler {
   bundleWorkflowCode(options: BundleOptions): Promise<{ readonly code: string }>;
 }
 
-/** Beside this file, as source or built. */
-const workflowFile = fileURLToPath(
-  new URL(`./workflow${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
-);
+/** Beside this file, as source or built; in a bundle it is not there. */
+const workflowFile = () =>
+  fileURLToPath(new URL(`./workflow${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
 const silent = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 let building: Promise<WorkflowBundle> | undefined;
 
@@ -63,9 +58,9 @@ async function findOrBuild(peer: Bundler): Promise<WorkflowBundle> {
 /** The same versions and the same source make the same bundle. Undefined: nothing says which version this is. */
 async function cacheFile(): Promise<string | undefined> {
   try {
-    const manifest = await readFile(createRequire(import.meta.url).resolve("@temporalio/worker/package.json"), "utf8");
-    const version = (JSON.parse(manifest) as { version: string }).version;
-    const source = await readFile(workflowFile, "utf8");
+    const version = installedVersion("@temporalio/worker");
+    if (version === undefined) return undefined;
+    const source = await readFile(workflowFile(), "utf8");
     const hash = createHash("sha256").update(version).update("\0").update(source).digest("hex").slice(0, 32);
     return join(cacheFolder(), `temporal-workflow-${hash}.js`);
   } catch {
@@ -84,7 +79,7 @@ export function cacheFolder(platform = process.platform, env = process.env): str
 
 async function build(peer: Bundler): Promise<string> {
   try {
-    return (await peer.bundleWorkflowCode({ workflowsPath: workflowFile, logger: silent })).code;
+    return (await peer.bundleWorkflowCode({ workflowsPath: workflowFile(), logger: silent })).code;
   } catch (cause) {
     const question = 'Are "@temporalio/worker" and "@temporalio/workflow" installed in the same version?';
     const advice = 'In a bundled app set "bundle: { codePath }".';

@@ -5,7 +5,8 @@ import { type NativeUse, once, useNativeConnection } from "../connect/native-con
 import { untilQuiet } from "../connect/quiet.ts";
 import { pauseMs } from "../connect/retries.ts";
 import { type Target, targetKey } from "../connect/target.ts";
-import { type BundleOption, type Bundler, workflowBundle } from "./bundle.ts";
+import { type Bundler, workflowBundle } from "./bundle.ts";
+import type { BundleOption } from "./bundle-option.ts";
 import { createSlots, type Slots, workflowTuner } from "./slots.ts";
 
 export type WorkerPeer = Pick<

@@ -9,7 +9,6 @@ import { jobName } from "../../../adapters/agenda/ids.ts";
 import { adoptMongo } from "../../../adapters/agenda/mongo.ts";
 import type { Pool } from "../../../adapters/agenda/postgres-table.ts";
 import { createServerClock } from "../../../adapters/agenda/server-clock.ts";
-import { agendaVersion, refuseOldAgenda } from "../../../adapters/agenda/version.ts";
 import { setClock, sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Delivery, Settlement } from "../../../src/contract/index.ts";
 import { configure } from "../../../src/index.ts";
@@ -635,14 +634,6 @@ describe("a given MongoDB backend that never answers", () => {
 });
 
 describe("before anything is sent", () => {
-  it("an Agenda that is too old is refused, naming its version", () => {
-    expect(agendaVersion()).toMatch(/^6\./);
-    for (const version of ["6.2.5", "6.1.9", "5.0.0"])
-      expect(() => refuseOldAgenda(version)).toThrow(expect.objectContaining({ code: "BROKER_REFUSED" }));
-    expect(() => refuseOldAgenda("6.2.5")).toThrow(/version 6\.2\.5\. Needed is 6\.2\.6/);
-    for (const version of ["6.2.6", "6.2.10", "6.3.0", "7.0.0", undefined]) refuseOldAgenda(version);
-  });
-
   it("wrong options name what is allowed", () => {
     expect(() => agenda({ url: "mysql://me:s3cret@h/x" })).toThrow(
       /must begin with postgres:\/\/.*got "mysql:\/\/\*\*\*@h\/x"/,
