@@ -11,34 +11,30 @@ export function toMembers(signature: Signature, args: readonly unknown[], queue:
 }
 
 function namedBody(signature: Signature, args: readonly unknown[], queue: string): JsonObject {
+  const values = toValues(signature, args, queue);
   const body: JsonObject = {};
-  eachMember(signature, args, queue, (name, value) => (body[name] = value));
+  for (let i = 0; i < values.length; i++) if (values[i] !== undefined) body[signature.names[i] as string] = values[i];
   return body;
 }
 
-/** What is there of `args`, copied, in their order. */
-export function eachMember(
-  signature: Signature,
-  args: readonly unknown[],
-  queue: string,
-  take: (name: string, value: unknown, index: number) => void,
-): void {
+/** What `args` give each name, copied; undefined: nothing. */
+export function toValues(signature: Signature, args: readonly unknown[], queue: string): readonly unknown[] {
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
   if (args.length > names.length && !rest)
     refuseArgs(queue, `got ${countText(args.length)}, takes ${countText(names.length)}${namesText(signature)}.`);
+  const values: unknown[] = new Array(names.length);
   for (let i = 0; i < plain; i++) {
-    const name = names[i] as string;
     const value = args[i];
-    if (value !== undefined) take(name, typeof value === "string" ? value : copyJson(value, `args.${name}`, queue), i);
-    else if (i < required) {
+    if (value !== undefined) {
+      values[i] = typeof value === "string" ? value : copyJson(value, `args.${names[i]}`, queue);
+    } else if (i < required) {
       const takes = `it takes ${countText(names.length)}${namesText(signature)}`;
-      refuseArgs(queue, `"${name}" is missing; ${takes}. Where it may be missing, declare it as "${name}?".`);
+      refuseArgs(queue, `"${names[i]}" is missing; ${takes}. Where it may be missing, declare it as "${names[i]}?".`);
     }
   }
-  if (!rest || args.length <= plain) return;
-  const name = names[plain] as string;
-  take(name, copyJson(args.slice(plain), `args.${name}`, queue), plain);
+  if (rest && args.length > plain) values[plain] = copyJson(args.slice(plain), `args.${names[plain]}`, queue);
+  return values;
 }
 
 function objectBody(signature: Signature, args: readonly unknown[], queue: string): JsonObject {

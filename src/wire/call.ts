@@ -4,15 +4,7 @@ import { describe, toError } from "../base/errors.ts";
 import { bodyValue } from "../base/json.ts";
 import { copyPlain } from "../base/plain-copy.ts";
 import type { JsonObject } from "../contract/index.ts";
-import {
-  bindByName,
-  bindByOrder,
-  checkOrder,
-  checkTakesOne,
-  eachMember,
-  refuseMessage,
-  toMembers,
-} from "./arguments.ts";
+import { bindByName, bindByOrder, checkOrder, checkTakesOne, refuseMessage, toMembers, toValues } from "./arguments.ts";
 import { extraOf, isObject, originalOf, parseBody, whatItIs, withoutExtra } from "./body.ts";
 import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
@@ -79,8 +71,10 @@ export function encodeText(
   if (limits || signature.kind !== "positional" || signature.names.length === 0)
     return JSON.stringify(encodeBody(signature, args, limits, queue));
   const { starts, end } = textFormOf(signature);
+  const values = toValues(signature, args, queue);
   let text = "{";
-  eachMember(signature, args, queue, (_name, value, i) => (text += `${starts[i]}${JSON.stringify(value)},`));
+  for (let i = 0; i < values.length; i++)
+    if (values[i] !== undefined) text += `${starts[i]}${JSON.stringify(values[i])},`;
   return text + end;
 }
 
