@@ -48,6 +48,7 @@ export const rates = cases({
     store: true,
     needs: ["durable"],
     processes: true,
+    timeoutMs: 90_000,
     async run(context) {
       const qps = [40, { count: 5, per: "1s" }, { count: 8, per: "3s" }] as const;
       const starts: number[] = [];
@@ -60,7 +61,8 @@ export const rates = cases({
       const from = performance.now();
       await job.pushMany(each(18));
       const all = () => starts.length + other.seen("start").length;
-      await context.until("all have started", () => all() === 18);
+      // What a busy machine starts too late for a cap is missing for all of its time.
+      await context.until("all have started", () => all() === 18, 60_000);
       // 8 and 8 and 2: without the others' eight each process would be done within the first three seconds.
       assert.ok(performance.now() - from >= 5_900, `18 starts in ${Math.round(performance.now() - from)} ms`);
       assert.ok(busiest(starts, 1_000) <= 5 && busiest(starts, 3_000) <= 8);
