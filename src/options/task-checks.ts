@@ -112,7 +112,7 @@ export function checkParams(params: unknown): asserts params is TaskParams {
     );
   const { queue } = params;
   if (queue === undefined) {
-    const python = Object.keys(params).find((key) => pythonNames[key] !== undefined);
+    const python = Object.keys(params).find((key) => Object.hasOwn(pythonNames, key));
     if (python !== undefined) refuseUnknown(python, python, optionNames);
     throw new FunboostError(
       "BAD_OPTION",
