@@ -19,9 +19,10 @@ if (!started.signal.aborted) await once(started.signal, "abort");
 console.log(`the one that waits: ${(await movie.handle(later.id).cancel()) ? "cancelled" : "too late"}`);
 console.log(`the one that runs: ${(await movie.handle(run.id).cancel()) ? "told to stop" : "too late"}`);
 
-for (const handle of [run, later]) {
+for (const [which, handle] of Object.entries({ runs: run, waits: later })) {
   const error = await handle.waitResult().catch((each: unknown) => each);
-  console.log(`its waiter gets ${error instanceof TaskError && error.code}, its state is "${await handle.state()}"`);
+  const told = error instanceof TaskError ? error.code : "a result";
+  console.log(`who waits for the one that ${which} gets ${told}; its state is "${await handle.state()}"`);
 }
-console.log(`a second cancel of what is over: ${await run.cancel()}`);
+console.log(`a second cancel of what is over: ${(await run.cancel()) ? "cancelled" : "too late"}`);
 await shutdown();

@@ -15,12 +15,12 @@ const report = boost(
     // The first attempt is too slow: at 100 ms the signal stops its work, and the task is retried.
     if (fct.attempt === 1) await work(10_000, undefined, { signal: fct.signal });
     await fct.progress({ rows: 120 }); // read by whoever has the handle
-    return `${month}, asked for at ${fct.publishedAt?.toISOString().slice(0, 4)}`;
+    return `${month}, asked for on ${fct.publishedAt?.toISOString().slice(0, 10)}`;
   },
 );
 
 await report.consume();
 const run = await report.publish(["2026-10"], { headers: { tenant: "acme" } });
 console.log(`result: ${await run.waitResult()}; told on the way: ${JSON.stringify(await run.progress())}`);
-console.log(`outside a task fct.taskId is ${fct.taskId}`);
+console.log(`outside a task ${fct.taskId ?? "fct has no task"}`);
 await shutdown();

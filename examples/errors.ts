@@ -22,10 +22,11 @@ try {
 } catch (error) {
   if (!(error instanceof TaskError)) throw error;
   const cause = error.cause;
-  console.log(`the task ${error.status} after ${error.attempts} attempt`);
-  if (cause instanceof PaymentDeclined)
-    console.log(`${cause.name} ${cause.code}: ${cause.message}, because ${(cause.cause as Error).message}`);
-  console.log(`its field "authorization" came along: ${"authorization" in (cause as object)}`);
+  console.log(`the caller gets a ${error.name}, code ${error.code}: ${error.status} at attempt ${error.attempts}`);
+  if (!(cause instanceof PaymentDeclined)) throw error;
+  console.log(`its cause is a ${cause.name} again, code ${cause.code}: ${cause.message}`);
+  console.log(`because ${(cause.cause as Error).message}`);
+  console.log(`the header on it ${cause.authorization ? "came along" : "stayed in the worker"}`);
 }
 
 const slow = await pay.publish([1], { delay: "1m" });
@@ -34,7 +35,6 @@ await slow
   .catch((error) =>
     console.log(`waited 100 ms: ${error instanceof WaitTimeoutError ? "the wait ended, the task goes on" : error}`),
   );
-await pay
-  .push(new Map() as never)
-  .catch((error) => console.log(`a Map as an argument: ${isFunboostError(error) && error.code}`));
+const refused = await pay.push(new Map() as never).catch((error) => error);
+console.log(`a Map as an argument: ${isFunboostError(refused) ? refused.message : "taken"}`);
 await shutdown();

@@ -23,6 +23,7 @@ await plate.consume();
 console.log(
   `results: ${await waitAll(runs)}; washed: ${order.join(", ")} (the second one was dropped, and washed again)`,
 );
-const { retry, results } = await plate.features();
-console.log(`a stack has neither retries nor results: here retries are ${retry}, results are ${results}`);
+const features = Object.entries(await plate.features());
+const added = features.flatMap(([feature, does]) => (does === "emulated" ? feature : []));
+console.log(`the stack can only push and pop; added by funboost: ${added.join(", ")}`);
 await shutdown();

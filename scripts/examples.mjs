@@ -60,6 +60,8 @@ async function resultOf({ name, needs }) {
   if (code !== 0) return { example: name, result: "failed", seconds, reason: `exit code ${code}:\n${output}` };
   const wide = output.split("\n").find((line) => /^[│┌|]/.test(line) && line.length > mostColumns);
   if (wide) return { example: name, result: "failed", seconds, reason: `a table of ${wide.length} columns`, output };
+  const shapeless = output.match(/^.*(?:\bundefined\b|\[object \w+\]).*$/m);
+  if (shapeless) return { example: name, result: "failed", seconds, reason: `says nothing: ${shapeless[0]}`, output };
   const lacks = [
     ...new Set([...output.matchAll(/skipped: set ([A-Z_]+(?: and [A-Z_]+)*)/g)].map(([, names]) => names)),
   ];

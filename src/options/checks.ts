@@ -117,7 +117,8 @@ export function checkMembers(options: Readonly<Record<string, unknown>>, checks:
   }
 }
 
-function refuseUnknown(path: string, key: string, allowed: readonly string[]): never {
+/** `path`: the same with what it is inside of. */
+export function refuseUnknown(path: string, key: string, allowed: readonly string[]): never {
   const near = pythonNames[key] ?? nearest(key, allowed);
   const hint = near !== undefined && allowed.includes(near) ? ` Did you mean "${near}"?` : "";
   throw new FunboostError("BAD_OPTION", `unknown option "${path}".${hint} Allowed: ${allowed.join(", ")}.`);

@@ -14,12 +14,14 @@ import {
   log,
   record,
   refuseOption,
+  refuseUnknown,
   text,
   whole,
 } from "./checks.ts";
 import { checkFilter } from "./filter.ts";
 import { checkMiddleware, checkSchema } from "./middleware.ts";
 import { isPool } from "./pool.ts";
+import { pythonNames } from "./python-names.ts";
 import { checkQps } from "./qps.ts";
 import { checkRecord } from "./record.ts";
 import type { TaskParams } from "./task.ts";
@@ -109,11 +111,14 @@ export function checkParams(params: unknown): asserts params is TaskParams {
       `the params are ${describe(params)}. Allowed: an object such as { queue: "emails" }.`,
     );
   const { queue } = params;
-  if (queue === undefined)
+  if (queue === undefined) {
+    const python = Object.keys(params).find((key) => Object.hasOwn(pythonNames, key));
+    if (python !== undefined) refuseUnknown(python, python, optionNames);
     throw new FunboostError(
       "BAD_OPTION",
       '"queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).',
     );
+  }
   checks.queue(queue, "queue");
   within(queue as string, () => checkMembers(params, checks));
   if (params.deadLetter === queue)

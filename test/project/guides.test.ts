@@ -1,5 +1,5 @@
 /** README.md and docs/guides: their programs compile, run over SQLite, and print what the text says. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { blocksOf, filesRun, firstLine, fits, openGuide } from "../support/guide.ts";
@@ -84,24 +84,80 @@ function anchorsOf(markdown: string): string[] {
   );
 }
 
+const server500 = [
+  'import { createServer } from "node:http";',
+  'createServer((_, response) => response.writeHead(500).end("a")).listen(3000, () => console.log("ready"));',
+].join("\n");
+
 describe("a text and its programs", () => {
   const text = (program: string, printed: string) =>
     `\`\`\`ts\n// a.ts\n${program}\n\`\`\`\n\n\`\`\`console\n$ node a.ts\n${printed}\n\`\`\`\n`;
 
   it("differ where a program prints something else, fails, or does not compile", async () => {
+    const isRight = async (markdown: string) => {
+      const guide = await openGuide(markdown);
+      try {
+        return (await guide.compile()).code === 0 && (await guide.play()).length === 0;
+      } finally {
+        await guide.remove();
+      }
+    };
     const cases: [string, string, boolean][] = [
       ['const n: number = 1;\nconsole.log(n, "b");', "1 b", true],
       ["console.log(1);", "2", false],
       ['throw new Error("a");', "1", false],
       ['const n: number = "a";\nconsole.log(n);', "a", false],
     ];
-    for (const [program, printed, wanted] of cases) {
-      const guide = await openGuide(text(program, printed));
-      const { code } = await guide.compile();
-      const wrong = await guide.play();
-      await guide.remove();
-      expect(code === 0 && wrong.length === 0, program).toBe(wanted);
-    }
+    for (const [program, printed, wanted] of cases) expect(await isRight(text(program, printed)), program).toBe(wanted);
+  });
+
+  it.each<[string, string, string]>([
+    ["throws after it", 'console.log("a");\nthrow new Error("b");', "$ node a.ts\na"],
+    ["sets its exit code", 'console.log("a");\nprocess.exitCode = 3;', "$ node a.ts\na"],
+    ["is killed", 'console.log("a");\nsetTimeout(() => process.kill(process.pid, "SIGKILL"), 50);', "$ node a.ts\na"],
+    ["ends behind, though nothing has stopped it", 'console.log("a");\nsetTimeout(() => {}, 50);', "$ node a.ts &\na"],
+    ["prints more behind", 'console.log("a");\nconsole.log("b");\nsetInterval(() => {}, 50);', "$ node a.ts &\na"],
+    ["has a job that is not there", "setInterval(() => {}, 50);", "$ node a.ts &\n$ kill %2"],
+    ["answers with an error's status", server500, "$ node a.ts &\nready\n$ curl -s localhost:3000\na"],
+    [
+      "answers with another status",
+      server500,
+      '$ node a.ts &\nready\n$ curl -s -w " %{http_code}\\n" localhost:3000\na 200',
+    ],
+  ])("differ where a program prints the right line and %s", async (_what, program, commands) => {
+    const guide = await openGuide(`\`\`\`ts\n// a.ts\n${program}\n\`\`\`\n\n\`\`\`console\n${commands}\n\`\`\`\n`);
+    const wrong = await guide.play();
+    await guide.remove();
+    expect(wrong).toHaveLength(1);
+  });
+
+  it("agree where the status and the numbers of jobs are those of the text", async () => {
+    const commands = [
+      "$ node a.ts &\nready",
+      '$ curl -s -w " %{http_code}\\n" localhost:3000\na 500',
+      '$ kill %1\n$ wait %1; echo "exit code $?"\nexit code 143',
+      '$ node a.ts &\nready\n$ kill %1\n$ wait %1; echo "exit code $?"\nexit code 143',
+    ];
+    const guide = await openGuide(
+      `\`\`\`ts\n// a.ts\n${server500}\n\`\`\`\n\n\`\`\`console\n${commands.join("\n")}\n\`\`\`\n`,
+    );
+    const wrong = await guide.play();
+    await guide.remove();
+    expect(wrong).toEqual([]);
+  });
+
+  it("are refused where a block would not be read", async () => {
+    const guide = await openGuide("```console\nnode a.ts\n```\n");
+    await expect(guide.play()).rejects.toThrow("no command of a guide");
+    await guide.remove();
+    expect(() => blocksOf("- a:\n\n  ```ts\n  // a.ts\n  ```\n")).toThrow("a fence that is not read");
+  });
+
+  it("keep numbers that are no ports", async () => {
+    const guide = await openGuide(text("const timeout = 3000;\nconsole.log(timeout);", "3000"));
+    expect(await guide.play()).toEqual([]);
+    expect(readFileSync(join(guide.folder, "a.ts"), "utf8")).toContain("timeout = 3000");
+    await guide.remove();
   });
 
   it("fit by line, with gaps only where the text has dots", () => {

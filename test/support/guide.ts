@@ -1,12 +1,14 @@
 /**
  * Guides as programs. A code block whose first line is a comment with a file's name is that file; a `console` block has
  * commands, each after `$ `, and what they print. `...` stands for any text of a line, a line of it for any lines.
+ * Programs end with 0, and those behind still run at the end, without having printed more; an answer is no error,
+ * where the text does not show its status.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { transformSync } from "esbuild";
@@ -23,7 +25,10 @@ const fence = /^```(\w*)[^\n]*\n([\s\S]*?)^```$/gm;
 const fileLine = /^(?:\/\/|#) ([\w./-]*[\w-]+\.[cm]?[jt]sx?|Dockerfile|[\w.-]+\.(?:ya?ml|json))(?=$|:)/;
 
 export function blocksOf(markdown: string): Block[] {
-  return [...markdown.matchAll(fence)].map(([, language = "", text = ""]) => {
+  const blocks = [...markdown.matchAll(fence)];
+  const lost = blocks.reduce((text, [block]) => text.replace(block, () => ""), markdown).match(/^\s*(?:```|~~~).*$/m);
+  if (lost) throw new Error(`a fence that is not read: ${lost[0]}`);
+  return blocks.map(([, language = "", text = ""]) => {
     const file = text.split("\n", 1)[0]?.match(fileLine)?.[1];
     return { language, text, ...(file && { file }) };
   });
@@ -37,10 +42,11 @@ interface Command {
 }
 
 function commandsOf(text: string): Command[] {
-  const parts = text.trimEnd().split(/^\$ /m).slice(1);
+  const [before, ...parts] = text.trimEnd().split(/^\$ /m);
+  if (before !== "" || parts.length === 0) throw new Error(`no command of a guide: ${before}`);
   return parts.map((part) => {
     const [line = "", ...wanted] = part.trimEnd().split("\n");
-    return { line, wanted };
+    return { line, wanted: wanted.map((each) => each.trim()) };
   });
 }
 
@@ -99,7 +105,7 @@ async function withFreePorts(markdown: string): Promise<string> {
   return markdown.replace(port300x, (port) => String(ports.get(port)));
 }
 
-const port300x = /\b300\d\b/g;
+const port300x = /(?<=localhost:|listen\()300\d\b/g;
 
 /** Its files in a folder of their own: as they stand there for the compiler, without types below `run` for Node. */
 export async function openGuide(markdown: string): Promise<Guide> {
@@ -131,7 +137,7 @@ export async function openGuide(markdown: string): Promise<Guide> {
             wrong.push(`$ ${line}\nwanted:\n${wanted.join("\n")}\nprinted:\n${printed.join("\n")}\n${told}`);
         }
       }
-      return wrong;
+      return [...wrong, ...(await shell.left())];
     },
     async remove() {
       await shell.close();
@@ -174,43 +180,69 @@ interface Said {
   readonly told: string;
 }
 
+interface Job {
+  readonly program: Running;
+  /** It may end, and print: a curl, or what was killed. */
+  readonly mayEnd: boolean;
+}
+
 /** The few commands that guides use. A program with `&` is waited for until it has printed as many lines as are wanted. */
 function createShell(cwd: string) {
   const env = { FUNBOOST_SQLITE_FILE: join(cwd, "queue.db"), NO_COLOR: "1" };
-  const behind: Running[] = [];
+  const started: Running[] = [];
+  /** By number, as bash gives them: one more than the highest that is left. */
+  const jobs = new Map<number, Job>();
   const commands: [RegExp, (...parts: string[]) => Promise<Said>][] = [
     [/^node (\S+) &$/, (file = "") => startBehind(file)],
-    [/^node (\S+)$/, (file = "") => start(file).ended()],
-    [/^npx vitest run$/, () => startProgram([join(root, "node_modules/vitest/vitest.mjs"), "run"]).ended()],
+    [/^node (\S+)$/, (file = "") => endOf(start(file))],
+    [/^npx vitest run$/, () => endOf(startProgram([join(root, "node_modules/vitest/vitest.mjs"), "run"]))],
+    [/^curl -s -N (\S+) > \S+ &$/, async (url = "") => curlBehind(url)],
     [/^curl (.+)$/, (args = "") => curl(args, wanted)],
     [/^sleep (\d+)$/, (seconds = "") => sleep(Number(seconds) * 1000, nothing)],
     [/^touch (\S+)$/, (file = "") => touch(file)],
-    [/^kill (?:-(\w+) )?%(\d)$/, async (signal = "TERM", n = "") => kill(signal, n)],
-    [/^wait %(\d); echo "([^"$]*)\$\?"$/, async (n = "", text = "") => waitFor(n, text)],
+    [/^kill (?:-(\w+) )?%(\d)$/, async (signal = "TERM", n = "") => kill(signal, Number(n))],
+    [/^wait %(\d); echo "([^"$]*)\$\?"$/, async (n = "", text = "") => waitFor(Number(n), text)],
   ];
   let wanted: readonly string[] = [];
 
   function startProgram(args: string[]): Running {
-    return startChild(spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, HOME: cwd, ...env } }));
+    const running = startChild(
+      spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, HOME: cwd, ...env } }),
+    );
+    started.push(running);
+    return running;
   }
   const start = (file: string) => startProgram([file.replace(/\.ts$/, ".js")]);
+  function putBehind(job: Job): void {
+    jobs.set(Math.max(0, ...jobs.keys()) + 1, job);
+  }
   async function startBehind(file: string): Promise<Said> {
     const program = start(file);
-    behind.push(program);
+    putBehind({ program, mayEnd: false });
     return program.first(wanted.length);
+  }
+  function curlBehind(url: string): Said {
+    const program = startProgram(["-e", `fetch("http://${url}").then((answer) => answer.text()).catch(() => {})`]);
+    putBehind({ program, mayEnd: true });
+    return nothing;
   }
   async function touch(file: string): Promise<Said> {
     write(cwd, file, "");
     return nothing;
   }
-  async function kill(signal: string, n: string): Promise<Said> {
-    behind[Number(n) - 1]?.child.kill(`SIG${signal}` as NodeJS.Signals);
+  function kill(signal: string, n: number): Said {
+    const job = jobs.get(n);
+    if (!job || hasEnded(job.program)) return noJob(n);
+    job.program.child.kill(`SIG${signal}` as NodeJS.Signals);
+    jobs.set(n, { ...job, mayEnd: true });
     return nothing;
   }
-  async function waitFor(n: string, text: string): Promise<Said> {
-    const program = behind[Number(n) - 1] as Running;
-    const { printed, told } = await program.ended();
-    return { printed: [...printed, `${text}${program.child.exitCode}`], told };
+  async function waitFor(n: number, text: string): Promise<Said> {
+    const job = jobs.get(n);
+    if (!job) return noJob(n);
+    const { printed, told } = await job.program.ended();
+    jobs.delete(n);
+    return { printed: [...printed, `${text}${codeOf(job.program)}`], told };
   }
   return {
     async run(line: string, lines: readonly string[]): Promise<Said> {
@@ -221,11 +253,35 @@ function createShell(cwd: string) {
       }
       throw new Error(`no command of a guide: ${line}`);
     },
+    /** What jobs did that no command has waited for: each should run, and have printed nothing more. */
+    async left(): Promise<string[]> {
+      if (jobs.size > 0) await sleep(300); // for what comes after a line
+      return [...jobs].flatMap(([n, { program, mayEnd }]) => {
+        const { printed, told } = program.said();
+        if (mayEnd || (printed.length === 0 && !hasEnded(program))) return [];
+        const end = hasEnded(program) ? `ended with ${codeOf(program)}` : "runs";
+        return [`job ${n} ${end}, and printed besides:\n${printed.join("\n")}\n${told}`];
+      });
+    },
     async close() {
-      for (const { child } of behind) child.kill("SIGKILL");
-      await Promise.all(behind.map((each) => each.ended()));
+      for (const { child } of started) child.kill("SIGKILL");
+      await Promise.all(started.map((each) => each.ended()));
     },
   };
+}
+
+const noJob = (n: number): Said => ({ printed: [`%${n}: no such job`], told: "" });
+const hasEnded = ({ child }: Running) => child.exitCode !== null || child.signalCode !== null;
+
+/** As a shell has it in `$?`. */
+function codeOf({ child }: Running): number {
+  return child.signalCode ? 128 + constants.signals[child.signalCode] : (child.exitCode ?? -1);
+}
+
+/** All that it prints; an exit code that is not 0 is no part of what a text wants. */
+async function endOf(program: Running): Promise<Said> {
+  const { printed, told } = await program.ended();
+  return { printed: codeOf(program) === 0 ? printed : [...printed, `(exit code ${codeOf(program)})`], told };
 }
 
 const patienceMs = 60_000;
@@ -234,7 +290,9 @@ interface Running {
   readonly child: ChildProcess;
   /** Its first lines. */
   first(count: number): Promise<Said>;
-  /** What it prints after these, until its end. */
+  /** What it has printed after these. */
+  said(): Said;
+  /** The same, at its end. */
   ended(): Promise<Said>;
 }
 
@@ -248,6 +306,7 @@ function startChild(child: ChildProcess): Running {
   const said = () => ({ printed: linesOf(out).slice(read), told });
   return {
     child,
+    said,
     ended: () => closed.then(said),
     async first(count) {
       while (linesOf(out).length < count && child.exitCode === null && child.signalCode === null) await sleep(20);
@@ -259,14 +318,20 @@ function startChild(child: ChildProcess): Running {
 }
 
 /**
- * `-s`, `-N`, `-X METHOD` and an address. What is only read is read again for a while: on a busy machine a task takes
- * longer than its text says.
+ * `-s`, `-N`, `-w " %{http_code}\\n"`, `-X METHOD` and an address. What is only read is read again for a while: on a busy
+ * machine a task takes longer than its text says.
  */
 async function curl(args: string, wanted: readonly string[]): Promise<Said> {
-  const { method = "GET", url = "" } = args.match(/^(?:-[sN] )*(?:-X (?<method>\w+) )?(?<url>\S+)$/)?.groups ?? {};
+  const shape = /^(?:-[sN] )*(?<status>-w " %\{http_code\}\\n" )?(?:-X (?<method>\w+) )?(?<url>\S+)$/;
+  const { status, method = "GET", url } = args.match(shape)?.groups ?? {};
+  if (!url) throw new Error(`no curl of a guide: ${args}`);
   for (let tries = 0; ; tries++) {
-    const answer = await fetch(`http://${url}`, { method });
-    const printed = linesOf(await answer.text()).filter((each) => each !== "");
+    const answer = await fetch(`http://${url}`, { method }).catch((error: Error) => Response.json(String(error.cause)));
+    const text = await answer.text();
+    const shown = status ? `${text} ${answer.status}` : text;
+    const printed = linesOf(answer.ok || status ? shown : `${text}\n(status ${answer.status})`).filter(
+      (each) => each !== "",
+    );
     if (method !== "GET" || tries > 100 || fits(wanted, printed)) return { printed, told: "" };
     await sleep(100);
   }

@@ -62,6 +62,8 @@ describe("checkParams", () => {
     ["emails", '[funboost] the params are "emails".'],
     [[], "[funboost] the params are an array of 0."],
     [{}, '[funboost] "queue" is missing. Give the queue\'s name: boost({ queue: "emails" }, fn).'],
+    [{ queue_name: "emails" }, `[funboost] unknown option "queue_name". Did you mean "queue"? Allowed: ${names}.`],
+    [{ concurrent_num: 3 }, '[funboost] unknown option "concurrent_num". Did you mean "concurrency"?'],
     [{ queue: "" }, '[funboost] "queue" is "". Allowed: a text of 1 to 190 characters.'],
     [{ queue: "  " }, '"queue" is "  ".'],
     [{ queue: 5 }, '"queue" is 5.'],
