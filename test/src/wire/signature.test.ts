@@ -160,13 +160,15 @@ describe("names in another order", () => {
       "two",
       make("async function send(subject, to) { return [subject, to]; }"),
       ["to", "subject"],
-      '"params" is (to, subject), and the function takes (subject, to): what is sent as "to" would arrive as "subject".',
+      '"params" is (to, subject), and the function takes (subject, to): ' +
+        'what is sent as "to" would arrive in the parameter called "subject".',
     ],
     [
       "marks and a default",
-      make("function send(a, c, b = 1, ...d) {}"),
-      ["a", "b?", "c?", "...d"],
-      '"params" is (a, b?, c?, ...d), and the function takes (a, c, b, ...d): what is sent as "b" would arrive as "c".',
+      make("function send(to, cc, by = 1, ...at) {}"),
+      ["to", "by?", "cc?", "...at"],
+      '"params" is (to, by?, cc?, ...at), and the function takes (to, cc, by, ...at): ' +
+        'what is sent as "by" would arrive in the parameter called "cc".',
     ],
   ])("%s: refused", (_, fn, params, reason) => {
     const message = `[funboost] [mail] function "send" cannot be a task: ${reason} ${advice}`;
@@ -176,6 +178,8 @@ describe("names in another order", () => {
     ["the same order", make("(to, subject) => 1"), ["to", "subject"]],
     ["other names: a bundler may have made them", make("(r, n) => 1"), ["to", "subject"]],
     ["some other names", make("(subject, t) => 1"), ["to", "subject"]],
+    ["names of one letter: a minifier makes (o, s) of (s, o)", make("(o, s) => 1"), ["s", "o"]],
+    ["one name of one letter", make("(id, n) => 1"), ["n", "id"]],
     ["a wrapper that only collects", make("(...to) => 1"), ["to", "subject"]],
     ["a destructured one", make("({ to }, subject) => 1"), ["subject", "to"]],
   ])("%s: taken", (_, fn, params) => {
