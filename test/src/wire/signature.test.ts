@@ -201,6 +201,10 @@ describe("`this`", () => {
     ['with params: "object"', "function f(job) { return this.send(job); }", "object"],
     ["in what a class inside is made of", "function f(a) { return class extends this.Base { [this.name]() {} }; }"],
     ["in an object", "function f(a) { return register({ owner: this }, a); }"],
+    ["where a comment says new.target", "function f(a) { /* new.target */ return this.b + a; }"],
+    ["where a text says new.target", 'function f(a) { return this.b + "new.target" + a; }'],
+    ["where a function inside asks", "function f(a) { return [function () { return new.target; }, this.b, a]; }"],
+    ["where it is asked for first", "function f(a) { return this && this.b; }"],
     [
       "of an async function for an older target",
       "function f(a) { return __awaiter(this, void 0, void 0, function* () { yield this.send(a); }); }",
@@ -220,6 +224,8 @@ describe("`this`", () => {
     ["handed on by a mock", "function f(a) { note(this); return g.call(this, a); }"],
     ["that is a member", "function f(a) { return a.this; }"],
     ["of what asks how it was called", "function f(a) { return new.target ? 1 : this; }"],
+    ["of what asks in an arrow function", "function f(a) { return (() => new.target)() ? 1 : this; }"],
+    ["of what does without", "function f(a) { const all = this || globalThis; return all.b ?? a; }"],
   ])("%s is not the function's", (_, source) => {
     expect(readSignature(make(source) as never).names).toEqual(["a"]);
   });
