@@ -354,6 +354,19 @@ describe("types", () => {
     void (() => boost({ ...shared, queue: "types.shared", brokerOptions: { jobs: {} } }, () => 1));
     // @ts-expect-error no such option
     void (() => taskParams({ maxRetrys: 1 }));
+    const own = taskParams({ broker: "bullmq", brokerOptions: { job: { removeOnComplete: true } } });
+    boost({ ...own, queue: "types.shared.own" }, () => 1);
+    taskParams({ broker: agenda(), brokerOptions: { keepDone: true } });
+    taskParams({ broker: "memory", brokerOptions: {} });
+    taskParams({ brokerOptions: { whatever: 1 } });
+    void ((broker: "bullmq" | "memory") => taskParams({ broker, brokerOptions: { job: {} } }));
+    void ((broker: Broker) => taskParams({ broker, brokerOptions: { whatever: 1 } }));
+    // @ts-expect-error no option of BullMQ
+    void (() => taskParams({ broker: "bullmq", brokerOptions: { jobs: 1 } }));
+    // @ts-expect-error no option of BullMQ, beside one that is
+    void (() => taskParams({ broker: "bullmq", brokerOptions: { job: {}, jobs: 1 } }));
+    // @ts-expect-error no option of Agenda
+    void (() => taskParams({ broker: agenda(), brokerOptions: { keepdone: true } }));
     // @ts-expect-error no unit of time
     void (() => taskParams({ timeout: "5 parsecs" }));
     // @ts-expect-error no such broker
