@@ -41,7 +41,7 @@ export type DefinitionParams<Args extends readonly unknown[] = AnyArgs, S extend
 export interface TaskDefinition<F = FunctionLike, Args extends readonly unknown[] = KnownArgs<F>, R = KnownResult<F>>
   extends Readonly<DefinitionParams<Args>> {
   /** For the compiler only: not there at run time. */
-  readonly "~task"?: TaskKind<F, Args, R>;
+  readonly "~task"?: TaskKind<FunctionOf<F>, Args, R>;
 }
 
 type KnownArgs<F> = FunctionLike extends F ? AnyArgs : ParametersOf<F>;
@@ -49,7 +49,9 @@ type KnownResult<F> = FunctionLike extends F ? unknown : ResultOf<F>;
 type OutputOrUnknown<O extends Schema> = 0 extends 1 & OutputOf<O> ? unknown : OutputOf<O>;
 
 /** The function of a definition: what takes these arguments and answers such a result, at once or later. */
-type FunctionLikeOf<F> = FunctionLike extends F ? F : (...args: ParametersOf<F>) => ResultOf<F> | Promise<ResultOf<F>>;
+type FunctionOf<F> = FunctionLike extends F ? F : (...args: ParametersOf<F>) => AnswerOf<ResultOf<F>>;
+/** Where nothing is made of the answer, any fits. */
+type AnswerOf<R> = [void, R] extends [R, void] ? unknown : R | Promise<R>;
 
 /** A schema beside the function's type: it takes the function's arguments, and makes such of them. */
 type SchemaOf<Args> = Schema<Args extends [arg?: infer One] ? One : Args>;
@@ -79,7 +81,7 @@ export function defineTask<S extends Schema, O extends Schema>(
 >;
 export function defineTask<F extends FunctionLike = FunctionLike>(
   params: DefinitionParams<KnownArgs<F>, SchemaOf<KnownArgs<F>>>,
-): TaskDefinition<FunctionLikeOf<F>, KnownArgs<F>, KnownResult<F>>;
+): TaskDefinition<F>;
 export function defineTask(params: DefinitionParams): unknown {
   checkParams(params);
   refuseOthers(

@@ -12,7 +12,8 @@ import { wake } from "./dispatch.ts";
 import { abandon, clear, createQueue, firstWaiting, publish, put, type Queue, withdraw } from "./queue.ts";
 import { memoryStore } from "./store.ts";
 
-type NoOptions = Readonly<Record<string, never>>;
+/** No option, and no index: what a spread brings as options of any broker fits. */
+type NoOptions = { readonly "~none"?: never };
 
 declare module "../../src/contract/brokers.ts" {
   interface Brokers {

@@ -26,9 +26,12 @@ import { batchSize, chunks } from "./writer.ts";
 export type { SqliteOptions };
 export { defaultFile };
 
+/** No option, and no index: what a spread brings as options of any broker fits. */
+type NoOptions = { readonly "~none"?: never };
+
 declare module "../../src/contract/brokers.ts" {
   interface Brokers {
-    sqlite: { options: SqliteOptions; brokerOptions: Readonly<Record<string, never>> };
+    sqlite: { options: SqliteOptions; brokerOptions: NoOptions };
   }
 }
 
@@ -53,7 +56,7 @@ const features: Features = {
  * @example
  * const add = boost({ queue: "add", broker: sqlite({ file: "./work/queue.db" }) }, (a: number, b: number) => a + b);
  */
-export function sqlite(options: SqliteOptions = {}): Broker<Readonly<Record<string, never>>> {
+export function sqlite(options: SqliteOptions = {}): Broker<NoOptions> {
   checkOptions(options);
   const state: BrokerState = { queues: new Set(), file: undefined, store: undefined };
   return {

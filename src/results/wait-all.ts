@@ -8,6 +8,8 @@ type Results<Handles extends readonly Handle[]> = {
   -readonly [I in keyof Handles]: Handles[I] extends Handle<infer R> ? R : never;
 };
 
+type WaitAllOptions = WaitOptions & { readonly onFailure?: "leave" | "cancel" };
+
 /**
  * All results, in order, each of its own type; one wait for the slots of a running task. Rejects at the first failure;
  * `onFailure: "cancel"` then cancels the others, but not when `signal` has ended the wait.
@@ -15,10 +17,13 @@ type Results<Handles extends readonly Handle[]> = {
  * @example
  * const sizes = await waitAll(await resize.pushMany([["a.png", 64], ["a.png", 256]]));
  */
-export async function waitAll<const Handles extends readonly Handle[]>(
+export function waitAll<const Handles extends readonly Handle[]>(
   handles: Handles,
-  options: WaitOptions & { readonly onFailure?: "leave" | "cancel" } = {},
-): Promise<Results<Handles>> {
+  options?: WaitAllOptions,
+): Promise<Results<Handles>>;
+/** With the type named: `waitAll<string>(handles)`. */
+export function waitAll<R>(handles: readonly Handle<R>[], options?: WaitAllOptions): Promise<R[]>;
+export async function waitAll(handles: readonly Handle[], options: WaitAllOptions = {}): Promise<unknown[]> {
   const { onFailure = "leave", ...wait } = options;
   if (onFailure !== "leave" && onFailure !== "cancel")
     throw new FunboostError("BAD_OPTION", `onFailure must be "leave" or "cancel", got ${JSON.stringify(onFailure)}.`);
@@ -28,7 +33,7 @@ export async function waitAll<const Handles extends readonly Handle[]>(
   const signal = own ? AbortSignal.any([own, stop.signal]) : stop.signal;
   try {
     const results = handles.map((handle) => waitOutside(handle, { ...wait, signal }));
-    return (await suspendFor(Promise.all(results))) as Results<Handles>;
+    return await suspendFor(Promise.all(results));
   } catch (error) {
     stop.abort(error); // the other waits end with this one
     if (onFailure === "cancel" && !own?.aborted) await Promise.allSettled(handles.map((handle) => handle.cancel()));
@@ -50,10 +55,16 @@ type CompletedOf<H> = H extends Handle<infer R> ? Completed<R> : never;
  * for await (const done of asCompleted(handles))
  *   console.log(done.handle.id, "error" in done ? done.error.message : done.value);
  */
-export async function* asCompleted<H extends Handle>(
+export function asCompleted<H extends Handle>(
   handles: readonly H[],
+  options?: WaitOptions,
+): AsyncGenerator<CompletedOf<H>>;
+/** With the type named: `asCompleted<string>(handles)`. */
+export function asCompleted<R>(handles: readonly Handle<R>[], options?: WaitOptions): AsyncGenerator<Completed<R>>;
+export async function* asCompleted(
+  handles: readonly Handle[],
   options: WaitOptions = {},
-): AsyncGenerator<CompletedOf<H>> {
+): AsyncGenerator<Completed<unknown>> {
   checkWait(options);
   const ended: Completed<unknown>[] = [];
   const stop = new AbortController();
@@ -74,7 +85,7 @@ export async function* asCompleted<H extends Handle>(
   try {
     for (let given = 0; given < handles.length; given++) {
       if (ended.length <= given) await suspendFor(new Promise<void>((resolve) => (wake = resolve)));
-      yield ended[given] as CompletedOf<H>;
+      yield ended[given] as Completed<unknown>;
     }
   } finally {
     stop.abort(); // left early: no wait may hold the process

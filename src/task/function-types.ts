@@ -19,7 +19,8 @@ export interface NoTask<Reason extends string> {
 // biome-ignore lint/complexity/noBannedTypes: for that reason
 export type FunctionLike = Function;
 
-export type ParametersOf<F> = F extends (...args: infer Args) => unknown
+// biome-ignore lint/suspicious/noExplicitAny: as in `Parameters`, which is then known to be the same
+export type ParametersOf<F> = F extends (...args: infer Args) => any
   ? Args
   : [Refused<"The task's type is not known: name it, as in publisher<typeof task>({ queue }).">];
 
@@ -32,21 +33,32 @@ export type ResultOf<F> = F extends (...args: never[]) => infer R ? Awaited<R> :
 // biome-ignore lint/suspicious/noExplicitAny: for that reason
 export type KnownParameters<F> = F extends (...args: infer Args) => unknown ? Args : any;
 
-/** What a function must be beside a function. */
-export type Boostable<F> = F extends (...args: never[]) => unknown
-  ? unknown extends ThisParameterType<F>
-    ? unknown
-    : ThisParameterType<F> extends void
-      ? unknown
-      : NoTask<"A task has no `this`: its runs are in other processes. Wrap it: (file) => service.work(file).">
-  : NoTask<"Nothing is known of this function's parameters. Give boost() one with a call signature.">;
+/**
+ * What a function must be beside a function. Each question is whether a list of one is a list of never: that is how
+ * functions of a caller's own type parameter pass, as the compiler asks it with a type that fits all.
+ */
+export type Boostable<F> = [Signed<F>] extends [never]
+  ? NoTask<"Nothing is known of this function's parameters. Give boost() one with a call signature.">
+  : [Unbound<F>] extends [never]
+    ? NoTask<"A task has no `this`: its runs are in other processes. Wrap it: (file) => service.work(file).">
+    : unknown;
+
+type Signed<F> = [F] extends [(...args: never[]) => unknown] ? unknown : never;
+type Unbound<F> = [F] extends [(this: void, ...args: never[]) => unknown] ? unknown : never;
 
 type Flat = string | number | boolean | null | undefined;
 
-/** The arguments of a function as they can be sent: what JSON would change is refused, where a type tells. */
-export type Sent<Args extends readonly unknown[]> = Args extends readonly Flat[]
-  ? Args
-  : { [I in keyof Args]: Args[I] extends Carried<Args[I]> ? Args[I] : Carried<Args[I]> };
+/**
+ * The arguments of a function as they can be sent: what JSON would change is refused, where a type tells. Those of a
+ * caller's own type parameter pass, as in `Boostable`.
+ */
+export type Sent<Args extends readonly unknown[]> = [AsTheyAre<Args>] extends [never]
+  ? { [I in keyof Args]: Args[I] extends Carried<Args[I]> ? Args[I] : Carried<Args[I]> }
+  : Args;
+
+type AsTheyAre<Args extends readonly unknown[]> = [Args] extends [{ [I in keyof Args]: Carried<Args[I]> }]
+  ? unknown
+  : never;
 
 /** What is refused as it is, and the reason: the rest of a value is looked through. */
 type Carried<T> = T extends Flat | readonly Flat[]
@@ -56,8 +68,13 @@ type Carried<T> = T extends Flat | readonly Flat[]
     : T extends readonly unknown[] // written out: so it is read late, as types of JSON need it
       ? readonly Carried<T[number]>[]
       : T extends object
-        ? { [K in keyof T]: Carried<T[K]> }
+        ? [PlainOf<T>] extends [never]
+          ? { [K in keyof T]: Carried<T[K]> }
+          : T
         : T;
+
+/** Plain values that the type takes, as `Iterable<string>` does: what comes then cannot be told by it. */
+type PlainOf<T, Plain = string | number | boolean | never[]> = Plain extends T ? Plain : never;
 
 type AnyMap = ReadonlyMap<unknown, unknown>;
 type AnySet = ReadonlySet<unknown>;

@@ -51,7 +51,7 @@ export function parseFunction(source: string): Source | undefined {
           // What asks how it was called, as mocks do, is no method.
           usesThis:
             found.type !== "ArrowFunctionExpression" &&
-            !source.includes("new.target") &&
+            ![...found.params, found.body].some(asksHowCalled) &&
             [...found.params, found.body].some(usesThis),
         };
     }
@@ -96,6 +96,15 @@ function readsArguments(node: unknown): boolean {
   return Object.values(each).some(readsArguments);
 }
 
+/** Whether `new.target` is read, not counting nested functions, which have their own. */
+function asksHowCalled(node: unknown): boolean {
+  if (typeof node !== "object" || node === null) return false;
+  const { type, meta } = node as { type?: AnyNode["type"]; meta?: { name: string } };
+  if (type === "MetaProperty") return meta?.name === "new";
+  if (type === "FunctionExpression" || type === "FunctionDeclaration") return false;
+  return Object.values(node).some(asksHowCalled);
+}
+
 /** Whether `this` is used, not counting what has its own: nested functions, and the fields of classes. */
 function usesThis(node: unknown): boolean {
   if (typeof node !== "object" || node === null) return false;
@@ -113,6 +122,10 @@ function usesThis(node: unknown): boolean {
       return each.computed && usesThis(each.key);
     case "CallExpression":
       return partsOfCall(each).some(usesThis);
+    case "LogicalExpression": // `this || globalThis` does without
+      return usesThis(
+        each.operator !== "&&" && each.left.type === "ThisExpression" ? each.right : [each.left, each.right],
+      );
     default:
       return Object.values(each).some(usesThis);
   }

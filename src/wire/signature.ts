@@ -145,7 +145,10 @@ function checkCount(fn: AnyFunction, plain: number, rest: boolean, parsed: Sourc
   if (rest) refuse('"params" ends in a rest name, and the function has no rest parameter. Name only its parameters.');
 }
 
-/** The source's own names in another order are a mistake that no type can see; other names may be a bundler's. */
+/**
+ * The source's own names in another order are a mistake that no type can see. Other names, and those of one letter, may
+ * be a minifier's, and say nothing.
+ */
 function checkOrder(
   params: readonly string[],
   names: readonly string[],
@@ -154,11 +157,12 @@ function checkOrder(
 ): void {
   const own = parameters.map(({ name }) => name);
   const at = names.findIndex((name, index) => name !== own[index]);
-  if (at < 0 || own.length !== names.length || !names.every((name) => own.includes(name))) return;
+  const isSame = own.length === names.length && names.every((name) => name.length > 1 && own.includes(name));
+  if (at < 0 || !isSame) return;
   const takes = parameters.map(({ name, rest }) => (rest ? `...${name}` : name)).join(", ");
   refuse(
     `"params" is (${params.join(", ")}), and the function takes (${takes}): ` +
-      `what is sent as "${names[at]}" would arrive as "${own[at]}". ` +
+      `what is sent as "${names[at]}" would arrive in the parameter called "${own[at]}". ` +
       'Use one order: in the function, or, where nothing else publishes to this queue, in "params" on both sides.',
   );
 }

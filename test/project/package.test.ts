@@ -162,16 +162,64 @@ describe("the public entries that need no peer", () => {
     expect(await compile("entries.ts")).toEqual({ code: 0, output: "" });
   });
   it("name every type that a user's own declarations need", async () => {
-    const source = `import { boost, defineTask, type Schema } from "funboost";
+    const source = `import {
+  asCompleted, boost, brokerName, defineTask, getOrCreate, type Handle, publisher, type Schema, taskParams, waitAll,
+} from "funboost";
+import { memory } from "funboost/adapters/memory";
+import { sqlite } from "funboost/adapters/sqlite";
+import * as web from "funboost/publisher";
 declare const input: Schema<{ at: string }, { at: Date }>;
+declare const maybe: Schema<{ at?: Date }>;
 export const mail = defineTask<(to: string) => Promise<number>>({ queue: "mail" });
 export const signup = defineTask({ queue: "signup", input });
 export const spread = { ...mail, concurrency: 4 };
 export const send = boost(spread, async (to) => to.length);
 export const join = boost({ ...signup }, async ({ at }) => at.getTime());
+
+export const dated = boost({ queue: "dated" }, (o: { at?: Date; more: Map<string, Date>[] }) => o.at);
+export const mayBeDated = boost({ queue: "dated", input: maybe }, (o) => o.at);
+export const members = { push: dated.push, publishMany: dated.publishMany, records: dated.records };
+export const ofDated = publisher<typeof dated>({ queue: "dated" });
+export const curried = boost({ queue: "curried" });
+export const curriedInput = boost({ queue: "curried", input, broker: sqlite() });
+export const curriedMail = boost({ ...mail, broker: memory() });
+export const name = brokerName("memory");
+export const shared = taskParams({ broker: brokerName("memory") });
+export const own = taskParams({ broker: memory(), brokerOptions: {} });
+export const mails = publisher(mail);
+export const any = publisher(defineTask({ queue: "any" }));
+export const webMail = web.publisher(web.defineTask<(at: Date) => void>({ queue: "web", broker: web.brokerName("memory") }));
+export const webAny = web.publisher({ queue: "any" });
+
+export class Jobs<T extends object> {
+  readonly task;
+  constructor(queue: string, work: (job: T) => Promise<void>) {
+    this.task = boost({ queue }, work);
+  }
+}
+export function make<A extends unknown[], R>(queue: string, fn: (...args: A) => R) {
+  return boost({ queue }, fn);
+}
+export function get<F extends (...args: never[]) => unknown>(queue: string, fn: F) {
+  return getOrCreate({ queue }, fn);
+}
+export function define<F extends (...args: never[]) => unknown>(queue: string) {
+  return defineTask<F>({ queue });
+}
+export function checked<S extends Schema>(queue: string, input: S) {
+  return [boost({ queue, input }), publisher({ queue, input }), web.publisher({ queue, input })] as const;
+}
+export function all<H extends readonly Handle[]>(handles: H) {
+  return [waitAll(handles), asCompleted(handles), web.waitAll(handles), web.asCompleted(handles)] as const;
+}
+export function of<F>(queue: string) {
+  return [publisher<F>({ queue }), web.publisher<F>({ queue })] as const;
+}
 `;
     writeFileSync(join(app.folder, "named.ts"), source);
     expect(await compile("named.ts", "--declaration")).toEqual({ code: 0, output: "" });
+    rmSync(join(app.folder, "named.ts"));
+    expect(await compile("named.d.ts")).toEqual({ code: 0, output: "" }); // and what was written holds
   });
   it("can be loaded by require(), those with late peers too", async () => {
     const all = [...entries, ...stores, "funboost/adapters/bullmq"];

@@ -1,6 +1,7 @@
 /** Types flow from a schema, and from a definition, to push, to the function and to the result. */
 import { type as ark } from "arktype";
-import { boost, defineTask, getOrCreate, publisher, type Schema, type Task } from "funboost";
+import { boost, defineTask, getOrCreate, publisher, type Schema, type Task, type TaskDefinition } from "funboost";
+import { memory } from "funboost/adapters/memory";
 import * as v from "valibot";
 import { describe, expectTypeOf, it } from "vitest";
 import * as z from "zod";
@@ -149,6 +150,28 @@ describe("defineTask", () => {
     const one = boost({ ...plain }, async ({ n }) => n);
     expectTypeOf(one.handle).returns.toHaveProperty("waitResult").returns.resolves.toEqualTypeOf<number>();
     expectTypeOf(publisher(plain).push).parameters.toEqualTypeOf<[arg: { n: number }]>();
+  });
+
+  it("what it answers is TaskDefinition of the function", () => {
+    const named: TaskDefinition<(to: string, subject: string) => Promise<number>> = mail;
+    boost({ ...named, queue: "mail.named" }, async (to, subject) => to.length + subject.length);
+    const tasks: Record<string, TaskDefinition> = { mail, signup };
+    void tasks;
+  });
+
+  it("is spread beside another broker", () => {
+    const plain = defineTask<(a: string) => number>({ queue: "spread" });
+    boost({ ...plain, broker: memory() }, (a) => a.length);
+    boost({ ...plain, queue: "spread2", broker: "memory" }, (a) => a.length);
+    boost({ ...plain, queue: "spread3", broker: "sqlite" }, (a) => a.length);
+  });
+
+  it("a function that answers something fits where nothing is made of it", () => {
+    const list: string[] = [];
+    const add = boost({ ...defineTask<(a: string) => void>({ queue: "void" }) }, (a) => list.push(a));
+    expectTypeOf(add.push).parameters.toEqualTypeOf<[a: string]>();
+    expectTypeOf(add.handle).returns.toHaveProperty("waitResult").returns.resolves.toEqualTypeOf<void>();
+    boost({ ...defineTask<(a: string) => Promise<void>>({ queue: "void2" }) }, async (a) => list.push(a));
   });
 
   it("a schema beside a function's type must fit it", () => {

@@ -11,6 +11,8 @@ import {
   type Handle,
   type Publishing,
   publisher,
+  type Task,
+  type TaskParams,
   taskParams,
   waitAll,
   withLock,
@@ -18,6 +20,8 @@ import {
 } from "funboost";
 import { agenda } from "funboost/adapters/agenda";
 import type {} from "funboost/adapters/bullmq";
+import { memory } from "funboost/adapters/memory";
+import { sqlite } from "funboost/adapters/sqlite";
 import type { Broker } from "funboost/contract";
 import { describe, expectTypeOf, it } from "vitest";
 
@@ -159,6 +163,25 @@ describe("types", () => {
     void (() => boost({ queue: "types.options", broker: agenda(), brokerOptions: { keepDone: 1 } })(fn));
   });
 
+  it("params of whatever broker are spread beside any broker", () => {
+    const fn = (a: string) => a;
+    const params: TaskParams = { queue: "types.spread", maxRetries: 3 };
+    const part: Partial<TaskParams> = { maxRetries: 3 };
+    for (const broker of ["memory", "sqlite", "bullmq", "agenda"] as const) {
+      boost({ ...params, broker, queue: `types.spread.${broker}` }, fn);
+      boost({ ...part, broker, queue: `types.part.${broker}` }, fn);
+    }
+    boost({ ...params, broker: "memory" }, fn);
+    boost({ ...params, queue: "types.spread2", broker: "sqlite" }, fn);
+    boost({ ...params, queue: "types.spread3", broker: memory() }, fn);
+    boost({ ...params, queue: "types.spread4", broker: sqlite() }, fn);
+    boost({ ...params, queue: "types.spread5", broker: "bullmq" }, fn);
+    boost({ ...part, queue: "types.part", broker: "memory" }, fn);
+    boost({ ...part, queue: "types.part2", broker: memory() }, fn);
+    // @ts-expect-error memory has none
+    void (() => boost({ queue: "types.options", broker: memory(), brokerOptions: { keepDone: true } }, fn));
+  });
+
   it("configure({ brokers }) takes each broker's own options", () => {
     void (() => configure({ brokers: { bullmq: { url: process.env.REDIS_URL }, sqlite: { synchronous: "full" } } }));
     // @ts-expect-error no option of BullMQ
@@ -251,6 +274,55 @@ describe("types", () => {
     void (() => each(task, { id: "a" as Tree["id"], rest: 1 }, [], [1]));
   });
 
+  it("arguments of a type that plain values have keep it", () => {
+    const task = boost(
+      { queue: "types.plainly" },
+      (_ids: Iterable<string>, _shown: { toString(): string }, _sized: { length: number }) => 1,
+    );
+    void (() => task.push(["a"], "a", "a"));
+    void (() => task.push("a", 1, [1]));
+  });
+
+  it("a caller's own type parameters go through", () => {
+    class Queue<T extends object> {
+      private readonly task;
+      constructor(queue: string, work: (job: T) => Promise<void>) {
+        this.task = boost({ queue }, work);
+      }
+      add(job: T) {
+        return this.task.push(job);
+      }
+      addAll(jobs: T[]) {
+        return this.task.pushMany(jobs.map((job): [T] => [job]));
+      }
+    }
+    void (() => new Queue<{ id: string }>("types.queue", async () => {}).add({ id: "a" }));
+    function sender<Args extends unknown[], R>(queue: string, fn: (...args: Args) => R) {
+      const task = boost({ queue }, fn);
+      return (...args: Args) => task.push(...args);
+    }
+    expectTypeOf(sender("types.sender", (a: string, b?: number) => a.repeat(b ?? 1))).parameters.toEqualTypeOf<
+      [a: string, b?: number | undefined]
+    >();
+    // biome-ignore lint/suspicious/noExplicitAny: what is tested
+    function make<F extends (...args: any[]) => unknown>(queue: string, fn: F) {
+      return [boost({ queue }, fn), getOrCreate({ queue }, fn), boost({ queue: `${queue}2` })(fn)] as const;
+    }
+    const [task, again, curried] = make("types.make", (at: Date | string, n: number) => [at, n]);
+    void (() => [task.push("a", 1), again.push("a", 1), curried.push("a", 1)]);
+    // @ts-expect-error a Date, which is known here
+    void (() => task.push(new Date(), 1));
+    // biome-ignore lint/suspicious/noExplicitAny: what is tested
+    const push = <F extends (...args: any[]) => unknown>(to: Task<F>, ...args: Parameters<F>) => to.push(...args);
+    const plain = boost({ queue: "types.push" }, (a: string) => a);
+    void (() => push(plain, "a"));
+    function dated<T>(fn: (at: Date, job: T) => void, job: T) {
+      // @ts-expect-error a Date beside what is not known
+      void (() => boost({ queue: "types.dated" }, fn).push(new Date(), job));
+    }
+    void dated;
+  });
+
   it("functions with a `this` do not compile", () => {
     function owned(this: { n: number }, a: number) {
       return this.n + a;
@@ -282,6 +354,19 @@ describe("types", () => {
     void (() => boost({ ...shared, queue: "types.shared", brokerOptions: { jobs: {} } }, () => 1));
     // @ts-expect-error no such option
     void (() => taskParams({ maxRetrys: 1 }));
+    const own = taskParams({ broker: "bullmq", brokerOptions: { job: { removeOnComplete: true } } });
+    boost({ ...own, queue: "types.shared.own" }, () => 1);
+    taskParams({ broker: agenda(), brokerOptions: { keepDone: true } });
+    taskParams({ broker: "memory", brokerOptions: {} });
+    taskParams({ brokerOptions: { whatever: 1 } });
+    void ((broker: "bullmq" | "memory") => taskParams({ broker, brokerOptions: { job: {} } }));
+    void ((broker: Broker) => taskParams({ broker, brokerOptions: { whatever: 1 } }));
+    // @ts-expect-error no option of BullMQ
+    void (() => taskParams({ broker: "bullmq", brokerOptions: { jobs: 1 } }));
+    // @ts-expect-error no option of BullMQ, beside one that is
+    void (() => taskParams({ broker: "bullmq", brokerOptions: { job: {}, jobs: 1 } }));
+    // @ts-expect-error no option of Agenda
+    void (() => taskParams({ broker: agenda(), brokerOptions: { keepdone: true } }));
     // @ts-expect-error no unit of time
     void (() => taskParams({ timeout: "5 parsecs" }));
     // @ts-expect-error no such broker
@@ -306,6 +391,8 @@ describe("types", () => {
         if ("value" in done) expectTypeOf(done.value).toEqualTypeOf<string | number>();
       }
       for await (const done of asCompleted(some)) expectTypeOf(done).toEqualTypeOf<Completed<string>>();
+      expectTypeOf(await waitAll<string>([a])).toEqualTypeOf<string[]>();
+      for await (const done of asCompleted<string>(some)) expectTypeOf(done).toEqualTypeOf<Completed<string>>();
       // @ts-expect-error no handle
       await waitAll([a, 1]);
     });

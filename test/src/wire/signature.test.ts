@@ -160,13 +160,15 @@ describe("names in another order", () => {
       "two",
       make("async function send(subject, to) { return [subject, to]; }"),
       ["to", "subject"],
-      '"params" is (to, subject), and the function takes (subject, to): what is sent as "to" would arrive as "subject".',
+      '"params" is (to, subject), and the function takes (subject, to): ' +
+        'what is sent as "to" would arrive in the parameter called "subject".',
     ],
     [
       "marks and a default",
-      make("function send(a, c, b = 1, ...d) {}"),
-      ["a", "b?", "c?", "...d"],
-      '"params" is (a, b?, c?, ...d), and the function takes (a, c, b, ...d): what is sent as "b" would arrive as "c".',
+      make("function send(to, cc, by = 1, ...at) {}"),
+      ["to", "by?", "cc?", "...at"],
+      '"params" is (to, by?, cc?, ...at), and the function takes (to, cc, by, ...at): ' +
+        'what is sent as "by" would arrive in the parameter called "cc".',
     ],
   ])("%s: refused", (_, fn, params, reason) => {
     const message = `[funboost] [mail] function "send" cannot be a task: ${reason} ${advice}`;
@@ -176,6 +178,8 @@ describe("names in another order", () => {
     ["the same order", make("(to, subject) => 1"), ["to", "subject"]],
     ["other names: a bundler may have made them", make("(r, n) => 1"), ["to", "subject"]],
     ["some other names", make("(subject, t) => 1"), ["to", "subject"]],
+    ["names of one letter: a minifier makes (o, s) of (s, o)", make("(o, s) => 1"), ["s", "o"]],
+    ["one name of one letter", make("(id, n) => 1"), ["n", "id"]],
     ["a wrapper that only collects", make("(...to) => 1"), ["to", "subject"]],
     ["a destructured one", make("({ to }, subject) => 1"), ["subject", "to"]],
   ])("%s: taken", (_, fn, params) => {
@@ -197,6 +201,10 @@ describe("`this`", () => {
     ['with params: "object"', "function f(job) { return this.send(job); }", "object"],
     ["in what a class inside is made of", "function f(a) { return class extends this.Base { [this.name]() {} }; }"],
     ["in an object", "function f(a) { return register({ owner: this }, a); }"],
+    ["where a comment says new.target", "function f(a) { /* new.target */ return this.b + a; }"],
+    ["where a text says new.target", 'function f(a) { return this.b + "new.target" + a; }'],
+    ["where a function inside asks", "function f(a) { return [function () { return new.target; }, this.b, a]; }"],
+    ["where it is asked for first", "function f(a) { return this && this.b; }"],
     [
       "of an async function for an older target",
       "function f(a) { return __awaiter(this, void 0, void 0, function* () { yield this.send(a); }); }",
@@ -216,6 +224,8 @@ describe("`this`", () => {
     ["handed on by a mock", "function f(a) { note(this); return g.call(this, a); }"],
     ["that is a member", "function f(a) { return a.this; }"],
     ["of what asks how it was called", "function f(a) { return new.target ? 1 : this; }"],
+    ["of what asks in an arrow function", "function f(a) { return (() => new.target)() ? 1 : this; }"],
+    ["of what does without", "function f(a) { const all = this || globalThis; return all.b ?? a; }"],
   ])("%s is not the function's", (_, source) => {
     expect(readSignature(make(source) as never).names).toEqual(["a"]);
   });
