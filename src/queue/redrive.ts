@@ -11,7 +11,7 @@ import { type RedrivenMessage, redrivenMessage } from "../wire/dead-letter.ts";
 import { markedMs, moved, movedKey, movedMark, moving } from "./redrive-marks.ts";
 
 export interface RedriveOptions {
-  /** At most so many. @default all that are there */
+  /** At most so many. @default all that are there when it begins */
   readonly limit?: number;
   /** Evenly spaced. @default as fast as it goes */
   readonly ratePerSecond?: number;
@@ -37,22 +37,14 @@ export async function redrive(task: OpenQueue, dead: BrokerQueue, options: Redri
   const rate =
     ratePerSecond === undefined ? undefined : createRate([{ count: ratePerSecond, perMs: 1000, spaced: true }]);
   const { queue } = task.options;
-  const state: State = {
-    task,
-    limit,
-    taken: 0,
-    moved: 0,
-    aside: [],
-    over: false,
-    lastAt: clock.monotonic(),
-    failure: undefined,
-  };
+  const state = createState(task, limit);
   const stopped = () => state.failure !== undefined || signal?.aborted === true;
   const handler = async (delivery: Delivery): Promise<Settlement> => {
     state.lastAt = clock.monotonic();
     if (state.over || state.taken >= limit || stopped()) return { outcome: "returned" };
     const redriven = redrivenMessage(delivery.id, delivery.body);
     if ((redriven.from ?? queue) !== queue) return putAside(state);
+    if (state.brought.has(redriven.id)) return holdBack(state);
     state.taken++;
     for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0)
       await sleep(waitMs, { signal });
@@ -70,7 +62,9 @@ interface State {
   readonly limit: number;
   taken: number;
   moved: number;
-  /** Gives back the letters of other tasks, that were met on the way. */
+  /** The messages that are back: who is a dead letter again meanwhile stays one, or there would be no end. */
+  readonly brought: Set<string | undefined>;
+  /** Gives back the letters that were met on the way and stay. */
   readonly aside: (() => void)[];
   /** It closes: what comes now goes back. */
   over: boolean;
@@ -78,10 +72,24 @@ interface State {
   failure: Error | undefined;
 }
 
+function createState(task: OpenQueue, limit: number): State {
+  return {
+    task,
+    limit,
+    taken: 0,
+    moved: 0,
+    brought: new Set(),
+    aside: [],
+    over: false,
+    lastAt: clock.monotonic(),
+    failure: undefined,
+  };
+}
+
 /** Another task's, where several share one dead-letter queue: held until the end, for what is put back comes again. */
 function putAside(state: State): Promise<Settlement> | Settlement {
   const { task, aside } = state;
-  if (aside.length < mostAside) return new Promise((settle) => aside.push(() => settle({ outcome: "returned" })));
+  if (aside.length < mostAside) return holdBack(state);
   const text =
     `${mostAside} dead letters of other tasks are before its own: ` +
     "redrive those first, or give each task a dead-letter queue of its own.";
@@ -89,8 +97,13 @@ function putAside(state: State): Promise<Settlement> | Settlement {
   return { outcome: "returned" };
 }
 
+function holdBack({ aside }: State): Promise<Settlement> {
+  return new Promise((settle) => aside.push(() => settle({ outcome: "returned" })));
+}
+
 async function move(state: State, redriven: RedrivenMessage): Promise<Settlement> {
   try {
+    for (const id of [redriven.id, newIdOf(redriven.letter)]) state.brought.add(id);
     if (await moveOnce(state.task, redriven)) state.moved++;
     state.lastAt = clock.monotonic();
     return { outcome: "done" };
@@ -133,9 +146,12 @@ async function publishAgain(
   if (await publishUnderOldId(task, message)) return true;
   if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
   // A name of its own that stays the same: the engine takes it once.
-  const [published] = await queue.publish([letter === undefined ? anew : { ...anew, id: `redriven-${letter}` }]);
+  const newId = newIdOf(letter);
+  const [published] = await queue.publish([newId === undefined ? anew : { ...anew, id: newId }]);
   return published?.existing !== true;
 }
+
+const newIdOf = (letter: string | undefined) => letter && `redriven-${letter}`;
 
 /** As far as the engine alone can tell: its old life is over and dead, or it is another. */
 async function wasMoved({ queue }: OpenQueue, id: string): Promise<boolean> {

@@ -48,6 +48,14 @@ describe("redrive", () => {
     expect(await task.count()).toBe(1);
   });
 
+  it("ends where what is brought back fails again at once", async () => {
+    const { task } = await buried();
+    await task.pushMany([[1], [2], [3]]);
+    await expect.poll(() => task.deadLetters.count()).toBe(3);
+    expect(await task.deadLetters.redrive()).toBe(3);
+    await expect.poll(() => task.deadLetters.count()).toBe(3);
+  });
+
   it("that was killed before it could note what it had moved does not move it again", async () => {
     const store = memoryStore();
     let killed = true;
