@@ -16,8 +16,8 @@ const routes: Record<string, (id: string) => Promise<object>> = {
 };
 const server = createServer(async ({ method, url = "" }, response) => {
   const [, what, id = ""] = url.split("/");
-  const answer = await routes[`${method} ${what}`]?.(id);
-  response.writeHead(answer ? 200 : 404).end(JSON.stringify(answer));
+  const answer = await routes[`${method} ${what}`]?.(id).catch((error: Error) => error); // such as an id that cannot be
+  response.writeHead(answer instanceof Error ? 400 : answer ? 200 : 404).end(JSON.stringify(answer));
 }).listen(0, "127.0.0.1");
 await once(server, "listening");
 await encode.consume();
