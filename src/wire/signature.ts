@@ -117,7 +117,7 @@ function namedSignature(
     refuse(`"params" has "${late}" after the optional "${params[optionalAt]}". Mark it "${late}?" or put it first.`);
   const plain = rest ? names.length - 1 : names.length;
   checkCount(fn, plain, rest, parsed, refuse);
-  checkOrder(params, names, parsed?.parameters ?? [], refuse);
+  checkNamesOrder(params, names, parsed?.parameters ?? [], refuse);
   return {
     kind: "named",
     names,
@@ -149,7 +149,7 @@ function checkCount(fn: AnyFunction, plain: number, rest: boolean, parsed: Sourc
  * The source's own names in another order are a mistake that no type can see. Other names, and those of one letter, may
  * be a minifier's, and say nothing.
  */
-function checkOrder(
+function checkNamesOrder(
   params: readonly string[],
   names: readonly string[],
   parameters: readonly Parameter[],
