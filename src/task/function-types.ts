@@ -37,16 +37,18 @@ export type KnownParameters<F> = F extends (...args: infer Args) => unknown ? Ar
  * What a function must be beside a function. Each question is whether a list of one is a list of never: that is how
  * functions of a caller's own type parameter pass, as the compiler asks it with a type that fits all.
  */
-export type Boostable<F> = [Signed<F>] extends [never]
-  ? NoTask<"Nothing is known of this function's parameters. Give boost() one with a call signature.">
-  : [Unbound<F>] extends [never]
-    ? NoTask<"A task has no `this`: its runs are in other processes. Wrap it: (file) => service.work(file).">
-    : unknown;
+export type Boostable<F> = [Unbound<F>] extends [never]
+  ? [Signed<F>] extends [never]
+    ? NoTask<"Nothing is known of this function's parameters. Give boost() one with a call signature.">
+    : NoTask<"A task has no `this`: its runs are in other processes. Wrap it: (file) => service.work(file).">
+  : unknown;
 
 type Signed<F> = [F] extends [(...args: never[]) => unknown] ? unknown : never;
 type Unbound<F> = [F] extends [(this: void, ...args: never[]) => unknown] ? unknown : never;
 
 type Flat = string | number | boolean | null | undefined;
+/** What is seen to be JSON at once, without a look at each member; interfaces, for one, are not. */
+type Json = Flat | readonly Json[] | { readonly [key: string]: Json };
 
 /**
  * The arguments of a function as they can be sent: what JSON would change is refused, where a type tells. Those of a
@@ -61,7 +63,7 @@ type AsTheyAre<Args extends readonly unknown[]> = [Args] extends [{ [I in keyof 
   : never;
 
 /** What is refused as it is, and the reason: the rest of a value is looked through. */
-type Carried<T> = T extends Flat | readonly Flat[]
+type Carried<T> = T extends Json
   ? T
   : T extends Uncarriable
     ? Refused<ReasonOf<T>>
