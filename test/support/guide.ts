@@ -91,7 +91,7 @@ export interface Guide {
   remove(): Promise<void>;
 }
 
-const packages = ["funboost", "vitest", "@types/node"];
+const packages = ["funboost", "vitest", "@types/node", "hono", "@hono/node-server"];
 const compilerOptions = {
   ...{ module: "nodenext", target: "es2023", strict: true, skipLibCheck: true, noEmit: true, types: ["node"] },
   // Node runs such files as they are.
@@ -105,7 +105,7 @@ async function withFreePorts(markdown: string): Promise<string> {
   return markdown.replace(port300x, (port) => String(ports.get(port)));
 }
 
-const port300x = /(?<=localhost:|listen\()300\d\b/g;
+const port300x = /(?<=localhost:|listen\(|port: )300\d\b/g;
 
 /** Its files in a folder of their own: as they stand there for the compiler, without types below `run` for Node. */
 export async function openGuide(markdown: string): Promise<Guide> {
