@@ -4,7 +4,7 @@ import type { BrokerChoice } from "./contract/brokers.ts";
 import type { Schema } from "./options/middleware.ts";
 import type { TaskParams } from "./options/task.ts";
 import { checkParams } from "./options/task-checks.ts";
-import type { AnyArgs, ArgsOf, InputOf, OutputOf, TaskKind } from "./options/task-types.ts";
+import type { AnyArgs, ArgsOf, InputOf, MadeOf, OutputOf, TaskKind } from "./options/task-types.ts";
 import type { FunctionLike, ParametersOf, ResultOf } from "./task/function-types.ts";
 
 /** What means something where nothing runs. */
@@ -74,11 +74,7 @@ type SchemaOf<Args> = Schema<Args extends [arg?: infer One] ? One : Args>;
  */
 export function defineTask<S extends Schema, O extends Schema>(
   params: DefinitionParams<ArgsOf<InputOf<NoInfer<S>>>, S> & { input: S; output?: O },
-): TaskDefinition<
-  (...args: ArgsOf<OutputOf<S>>) => InputOf<O> | Promise<InputOf<O>>,
-  ArgsOf<InputOf<S>>,
-  OutputOrUnknown<O>
->;
+): TaskDefinition<(...args: MadeOf<S>) => InputOf<O> | Promise<InputOf<O>>, ArgsOf<InputOf<S>>, OutputOrUnknown<O>>;
 export function defineTask<F extends FunctionLike = FunctionLike>(
   params: DefinitionParams<KnownArgs<F>, SchemaOf<KnownArgs<F>>>,
 ): TaskDefinition<F>;

@@ -61,6 +61,32 @@ describe("input", () => {
     expectTypeOf(maybe.push).parameters.toEqualTypeOf<[arg?: string | undefined]>();
   });
 
+  it("which of the two it is, what the schema takes decides", () => {
+    const spread = z.object({ a: z.string() }).transform(({ a }): [string, number] => [a, a.length]);
+    const one = boost({ queue: "input.spread", input: spread }, (pair) => pair[0].repeat(pair[1]));
+    expectTypeOf(one).parameters.toEqualTypeOf<[pair: [string, number]]>();
+    expectTypeOf(one.push).parameters.toEqualTypeOf<[arg: { a: string }]>();
+    const defined = defineTask({ queue: "input.spread2", input: spread });
+    boost({ ...defined }, (pair) => expectTypeOf(pair).toEqualTypeOf<[string, number]>());
+    const upper = z.tuple([z.string(), z.number()]).transform(([a, n]): [string, Date] => [a, new Date(n)]);
+    const two = boost({ queue: "input.list2", input: upper }, (a, at) => a + at.getTime());
+    expectTypeOf(two.push).parameters.toEqualTypeOf<[string, number]>();
+    const packed = z.tuple([z.string(), z.number()]).transform(([a, n]) => ({ a, n }));
+    // @ts-expect-error a list of arguments must stay one
+    void (() => boost({ queue: "input.packed", input: packed }, ({ a, n }: { a: string; n: number }) => a + n));
+  });
+
+  it("beside a definition with types: it must take what callers send, and the function gets what it makes", () => {
+    const definition = defineTask<(at: string) => Promise<number>>({ queue: "input.beside", params: ["at"] });
+    const task = boost({ ...definition, input: z.coerce.date<string>() }, async (at) => at.getTime());
+    expectTypeOf(task).parameters.toEqualTypeOf<[arg: Date]>();
+    expectTypeOf(task.push).parameters.toEqualTypeOf<[at: string]>();
+    // @ts-expect-error the result is a number
+    void (() => boost({ ...definition, input: z.coerce.date<string>() }, async (at) => at.toISOString()));
+    // @ts-expect-error callers send a text
+    void (() => boost({ ...definition, input: z.number() }, async (at) => at));
+  });
+
   it("a schema that does not fit the function does not compile", () => {
     const takesText = (order: { at: string }) => order;
     // @ts-expect-error the schema makes a Date

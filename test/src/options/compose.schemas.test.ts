@@ -87,4 +87,15 @@ describe("a tuple of two and more", () => {
     expect(await (await task.push(["1", "2"])).waitResult()).toBe(2);
     await expect(task.push("1" as never)).rejects.toMatchObject({ code: "BAD_ARGS" });
   });
+
+  it("which of the two it is, what the schema takes decides", async () => {
+    const spread = z.object({ a: z.string() }).transform(({ a }): [string, number] => [a, 2]);
+    const one = boost({ ...on(), input: spread }, (pair) => pair[0].repeat(pair[1]));
+    await one.consume();
+    expect(await (await one.push({ a: "ab" })).waitResult()).toBe("abab");
+    const dated = z.tuple([z.string(), z.number()]).transform(([a, n]): [string, Date] => [a, new Date(n)]);
+    const two = boost({ ...on(), input: dated }, (a, at) => a + at.toISOString());
+    await two.consume();
+    expect(await (await two.push("at ", 0)).waitResult()).toBe("at 1970-01-01T00:00:00.000Z");
+  });
 });
