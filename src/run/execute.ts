@@ -93,8 +93,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function endDone(task: RunnableTask, attempt: Attempt, current: TaskRun, value: unknown): Promise<RunEnd> | RunEnd {
   current.end();
-  const settlement = succeed(task, attempt, value);
-  return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  try {
+    const settlement = succeed(task, attempt, value);
+    return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  } catch (error) {
+    if (!attempt.rules) throw error;
+    return endFailed(task, attempt, current, error);
+  }
 }
 
 async function endFailed(
