@@ -116,7 +116,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.logger);
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.log);
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

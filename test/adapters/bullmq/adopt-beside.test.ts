@@ -159,4 +159,35 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     await broker.close();
     redis.disconnect();
   });
+
+  it("shows in BullMQ's own tools what a run tells: progress, lines", async () => {
+    const { name, native, broker } = place();
+    const job = await native.add("shown", {});
+    const task = boost({ ...adopt, queue: name, broker }, async (_data: object) => {
+      fct.logger.info({ file: "a" }, "half");
+      fct.logger.debug({}, "not shown");
+      await fct.progress({ percent: 50 });
+    });
+    await task.consume();
+    const id = String(job.id);
+    await until(async () => (await native.getJobState(id)) === "completed");
+    expect((await native.getJob(id))?.progress).toEqual({ percent: 50 });
+    expect((await native.getJobLogs(id)).logs).toEqual(['info half {"file":"a"}']);
+    expect(await task.handle(id).progress()).toEqual({ percent: 50 });
+  });
+
+  it("answers who waits here for a job that an old worker ends", async () => {
+    const { name, native, broker } = place();
+    const task = boost(
+      { ...adopt, queue: name, broker, rpc: true, params: "object" },
+      (_data: { fail: boolean }): number => 0,
+    );
+    const [good, bad] = [await task.push({ fail: false }), await task.push({ fail: true })];
+    const work = async ({ data }: Job) => (data.fail ? Promise.reject(new TypeError("theirs")) : { theirs: 1 });
+    open.push(new Worker(name, work, { connection: { url } as never, prefix }));
+    await until(async () => (await native.getJobCountByTypes("completed", "failed")) === 2);
+    expect(await good.waitResult({ timeout: "10s" })).toEqual({ theirs: 1 });
+    const failed = await bad.waitResult({ timeout: "10s" }).catch((error: Error) => error);
+    expect(failed).toMatchObject({ code: "TASK", cause: { name: "TypeError", message: "theirs" } });
+  }, 30_000);
 });
