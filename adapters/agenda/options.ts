@@ -30,13 +30,16 @@ export interface AgendaOptions {
 
 /** `brokerOptions` of a task on Agenda. */
 export interface AgendaQueueOptions {
-  /** Jobs that are done stay, for Agenda's tools. On Redis their number makes counting slower. @default false; with `adopt` true */
+  /**
+   * Jobs that are done stay, for Agenda's tools. On Redis their number makes counting slower.
+   * @default false; with `adopt` true
+   */
   readonly keepDone?: boolean;
   /** Jobs that failed stay, for Agenda's tools. @default true; on Redis false, but with `adopt` */
   readonly keepFailed?: boolean;
   /**
-   * What `define()` took as `backoff`, for jobs of others on an adopted queue: each has one run without it, as by Agenda.
-   * Null ends the retries.
+   * What `define()` took as `backoff`, for jobs of others on an adopted queue: without it each has one run, as by
+   * Agenda. Null ends the retries.
    */
   readonly backoff?: AgendaBackoff;
   /**

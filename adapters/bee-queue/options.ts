@@ -23,7 +23,10 @@ export interface BeeQueueOptions {
 export interface BeeQueueQueueOptions {
   readonly prefix?: string;
   readonly queue?: {
-    /** Tells Bee-Queue's own listeners (`job.on("succeeded")`) in other processes how jobs end. @default false; with `adopt` true */
+    /**
+     * Tells Bee-Queue's own listeners (`job.on("succeeded")`) in other processes how jobs end.
+     * @default false; with `adopt` true
+     */
     readonly sendEvents?: boolean;
     /**
      * False keeps each job that is done, for ever, as Bee-Queue does; a task id is then never free again.

@@ -15,9 +15,11 @@
  * - lease:      the time for which a delivery is ours; renewed while it runs, given to others when it ends.
  */
 import type { Features } from "./features.ts";
+import type { Rules } from "./rules.ts";
 import type { Store } from "./store.ts";
 
 export type { Features } from "./features.ts";
+export type { Rules } from "./rules.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -221,18 +223,6 @@ export interface Delivery {
   readonly rules?: Rules;
   /** The engine's own object for it. */
   readonly native: unknown;
-}
-
-/** How its publisher wants a message to go on, in its engine's way. The adapter reads it, the core decides by it. */
-export interface Rules {
-  /** Runs after the first. */
-  readonly maxRetries: number;
-  /** Limit of one run; undefined: none. */
-  readonly timeoutMs?: number;
-  /** The wait after a run that failed; "final": there is no other. `error` is what was thrown, made an Error. */
-  delayMs(attempt: number, error: Error): number | "final" | Promise<number | "final">;
-  /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
-  reads(error: unknown): "final" | "moved" | undefined;
 }
 
 /** Never rejects. Called as soon as a delivery is there; calls may overlap up to the window. */

@@ -1,5 +1,5 @@
 /** What a run tells of itself, also to the tools of its engine: nothing waits for these, and no run fails by them. */
-import type { Logger } from "../base/log.ts";
+import { childLogger, type Logger } from "../base/log.ts";
 import { stringifyDeep } from "../base/stringify-deep.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -7,7 +7,9 @@ import type { OpenQueue } from "../setup/model.ts";
 const levels = ["info", "warn", "error"] as const;
 
 /** Its lines go to the engine too where the task adopts what others have: their tools are looked at. */
-export function runLogger({ options, queue }: OpenQueue, delivery: Delivery, own: Logger): Logger {
+export function runLogger(task: OpenQueue, delivery: Delivery): Logger {
+  const own = ownLogger(task, delivery);
+  const { options, queue } = task;
   const write = options.adopt ? queue.tools?.log : undefined;
   if (!write) return own;
   const both = { ...own };
@@ -17,6 +19,11 @@ export function runLogger({ options, queue }: OpenQueue, delivery: Delivery, own
       tell(() => write(delivery, lineOf(level, fields, text)));
     };
   return both;
+}
+
+/** For what funboost says of a run: no engine shows it. */
+export function ownLogger({ log, options }: OpenQueue, { id: taskId }: Delivery): Logger {
+  return childLogger(log, { queue: options.queue, taskId });
 }
 
 export function showProgress({ queue }: OpenQueue, delivery: Delivery, value: unknown): void {

@@ -12,6 +12,7 @@ import { traceRun } from "../task/trace.ts";
 import type { AnyFunction } from "../wire/signature.ts";
 import type { Attempt, RunnableTask } from "./attempt.ts";
 import { endCancelled, retryOrEnd, succeed } from "./ending.ts";
+import { ownLogger } from "./engine-tools.ts";
 import { lingerMs, type TaskRun } from "./task-run.ts";
 import { withTimeout } from "./timeout.ts";
 
@@ -116,7 +117,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.log);
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, ownLogger(task, attempt.delivery));
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 
