@@ -22,7 +22,7 @@ import { consumeJobs } from "./consume.ts";
 import { anyJobId } from "./job-ids.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
-import { endedElsewhere, tools } from "./tools.ts";
+import { createTools, endedElsewhere } from "./tools.ts";
 
 export type { BullmqOptions, BullmqQueueOptions };
 
@@ -130,7 +130,7 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
     endedElsewhere: (id) =>
       call(async () => endedElsewhere((await queue.getJob(anyJobId(id, queue))) as Job | undefined)),
-    tools,
+    tools: createTools(queue, client),
     reschedule: (id, { delayMs }) =>
       call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
   } satisfies Partial<BrokerQueue>;

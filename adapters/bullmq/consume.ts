@@ -11,7 +11,7 @@ import { isOurs, type OwnOptions, rulesOf } from "./foreign.ts";
 import { taskId } from "./job-ids.ts";
 import { isLapsed, keepLeases, keepLosses, type Leases } from "./leases.ts";
 import { createSettler } from "./settle.ts";
-import { workerName } from "./tools.ts";
+import { tellBull, workerName } from "./tools.ts";
 import { createWindow } from "./window.ts";
 
 type Own = Partial<WorkerOptions> & {
@@ -74,13 +74,11 @@ export async function consumeJobs(
     });
   }
 
-  // With a third parameter BullMQ makes an AbortController for each job, which costs 4 to 7 %.
-  const processor = options.signal
-    ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
-    : (job: Job, token?: string) => run(job, token);
+  const processor = options.signal ? run : withoutSignal(run);
   const worker = inNeutralContext(() => waitBriefly(new bull.Worker(queue, processor, workerOptions(own, connection))));
   seeToBrokenJobs(worker, commands, state.jobs, report);
   watchEnds(worker, state, options.onSettled);
+  if (own.adopt) tellBull(worker, commands, report);
   await worker.waitUntilReady();
   const leases: Leases = inNeutralContext(() => keepLeases(worker, connection, state.jobs, report));
   endDespiteLapse(worker, state.jobs, leases);
@@ -91,6 +89,14 @@ export async function consumeJobs(
     close: createClose(worker, state, window.stop, leases.stop),
   };
 }
+
+type Process = (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>;
+
+/** With a third parameter BullMQ makes an AbortController for each job, which costs 4 to 7 %. */
+const withoutSignal =
+  (run: Process): Process =>
+  (job, token) =>
+    run(job, token);
 
 function statusOf({ jobs, lastFetchAt }: State): ReturnType<Consumer["status"]> {
   const held = [...jobs.keys()].map((job) => taskId(job.id));

@@ -190,4 +190,46 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     const failed = await bad.waitResult({ timeout: "10s" }).catch((error: Error) => error);
     expect(failed).toMatchObject({ code: "TASK", cause: { name: "TypeError", message: "theirs" } });
   }, 30_000);
+
+  it("tells Bull 4's listeners how its jobs end, in its own words", async () => {
+    const { name, native, broker, key } = place();
+    const redis = new Redis(url);
+    const heard: string[] = [];
+    await redis.subscribe(key("completed"), key("failed"), key("progress"));
+    redis.on("message", (channel: string, text: string) => heard.push(`${channel.split(":").at(-1)} ${text}`));
+    const task = boost({ ...adopt, queue: name, broker }, async ({ fail }: { fail: boolean }) => {
+      if (fail) throw new Error("no");
+      await fct.progress(50);
+      return { ok: 1 };
+    });
+    const bull = { timestamp: Date.now(), delay: 0 };
+    await native.add("__default__", { fail: false }, { ...bull, jobId: "good" });
+    await native.add("__default__", { fail: true }, { ...bull, jobId: "bad", attempts: 2 });
+    await native.add("not of Bull", { fail: false });
+    await task.consume();
+    await until(() => heard.length >= 3);
+    await sleep(100);
+    expect(heard.sort()).toEqual([
+      'completed {"jobId":"good","val":"{\\"ok\\":1}"}',
+      'failed {"jobId":"bad","val":"no"}',
+      'progress {"jobId":"good","progress":50}',
+    ]);
+    redis.disconnect();
+  });
+
+  it("brings a dead letter of others back as it was", async () => {
+    const { name, native, broker } = place();
+    const seen: unknown[] = [];
+    const task = boost({ ...adopt, queue: name, broker, deadLetter: true, maxRetries: 0 }, (data: object): void => {
+      seen.push(data);
+      if (seen.length === 1) throw new Error("no");
+    });
+    const data = { user: 1, extra: { plan: "pro", max_retry_times: -1 }, raw: [1] };
+    await native.add("bad", data);
+    await task.consume();
+    await until(async () => (await task.deadLetters.count()) === 1);
+    expect(await task.deadLetters.redrive()).toBe(1);
+    await until(() => seen.length === 2);
+    expect(seen).toEqual([data, data]);
+  });
 });
