@@ -22,6 +22,7 @@ import { consumeJobs } from "./consume.ts";
 import { anyJobId } from "./job-ids.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
+import { createTools, endedElsewhere } from "./tools.ts";
 
 export type { BullmqOptions, BullmqQueueOptions };
 
@@ -102,7 +103,7 @@ async function openQueue(
     ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
     async consume(handler, consumeOptions) {
-      const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix };
+      const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix, adopt: spec.adopt ?? false };
       const consumer = await consumeJobs(bull, spec.queue, clients, worker, handler, consumeOptions);
       consumers.add(consumer);
       return consumer;
@@ -127,6 +128,9 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     paused: () => call(() => queue.isPaused()),
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
+    endedElsewhere: (id) =>
+      call(async () => endedElsewhere((await queue.getJob(anyJobId(id, queue))) as Job | undefined)),
+    tools: createTools(queue, client),
     reschedule: (id, { delayMs }) =>
       call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
   } satisfies Partial<BrokerQueue>;

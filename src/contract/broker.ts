@@ -15,9 +15,11 @@
  * - lease:      the time for which a delivery is ours; renewed while it runs, given to others when it ends.
  */
 import type { Features } from "./features.ts";
+import type { Rules } from "./rules.ts";
 import type { Store } from "./store.ts";
 
 export type { Features } from "./features.ts";
+export type { Rules } from "./rules.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -54,6 +56,8 @@ export interface QueueSpec {
   readonly leaseMs: number;
   /** How long callers wait for a publish, in milliseconds: later nothing is sent. @default 10_000 */
   readonly publishTimeoutMs?: number;
+  /** True: what others published is taken over with its own rules, and what they keep of what has ended stays. */
+  readonly adopt?: boolean;
 }
 
 export interface BrokerQueue {
@@ -97,12 +101,22 @@ export interface BrokerQueue {
   /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
+  /** How a message ended that other code ran, as the engine keeps it. Undefined: nobody else ended it, or forgotten. */
+  endedElsewhere?(id: string): Promise<Ended | undefined>;
+  /** Where the engine's own tools show how far a run is, and what it says. */
+  readonly tools?: EngineTools;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
    * he renews it as long as nobody else has it, and is given time for that before it is taken.
    */
   maintain?(signal: AbortSignal): Promise<void>;
+}
+
+export interface EngineTools {
+  progress(delivery: Delivery, value: unknown): Promise<void>;
+  /** Absent: the engine has no such thing. */
+  log?(delivery: Delivery, line: string): Promise<void>;
 }
 
 export interface Message {
@@ -205,6 +219,8 @@ export interface Delivery {
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
   readonly signal?: AbortSignal;
+  /** Only on what others published, where its engine has rules for it: `body` is its data then, and no envelope. */
+  readonly rules?: Rules;
   /** The engine's own object for it. */
   readonly native: unknown;
 }
@@ -221,6 +237,8 @@ export type Settlement =
   | { readonly outcome: "retry"; readonly error: Error; readonly delayMs: number }
   /** Again after `delayMs`, attempt unchanged, behind what waits. */
   | { readonly outcome: "postponed"; readonly delayMs: number }
+  /** The run itself has moved it: `by`, which `rules.reads` knows, tells the engine. Nothing is counted or recorded. */
+  | { readonly outcome: "moved"; readonly by: unknown }
   /** Untouched, to the front, no crash counted; only for a delivery whose run has not started. */
   | { readonly outcome: "returned" };
 

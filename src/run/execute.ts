@@ -12,6 +12,7 @@ import { traceRun } from "../task/trace.ts";
 import type { AnyFunction } from "../wire/signature.ts";
 import type { Attempt, RunnableTask } from "./attempt.ts";
 import { endCancelled, retryOrEnd, succeed } from "./ending.ts";
+import { ownLogger } from "./engine-tools.ts";
 import { lingerMs, type TaskRun } from "./task-run.ts";
 import { withTimeout } from "./timeout.ts";
 
@@ -74,7 +75,7 @@ function call(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<R
     return endFailed(task, attempt, current, error);
   }
   if (!work) return endDone(task, attempt, current, value);
-  const timeoutMs = attempt.limits.timeoutMs ?? task.options.timeoutMs;
+  const timeoutMs = attempt.limits.timeoutMs ?? attempt.rules?.timeoutMs ?? task.options.timeoutMs;
   return (timeoutMs ? withTimeout(work, timeoutMs, current) : work).then(
     (result) => endDone(task, attempt, current, result),
     (error: unknown) => endFailed(task, attempt, current, error, work),
@@ -93,8 +94,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function endDone(task: RunnableTask, attempt: Attempt, current: TaskRun, value: unknown): Promise<RunEnd> | RunEnd {
   current.end();
-  const settlement = succeed(task, attempt, value);
-  return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  try {
+    const settlement = succeed(task, attempt, value);
+    return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  } catch (error) {
+    if (!attempt.rules) throw error;
+    return endFailed(task, attempt, current, error);
+  }
 }
 
 async function endFailed(
@@ -111,7 +117,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, error, current.logger);
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, ownLogger(task, attempt.delivery));
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

@@ -4,7 +4,7 @@ import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
-import { childLogger, type Logger } from "../base/log.ts";
+import type { Logger } from "../base/log.ts";
 import { copyPlain } from "../base/plain-copy.ts";
 import type { Filter } from "../filter/on-run.ts";
 import type { CancelledIds } from "../queue/cancelled-ids.ts";
@@ -15,6 +15,7 @@ import type { Slot } from "../slots/slot.ts";
 import type { Run } from "../task/context.ts";
 import type { Attempt } from "./attempt.ts";
 import { cancelledError, isCancel } from "./cancelled-error.ts";
+import { ownLogger, runLogger, showProgress } from "./engine-tools.ts";
 
 /** For a function to return after it was told to. */
 export const lingerMs = 5_000;
@@ -76,7 +77,7 @@ export class TaskRun implements Run {
     return this.#attempt.delivery.native;
   }
   get logger(): Logger {
-    this.#logger ??= childLogger(this.#task.log, { queue: this.queue, taskId: this.taskId });
+    this.#logger ??= runLogger(this.#task, this.#attempt.delivery);
     return this.#logger;
   }
   get controller(): AbortController {
@@ -94,6 +95,7 @@ export class TaskRun implements Run {
     clock.after(lingerMs, () => this.ended || this.reportStuck("cancel"), { unref: true });
   }
   progress(value: unknown): Promise<void> {
+    showProgress(this.#task, this.#attempt.delivery, value);
     return keepProgress(this.#task, this.#attempt.delivery, value);
   }
   suspend(): () => Promise<void> {
@@ -124,7 +126,7 @@ export class TaskRun implements Run {
       attempt: this.attempt,
       reason,
     }));
-    this.logger.warn(
+    ownLogger(this.#task, this.#attempt.delivery).warn(
       { attempt: this.attempt },
       `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`,
     );

@@ -6,7 +6,7 @@ import { copyPlain } from "../base/plain-copy.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { bindByName, bindByOrder, checkOrder, checkTakesOne, refuseMessage, toMembers, toValues } from "./arguments.ts";
 import { extraOf, isObject, originalOf, parseBody, whatItIs, withoutExtra } from "./body.ts";
-import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
+import { type Extra, type MessageLimits, noExtra, noLimits, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
 
 /** One message, read for one task. */
@@ -117,6 +117,9 @@ export function decodeBody(
   if (found?.can_not_json_serializable_keys) refusePickles(found.can_not_json_serializable_keys);
   const extra = found ?? noExtra;
   const own = found !== undefined && !isMarked;
+  if (found?.is_foreign === true && isMarked)
+    // a dead letter that is back
+    return { ...decodeForeign((parsed as JsonObject).raw, signature, convert), limits, extra };
   if (convert && !own) {
     const foreign = isMarked ? originalOf(parsed as JsonObject) : bodyValue(raw);
     const args = convertBody(convert, copyPlain(foreign));
@@ -138,6 +141,26 @@ export function decodeBody(
     unbound = toError(error);
   }
   return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as the rest
+}
+
+/**
+ * Reads what others published for a task that adopts it: data of any JSON type, no member of it is ours, and what the
+ * task has no name for is ignored. Throws BAD_MESSAGE.
+ */
+export function decodeForeign(raw: unknown, signature: Signature, convert: Convert | undefined): Call {
+  const body = bodyValue(raw);
+  const args = convert ? convertBody(convert, copyPlain(body)) : foreignArgs(body, signature);
+  return { args, limits: noLimits, extra: noExtra, foreign: true, converted: !!convert, body, unbound: undefined };
+}
+
+function foreignArgs(body: unknown, signature: Signature): readonly unknown[] {
+  if (signature.kind !== "object" && signature.names.length === 0) return noArgs;
+  if (signature.kind === "named") {
+    if (!isObject(body)) return refuseMessage(`${whatItIs(body)} Needed: a JSON object, for its members' names.`);
+    return bindByName(body, signature, false, true);
+  }
+  if (signature.kind === "positional") checkTakesOne(signature);
+  return [body];
 }
 
 /** Python's names of the arguments that it has pickled: a pickle is a program, and none that we could run. */
