@@ -13,7 +13,7 @@ export const testedPeers = {
   "@temporalio/worker": ["1.24.0"],
   agenda: ["6.2.6"], // before it locks are not extended on Redis, and a worker that stops loses its running jobs
   "bee-queue": ["2.0.0"],
-  bullmq: ["6.7.0"],
+  bullmq: ["5.73.5", "6.4.0"],
   ioredis: ["5.3.2", "6.0.0"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
