@@ -23,8 +23,7 @@ export function createWindow(worker: Worker, jobs: { readonly size: number }, re
     setImmediate(ensureRunning);
   };
   function arrange(full: boolean): void {
-    if (stopped) return;
-    if (room() <= 0) return pause();
+    if (stopped || room() <= 0) return pause();
     worker.concurrency = room();
     if (worker.isPaused()) loop.resume().catch(report);
     else ensureRunning();
