@@ -95,9 +95,12 @@ function isRead(member: string, text: string): boolean {
 /** The first `n` that wait; of what cannot be read the text of its data. */
 export async function peek(queue: Queue, client: Redis, n: number) {
   if (n < 1) return [];
-  const lists = ["paused", "wait", "prioritized"] as const; // in this order they run
-  const ids = await Promise.all(lists.map((list) => queue.getRanges([list as "wait"], 0, n - 1, true)));
-  const first = ids.flat().slice(0, n);
+  const [parked, waiting, prioritized] = await Promise.all([
+    client.lrange(queue.toKey("paused"), -n, -1), // BullMQ 6 does not read what BullMQ 5 has parked
+    queue.getRanges(["wait"], 0, n - 1, true),
+    queue.getRanges(["prioritized"], 0, n - 1, true),
+  ]);
+  const first = [...parked.reverse(), ...waiting, ...prioritized].slice(0, n);
   const peeked = first.map(async (id) => {
     const job = (await queue.getJob(id).catch(() => null)) as Job | null | undefined;
     if (job === undefined) return []; // gone meanwhile
