@@ -4,7 +4,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FunboostError } from "../../src/base/errors.ts";
 
-/** Of each major that is tested the oldest version: what comes before it, and other majors, are not known. */
+/**
+ * Of each major that is tested the oldest version: what comes before it, and other majors, are not known. package.json
+ * lets older ones be installed beside, for other code; newer majors it refuses.
+ */
 export const testedPeers = {
   "@agendajs/mongo-backend": ["4.0.3"],
   "@agendajs/postgres-backend": ["3.0.6"],
@@ -33,9 +36,10 @@ export function refuseUnknown(broker: string, peer: Peer, version: string | unde
   const tested: readonly string[] = testedPeers[peer];
   if (version === undefined || tested.some((oldest) => fits(version, oldest))) return;
   const ranges = tested.map((oldest) => `^${oldest}`);
+  const nearest = ranges.find((range) => range.split(".", 1)[0] === `^${version.split(".", 1)[0]}`) ?? ranges.at(-1);
   const text =
     `found ${peer} ${version}, which this adapter does not know. ` +
-    `Tested: ${ranges.join(" and ")}. Run: npm install ${peer}@${ranges.at(-1)}`;
+    `Tested: ${ranges.join(" and ")}. Run: npm install ${peer}@${nearest}`;
   throw new FunboostError("BROKER_REFUSED", text, { where: broker });
 }
 

@@ -3,7 +3,7 @@ import { boost } from "funboost";
 import { bullmq } from "funboost/adapters/bullmq";
 import { afterEach, describe, expect, it } from "vitest";
 
-type Bullmq = typeof import("bullmq");
+export type Bullmq = typeof import("bullmq");
 type BareQueue = import("bullmq").Queue;
 
 export interface Majors {

@@ -1,7 +1,7 @@
-/** Carried by BullMQ 6; test/project/bullmq-5.test.ts has the same carried by 5. */
+/** Carried by BullMQ 6, and by 5 in the folder that scripts/on-clients.mjs makes. */
 import { afterAll, it } from "vitest";
 import { configure } from "../../../src/index.ts";
-import { describeMajors } from "../../support/majors.ts";
+import { type Bullmq, describeMajors } from "../../support/majors.ts";
 import { serviceFor } from "../../support/services.ts";
 
 const service = await serviceFor("redis");
@@ -10,9 +10,7 @@ configure({ signals: false, log: { level: "silent" } });
 
 if (service.unavailable) it.skip(service.unavailable, () => {});
 else {
-  describeMajors("BullMQ 5 beside 6", {
-    url: service.settings?.REDIS_URL ?? "",
-    five: (await import("bullmq-5")) as unknown as typeof import("bullmq"),
-    six: await import("bullmq"),
-  });
+  const five = (await import("bullmq-5")) as unknown as Bullmq;
+  const six = (await import(process.env.FUNBOOST_BULLMQ_6 ?? "bullmq")) as Bullmq;
+  describeMajors("BullMQ 5 and 6 on one queue", { url: service.settings?.REDIS_URL ?? "", five, six });
 }
