@@ -4,7 +4,7 @@ import { clock } from "../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Features, QueueSpec, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { checkNames } from "../shared/check-names.ts";
-import { loadClient } from "./bee.ts";
+import { type BeeJob, loadClient } from "./bee.ts";
 import { type BeeClients, createClients } from "./clients.ts";
 import { consumeJobs } from "./consume.ts";
 import { bodyOf } from "./delivery.ts";
@@ -134,6 +134,7 @@ function administration({ bee, base, clients: { run, explain } }: OpenQueue) {
       ),
     cancel: (ids) => call(async () => (ids.length > 0 ? ((await run(scripts.cancel, base, ids)) as string[]) : [])),
     state: (id) => call(() => run(scripts.state, base, [id]) as ReturnType<NonNullable<BrokerQueue["state"]>>),
+    tools: { progress: async ({ native }, value) => void (await (native as BeeJob).reportProgress(value)) },
     reschedule: (id, { delayMs }) =>
       call(async () => (await run(scripts.reschedule, base, [id, Math.ceil(clock.now() + delayMs)])) === 1),
   } satisfies Partial<BrokerQueue>;

@@ -12,6 +12,7 @@ import { taskId } from "./job-ids.ts";
 import { isLapsed, keepLeases, keepLosses, type Leases } from "./leases.ts";
 import { fetchesAfterPutBack } from "./major.ts";
 import { createSettler } from "./settle.ts";
+import { workerName } from "./tools.ts";
 import { createWindow } from "./window.ts";
 
 type Own = Partial<WorkerOptions> & {
@@ -115,6 +116,7 @@ function waitBriefly(worker: Worker): Worker {
 function workerOptions({ adopt, ...own }: Own, connection: WorkerOptions["connection"]): WorkerOptions {
   return {
     ...(adopt ? {} : { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 5_000 } }),
+    name: workerName,
     runRetryDelay: 1_000,
     // A kill -9 is noticed within a lease and two checks, so in 28 s at a lease of 15 s.
     stalledInterval: Math.max(1, Math.floor(own.lockDuration * 0.4)),

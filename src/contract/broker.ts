@@ -99,12 +99,22 @@ export interface BrokerQueue {
   /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
+  /** How a message ended that other code ran, as the engine keeps it. Undefined: nobody else ended it, or forgotten. */
+  endedElsewhere?(id: string): Promise<Ended | undefined>;
+  /** Where the engine's own tools show how far a run is, and what it says. */
+  readonly tools?: EngineTools;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
    * he renews it as long as nobody else has it, and is given time for that before it is taken.
    */
   maintain?(signal: AbortSignal): Promise<void>;
+}
+
+export interface EngineTools {
+  progress(delivery: Delivery, value: unknown): Promise<void>;
+  /** Absent: the engine has no such thing. */
+  log?(delivery: Delivery, line: string): Promise<void>;
 }
 
 export interface Message {

@@ -93,8 +93,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function endDone(task: RunnableTask, attempt: Attempt, current: TaskRun, value: unknown): Promise<RunEnd> | RunEnd {
   current.end();
-  const settlement = succeed(task, attempt, value);
-  return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  try {
+    const settlement = succeed(task, attempt, value);
+    return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  } catch (error) {
+    if (!attempt.rules) throw error;
+    return endFailed(task, attempt, current, error);
+  }
 }
 
 async function endFailed(
@@ -111,7 +116,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.logger);
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.log);
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

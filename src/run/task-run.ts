@@ -15,6 +15,7 @@ import type { Slot } from "../slots/slot.ts";
 import type { Run } from "../task/context.ts";
 import type { Attempt } from "./attempt.ts";
 import { cancelledError, isCancel } from "./cancelled-error.ts";
+import { runLogger, showProgress } from "./engine-tools.ts";
 
 /** For a function to return after it was told to. */
 export const lingerMs = 5_000;
@@ -76,8 +77,12 @@ export class TaskRun implements Run {
     return this.#attempt.delivery.native;
   }
   get logger(): Logger {
-    this.#logger ??= childLogger(this.#task.log, { queue: this.queue, taskId: this.taskId });
+    this.#logger ??= runLogger(this.#task, this.#attempt.delivery, this.log);
     return this.#logger;
+  }
+  /** For our own lines. */
+  get log(): Logger {
+    return childLogger(this.#task.log, { queue: this.queue, taskId: this.taskId });
   }
   get controller(): AbortController {
     if (this.#controller) return this.#controller;
@@ -94,6 +99,7 @@ export class TaskRun implements Run {
     clock.after(lingerMs, () => this.ended || this.reportStuck("cancel"), { unref: true });
   }
   progress(value: unknown): Promise<void> {
+    showProgress(this.#task, this.#attempt.delivery, value);
     return keepProgress(this.#task, this.#attempt.delivery, value);
   }
   suspend(): () => Promise<void> {
@@ -124,7 +130,7 @@ export class TaskRun implements Run {
       attempt: this.attempt,
       reason,
     }));
-    this.logger.warn(
+    this.log.warn(
       { attempt: this.attempt },
       `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`,
     );
