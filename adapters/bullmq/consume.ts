@@ -10,6 +10,7 @@ import type { Bullmq } from "./bullmq.ts";
 import { isOurs, type OwnOptions, rulesOf } from "./foreign.ts";
 import { taskId } from "./job-ids.ts";
 import { isLapsed, keepLeases, keepLosses, type Leases } from "./leases.ts";
+import { fetchesAfterPutBack } from "./major.ts";
 import { createSettler } from "./settle.ts";
 import { tellBull, workerName } from "./tools.ts";
 import { createWindow } from "./window.ts";
@@ -112,7 +113,10 @@ const hold = (job: Job, delivery: Delivery): HeldJob => ({
 
 /** For a job: a connection that dies meanwhile is noticed at the end of the wait. BullMQ's own limit is 10 s. */
 function waitBriefly(worker: Worker): Worker {
-  return Object.defineProperty(worker, "maximumBlockTimeout", { value: longestWaitSeconds });
+  const waits = worker as unknown as { getBlockTimeout(until: number): number }; // protected to the compiler only
+  const own = waits.getBlockTimeout.bind(worker);
+  waits.getBlockTimeout = (until) => (until ? Math.min(own(until), longestWaitSeconds) : own(until));
+  return worker;
 }
 
 function workerOptions({ adopt, ...own }: Own, connection: WorkerOptions["connection"]): WorkerOptions {
@@ -207,6 +211,7 @@ function endDespiteLapse(worker: Worker, jobs: State["jobs"], leases: Leases): v
     const settlement = jobs.get(job)?.settlement;
     if (settlement?.outcome === "done" && isLapsed(error) && (await leases.renew(job)))
       return endings.handleCompleted(resultOrNull(settlement.result), job, ...rest);
+    if (!fetchesAfterPutBack(worker, error, rest[1])) return undefined;
     return leases.withLock(job, () => fail(error, job, ...rest));
   };
 }

@@ -19,8 +19,8 @@ const unmarked = new WeakSet<Job>();
  * Of a job that is just read: an older funboost left out `attempts`, which BullMQ's own add() always writes; it wrote
  * them only with a delay, of which the data tells.
  */
-export function seeWhose(job: Job, { opts, repeatJobKey, parentKey, name }: JobJson, queue: string): void {
-  if (name !== queue || repeatJobKey !== undefined || parentKey !== undefined) return;
+export function seeWhose(job: Job, { opts, name }: JobJson, queue: string): void {
+  if (name !== queue || job.repeatJobKey !== undefined || job.parentKey !== undefined) return;
   const says = typeof opts === "string" ? (opts as string).includes('"attempts"') : "attempts" in (opts ?? {});
   if (!says || isTimed(job.data)) unmarked.add(job);
 }
