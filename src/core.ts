@@ -56,16 +56,18 @@ export type { TraceHooks } from "./task/trace.ts";
 export { type LockOptions, withLock } from "./with-lock.ts";
 
 /**
- * The task on a queue, if this process has defined one.
+ * The task on a queue, if this process has defined one; where its queue has several, by its `job`.
  *
  * @example
  * await getTask("thumbnails")?.push("a.png");
+ * await getTask("relationship", { job: "follow" })?.push("ada", "bob");
  */
 export function getTask(
   queue: string,
-  broker?: BrokerName,
+  where?: BrokerName | { readonly broker?: BrokerName; readonly job?: string },
 ): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
-  return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
+  const { broker, job } = typeof where === "object" ? where : { broker: where, job: undefined };
+  return findDefinition(queue, broker, job)?.task as ReturnType<typeof getTask>;
 }
 
 /**

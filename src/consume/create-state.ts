@@ -2,16 +2,14 @@
 import { within } from "../base/clock.ts";
 import { createFilter, type Filter } from "../filter/on-run.ts";
 import { holdAll } from "../queue/live-limits.ts";
-import { newTally } from "../queue/tally.ts";
 import { lossesOf } from "../run/crashes.ts";
-import { createRunner } from "../run/run.ts";
-import type { RunHost } from "../run/task-run.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createSlots } from "../slots/slots.ts";
 import type { SlotsOptions } from "../slots/state.ts";
 import { trialLine } from "../slots/trial-line.ts";
 import { createConcurrency } from "./concurrency.ts";
 import { createConsumerEvents } from "./consumer-events.ts";
+import { createCrew } from "./crew.ts";
 import { createLeaseTrust } from "./lease-trust.ts";
 import { createStartRate } from "./start-rate.ts";
 import type { ConsumerOptions, ConsumerState } from "./state.ts";
@@ -23,15 +21,21 @@ const allSuspended =
 /** For a store that hangs. */
 const holdAllMs = 1_000;
 
-export function createState({ task, concurrency }: ConsumerOptions): ConsumerState {
+export function createState({ tasks, concurrency }: ConsumerOptions): ConsumerState {
+  const [task, ...others] = tasks;
   const where = { queue: task.options.queue, broker: task.brokerName };
   const trouble = createTrouble(task.definition, task.log);
   const leaseTrust = createLeaseTrust(task.leaseMs);
-  const filter = createFilterOf(task, trouble);
-  const host = createHost(filter, () => state);
+  const host = createHost(() => state);
+  const crew = createCrew(task, {
+    host,
+    createFilter: (each) => createFilterOf(each, trouble),
+    report: trouble.report,
+  });
+  for (const each of others) crew.add(each);
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
-    run: createRunner(task, host),
+    run: crew.run,
     trialLine: trialLine(),
     lossesOf: (delivery) => lossesOf(task, delivery),
     setWindow: (n) => setWindow(state, n),
@@ -42,6 +46,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     where,
     slots,
     host,
+    crew,
     leaseTrust,
     trouble,
     concurrency: createConcurrency(concurrency, slots.setLimit),
@@ -51,17 +56,19 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     live: undefined,
     engine: undefined,
     holdReason: undefined,
-    upkeep: [async () => slots.leave(), () => state.startRate.end(), ...(filter ? [filter.stop] : [])],
+    upkeep: [
+      async () => slots.leave(),
+      () => state.startRate.end(),
+      async () => void (await Promise.all(crew.members.map(({ filter }) => filter?.stop()))),
+    ],
   };
   return state;
 }
 
 /** Runs ask it when there is a state: nothing runs before it consumes. */
-function createHost(filter: Filter | undefined, state: () => ConsumerState): RunHost {
+function createHost(state: () => ConsumerState): ConsumerState["host"] {
   return {
     signalled: new Set(),
-    tally: newTally(),
-    filter,
     cancelled: (id, publishedAt, limits) => state().live?.cancelled(id, publishedAt, limits) ?? false,
     slowDown: (ms) => slowDown(state(), ms),
   };

@@ -4,6 +4,7 @@
  * Vocabulary
  * - broker:     one engine with its connection: memory, SQLite, BullMQ, ...
  * - queue:      a named place in a broker where messages wait.
+ * - job:        a message's name, which tells the tasks of one queue apart. Most queues have one task, and no names.
  * - message:    what is published: a body and how the engine is to treat it.
  * - delivery:   one message handed to this process once; a redelivered message is a new delivery of the same id.
  * - attempt:    counts runs that the user's function ended by itself: 1, 2, 3. A crash does not raise it.
@@ -63,6 +64,8 @@ export interface BrokerQueue {
   readonly lookahead: number;
   /** True: it keeps bodies as values. Absent: what users publish comes as `JsonText`. */
   readonly keepsValues?: boolean;
+  /** True: it keeps a message's `job` beside its body. Absent: the core writes it into the body. */
+  readonly keepsJob?: boolean;
   /** The queue's name in a store, where its name is not unique on its server (prefix, schema). Default: its name. */
   readonly scope?: string;
   /**
@@ -118,6 +121,8 @@ export interface Message {
   readonly attempt?: number;
   /** Epoch milliseconds; set by emulations that republish. Default: now. */
   readonly publishedAt?: number;
+  /** Its name; only where the queue keeps it. */
+  readonly job?: string;
   /** This engine's own options for the message. */
   readonly native?: Readonly<Record<string, unknown>>;
 }
@@ -137,6 +142,7 @@ export interface Counts {
 
 export interface Peeked {
   readonly id: string;
+  readonly job?: string;
   readonly body: unknown;
 }
 
@@ -152,6 +158,7 @@ export interface Ended {
    */
   readonly error?: JsonObject;
   readonly lostAt?: string;
+  readonly job?: string;
   readonly attempts?: number;
   readonly publishedAt?: number;
   readonly startedAt?: number;
@@ -202,6 +209,8 @@ export interface Delivery {
   /** Deliveries of this message that were lost with their process; kept when one is returned, postponed or retried. */
   readonly crashes?: number;
   readonly ahead?: boolean;
+  /** Its name, where the engine keeps one. Absent: it is in the body, or there is none. */
+  readonly job?: string;
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
   readonly signal?: AbortSignal;

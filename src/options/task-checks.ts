@@ -36,6 +36,7 @@ const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero }
 
 const checks: Readonly<Record<keyof TaskParams, Check>> = {
   queue: text(longestName),
+  job: text(longestName),
   broker(value, name) {
     if (!isBroker(value) && (typeof value !== "string" || value === ""))
       refuseOption(
@@ -101,7 +102,7 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
 /** Every option of a task. */
 export const optionNames = Object.keys(checks) as readonly (keyof TaskParams)[];
 
-const { queue: _queue, ...defaultChecks } = checks;
+const { queue: _queue, job: _job, ...defaultChecks } = checks;
 
 /** Throws BAD_OPTION for all that is wrong in itself; what depends on configuration and engine is resolved later. */
 export function checkParams(params: unknown): asserts params is TaskParams {
@@ -123,6 +124,14 @@ export function checkParams(params: unknown): asserts params is TaskParams {
   within(queue as string, () => checkMembers(params, checks));
   if (params.deadLetter === queue)
     within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
+  checkJob(queue as string, params.job);
+}
+
+/** On BullMQ what has no name bears the queue's. */
+function checkJob(queue: string, job: unknown): void {
+  if (job === queue) within(queue, () => refuseOption("job", job, "another name than the queue's, which means none"));
+  if (job === "*")
+    within(queue, () => refuseOption("job", job, 'a name. What takes every other name: adopt({ queue }, { "*": fn })'));
 }
 
 /** The same for options of some tasks. */
@@ -142,8 +151,9 @@ export function checkDefaults(defaults: unknown): asserts defaults is Partial<Ta
       "BAD_OPTION",
       `"defaults" is ${describe(defaults)}. Allowed: an object such as { maxRetries: 5 }.`,
     );
-  if ("queue" in defaults)
-    throw new FunboostError("BAD_OPTION", '"queue" cannot be a default: each task has its own. Give it to boost().');
+  const own = ["queue", "job"].find((name) => name in defaults);
+  if (own !== undefined)
+    throw new FunboostError("BAD_OPTION", `"${own}" cannot be a default: each task has its own. Give it to boost().`);
   checkMembers(defaults, defaultChecks);
 }
 

@@ -22,7 +22,7 @@ export async function toDeadLetters(task: DeadLetterSource, delivery: Delivery, 
     const dead = await task.deadLetters();
     const copy = bodyOf(delivery, options.queue, error);
     await deadline(
-      dead.publish([{ body: copy }]),
+      dead.publish([{ body: copy, ...(delivery.job === undefined ? {} : { job: delivery.job }) }]),
       options.publishTimeoutMs,
       "publishing to the dead-letter queue",
       task.brokerName,

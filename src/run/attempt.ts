@@ -10,6 +10,7 @@ import { isObject } from "../wire/body.ts";
 import { decodeBody } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
+import { readJob } from "../wire/stamp.ts";
 
 /** An open task, as far as running it needs it. */
 export interface RunnableTask extends RecordedTask, DeadLetterSource {
@@ -20,6 +21,8 @@ export interface RunnableTask extends RecordedTask, DeadLetterSource {
 export interface Attempt {
   readonly delivery: Delivery;
   readonly startedAt: number;
+  /** The task's name; of one that takes every name the message's own. */
+  readonly job: string | undefined;
   readonly args: readonly unknown[];
   /** Somebody reads them, or the body that they are part of, when the run is over: it gets copies. */
   readonly argsAreShared: boolean;
@@ -52,9 +55,18 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
     const argsAreShared =
       !call.converted && (isObject(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
     const badMessage = undefined;
-    return { delivery, startedAt, args, argsAreShared, limits, body, badMessage, unbound, doneMark: undefined };
+    const job = options.job === anyJob ? (delivery.job ?? limits.job) : options.job;
+    return { delivery, startedAt, job, args, argsAreShared, limits, body, badMessage, unbound, doneMark: undefined };
   } catch (error) {
     const badMessage = copyError(error); // of the task's own `convert`, maybe
-    return { ...unread, delivery, startedAt, badMessage, doneMark: undefined };
+    const job = options.job === anyJob ? jobOf(delivery) : options.job;
+    return { ...unread, delivery, startedAt, job, badMessage, doneMark: undefined };
   }
+}
+
+/** The name of the task that takes every name which no other has. */
+export const anyJob = "*";
+
+export function jobOf({ job, body }: Delivery): string | undefined {
+  return job ?? readJob(body);
 }

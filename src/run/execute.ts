@@ -52,7 +52,7 @@ function executePlain(task: RunnableTask, attempt: Attempt, current: TaskRun): P
 
 /** With a row of its start, which tells that it runs for no longer than it does. */
 async function executeRecorded(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> {
-  const over = recordStart(task, attempt.delivery, attempt.startedAt, attempt.args);
+  const over = recordStart(task, attempt.delivery, attempt.startedAt, attempt.args, attempt.job);
   let again = true;
   try {
     const end = await call(task, attempt, current);
