@@ -30,6 +30,9 @@ export function createSettler(bull: Bullmq, leases: () => Leases, report: (error
         if (job.opts.lifo && settlement.delayMs > 0) aheadAgainAfter(settlement.delayMs, async () => job);
         // The wall clock, because BullMQ subtracts it again. Without delay too: so it comes behind what waits.
         return putBack(entry, job, () => job.moveToDelayed(Date.now() + Math.ceil(settlement.delayMs), token));
+      case "moved":
+        entry.moved = true;
+        throw settlement.by;
       case "returned":
         return putBack(entry, job, () => job.moveToWait(token));
     }

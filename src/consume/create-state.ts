@@ -1,6 +1,5 @@
 /** A consumer before it consumes: its parts, put together. */
 import { within } from "../base/clock.ts";
-import { createFilter, type Filter } from "../filter/on-run.ts";
 import { holdAll } from "../queue/live-limits.ts";
 import { lossesOf } from "../run/crashes.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -13,7 +12,7 @@ import { createCrew } from "./crew.ts";
 import { createLeaseTrust } from "./lease-trust.ts";
 import { createStartRate } from "./start-rate.ts";
 import type { ConsumerOptions, ConsumerState } from "./state.ts";
-import { createTrouble, type Trouble } from "./trouble.ts";
+import { createTrouble } from "./trouble.ts";
 
 const allSuspended =
   "maxSuspended runs wait for other tasks: until one goes on only tasks pushed by these may start. " +
@@ -22,17 +21,12 @@ const allSuspended =
 const holdAllMs = 1_000;
 
 export function createState({ tasks, concurrency }: ConsumerOptions): ConsumerState {
-  const [task, ...others] = tasks;
+  const [task] = tasks;
   const where = { queue: task.options.queue, broker: task.brokerName };
   const trouble = createTrouble(task.definition, task.log);
   const leaseTrust = createLeaseTrust(task.leaseMs);
   const host = createHost(() => state);
-  const crew = createCrew(task, {
-    host,
-    createFilter: (each) => createFilterOf(each, trouble),
-    report: trouble.report,
-  });
-  for (const each of others) crew.add(each);
+  const crew = createCrew(tasks, host, trouble.report);
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
     run: crew.run,
@@ -56,11 +50,7 @@ export function createState({ tasks, concurrency }: ConsumerOptions): ConsumerSt
     live: undefined,
     engine: undefined,
     holdReason: undefined,
-    upkeep: [
-      async () => slots.leave(),
-      () => state.startRate.end(),
-      async () => void (await Promise.all(crew.members.map(({ filter }) => filter?.stop()))),
-    ],
+    upkeep: [async () => slots.leave(), () => state.startRate.end(), crew.stop],
   };
   return state;
 }
@@ -72,11 +62,6 @@ function createHost(state: () => ConsumerState): ConsumerState["host"] {
     cancelled: (id, publishedAt, limits) => state().live?.cancelled(id, publishedAt, limits) ?? false,
     slowDown: (ms) => slowDown(state(), ms),
   };
-}
-
-function createFilterOf(task: OpenQueue, { report }: Trouble): Filter | undefined {
-  const { options, store } = task;
-  return options.filter?.when === "done" && store ? createFilter(task, options.filter, store, report) : undefined;
 }
 
 function slotsOptions({ options, queue, log }: OpenQueue, limit: number): Omit<SlotsOptions, "run" | "setWindow"> {

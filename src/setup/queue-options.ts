@@ -6,6 +6,7 @@ import { titleOf } from "./definition.ts";
 
 /** As it is given, and as it is in force. */
 const shared = {
+  adopt: "adopt",
   concurrency: "concurrency",
   qps: "limits",
   qpsScope: "qpsScope",
