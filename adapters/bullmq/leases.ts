@@ -3,7 +3,8 @@ import type { Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { repeat } from "../../src/base/clock.ts";
 import { rescueTime } from "../shared/rescue-time.ts";
-import { lookScript, renewScript } from "./lease-scripts.ts";
+import { lookScript, lossesScript, renewScript } from "./lease-scripts.ts";
+import { moveStalledJobs } from "./major.ts";
 
 export interface Leases {
   /** Takes a lock that has lapsed unseen again, and does it once more. */
@@ -26,7 +27,7 @@ function createRescue(worker: Worker, client: Redis, lockDuration: number): () =
   return async () =>
     void (await Promise.all([
       client.eval(lookScript, keys.length, ...keys, lookMs, holdMs, lookMs + holdMs),
-      worker.getBackend().moveStalledJobsToWait(),
+      moveStalledJobs(worker),
     ]));
 }
 
@@ -64,4 +65,9 @@ export function keepLeases(
       }),
     stop: () => Promise.all(stops.map((stop) => stop())),
   };
+}
+
+/** An old worker beside would fail what was lost twice. */
+export async function keepLosses(worker: Worker, client: Redis, job: Job, losses: number): Promise<void> {
+  await client.eval(lossesScript, 1, worker.toKey(job.id ?? ""), losses);
 }

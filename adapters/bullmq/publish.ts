@@ -8,7 +8,9 @@ import { accept, createPublishBatches, type PublishEntry, refuse } from "../shar
 import { publishError } from "../shared/publish-error.ts";
 import type { RedisClients } from "../shared/redis-clients.ts";
 import { aheadAgainAfter } from "./ahead-again.ts";
+import type { OwnOptions } from "./foreign.ts";
 import { anyJobId, jobId, taskId } from "./job-ids.ts";
+import { createAdder, jobJson } from "./major.ts";
 import { createPriorities } from "./priorities.ts";
 
 type JobClass = typeof import("bullmq").Job;
@@ -74,18 +76,20 @@ function newJob(
   const data = bodyText(message.body);
   if (message.native || defaults || opts.delay) {
     const job = new Job(queue, queue.name, undefined, { ...defaults, ...message.native, ...opts }, id);
-    return { json: { ...job.toFlowEntry().jobData, data }, id };
+    return { json: { ...jobJson(job), data }, id };
   }
   const json = { name: queue.name, data, opts, timestamp };
   return { json: json as unknown as JobJson, id };
 }
 
-/** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. All have our mark. */
 function jobOptions(
   { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt }: Message,
   priorityOf: PriorityOf,
 ): JobsOptions {
-  const opts: JobsOptions & { attempt?: number; publishedAt?: number } = {};
+  const opts: Writable<JobsOptions & OwnOptions> = { funboost: 1 };
   const native = ahead ? 0 : priorityOf(priority);
   if (ahead) opts.lifo = true;
   if (native) opts.priority = native;
@@ -101,20 +105,18 @@ function jobOptions(
  * BullMQ's rate against 1.07, measured.
  */
 async function createSender(queue: Queue) {
-  const backend = queue.getBackend();
-  const commands = await backend.client;
-  const noId = undefined as unknown as string;
+  const { commands, add, addTo } = await createAdder(queue);
 
   function sendOne(entry: Entry): void {
     const failed = (error: Error) => settleEntry(entry, [error]);
-    backend.addJob(entry.job.json, noId).then((id) => settleEntry(entry, [null, id]), failed);
+    add(entry.job.json).then((id) => settleEntry(entry, [null, id]), failed);
   }
   /** With ids in a transaction: "was it there before?" and the add are one step. */
   function sendKnown(batch: readonly Entry[]): void {
     const transaction = commands.multi();
     for (const { job } of batch) {
       (transaction as unknown as Redis).exists(queue.toKey(job.id ?? ""));
-      backend.addJobToTransaction(transaction, job.json, job.id ?? noId).catch(() => {}); // its answer comes with exec
+      addTo(transaction, job.json, job.id).catch(() => {}); // its answer comes with exec
     }
     const answer = (replies: readonly Reply[]) => {
       for (const [i, entry] of batch.entries()) {
