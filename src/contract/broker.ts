@@ -15,10 +15,14 @@
  * - ahead:      a message that goes before all that waits, last in first out: children of a running task.
  * - lease:      the time for which a delivery is ours; renewed while it runs, given to others when it ends.
  */
+import type { Ended, ResultOptions } from "./ended.ts";
 import type { Features } from "./features.ts";
+import type { Facts, Retries } from "./jobs.ts";
 import type { Store } from "./store.ts";
 
+export type { Ended, FinalStatus, ResultOptions } from "./ended.ts";
 export type { Features } from "./features.ts";
+export type { Facts, Retries } from "./jobs.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -66,6 +70,8 @@ export interface BrokerQueue {
   readonly lookahead: number;
   /** True: it keeps bodies as values. Absent: what users publish comes as `JsonText`. */
   readonly keepsValues?: boolean;
+  /** What the engine knows of a delivery beside what that says. Absent: nothing. */
+  facts?(delivery: Delivery): Facts;
   /** True: it keeps a message's `job` beside its body. Absent: the core writes it into the body. */
   readonly keepsJob?: boolean;
   /** The queue's name in a store, where its name is not unique on its server (prefix, schema). Default: its name. */
@@ -125,6 +131,8 @@ export interface Message {
   readonly publishedAt?: number;
   /** Its name; only where the queue keeps it. */
   readonly job?: string;
+  /** What workers of others may do that take it; only where the queue keeps names. Ours ask the task. */
+  readonly retries?: Retries;
   /** This engine's own options for the message. */
   readonly native?: Readonly<Record<string, unknown>>;
 }
@@ -146,34 +154,6 @@ export interface Peeked {
   readonly id: string;
   readonly job?: string;
   readonly body: unknown;
-}
-
-export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" | "filtered";
-
-/** How a message ended, as its engine keeps it. Times are epoch milliseconds. */
-export interface Ended {
-  readonly status: FinalStatus;
-  readonly result?: unknown;
-  /**
-   * The error as JSON, and where a result could not be carried: as the settlement's `record` had them. Of what `clear`
-   * removed: status "cancelled", and an error with code CLEARED.
-   */
-  readonly error?: JsonObject;
-  readonly lostAt?: string;
-  readonly job?: string;
-  readonly attempts?: number;
-  readonly publishedAt?: number;
-  readonly startedAt?: number;
-  readonly endedAt?: number;
-  readonly host?: string;
-  readonly pid?: number;
-}
-
-export interface ResultOptions {
-  /** Waits for the end until it aborts. Without it the answer comes at once. */
-  readonly signal?: AbortSignal;
-  /** True: attempts, times and place of a message that is done too, where they cost the engine another call. */
-  readonly facts: boolean;
 }
 
 export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed" | "unknown";

@@ -71,7 +71,7 @@ async function publishPlain<R>(
   const unnamed = toMessage(definition, args, given, nowMs);
   const options = given && { ...given };
   const task = definition.open ?? (await connect(definition));
-  const message = named(task, unnamed);
+  const message = named(task, unnamed, options);
   checkMessage(task, message, options);
   // An id may be refused or known: such a message goes by itself.
   const published =
@@ -114,7 +114,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   const nowMs = clock.now();
   for (let from = 0; from < all.length; from += chunk) {
     const some = all.slice(from, from + chunk);
-    const messages = some.map(({ message }) => named(task, message));
+    const messages = some.map(({ message, options }) => named(task, message, options));
     const published = await send(task, messages, handles);
     published.forEach((each, i) => {
       handles.push(new TaskHandle<R>(definition, each, nowMs, some[i]?.options?.rpc));
@@ -135,7 +135,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
   const message = rawToMessage(definition, body);
   const task = definition.open ?? (await connect(definition));
   const nowMs = clock.now();
-  const [published] = await send(task, [named(task, message, true)]);
+  const [published] = await send(task, [named(task, message, { isRaw: true })]);
   return new TaskHandle<R>(definition, published as Published, nowMs);
 }
 

@@ -5,7 +5,8 @@
 import { clock } from "../base/clock.ts";
 import { describe, FunboostError, needsStore, toError } from "../base/errors.ts";
 import { asBody, JsonText } from "../base/json.ts";
-import type { JsonObject, Message } from "../contract/broker.ts";
+import type { JsonObject, Message, Retries } from "../contract/broker.ts";
+import { planOf } from "../options/backoff.ts";
 import { type PublishOptions, resolvePublish } from "../options/publish.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { currentRun } from "../task/context.ts";
@@ -46,11 +47,26 @@ function withTrace(limits: MessageLimits | undefined): MessageLimits | undefined
   return trace ? { ...limits, headers: { ...trace, ...limits?.headers } } : limits;
 }
 
-/** The message with its task's name where this queue has it: beside the body, or in it. */
-export function named({ queue }: OpenQueue, message: Message, raw = false): Message {
-  if (message.job === undefined || queue.keepsJob) return message;
+/**
+ * The message with its task's name where this queue has it: in the body, or beside it. Beside it others see it too, and
+ * may take it.
+ */
+export function named(
+  { queue, options }: OpenQueue,
+  message: Message,
+  { isRaw = false, maxRetries = options.maxRetries }: { readonly isRaw?: boolean; readonly maxRetries?: number } = {},
+): Message {
   const { job, ...rest } = message;
-  return { ...rest, body: asBody(raw ? stampRaw(message.body, job) : stampExtra(message.body, { job })) };
+  if (queue.keepsJob)
+    return job === undefined && !options.adopt ? message : { ...message, retries: retriesOf(options, maxRetries) };
+  if (job === undefined) return message;
+  return { ...rest, body: asBody(isRaw ? stampRaw(message.body, job) : stampExtra(message.body, { job })) };
+}
+
+/** What no other worker could ask, a function, is the default. */
+function retriesOf({ backoff }: OpenQueue["options"], max: number): Retries {
+  const { type, baseMs, jitter } = typeof backoff === "function" ? planOf(undefined) : backoff;
+  return { max, type, baseMs, jitter };
 }
 
 /** Before the first use nobody knows what the engine holds: text suits all. */
