@@ -3,6 +3,7 @@ import type { BrokerName } from "./contract/brokers.ts";
 import { allDefinitions, findDefinition } from "./setup/definition.ts";
 import { checkDefinitions } from "./setup/open.ts";
 
+export { type Adopted, type AdoptFunction, type AdoptHandler, type AdoptParams, adopt } from "./adopt.ts";
 export type { Duration } from "./base/duration.ts";
 export type { ErrorClass } from "./base/errors.ts";
 export {
@@ -51,6 +52,7 @@ export { fct, type TaskContext } from "./task/context.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task/errors.ts";
 export type { Boostable, NoTask, ParametersOf, Refused, ResultOf, Sent } from "./task/function-types.ts";
 export type { Handle, WaitOptions } from "./task/handle.ts";
+export type { JobFacts } from "./task/job-facts.ts";
 export type { LostRecord, TaskRecord } from "./task/outcome.ts";
 export type { TraceHooks } from "./task/trace.ts";
 export { type LockOptions, withLock } from "./with-lock.ts";

@@ -13,8 +13,10 @@ import { keepProgress } from "../results/progress.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { Run } from "../task/context.ts";
+import type { JobFacts } from "../task/job-facts.ts";
 import type { Attempt } from "./attempt.ts";
 import { cancelledError, isCancel } from "./cancelled-error.ts";
+import { jobFacts } from "./job-facts.ts";
 
 /** For a function to return after it was told to. */
 export const lingerMs = 5_000;
@@ -38,6 +40,7 @@ export class TaskRun implements Run {
   readonly #slot: Slot;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
+  #job: JobFacts | undefined;
   #args: readonly unknown[] | undefined;
   #message: unknown;
 
@@ -76,8 +79,13 @@ export class TaskRun implements Run {
     return this.#attempt.delivery.native;
   }
   get logger(): Logger {
-    this.#logger ??= childLogger(this.#task.log, { queue: this.queue, taskId: this.taskId });
+    const { job } = this.#attempt;
+    this.#logger ??= childLogger(this.#task.log, { queue: this.queue, ...(job && { job }), taskId: this.taskId });
     return this.#logger;
+  }
+  get job(): JobFacts {
+    this.#job ??= jobFacts(this.#task, this.#attempt, this);
+    return this.#job;
   }
   get controller(): AbortController {
     if (this.#controller) return this.#controller;

@@ -3,15 +3,12 @@ import { FunboostError } from "../base/errors.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { UnknownJobs } from "../setup/model.ts";
 import type { RunEnd } from "../slots/slot.ts";
-import type { Signature } from "../wire/signature.ts";
+import { wholeData } from "../wire/signature.ts";
 import { type Attempt, anyJob, jobOf, type RunnableTask, readAttempt } from "./attempt.ts";
 import { beforeStart, type Obstacle } from "./before-start.ts";
 import { succeed } from "./ending.ts";
 import { endEarly, type Runner, runSafely } from "./run.ts";
 import type { RunHost } from "./task-run.ts";
-
-/** Any body does: nothing reads it. */
-const anything: Signature = { kind: "object", names: [], rest: false, required: 0 };
 
 /**
  * `task`: any of the queue. `known`: the names that have a task. Without a policy it is as with a message that fits no
@@ -24,7 +21,7 @@ export function createUnknownRunner(
   known: () => readonly string[],
 ): Runner {
   const options = { ...task.options, job: anyJob, convert: undefined, filter: undefined };
-  const nobody: RunnableTask = { ...task, options, definition: { signature: anything }, call: undefined };
+  const nobody: RunnableTask = { ...task, options, definition: { signature: wholeData }, call: undefined };
   return runSafely(nobody, (delivery) => {
     const attempt = readAttempt(nobody, delivery);
     const unknown = policy();

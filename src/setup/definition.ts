@@ -15,7 +15,7 @@ const definitions = processWide("definitions", () => new Map<string, Definition[
 export function define(params: TaskParams, fn: AnyFunction | undefined, signature: Signature): Definition {
   // What may be missing of one argument that is an object, a schema says.
   const read = params.input && signature.kind === "object" ? { ...signature, required: 0 } : signature;
-  return { params, fn, signature: read, task: undefined, open: undefined, opening: undefined };
+  return { params, fn, signature: read, unknown: undefined, task: undefined, open: undefined, opening: undefined };
 }
 
 /** Without the function: nothing here reads a source. */

@@ -13,12 +13,13 @@ export type UnknownJobs = "fail" | "complete" | "leave";
 
 /** What boost() was given, before anything is opened. */
 export interface Definition {
-  readonly params: TaskParams;
+  /** Changed by adopt(), before they are read. */
+  params: TaskParams;
   /** Absent for a publisher, which holds no worker code. */
   readonly fn: AnyFunction | undefined;
   readonly signature: Signature;
   /** Of its queue, where adopt() says. */
-  readonly unknown?: UnknownJobs;
+  unknown?: UnknownJobs | undefined;
   /** The public object made from it. */
   task: unknown;
   /** Set once it is open, so that the hot path needs no await. */

@@ -30,12 +30,12 @@ const shape = {
   lifetime: words("generation shuttingDown used"),
   runs: "AsyncLocalStorage",
   "runs[]": [
-    ...words("args attempt cancel controller end ended headers host logger message native"),
+    ...words("args attempt cancel controller end ended headers host job logger message native"),
     ...words("progress publishedAt queue reportStuck slowDown stopReason suspend taskId"),
   ],
   signals: words("remove"),
   tasks: "Set",
-  "tasks[]": words("fn open opening params signature task"),
+  "tasks[]": words("fn open opening params signature task unknown"),
   "tasks[].open": [
     ...words("address brokerName call deadLetters definition leaseMs log native"),
     ...words("options outbox queue recorder scope store"),
