@@ -128,8 +128,8 @@ function adoptTask(definition: Definition, shared: TaskParams, name: string): De
   if (params.queue !== shared.queue || params.job !== name || !sameBroker(definition, { params: shared }))
     throw new FunboostError(
       "BAD_OPTION",
-      `the task given as "${name}" is that of ${titleOf(params)}. Define it on this queue: ` +
-        `boost({ queue: ${JSON.stringify(shared.queue)}, job: ${JSON.stringify(name)} }, fn), or give a plain function.`,
+      `the task given as "${name}" is that of ${titleOf(params)}. Define it on queue "${shared.queue}" ` +
+        `with job: "${name}", or give a plain function.`,
       { where: shared.queue },
     );
   const { brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxSuspended } = shared;

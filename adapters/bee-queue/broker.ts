@@ -4,7 +4,7 @@ import { clock } from "../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Features, QueueSpec, Store } from "../../src/contract/index.ts";
 import { redisStore } from "../redis/store.ts";
 import { checkNames } from "../shared/check-names.ts";
-import { loadClient } from "./bee.ts";
+import { type BeeJob, loadClient } from "./bee.ts";
 import { type BeeClients, createClients } from "./clients.ts";
 import { consumeJobs } from "./consume.ts";
 import { bodyOf } from "./delivery.ts";

@@ -49,13 +49,13 @@ async function end(
 }
 
 function unknownError({ options }: RunnableTask, delivery: Delivery, known: readonly string[]): Error {
-  const job = jobOf(delivery);
-  const what = job === undefined ? "it has no job name" : `no task takes the job ${JSON.stringify(job)}`;
-  const names = known.length > 0 ? `Known here: ${known.join(", ")}. ` : "";
-  const key = job ?? "*";
+  const job = jobOf(delivery)?.slice(0, 200);
+  const what = job === undefined ? "it has no job" : `no task takes the job ${JSON.stringify(job)}`;
+  const names = known.length > 0 ? ` Known here: ${known.map((each) => `"${each}"`).join(", ")}.` : "";
+  const define = job === undefined ? "" : ` with job: ${JSON.stringify(job)}`;
   return new FunboostError(
     "BAD_MESSAGE",
-    `${what}. ${names}Define boost({ queue: ${JSON.stringify(options.queue)}, job: ${JSON.stringify(key)} }, fn) here, ` +
-      'or take what others leave by adopt({ ... }, { "*": fn }).',
+    `${what}.${names} Define a task on queue "${options.queue}"${define}, ` +
+      'or take what no other takes by adopt({ ... }, { "*": fn }).',
   );
 }

@@ -34,10 +34,7 @@ export async function checkDefinitions(definitions: readonly Definition[]): Prom
   );
   if (errors.length === 1) throw errors[0]?.error;
   if (errors.length > 1) {
-    const lines = errors.map(
-      ({ definition, error }) =>
-        `- ${definition && titleText(definition)} (${definition && nameOfBroker(brokerOf(definition))}): ${error.message}`,
-    );
+    const lines = errors.map(({ definition, error }) => `- ${definition && titleText(definition)}: ${error.message}`);
     throw new AggregateError(
       errors.map(({ error }) => error),
       `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
@@ -53,8 +50,9 @@ async function openAlike(definition: Definition): Promise<void> {
   if (other) checkAlike([other.options, options]);
 }
 
-function titleText({ params: { queue, job } }: Definition): string {
-  return job === undefined ? queue : `${queue}, job ${job}`;
+function titleText(definition: Definition): string {
+  const { queue, job } = definition.params;
+  return `${queue}${job === undefined ? "" : `, job ${job}`} (${nameOfBroker(brokerOf(definition))})`;
 }
 
 async function openOnce(definition: Definition): Promise<OpenTask> {
