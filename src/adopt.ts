@@ -84,7 +84,7 @@ function checkAdopt(params: unknown, handlers: unknown): asserts params is Adopt
   if (!isRecord(params)) checkParams(params); // says what it must be
   const { unknown, ...shared } = params as unknown as AdoptParams;
   checkParams(shared);
-  checkAdoption({ ...shared, adopt: true });
+  checkAdoption({ ...shared, adopt: true }, "adopt()");
   const where = { where: shared.queue };
   const others = ["job", "adopt", "params", "convert", "input"].filter((name) => name in shared);
   if (others.length > 0)

@@ -107,10 +107,10 @@ export const optionNames = Object.keys(checks) as readonly (keyof TaskParams)[];
 const { queue: _queue, job: _job, adopt: _adopt, ...defaultChecks } = checks;
 
 /** Other code's jobs may be meant for one at a time, and ours is 50. */
-export function checkAdoption({ queue, adopt, concurrency }: TaskParams): void {
+export function checkAdoption({ queue, adopt, concurrency }: TaskParams, who = '"adopt: true"'): void {
   if (!adopt || concurrency !== undefined) return;
   const advice = "Give that of the worker which it takes over from; a BullMQ worker that says none runs 1.";
-  throw new FunboostError("BAD_OPTION", `"adopt: true" needs "concurrency", which is not given. ${advice}`, {
+  throw new FunboostError("BAD_OPTION", `${who} needs "concurrency", which is not given. ${advice}`, {
     where: queue,
   });
 }
