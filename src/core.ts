@@ -3,6 +3,7 @@ import type { BrokerName } from "./contract/brokers.ts";
 import { allDefinitions, findDefinition } from "./setup/definition.ts";
 import { checkDefinitions } from "./setup/open.ts";
 
+export { type Adopted, type AdoptFunction, type AdoptHandler, type AdoptParams, adopt } from "./adopt.ts";
 export type { Duration } from "./base/duration.ts";
 export type { ErrorClass } from "./base/errors.ts";
 export {
@@ -51,21 +52,24 @@ export { fct, type TaskContext } from "./task/context.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task/errors.ts";
 export type { Boostable, NoTask, ParametersOf, Refused, ResultOf, Sent } from "./task/function-types.ts";
 export type { Handle, WaitOptions } from "./task/handle.ts";
+export type { JobFacts } from "./task/job-facts.ts";
 export type { LostRecord, TaskRecord } from "./task/outcome.ts";
 export type { TraceHooks } from "./task/trace.ts";
 export { type LockOptions, withLock } from "./with-lock.ts";
 
 /**
- * The task on a queue, if this process has defined one.
+ * The task on a queue, if this process has defined one; where its queue has several, by its `job`.
  *
  * @example
  * await getTask("thumbnails")?.push("a.png");
+ * await getTask("relationship", { job: "follow" })?.push("ada", "bob");
  */
 export function getTask(
   queue: string,
-  broker?: BrokerName,
+  where?: BrokerName | { readonly broker?: BrokerName; readonly job?: string },
 ): import("./boost.ts").Task<(...args: unknown[]) => unknown> | undefined {
-  return findDefinition(queue, broker)?.task as ReturnType<typeof getTask>;
+  const { broker, job } = typeof where === "object" ? where : { broker: where, job: undefined };
+  return findDefinition(queue, broker, job)?.task as ReturnType<typeof getTask>;
 }
 
 /**

@@ -10,6 +10,7 @@ import type { FunctionLike, ParametersOf, ResultOf } from "./task/function-types
 /** What means something where nothing runs. */
 export const publisherOptions = [
   "queue",
+  "job",
   "broker",
   "brokerOptions",
   "params",

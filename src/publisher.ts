@@ -36,8 +36,9 @@ type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...
  * `handle`.
  * `consume`, `pause`, `resume`, `paused`, `setQps`, `setConcurrency`, `waitIdle`, `records` and `deadLetters` need the
  * task itself: asked for here they throw UNSUPPORTED.
- * Where the task declares `params`, give the same list here. What a definition says of retries and `output` is the
- * task's, and does nothing here.
+ * Where the task declares `params`, give the same list here; where its queue has several tasks, its `job`. What a
+ * definition says of retries and `output` is the task's; of a task with a `job`, BullMQ's jobs bear the retries, for
+ * workers of others.
  *
  * @example
  * import { mail } from "./tasks.js"; // what defineTask() answered

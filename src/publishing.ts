@@ -9,7 +9,7 @@ import { clearQueue } from "./queue/clear-queue.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
 import { TaskHandle } from "./results/handle.ts";
-import { brokerOf, nameOfBroker } from "./setup/definition.ts";
+import { brokerOf, nameOfBroker, titleOf } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
@@ -18,6 +18,8 @@ import type { Handle } from "./task/handle.ts";
 /** What publishes and asks, without the function. */
 export interface Publishing<Args extends readonly unknown[], R> {
   readonly queue: string;
+  /** Its name on the queue; undefined where it is the only task. */
+  readonly job: string | undefined;
   /** To the queue, with the function's own arguments. */
   push(...args: Args): Promise<Handle<R>>;
   /** Many at once, each a list of arguments. */
@@ -49,13 +51,14 @@ export interface Publishing<Args extends readonly unknown[], R> {
 
 /** One line of it in `console.log()`, instead of all its members. */
 export function showShort(shown: object, definition: Definition, what: string): void {
-  const text = () => `[${what}: queue "${definition.params.queue}" on ${nameOfBroker(brokerOf(definition))}]`;
+  const text = () => `[${what}: ${titleOf(definition.params)} on ${nameOfBroker(brokerOf(definition))}]`;
   Object.defineProperty(shown, Symbol.for("nodejs.util.inspect.custom"), { value: text });
 }
 
 export function publishingMembers(definition: Definition): Publishing<readonly unknown[], unknown> {
   return {
     queue: definition.params.queue,
+    job: definition.params.job,
     push: (...args) => publishOne(definition, args, undefined),
     pushMany: async (listOfArgs) => publishAll(definition, asItems(definition, listOfArgs)),
     publish: async (args, options) => publishOne(definition, checkedArgs(definition, args), options),

@@ -67,6 +67,12 @@ export const bodyOf = (job: Job): unknown => job.data ?? (job.startDate ? job.da
 export const publishedAtOf = (job: Job): number | undefined =>
   ((isRecurring(job) ? undefined : job.startDate) ?? job.nextRunAt)?.getTime();
 
+/** Agenda's own options of a job, as far as it has some. */
+export function optionsOf({ priority, repeatInterval, repeatTimezone, repeatAt }: Job): Record<string, unknown> {
+  const given = Object.entries({ priority, repeatInterval, repeatTimezone, repeatAt });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null));
+}
+
 export function stateOf(job: Job | undefined, now: number): MessageState {
   if (!job) return "unknown";
   if (job.lockedAt) return "running";

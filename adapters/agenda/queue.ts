@@ -2,10 +2,11 @@
 import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.ts";
 import { type AgendaConsumer, consumeJobs } from "./consume.ts";
 import { idOf, jobName, rowId } from "./ids.ts";
-import { bodyOf, loadJobs, stateOf } from "./jobs.ts";
+import { bodyOf, loadJobs, optionsOf, stateOf } from "./jobs.ts";
 import { createPublisher } from "./publish.ts";
 import { createRescue } from "./rescue.ts";
 import type { ConsumeContext } from "./session.ts";
+import type { Job } from "./table.ts";
 
 export const features: Features = {
   ids: true,
@@ -44,6 +45,7 @@ export function openQueue(context: QueueContext, spec: QueueSpec, onClose: () =>
     features,
     keepsValues: link.table.keepsValues === true,
     lookahead: link.lookahead,
+    facts: ({ native, attempt }) => ({ attemptsMade: attempt - 1, options: optionsOf(native as Job) }),
     publish: createPublisher(link, notices, time, name),
     async consume(handler, options) {
       const consumer = consumeJobs(context, name, handler, options);

@@ -92,6 +92,7 @@ async function openQueue(
   const queue: BrokerQueue = {
     features,
     lookahead: 0,
+    facts: ({ native, attempt }) => ({ attemptsMade: attempt - 1, options: { ...(native as BeeJob).options } }),
     // Job ids count from 1 under each prefix: the store, which all prefixes of a server share, must not mix them up.
     ...(prefix === "bq" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: createPublisher(open, options.job),

@@ -110,7 +110,8 @@ export async function peek(queue: Queue, client: Redis, n: number) {
   const peeked = first.map(async (id) => {
     const job = (await queue.getJob(id).catch(() => null)) as Job | null | undefined;
     if (job === undefined) return []; // gone meanwhile
-    return [{ id: taskId(id), body: job ? (job.data as unknown) : await client.hget(queue.toKey(id), "data") }];
+    const body = job ? (job.data as unknown) : await client.hget(queue.toKey(id), "data");
+    return [{ id: taskId(id), body, ...(job && job.name !== queue.name ? { job: job.name } : {}) }];
   });
   return (await Promise.all(peeked)).flat();
 }

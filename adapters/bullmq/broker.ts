@@ -6,6 +6,8 @@ import type {
   BrokerQueue,
   Consumer,
   Counts,
+  Delivery,
+  Facts,
   Features,
   MessageState,
   QueueSpec,
@@ -100,6 +102,8 @@ async function openQueue(
   return {
     features,
     lookahead: 0,
+    keepsJob: true,
+    facts: factsOf,
     // Job ids count from 1 under each prefix: the store, which all prefixes of a server share, must not mix them up.
     ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
@@ -117,6 +121,11 @@ async function openQueue(
       await queue.close();
     },
   };
+}
+
+function factsOf({ native }: Delivery): Facts {
+  const { attemptsMade, opts } = native as Job;
+  return { attemptsMade, options: { ...opts } };
 }
 
 function administration(queue: Queue, client: Redis, { explain }: RedisClients) {

@@ -152,6 +152,7 @@ function createReader({ settings }: Own, onLosses: (job: Job, losses: number) =>
       ahead: opts.lifo === true,
       publishedAt: opts.publishedAt ?? (job.timestamp || clock.now()),
       native: job,
+      ...(job.name === job.queueName ? {} : { job: job.name }),
       ...(isOurs(job) ? {} : { rules: rulesOf(job, settings?.backoffStrategy) }),
       ...(opts.unreadable === undefined ? {} : { unreadable: opts.unreadable }),
     };

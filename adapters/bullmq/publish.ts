@@ -72,13 +72,14 @@ function newJob(
   priorityOf: PriorityOf,
 ): NewJob {
   const id = message.id === undefined ? undefined : jobId(message.id, queue);
+  const { job: name = queue.name } = message;
   const opts = jobOptions(message, priorityOf);
   const data = bodyText(message.body);
   if (message.native || defaults || opts.delay) {
-    const job = new Job(queue, queue.name, undefined, { ...defaults, ...message.native, ...opts }, id);
+    const job = new Job(queue, name, undefined, { ...defaults, ...message.native, ...opts }, id);
     return { json: { ...jobJson(job), data }, id };
   }
-  const json = { name: queue.name, data, opts, timestamp };
+  const json = { name, data, opts, timestamp };
   return { json: json as unknown as JobJson, id };
 }
 
@@ -86,7 +87,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** `attempt` and `publishedAt` are ours, beside BullMQ's own: republished messages have them. All have our mark. */
 function jobOptions(
-  { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt }: Message,
+  { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt, retries }: Message,
   priorityOf: PriorityOf,
 ): JobsOptions {
   const opts: Writable<JobsOptions & OwnOptions> = { funboost: 1 };
@@ -96,6 +97,11 @@ function jobOptions(
   if (delayMs > 0) opts.delay = Math.ceil(delayMs);
   if (attempt > 1) opts.attempt = attempt;
   if (publishedAt !== undefined) opts.publishedAt = publishedAt;
+  if (retries) {
+    const { max, type, baseMs, jitter } = retries;
+    opts.attempts = max + 1;
+    opts.backoff = { type, delay: baseMs, ...(jitter ? { jitter: 1 } : {}) };
+  }
   return opts;
 }
 

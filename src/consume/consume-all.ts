@@ -2,7 +2,7 @@
 
 import { describe, FunboostError } from "../base/errors.ts";
 import { callQueue } from "../queue/call-queue.ts";
-import { allDefinitions } from "../setup/definition.ts";
+import { allDefinitions, sameBroker } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";
 import { consume, type TaskConsumer } from "./consume.ts";
 import type { ConsumerStatus } from "./consumers.ts";
@@ -47,10 +47,18 @@ export async function consumeAll(
     signal.throwIfAborted();
   }
   const health = async () => {
-    const queues = await Promise.all(consumers.map((each, i) => healthOf(each, definitions[i] as Definition)));
+    const each = definitions.filter((one, i) => definitions.findIndex((other) => sameQueue(one, other)) === i);
+    const queues = await Promise.all(
+      each.map((one) => healthOf(consumers[definitions.indexOf(one)] as TaskConsumer, one)),
+    );
     return { healthy: queues.every((each) => each.healthy), queues };
   };
   return { health, close };
+}
+
+/** Tasks of one queue have one consumer. */
+function sameQueue(a: Definition, b: Definition): boolean {
+  return a.params.queue === b.params.queue && sameBroker(a, b);
 }
 
 function isIdle({ paused, running, sinceFetchMs = Number.POSITIVE_INFINITY }: ConsumerStatus): boolean {

@@ -2,6 +2,7 @@
 import { clock } from "../base/clock.ts";
 import { points, tell } from "../base/events.ts";
 import { checkConcurrency } from "../options/task-checks.ts";
+import type { OpenTask } from "../setup/model.ts";
 import { setBlockers, setQueuePaused, watchStore } from "./blockers.ts";
 import type { ConsumerStatus, StopOptions } from "./consumers.ts";
 import { createState } from "./create-state.ts";
@@ -20,6 +21,8 @@ export interface RunningConsumer {
   status(): ConsumerStatus;
   running(): number;
   suspended(): number;
+  /** Another task of its queue. */
+  add(task: OpenTask): void;
   stop(options: StopOptions): Promise<boolean>;
 }
 
@@ -54,12 +57,12 @@ async function consumeQueue(state: ConsumerState): Promise<ActiveConsumer> {
 }
 
 function watchOver(state: ActiveConsumer): void {
-  const { task, where, slots, host, startRate, blockers, engine, leaseTrust, trouble } = state;
+  const { task, where, slots, crew, startRate, blockers, engine, leaseTrust, trouble } = state;
   state.holdReason = createHoldReason(where, {
     blockers,
     pool: task.options.pool,
     maxSuspended: task.options.maxSuspended,
-    tally: host.tally,
+    tally: crew.tally,
     running: slots.running,
     suspended: slots.suspended,
     delivered: () => engine.status().held.length,
@@ -96,6 +99,7 @@ function consumerOf(state: ActiveConsumer): RunningConsumer {
     status: () => statusOf(state),
     running: slots.running,
     suspended: slots.suspended,
+    add: state.crew.add,
     stop: (options) => (stopping ??= stopConsumer(state, options)),
   };
 }

@@ -21,6 +21,8 @@ export interface StopOptions {
 /** A consumer as the process knows it, also while it still connects. */
 export interface KnownConsumer {
   readonly definition: Definition;
+  /** The tasks that it was started for; of one queue. Empty: it ends. */
+  readonly consumed: Set<Definition>;
   running(): number;
   suspended(): number;
   /** Answers whether all that ran has ended by itself. */

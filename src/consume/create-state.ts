@@ -1,21 +1,18 @@
 /** A consumer before it consumes: its parts, put together. */
 import { within } from "../base/clock.ts";
-import { createFilter, type Filter } from "../filter/on-run.ts";
 import { holdAll } from "../queue/live-limits.ts";
-import { newTally } from "../queue/tally.ts";
 import { lossesOf } from "../run/crashes.ts";
-import { createRunner } from "../run/run.ts";
-import type { RunHost } from "../run/task-run.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createSlots } from "../slots/slots.ts";
 import type { SlotsOptions } from "../slots/state.ts";
 import { trialLine } from "../slots/trial-line.ts";
 import { createConcurrency } from "./concurrency.ts";
 import { createConsumerEvents } from "./consumer-events.ts";
+import { createCrew } from "./crew.ts";
 import { createLeaseTrust } from "./lease-trust.ts";
 import { createStartRate } from "./start-rate.ts";
 import type { ConsumerOptions, ConsumerState } from "./state.ts";
-import { createTrouble, type Trouble } from "./trouble.ts";
+import { createTrouble } from "./trouble.ts";
 
 const allSuspended =
   "maxSuspended runs wait for other tasks: until one goes on only tasks pushed by these may start. " +
@@ -23,15 +20,16 @@ const allSuspended =
 /** For a store that hangs. */
 const holdAllMs = 1_000;
 
-export function createState({ task, concurrency }: ConsumerOptions): ConsumerState {
+export function createState({ tasks, concurrency }: ConsumerOptions): ConsumerState {
+  const [task] = tasks;
   const where = { queue: task.options.queue, broker: task.brokerName };
   const trouble = createTrouble(task.definition, task.log);
   const leaseTrust = createLeaseTrust(task.leaseMs);
-  const filter = createFilterOf(task, trouble);
-  const host = createHost(filter, () => state);
+  const host = createHost(() => state);
+  const crew = createCrew(tasks, host, trouble.report);
   const slots = createSlots({
     ...slotsOptions(task, concurrency),
-    run: createRunner(task, host),
+    run: crew.run,
     trialLine: trialLine(),
     lossesOf: (delivery) => lossesOf(task, delivery),
     setWindow: (n) => setWindow(state, n),
@@ -42,6 +40,7 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     where,
     slots,
     host,
+    crew,
     leaseTrust,
     trouble,
     concurrency: createConcurrency(concurrency, slots.setLimit),
@@ -51,25 +50,18 @@ export function createState({ task, concurrency }: ConsumerOptions): ConsumerSta
     live: undefined,
     engine: undefined,
     holdReason: undefined,
-    upkeep: [async () => slots.leave(), () => state.startRate.end(), ...(filter ? [filter.stop] : [])],
+    upkeep: [async () => slots.leave(), () => state.startRate.end(), crew.stop],
   };
   return state;
 }
 
 /** Runs ask it when there is a state: nothing runs before it consumes. */
-function createHost(filter: Filter | undefined, state: () => ConsumerState): RunHost {
+function createHost(state: () => ConsumerState): ConsumerState["host"] {
   return {
     signalled: new Set(),
-    tally: newTally(),
-    filter,
     cancelled: (id, publishedAt, limits) => state().live?.cancelled(id, publishedAt, limits) ?? false,
     slowDown: (ms) => slowDown(state(), ms),
   };
-}
-
-function createFilterOf(task: OpenQueue, { report }: Trouble): Filter | undefined {
-  const { options, store } = task;
-  return options.filter?.when === "done" && store ? createFilter(task, options.filter, store, report) : undefined;
 }
 
 function slotsOptions({ options, queue, log }: OpenQueue, limit: number): Omit<SlotsOptions, "run" | "setWindow"> {

@@ -3,16 +3,21 @@
  * says how it goes.
  */
 import { repeat } from "../base/clock.ts";
-import { createStatsCounter } from "../queue/stats-counter.ts";
+import { createJobCounters, createStatsCounter } from "../queue/stats-counter.ts";
 import type { ConsumerState } from "./state.ts";
 import { createSummary } from "./summary.ts";
 
 const secondMs = 1_000;
 
 /** Answers the function that ends it, which adds up the rest. */
-export function startEachSecond({ task, host, slots, holdReason, trouble }: ConsumerState): () => Promise<void> {
-  const addUp = createStatsCounter(task, host.tally);
-  const summarize = createSummary(task, host.tally, slots.running);
+export function startEachSecond({ task, crew, slots, holdReason, trouble }: ConsumerState): () => Promise<void> {
+  const addUpQueue = createStatsCounter(task, crew.tally);
+  const addUpJobs = createJobCounters(task, crew.members);
+  const addUp = async () => {
+    await addUpQueue();
+    await addUpJobs();
+  };
+  const summarize = createSummary(task, crew.tally, slots.running);
   const eachSecond = async () => {
     await summarize(holdReason?.());
     await addUp();

@@ -1,22 +1,26 @@
 /** A consumer's entry among those of the process, from before it connects to its end. One for each queue. */
 import { clearInterval, setInterval, within } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
-import { sameBroker } from "../setup/definition.ts";
+import { sameBroker, titleOf } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";
 import type { RunningConsumer } from "./consumer.ts";
 import { consumers, type KnownConsumer } from "./consumers.ts";
 
 /** The same as `consume` sees it. */
 export interface Registration extends KnownConsumer {
+  /** Given to this consumer, in the place of the tasks' own. */
+  readonly concurrency: number | undefined;
   consumer: RunningConsumer | undefined;
   opening: Promise<unknown> | undefined;
   forget(): void;
 }
 
-export function createRegistration(definition: Definition, stop: AbortController): Registration {
+export function createRegistration(definition: Definition, stop: AbortController, concurrency?: number): Registration {
   const keepAlive = setInterval(() => {}, 2 ** 30); // sockets are unref'd: a consuming process stays
   const registration: Registration = {
     definition,
+    consumed: new Set([definition]),
+    concurrency,
     consumer: undefined,
     opening: undefined,
     running: () => registration.consumer?.running() ?? 0,
@@ -35,23 +39,43 @@ export function createRegistration(definition: Definition, stop: AbortController
   return registration;
 }
 
+function consumerOn({ params }: Definition): KnownConsumer | undefined {
+  const on = (each: Definition) => each.params.queue === params.queue && sameBroker(each, { params });
+  return [...consumers()].find((each) => on(each.definition));
+}
+
+function namesake({ consumed }: KnownConsumer, { params }: Definition): Definition | undefined {
+  return [...consumed].find((each) => each.params.job === params.job);
+}
+
+/** The consumer of its queue, where that serves tasks of other names only. */
+export function joinedBy(definition: Definition): Registration | undefined {
+  const other = consumerOn(definition);
+  return other && other.consumed.size > 0 && !namesake(other, definition) ? (other as Registration) : undefined;
+}
+
 /**
- * The same function defined before (hot reload): it gives way. Two functions that consume one queue are a mistake.
+ * The same function defined before (hot reload): it gives way. Two functions that consume one queue under one name are
+ * a mistake.
  */
 export function replacedBy(definition: Definition): KnownConsumer | undefined {
-  const { queue } = definition.params;
-  const other = [...consumers()].find(
-    (each) => each.definition.params.queue === queue && sameBroker(each.definition, definition),
-  );
+  const other = consumerOn(definition);
   if (!other) return undefined;
-  const { fn } = other.definition;
-  if (other.definition !== definition && fn?.name && fn.name === definition.fn?.name) {
+  const older = namesake(other, definition) ?? other.definition;
+  if (older !== definition && older.fn?.name && older.fn.name === definition.fn?.name) {
     consumers().delete(other);
     return other;
   }
-  const who = other.definition === definition ? "this task" : `another function, ${fn?.name || "(anonymous)"}`;
-  throw new FunboostError(
-    "TWO_CONSUMERS",
-    `Queue "${queue}" is consumed already, by ${who}. Close that consumer first, or give each function its own queue.`,
-  );
+  throw twoConsumers(older, definition);
+}
+
+function twoConsumers(older: Definition, definition: Definition): FunboostError {
+  const { job } = definition.params;
+  const who = older === definition ? "this task" : `another function, ${older.fn?.name || "(anonymous)"}`;
+  const advice = job === undefined ? "give each function its own queue" : "give each function its own job";
+  const second =
+    older === definition || job === undefined ? "" : `, so ${definition.fn?.name || "(anonymous)"} cannot be`;
+  const title = titleOf(definition.params).replace("queue", "Queue");
+  const text = `${title} is consumed already, by ${who}${second}. Close that consumer first, or ${advice}.`;
+  return new FunboostError("TWO_CONSUMERS", text);
 }

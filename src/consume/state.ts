@@ -7,13 +7,15 @@ import type { OpenTask } from "../setup/model.ts";
 import type { Slots } from "../slots/slots.ts";
 import type { Concurrency } from "./concurrency.ts";
 import type { ConsumerEvents } from "./consumer-events.ts";
+import type { Crew } from "./crew.ts";
 import type { Blockers, HoldReason } from "./hold-reason.ts";
 import type { LeaseTrust } from "./lease-trust.ts";
 import type { StartRate } from "./start-rate.ts";
 import type { Trouble } from "./trouble.ts";
 
 export interface ConsumerOptions {
-  readonly task: OpenTask;
+  /** Those of its queue, first the one whose queue is consumed. */
+  readonly tasks: readonly [OpenTask, ...OpenTask[]];
   readonly concurrency: number;
 }
 
@@ -22,7 +24,8 @@ export interface ConsumerState {
   /** Its queue and broker, as each event names them. */
   readonly where: Fields;
   readonly slots: Slots;
-  readonly host: RunHost;
+  readonly host: Omit<RunHost, "filter" | "tally">;
+  readonly crew: Crew;
   readonly concurrency: Concurrency;
   readonly startRate: StartRate;
   readonly blockers: Blockers;

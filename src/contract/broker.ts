@@ -4,6 +4,7 @@
  * Vocabulary
  * - broker:     one engine with its connection: memory, SQLite, BullMQ, ...
  * - queue:      a named place in a broker where messages wait.
+ * - job:        a message's name, which tells the tasks of one queue apart. Most queues have one task, and no names.
  * - message:    what is published: a body and how the engine is to treat it.
  * - delivery:   one message handed to this process once; a redelivered message is a new delivery of the same id.
  * - attempt:    counts runs that the user's function ended by itself: 1, 2, 3. A crash does not raise it.
@@ -14,12 +15,14 @@
  * - ahead:      a message that goes before all that waits, last in first out: children of a running task.
  * - lease:      the time for which a delivery is ours; renewed while it runs, given to others when it ends.
  */
+import type { Ended, ResultOptions } from "./ended.ts";
 import type { Features } from "./features.ts";
-import type { Rules } from "./rules.ts";
+import type { Facts, Retries, Rules } from "./jobs.ts";
 import type { Store } from "./store.ts";
 
+export type { Ended, FinalStatus, ResultOptions } from "./ended.ts";
 export type { Features } from "./features.ts";
-export type { Rules } from "./rules.ts";
+export type { Facts, Retries, Rules } from "./jobs.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -67,6 +70,10 @@ export interface BrokerQueue {
   readonly lookahead: number;
   /** True: it keeps bodies as values. Absent: what users publish comes as `JsonText`. */
   readonly keepsValues?: boolean;
+  /** What the engine knows of a delivery beside what that says. Absent: nothing. */
+  facts?(delivery: Delivery): Facts;
+  /** True: it keeps a message's `job` beside its body. Absent: the core writes it into the body. */
+  readonly keepsJob?: boolean;
   /** The queue's name in a store, where its name is not unique on its server (prefix, schema). Default: its name. */
   readonly scope?: string;
   /**
@@ -132,6 +139,10 @@ export interface Message {
   readonly attempt?: number;
   /** Epoch milliseconds; set by emulations that republish. Default: now. */
   readonly publishedAt?: number;
+  /** Its name; only where the queue keeps it. */
+  readonly job?: string;
+  /** What workers of others may do that take it; only where the queue keeps names. Ours ask the task. */
+  readonly retries?: Retries;
   /** This engine's own options for the message. */
   readonly native?: Readonly<Record<string, unknown>>;
 }
@@ -151,34 +162,8 @@ export interface Counts {
 
 export interface Peeked {
   readonly id: string;
+  readonly job?: string;
   readonly body: unknown;
-}
-
-export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" | "filtered";
-
-/** How a message ended, as its engine keeps it. Times are epoch milliseconds. */
-export interface Ended {
-  readonly status: FinalStatus;
-  readonly result?: unknown;
-  /**
-   * The error as JSON, and where a result could not be carried: as the settlement's `record` had them. Of what `clear`
-   * removed: status "cancelled", and an error with code CLEARED.
-   */
-  readonly error?: JsonObject;
-  readonly lostAt?: string;
-  readonly attempts?: number;
-  readonly publishedAt?: number;
-  readonly startedAt?: number;
-  readonly endedAt?: number;
-  readonly host?: string;
-  readonly pid?: number;
-}
-
-export interface ResultOptions {
-  /** Waits for the end until it aborts. Without it the answer comes at once. */
-  readonly signal?: AbortSignal;
-  /** True: attempts, times and place of a message that is done too, where they cost the engine another call. */
-  readonly facts: boolean;
 }
 
 export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed" | "unknown";
@@ -216,6 +201,8 @@ export interface Delivery {
   /** Deliveries of this message that were lost with their process; kept when one is returned, postponed or retried. */
   readonly crashes?: number;
   readonly ahead?: boolean;
+  /** Its name, where the engine keeps one. Absent: it is in the body, or there is none. */
+  readonly job?: string;
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
   readonly signal?: AbortSignal;

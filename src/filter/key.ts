@@ -6,18 +6,20 @@ import type { SetEntry } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
 import { readOutcome } from "../results/read-outcome.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import { placeOf } from "../store/scope.ts";
 
-/** The key in the store; `given` is the message's own `filterKey`. */
+/** The key in the store; `given` is the message's own `filterKey`. Tasks of one queue have keys of their own. */
 export function filterKey(
   scope: string,
   { key }: FilterOptions,
   args: readonly unknown[],
   given: string | undefined,
+  job?: string,
 ): string {
   const text: unknown = given ?? key?.(...copyPlain(args, new Map())) ?? textOf(args);
   if (typeof text !== "string")
     throw new FunboostError("BAD_ARGS", `filter.key() answered ${describe(text)}. Needed: a text.`);
-  return `filter:${encodeURIComponent(scope)}:${hash("sha256", text, "base64url")}`;
+  return `filter:${placeOf(scope, job)}:${hash("sha256", text, "base64url")}`;
 }
 
 /** The same text either way; without a replacer it costs a tenth. */

@@ -158,5 +158,5 @@ async function keepClaims({ log, options }: OpenQueue, store: Store, own: readon
 function keyOf({ definition, options, scope }: KeyedQueue, filter: FilterOptions, { body }: Message): string {
   const { args, limits, unbound } = decodeBody(body, definition.signature, options.convert);
   if (unbound) throw unbound;
-  return filterKey(scope, filter, args, limits.filterKey);
+  return filterKey(scope, filter, args, limits.filterKey, options.job);
 }

@@ -28,8 +28,16 @@ export type Claim =
   | { readonly may: "wait"; readonly settlement: Settlement }
   | { readonly may: "end"; readonly owner: Outcome };
 
+/** What is to run. */
+export interface ClaimedCall {
+  readonly delivery: Delivery;
+  readonly args: readonly unknown[];
+  readonly limits: { readonly filterKey?: string };
+  readonly job: string | undefined;
+}
+
 export interface Filter {
-  claim(delivery: Delivery, args: readonly unknown[], given: string | undefined): Promise<Claim>;
+  claim(call: ClaimedCall): Promise<Claim>;
   /** From then on no equal message runs. Its claim is not renewed any more: it must be written. `outcome` as JSON. */
   doneMark(key: string, id: string, outcome: string): SetEntry;
   /** It has ended otherwise, for good or for now. */
@@ -48,7 +56,8 @@ export function createFilter(
   const claims: Claims = { task, store, owners, claimMs: 2 * leaseMs };
   const stop = repeat(leaseMs / 3, () => renew(claims), onError);
   return {
-    claim: ({ id }, args, given) => take(claims, filterKey(scope, options, args, given), id),
+    claim: ({ delivery, args, limits, job }) =>
+      take(claims, filterKey(scope, options, args, limits.filterKey, job), delivery.id),
     doneMark(key, id, outcome) {
       owners.delete(key);
       return { key, value: donePrefix + outcome, ttlMs: options.ttlMs, if: { equals: runMark(id) } };

@@ -27,6 +27,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
   const given: TaskParams = { ...withoutUndefined(defaults), ...withoutUndefined(params), queue: params.queue };
   return {
     queue: given.queue,
+    job: given.job,
     broker: given.broker ?? paramDefaults.broker,
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
     concurrency: concurrencyOf(given),

@@ -37,6 +37,7 @@ const rpcChecks: Checks = { ttl: durationAboveZero, timeout: durationAboveZero }
 
 const checks: Readonly<Record<keyof TaskParams, Check>> = {
   queue: text(longestName),
+  job: text(longestName),
   broker(value, name) {
     if (!isBroker(value) && (typeof value !== "string" || value === ""))
       refuseOption(
@@ -103,13 +104,13 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
 /** Every option of a task. */
 export const optionNames = Object.keys(checks) as readonly (keyof TaskParams)[];
 
-const { queue: _queue, adopt: _adopt, ...defaultChecks } = checks;
+const { queue: _queue, job: _job, adopt: _adopt, ...defaultChecks } = checks;
 
 /** Other code's jobs may be meant for one at a time, and ours is 50. */
-export function checkAdoption({ queue, adopt, concurrency }: TaskParams): void {
+export function checkAdoption({ queue, adopt, concurrency }: TaskParams, who = '"adopt: true"'): void {
   if (!adopt || concurrency !== undefined) return;
   const advice = "Give that of the worker which it takes over from; a BullMQ worker that says none runs 1.";
-  throw new FunboostError("BAD_OPTION", `"adopt: true" needs "concurrency", which is not given. ${advice}`, {
+  throw new FunboostError("BAD_OPTION", `${who} needs "concurrency", which is not given. ${advice}`, {
     where: queue,
   });
 }
@@ -134,6 +135,14 @@ export function checkParams(params: unknown): asserts params is TaskParams {
   within(queue as string, () => checkMembers(params, checks));
   if (params.deadLetter === queue)
     within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
+  checkJob(queue as string, params.job);
+}
+
+/** On BullMQ what has no name bears the queue's. */
+function checkJob(queue: string, job: unknown): void {
+  if (job === queue) within(queue, () => refuseOption("job", job, "another name than the queue's, which means none"));
+  if (job === "*")
+    within(queue, () => refuseOption("job", job, 'a name. What takes every other name: adopt({ queue }, { "*": fn })'));
 }
 
 /** The same for options of some tasks. */
@@ -153,7 +162,7 @@ export function checkDefaults(defaults: unknown): asserts defaults is Partial<Ta
       "BAD_OPTION",
       `"defaults" is ${describe(defaults)}. Allowed: an object such as { maxRetries: 5 }.`,
     );
-  const own = ["queue", "adopt"].find((name) => name in defaults);
+  const own = ["queue", "job", "adopt"].find((name) => name in defaults);
   if (own !== undefined)
     throw new FunboostError("BAD_OPTION", `"${own}" cannot be a default: each task has its own. Give it to boost().`);
   checkMembers(defaults, defaultChecks);

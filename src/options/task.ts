@@ -24,8 +24,14 @@ export interface TaskParams<
   B extends BrokerChoice = BrokerChoice,
   S extends Schema = Schema,
 > {
-  /** The queue's name; one function on each. Required. */
+  /** The queue's name; one function on each, or one for each `job`. Required. */
   queue: string;
+  /**
+   * The task's name on its queue, where several tasks share one: one worker, one `concurrency`, one `qps` for all of
+   * them. 1 to 190 characters; BullMQ's `job.name`.
+   * @default none: the queue is this task's alone
+   */
+  job?: string;
   /** The engine: its name, or an instance such as `bullmq({ connection })`. @default "sqlite" */
   broker?: B;
   /** The engine's own options for this queue, passed through. @default {} */
@@ -136,6 +142,8 @@ type Converted<Args extends readonly unknown[]> = 0 extends 1 & Args ? any : rea
 /** Params in force: defaults filled in, times in milliseconds. */
 export interface Options {
   readonly queue: string;
+  /** "*": every name that no other task has. */
+  readonly job: string | undefined;
   readonly broker: string | Broker;
   readonly brokerOptions: Readonly<Record<string, unknown>>;
   readonly concurrency: number;

@@ -23,7 +23,7 @@ import type { Definition, OpenTask, Outbox } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { createOutbox } from "./outbox.ts";
 import { publishError, send } from "./send.ts";
-import { checkMessage, itemToMessage, type PublishItem, rawToMessage, toMessage } from "./to-message.ts";
+import { checkMessage, itemToMessage, named, type PublishItem, rawToMessage, toMessage } from "./to-message.ts";
 
 export async function publishOne<R>(
   definition: Definition,
@@ -68,9 +68,10 @@ async function publishPlain<R>(
   given: PublishOptions | undefined,
 ): Promise<TaskHandle<R>> {
   const nowMs = clock.now();
-  const message = toMessage(definition, args, given, nowMs);
+  const unnamed = toMessage(definition, args, given, nowMs);
   const options = given && { ...given };
   const task = definition.open ?? (await connect(definition));
+  const message = named(task, unnamed, options);
   checkMessage(task, message, options);
   // An id may be refused or known: such a message goes by itself.
   const published =
@@ -113,7 +114,7 @@ export async function publishAll<R>(definition: Definition, items: readonly Publ
   const nowMs = clock.now();
   for (let from = 0; from < all.length; from += chunk) {
     const some = all.slice(from, from + chunk);
-    const messages = some.map(({ message }) => message);
+    const messages = some.map(({ message, options }) => named(task, message, options));
     const published = await send(task, messages, handles);
     published.forEach((each, i) => {
       handles.push(new TaskHandle<R>(definition, each, nowMs, some[i]?.options?.rpc));
@@ -134,7 +135,7 @@ export async function publishRaw<R>(definition: Definition, body: unknown): Prom
   const message = rawToMessage(definition, body);
   const task = definition.open ?? (await connect(definition));
   const nowMs = clock.now();
-  const [published] = await send(task, [message]);
+  const [published] = await send(task, [named(task, message, { isRaw: true })]);
   return new TaskHandle<R>(definition, published as Published, nowMs);
 }
 

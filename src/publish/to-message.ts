@@ -5,14 +5,15 @@
 import { clock } from "../base/clock.ts";
 import { describe, FunboostError, needsStore, toError } from "../base/errors.ts";
 import { asBody, JsonText } from "../base/json.ts";
-import type { JsonObject, Message } from "../contract/broker.ts";
+import type { JsonObject, Message, Retries } from "../contract/broker.ts";
+import { planOf } from "../options/backoff.ts";
 import { type PublishOptions, resolvePublish } from "../options/publish.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { currentRun } from "../task/context.ts";
 import { traceHeaders } from "../task/trace.ts";
 import { encodeBody, encodeText } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
-import { stampExtra } from "../wire/stamp.ts";
+import { stampExtra, stampRaw } from "../wire/stamp.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
   readonly args: Args;
@@ -25,17 +26,47 @@ export function toMessage(
   nowMs = clock.now(),
 ): Message {
   const { id, delayMs, priority, limits: own } = resolvePublish(options, nowMs);
-  const trace = traceHeaders();
-  const limits = trace ? { ...own, headers: { ...trace, ...own?.headers } } : own;
-  // A child goes before all that waits, or the parents that wait for their children would fill every slot.
-  const ahead = currentRun() !== undefined && (priority ?? 0) >= 0;
+  const { job } = definition.params;
+  const inBody = job !== undefined && definition.open !== undefined && !definition.open.queue.keepsJob;
+  const limits = withTrace(inBody ? { ...own, job } : own);
+  // A child goes before all that waits, or the parents that wait for their children would fill every slot. What is to
+  // start later waits for its time, in its engine.
+  const ahead = currentRun() !== undefined && (priority ?? 0) >= 0 && delayMs === undefined;
   const rank = ahead ? undefined : priority;
   const message: { -readonly [K in keyof Message]: Message[K] } = { body: bodyOf(definition, args, limits, rank) };
   if (id !== undefined) message.id = id;
   if (delayMs !== undefined) message.delayMs = delayMs;
   if (ahead) message.ahead = true;
   if (rank !== undefined) message.priority = rank;
+  if (job !== undefined && !inBody) message.job = job; // until its queue is open nobody knows where it goes
   return message;
+}
+
+function withTrace(limits: MessageLimits | undefined): MessageLimits | undefined {
+  const trace = traceHeaders();
+  return trace ? { ...limits, headers: { ...trace, ...limits?.headers } } : limits;
+}
+
+/**
+ * The message with its task's name where this queue has it: in the body, or beside it. Beside it others see it too, and
+ * may take it.
+ */
+export function named(
+  { queue, options }: OpenQueue,
+  message: Message,
+  { isRaw = false, maxRetries = options.maxRetries }: { readonly isRaw?: boolean; readonly maxRetries?: number } = {},
+): Message {
+  const { job, ...rest } = message;
+  if (queue.keepsJob)
+    return job === undefined && !options.adopt ? message : { ...message, retries: retriesOf(options, maxRetries) };
+  if (job === undefined) return message;
+  return { ...rest, body: asBody(isRaw ? stampRaw(message.body, job) : stampExtra(message.body, { job })) };
+}
+
+/** What no other worker could ask, a function, is the default. */
+function retriesOf({ backoff }: OpenQueue["options"], max: number): Retries {
+  const { type, baseMs, jitter } = typeof backoff === "function" ? planOf(undefined) : backoff;
+  return { max, type, baseMs, jitter };
 }
 
 /** Before the first use nobody knows what the engine holds: text suits all. */
@@ -75,7 +106,12 @@ export function rawToMessage({ params }: Definition, body: unknown): Message {
     const text = `publishRaw() takes text or a JSON value, got ${describe(body)}.`;
     throw new FunboostError("BAD_ARGS", text, { where: params.queue });
   }
-  return { body: rawBody(body, params.queue), ...(currentRun() ? { ahead: true } : {}) };
+  const { queue, job } = params;
+  return {
+    body: rawBody(body, queue),
+    ...(currentRun() ? { ahead: true } : {}),
+    ...(job === undefined ? {} : { job }),
+  };
 }
 
 function rawBody(body: unknown, queue: string): Message["body"] {

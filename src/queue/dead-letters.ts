@@ -5,6 +5,7 @@ import { whole } from "../options/checks.ts";
 import type { Definition } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { parseBody } from "../wire/body.ts";
+import { readJob } from "../wire/stamp.ts";
 import { type RedriveOptions, redrive } from "./redrive.ts";
 
 const mostListed = 100_000;
@@ -36,8 +37,9 @@ export function deadLettersOf(definition: Definition): DeadLetters {
     },
     list: async (limit = 100) => {
       whole(1, mostListed)(limit, "limit");
-      return (await (await open("peek"))(limit)).map(({ id, body }) => ({
+      return (await (await open("peek"))(limit)).map(({ id, body, job = readJob(body) }) => ({
         id,
+        ...(job === undefined ? {} : { job }),
         body: parseBody(body),
       }));
     },

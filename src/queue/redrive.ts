@@ -48,7 +48,8 @@ export async function redrive(task: OpenQueue, dead: BrokerQueue, options: Redri
     state.taken++;
     for (let waitMs = rate?.take(1) ?? 0; waitMs > 0 && !stopped(); waitMs = rate?.take(1) ?? 0)
       await sleep(waitMs, { signal });
-    return stopped() ? { outcome: "returned" } : move(state, redriven);
+    const { job } = delivery;
+    return stopped() ? { outcome: "returned" } : move(state, job === undefined ? redriven : { ...redriven, job });
   };
   const consumer = await dead.consume(handler, { signal: false, onSettled() {}, onError: () => {} });
   await untilOver(state, consumer, dead, ratePerSecond, stopped);

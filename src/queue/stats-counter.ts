@@ -3,7 +3,7 @@ import { clock } from "../base/clock.ts";
 import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { bucketKey, bucketTtlMs, minuteMs, minuteOf, totalKey } from "./stats-buckets.ts";
-import { newsOf, type Tally, tallyFields } from "./tally.ts";
+import { newsOf, newTally, type Tally, tallyFields } from "./tally.ts";
 
 /** After a break as long as this the next run is a new beginning. */
 const breakMs = 90_000;
@@ -37,13 +37,36 @@ export function createStatsCounter({ store, scope, queue }: OpenQueue, tally: Ta
   };
 }
 
-function addUp(store: Store, scope: string, news: Tally): Promise<unknown> {
+/** The same of each task that has a name: its minutes. Nothing of a queue without names. */
+export function createJobCounters(
+  { store, scope }: OpenQueue,
+  members: readonly { readonly tally: Tally; readonly task: Pick<OpenQueue, "options"> }[],
+): () => Promise<void> {
+  const added = new Map<Tally, Tally>();
+  return async () => {
+    const named = members.filter(({ task }) => task.options.job !== undefined);
+    for (const { tally, task } of store ? named : []) {
+      const seen = { ...tally };
+      const news = newsOf(seen, added.get(tally) ?? newTally());
+      if (news.ran + news.failed === 0) continue;
+      await store?.increment(minuteCounters(scope, news, task.options.job));
+      added.set(tally, seen);
+    }
+  };
+}
+
+function minuteCounters(scope: string, news: Tally, job?: string) {
   const minute = minuteOf(clock.now());
-  const counters = tallyFields.flatMap((field) => [
-    { key: totalKey(scope, field), by: Math.round(news[field]) },
-    { key: bucketKey(scope, minute, field), by: Math.round(news[field]), ttlMs: bucketTtlMs },
-  ]);
-  return store.increment(counters);
+  return tallyFields.map((field) => ({
+    key: bucketKey(scope, minute, field, job),
+    by: Math.round(news[field]),
+    ttlMs: bucketTtlMs,
+  }));
+}
+
+function addUp(store: Store, scope: string, news: Tally): Promise<unknown> {
+  const totals = tallyFields.map((field) => ({ key: totalKey(scope, field), by: Math.round(news[field]) }));
+  return store.increment([...totals, ...minuteCounters(scope, news)]);
 }
 
 /** Of what goes on without a break, in all processes: the rate's time begins there. */

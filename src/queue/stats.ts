@@ -36,16 +36,21 @@ export interface StatsPoint {
 const shown = [...tallyFields, "ready", "delayed"] as const;
 
 export async function queueStats(task: OpenQueue, query: StatsQuery = {}): Promise<StatsPoint[]> {
-  const { scope } = task;
   const store = requireStore(task, "stats()");
   const { from, to, stepMinutes } = rangeOf(query);
   const minutes = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
-  const texts = await store.get(minutes.flatMap((minute) => shown.map((field) => bucketKey(scope, minute, field))));
+  const texts = await store.get(minutes.flatMap((minute) => keysOf(task, minute)));
   const buckets = minutes.map((_, i) => shown.map((_, field) => texts[i * shown.length + field]));
   const points: StatsPoint[] = [];
   for (let start = 0; start < minutes.length; start += stepMinutes)
     points.push(pointOf(from + start, buckets.slice(start, start + stepMinutes)));
   return points;
+}
+
+/** What waits has no names to an engine that counts. */
+function keysOf({ scope, options }: OpenQueue, minute: number): readonly string[] {
+  const ofJob = tallyFields.map((field) => bucketKey(scope, minute, field, options.job));
+  return [...ofJob, bucketKey(scope, minute, "ready"), bucketKey(scope, minute, "delayed")];
 }
 
 function pointOf(minute: number, buckets: readonly (readonly (string | undefined)[])[]): StatsPoint {

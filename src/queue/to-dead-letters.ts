@@ -23,7 +23,7 @@ export async function toDeadLetters(task: DeadLetterSource, delivery: Delivery, 
     const dead = await task.deadLetters();
     const copy = bodyOf(delivery, options, error);
     await deadline(
-      dead.publish([{ body: copy }]),
+      dead.publish([{ body: copy, ...(delivery.job === undefined ? {} : { job: delivery.job }) }]),
       options.publishTimeoutMs,
       "publishing to the dead-letter queue",
       task.brokerName,

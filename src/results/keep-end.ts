@@ -30,12 +30,12 @@ export function keepEnd(
 
 /** A message that was taken out before it started: its row, and an answer for whoever waits for it, anywhere. */
 export async function keepCancelled(task: RecordedTask, id: string): Promise<void> {
-  await keepEnd(task, unstarted, cancelledOutcome(task.options.queue, id));
+  await keepEnd(task, unstarted, cancelledOutcome(task.options, id));
 }
 
 /** Only the answer: the message may wait for long yet. */
 export async function answerCancelled(task: RecordedTask, id: string): Promise<void> {
-  await keepEnd(task, unstarted, cancelledOutcome(task.options.queue, id), [resultKeeper]);
+  await keepEnd(task, unstarted, cancelledOutcome(task.options, id), [resultKeeper]);
 }
 
 /** Nobody here knows whether its publisher asked for a result. */

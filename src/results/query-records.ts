@@ -79,7 +79,8 @@ export async function queryRecords<R>(task: OpenQueue, query: RecordsQuery = {})
     for (const each of rows) {
       if (found.length >= limit) break;
       const row = each.endedAt >= oldest && !isOver(each) ? toRead(each, ended) : undefined;
-      if (row && matches(row, query)) found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
+      if (row && isOf(row, options.job) && matches(row, query))
+        found.push(toRecord<R>(row as Outcome, options.errors) as unknown as TaskRow<R>);
     }
   }
   return found;
@@ -136,6 +137,11 @@ async function readHour(store: Store, key: string): Promise<Row[]> {
 /** By its own ttl: who asks may keep rows for longer than who wrote it. */
 function isOver({ endedAt, ttlMs = Number.POSITIVE_INFINITY }: Row): boolean {
   return endedAt + ttlMs < clock.now();
+}
+
+/** A queue's rows lie together. A task without a name sees them all. */
+function isOf({ job }: ReadRow, own: string | undefined): boolean {
+  return own === undefined || own === job;
 }
 
 function matches(row: ReadRow, { status, text }: RecordsQuery): boolean {

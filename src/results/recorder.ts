@@ -140,10 +140,11 @@ export function recordStart(
   delivery: Delivery,
   startedAt: number,
   args: readonly unknown[],
+  job?: string,
 ): ((again: boolean) => Promise<void>) | undefined {
   const recorder = recorderOf(task);
   if (!recorder) return undefined;
-  const outcome = newOutcome(task.options.queue, delivery, startedAt, "done");
+  const outcome = newOutcome({ queue: task.options.queue, job }, delivery, startedAt, "done");
   void recorder.keep({ ...outcome, status: "running", endedAt: startedAt }, argsTexts(args, task.options.record?.args));
   recorder.lease.begin();
   return async (again) => {

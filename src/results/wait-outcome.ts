@@ -42,7 +42,7 @@ export async function waitOutcome(task: OpenQueue, known: KnownTask, how: HowToW
   const cancel = clock.after(timeoutMs, () => late.abort(waitedTooLong(known.id, timeoutMs, options.queue)));
   let cleared: Outcome | undefined;
   const lose = (loss: Loss) => {
-    if (loss === "cleared") cleared = clearedOutcome(options.queue, known.id);
+    if (loss === "cleared") cleared = clearedOutcome(options, known.id);
     late.abort(lostError(known.id, options.queue, loss));
   };
   const unwatch = store && !queue.result ? watchWait(task, store, known, lose) : undefined;

@@ -9,6 +9,7 @@ import { refuseMessage } from "../wire/arguments.ts";
 import { decodeBody, decodeForeign } from "../wire/call.ts";
 import { type MessageLimits, noLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
+import { readJob } from "../wire/stamp.ts";
 
 /** An open task, as far as running it needs it. */
 export interface RunnableTask extends RecordedTask, DeadLetterSource {
@@ -19,6 +20,8 @@ export interface RunnableTask extends RecordedTask, DeadLetterSource {
 export interface Attempt {
   readonly delivery: Delivery;
   readonly startedAt: number;
+  /** The task's name; of one that takes every name the message's own. */
+  readonly job: string | undefined;
   readonly args: readonly unknown[];
   /** Somebody reads them, or the body that they are part of, when the run is over: it gets copies. */
   readonly argsAreShared: boolean;
@@ -46,6 +49,7 @@ const unread = Object.freeze({
 export function readAttempt({ definition, options }: RunnableTask, delivery: Delivery): Attempt {
   const startedAt = clock.now();
   const rules = options.adopt ? delivery.rules : undefined;
+  const job = options.job === anyJob ? jobOf(delivery) : options.job;
   try {
     if (delivery.unreadable !== undefined) refuseMessage(delivery.unreadable);
     const { signature } = definition;
@@ -56,11 +60,20 @@ export function readAttempt({ definition, options }: RunnableTask, delivery: Del
     const argsAreShared =
       !call.converted && (isTree(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
     const badMessage = undefined;
-    return { delivery, startedAt, args, argsAreShared, limits, rules, body, badMessage, unbound, doneMark: undefined };
+    const doneMark = undefined;
+    return { delivery, startedAt, job, args, argsAreShared, limits, rules, body, badMessage, unbound, doneMark };
   } catch (error) {
     const badMessage = copyError(error); // of the task's own `convert`, maybe
-    return { ...unread, delivery, startedAt, rules, badMessage, doneMark: undefined };
+    return { ...unread, delivery, startedAt, job, rules, badMessage, doneMark: undefined };
   }
 }
 
 const isTree = (body: unknown) => typeof body === "object" && body !== null && !(body instanceof Uint8Array);
+
+/** The name of the task that takes every name which no other has. */
+export const anyJob = "*";
+
+/** The name that a message bears. What others published is no envelope: its name is beside it, or it has none. */
+export function jobOf({ job, body, rules }: Delivery): string | undefined {
+  return job ?? (rules ? undefined : readJob(body));
+}

@@ -14,7 +14,8 @@ export type Obstacle =
   | { readonly why: "cancelled" }
   | { readonly why: "not due"; readonly delayMs: number }
   | { readonly why: "expired"; readonly reason: string }
-  | { readonly why: "unbound"; readonly error: Error }
+  /** `isLasting`: it waits for a task that takes it, however long. */
+  | { readonly why: "unbound"; readonly error: Error; readonly isLasting?: boolean }
   | { readonly why: "crashes" };
 
 /** What may forbid a start: the body as it was read, its message's limits, what its engine counted. */

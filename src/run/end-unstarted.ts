@@ -23,7 +23,7 @@ export async function endUnstarted(
     case "bad message":
       return countEnd(tally, await endBad(task, attempt, obstacle.error));
     case "unbound":
-      return countEnd(tally, await endUnbound(task, attempt, obstacle.error));
+      return countEnd(tally, await endUnbound(task, attempt, obstacle.error, obstacle.isLasting));
     case "crashes":
       return countEnd(tally, await endCrashed(task, attempt));
   }
@@ -36,8 +36,13 @@ function endBad(task: RunnableTask, attempt: Attempt, error: Error): Promise<Set
 }
 
 /** In a rolling deploy the task of another version may take it: it is put off as long as one may come. */
-async function endUnbound(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
-  const delayMs = await putOffMs(task, attempt.delivery, error);
+async function endUnbound(
+  task: RunnableTask,
+  attempt: Attempt,
+  error: Error,
+  isLasting?: boolean,
+): Promise<Settlement> {
+  const delayMs = await putOffMs(task, attempt.delivery, error, isLasting);
   if (delayMs !== undefined) return { outcome: "postponed", delayMs };
   const settlement = await endBad(task, attempt, error);
   if (settlement.outcome === "failed") await forgetUnbound(task, attempt.delivery);

@@ -156,8 +156,8 @@ function conclude(
   return kept ? kept.then(() => final) : final;
 }
 
-function outcomeOf({ options }: OpenQueue, { delivery, startedAt }: Attempt, status: FinalStatus): NewOutcome {
-  return newOutcome(options.queue, delivery, startedAt, status);
+function outcomeOf({ options }: OpenQueue, { delivery, startedAt, job }: Attempt, status: FinalStatus): NewOutcome {
+  return newOutcome({ queue: options.queue, job }, delivery, startedAt, status);
 }
 
 function endedOf({ id: _id, queue: _queue, result: _result, ...ended }: Outcome): Ended {

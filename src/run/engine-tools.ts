@@ -3,12 +3,16 @@ import { childLogger, type Logger } from "../base/log.ts";
 import { stringifyDeep } from "../base/stringify-deep.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import type { Attempt } from "./attempt.ts";
+
+type Told = Pick<Attempt, "delivery" | "job">;
 
 const levels = ["info", "warn", "error"] as const;
 
 /** Its lines go to the engine too where the task adopts what others have: their tools are looked at. */
-export function runLogger(task: OpenQueue, delivery: Delivery): Logger {
-  const own = ownLogger(task, delivery);
+export function runLogger(task: OpenQueue, attempt: Told): Logger {
+  const own = ownLogger(task, attempt);
+  const { delivery } = attempt;
   const { options, queue } = task;
   const write = options.adopt ? queue.tools?.log : undefined;
   if (!write) return own;
@@ -22,8 +26,8 @@ export function runLogger(task: OpenQueue, delivery: Delivery): Logger {
 }
 
 /** For what funboost says of a run: no engine shows it. */
-export function ownLogger({ log, options }: OpenQueue, { id: taskId }: Delivery): Logger {
-  return childLogger(log, { queue: options.queue, taskId });
+export function ownLogger({ log, options }: OpenQueue, { delivery, job }: Told): Logger {
+  return childLogger(log, { queue: options.queue, ...(job && { job }), taskId: delivery.id });
 }
 
 export function showProgress({ queue }: OpenQueue, delivery: Delivery, value: unknown): void {

@@ -53,7 +53,7 @@ function executePlain(task: RunnableTask, attempt: Attempt, current: TaskRun): P
 
 /** With a row of its start, which tells that it runs for no longer than it does. */
 async function executeRecorded(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> {
-  const over = recordStart(task, attempt.delivery, attempt.startedAt, attempt.args);
+  const over = recordStart(task, attempt.delivery, attempt.startedAt, attempt.args, attempt.job);
   let again = true;
   try {
     const end = await call(task, attempt, current);
@@ -117,7 +117,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, ownLogger(task, attempt.delivery));
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, ownLogger(task, attempt));
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

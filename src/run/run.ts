@@ -19,10 +19,15 @@ export type Runner = (delivery: Delivery, slot: Slot) => Promise<RunEnd> | RunEn
 
 /** Without `async` for nearly every delivery: with async hooks in use each promise costs about half a microsecond. */
 export function createRunner(task: RunnableTask, host: RunHost): Runner {
+  return runSafely(task, (delivery, slot) => run(task, delivery, slot, host));
+}
+
+/** What throws cannot be settled yet, and is tried again. */
+export function runSafely(task: RunnableTask, runner: Runner): Runner {
   const pauses = createPauses();
   return (delivery, slot) => {
     try {
-      const ended = run(task, delivery, slot, host);
+      const ended = runner(delivery, slot);
       return ended instanceof Promise
         ? ended.catch((error: unknown) => endUnsettled(task, pauses, delivery, error))
         : ended;
@@ -43,7 +48,12 @@ function run(task: RunnableTask, delivery: Delivery, slot: Slot, host: RunHost):
   );
 }
 
-function endEarly(task: RunnableTask, attempt: Attempt, obstacle: Obstacle, tally: Tally): Promise<RunEnd> | RunEnd {
+export function endEarly(
+  task: RunnableTask,
+  attempt: Attempt,
+  obstacle: Obstacle,
+  tally: Tally,
+): Promise<RunEnd> | RunEnd {
   if (obstacle.why === "not due") return { settlement: { outcome: "postponed", delayMs: obstacle.delayMs } };
   return endUnstarted(task, attempt, obstacle, tally).then(toRunEnd);
 }
@@ -67,7 +77,7 @@ function start(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<
 function startOnce(filter: Filter, task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> | RunEnd {
   let claiming: Promise<Claim>;
   try {
-    claiming = filter.claim(attempt.delivery, attempt.args, attempt.limits.filterKey);
+    claiming = filter.claim(attempt);
   } catch (error) {
     // The task's own key function threw.
     return endEarly(task, attempt, { why: "bad message", error: copyError(error) }, current.host.tally);

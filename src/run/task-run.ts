@@ -13,9 +13,11 @@ import { keepProgress } from "../results/progress.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { Run } from "../task/context.ts";
+import type { JobFacts } from "../task/job-facts.ts";
 import type { Attempt } from "./attempt.ts";
 import { cancelledError, isCancel } from "./cancelled-error.ts";
 import { ownLogger, runLogger, showProgress } from "./engine-tools.ts";
+import { jobFacts } from "./job-facts.ts";
 
 /** For a function to return after it was told to. */
 export const lingerMs = 5_000;
@@ -39,6 +41,7 @@ export class TaskRun implements Run {
   readonly #slot: Slot;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
+  #job: JobFacts | undefined;
   #args: readonly unknown[] | undefined;
   #message: unknown;
 
@@ -77,8 +80,12 @@ export class TaskRun implements Run {
     return this.#attempt.delivery.native;
   }
   get logger(): Logger {
-    this.#logger ??= runLogger(this.#task, this.#attempt.delivery);
+    this.#logger ??= runLogger(this.#task, this.#attempt);
     return this.#logger;
+  }
+  get job(): JobFacts {
+    this.#job ??= jobFacts(this.#task, this.#attempt, this);
+    return this.#job;
   }
   get controller(): AbortController {
     if (this.#controller) return this.#controller;
@@ -126,7 +133,7 @@ export class TaskRun implements Run {
       attempt: this.attempt,
       reason,
     }));
-    ownLogger(this.#task, this.#attempt.delivery).warn(
+    ownLogger(this.#task, this.#attempt).warn(
       { attempt: this.attempt },
       `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`,
     );

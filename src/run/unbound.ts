@@ -13,14 +13,19 @@ const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
 
 /** How long until it is tried again: 1 s, doubling to a minute. Undefined: it was tried for long enough. */
-export async function putOffMs(task: OpenQueue, delivery: Delivery, error: Error): Promise<number | undefined> {
+export async function putOffMs(
+  task: OpenQueue,
+  delivery: Delivery,
+  error: Error,
+  isLasting = false,
+): Promise<number | undefined> {
   const now = await timeOf(task);
   const since = await firstTime(task, unboundKey(task, delivery), now);
   const facts = { queue: task.options.queue, taskId: delivery.id, error: error.message };
-  if (since === now) task.log.warn(facts, "a message does not fit the task's parameters; put off for another version");
+  if (since === now) task.log.warn(facts, "a message that no task here takes; put off for another version");
   const elapsedMs = now - since;
-  if (elapsedMs >= longestMs) return undefined;
-  return Math.min(elapsedMs + firstPauseMs, longestPauseMs, longestMs - elapsedMs);
+  const leftMs = isLasting ? longestPauseMs : longestMs - elapsedMs;
+  return leftMs <= 0 ? undefined : Math.min(elapsedMs + firstPauseMs, longestPauseMs, leftMs);
 }
 
 /** It is over: redriven, it counts from its first try again. */

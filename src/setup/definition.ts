@@ -15,7 +15,7 @@ const definitions = processWide("definitions", () => new Map<string, Definition[
 export function define(params: TaskParams, fn: AnyFunction | undefined, signature: Signature): Definition {
   // What may be missing of one argument that is an object, a schema says.
   const read = params.input && signature.kind === "object" ? { ...signature, required: 0 } : signature;
-  return { params, fn, signature: read, task: undefined, open: undefined, opening: undefined };
+  return { params, fn, signature: read, unknown: undefined, task: undefined, open: undefined, opening: undefined };
 }
 
 /** Without the function: nothing here reads a source. */
@@ -36,11 +36,26 @@ function publisherSignature({ params }: TaskParams): Signature {
   return { kind: "positional", names: ["args"], rest: true, required: 0 };
 }
 
-/** A queue's identity is broker and name; defined again, the newer one replaces the older (hot reload). */
+/** A task's identity is broker, queue and name; defined again, the newer one replaces the older (hot reload). */
 export function register(definition: Definition): void {
   const { queue } = definition.params;
-  const others = (definitions().get(queue) ?? []).filter((other) => !sameBroker(other, definition));
+  const others = (definitions().get(queue) ?? []).filter((other) => !sameTask(other, definition));
   definitions().set(queue, [...others, definition]);
+}
+
+function sameTask(a: Pick<Definition, "params">, b: Pick<Definition, "params">): boolean {
+  return a.params.job === b.params.job && sameBroker(a, b);
+}
+
+/** All that are defined on its queue, itself included. */
+export function tasksBeside(definition: Definition): readonly Definition[] {
+  const all = definitions().get(definition.params.queue) ?? [];
+  return all.filter((each) => each.fn && sameBroker(each, definition));
+}
+
+/** A task as people name it. */
+export function titleOf({ queue, job }: { readonly queue: string; readonly job?: string | undefined }): string {
+  return job === undefined ? `queue "${queue}"` : `queue "${queue}", job "${job}"`;
 }
 
 export function sameBroker(a: Pick<Definition, "params">, b: Pick<Definition, "params">): boolean {
@@ -61,15 +76,15 @@ export function nameOfBroker(broker: string | Broker): string {
   return typeof broker === "string" ? broker : broker.name;
 }
 
-/** The one on this very queue and broker. */
+/** The one on this very queue and broker, of this name. */
 export function definitionOn(params: TaskParams): Definition | undefined {
   return definitions()
     .get(params.queue)
-    ?.find((each) => sameBroker(each, { params }));
+    ?.find((each) => sameTask(each, { params }));
 }
 
-export function findDefinition(queue: string, broker?: string | Broker): Definition | undefined {
-  const all = definitions().get(queue) ?? [];
+export function findDefinition(queue: string, broker?: string | Broker, job?: string): Definition | undefined {
+  const all = (definitions().get(queue) ?? []).filter((each) => each.params.job === job);
   const exact = all.find((each) => brokerOf(each) === broker);
   if (exact) return exact; // also where another is an instance of that name
   const found = all.filter((each) => broker === undefined || nameOfBroker(brokerOf(each)) === broker);

@@ -42,7 +42,10 @@ export async function openQueue(
     features: first.features,
     open: (inner) => (inner.queue === spec.queue ? Promise.resolve(first) : broker.open(inner)),
   };
-  return { queue: await emulate(actual, store).open(spec), native: first.features };
+  const whole = emulate(actual, store);
+  const queue = await whole.open(spec);
+  // What an emulation publishes again has its name in the body.
+  return { queue: whole === actual ? queue : { ...queue, keepsJob: false }, native: first.features };
 }
 
 export function supportOf(native: Features, emulated: Features, store: Store | undefined): Support {

@@ -6,12 +6,20 @@ import type { ArgsTexts, RowOutcome } from "../options/record.ts";
 import type { Options, TaskParams } from "../options/task.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
 
+/**
+ * What becomes of a message whose name no task of the process has: it fails, it counts as done, or it waits for others.
+ */
+export type UnknownJobs = "fail" | "complete" | "leave";
+
 /** What boost() was given, before anything is opened. */
 export interface Definition {
-  readonly params: TaskParams;
+  /** Changed by adopt(), before they are read. */
+  params: TaskParams;
   /** Absent for a publisher, which holds no worker code. */
   readonly fn: AnyFunction | undefined;
   readonly signature: Signature;
+  /** Of its queue, where adopt() says. */
+  unknown?: UnknownJobs | undefined;
   /** The public object made from it. */
   task: unknown;
   /** Set once it is open, so that the hot path needs no await. */

@@ -11,11 +11,12 @@ import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/task.ts";
 import { scopeOf } from "../store/scope.ts";
 import { configuration, leaseMs } from "./configure.ts";
-import { brokerOf, nameOfBroker } from "./definition.ts";
+import { brokerOf, nameOfBroker, tasksBeside } from "./definition.ts";
 import { checkFeatures, openQueue, supportOf } from "./features.ts";
 import { guardedQueue } from "./guarded-queue.ts";
 import type { Definition, OpenTask } from "./model.ts";
 import { type OpenBroker, openBroker, openMs } from "./open-broker.ts";
+import { checkAlike } from "./queue-options.ts";
 
 /** Definitions that are or become open: shutdown() makes them start anew. */
 export const definitionsInUse = processWide("tasks", () => new Set<Definition>());
@@ -27,21 +28,31 @@ export function openTask(definition: Definition): Promise<OpenTask> {
 
 /** Opens every defined task's queue, so that what is wrong shows at start. */
 export async function checkDefinitions(definitions: readonly Definition[]): Promise<void> {
-  const outcomes = await Promise.allSettled(definitions.map(openTask));
+  const outcomes = await Promise.allSettled(definitions.map(openAlike));
   const errors = outcomes.flatMap((outcome, i) =>
     outcome.status === "rejected" ? [{ definition: definitions[i], error: outcome.reason as Error }] : [],
   );
   if (errors.length === 1) throw errors[0]?.error;
   if (errors.length > 1) {
-    const lines = errors.map(
-      ({ definition, error }) =>
-        `- ${definition?.params.queue} (${definition && nameOfBroker(brokerOf(definition))}): ${error.message}`,
-    );
+    const lines = errors.map(({ definition, error }) => `- ${definition && titleText(definition)}: ${error.message}`);
     throw new AggregateError(
       errors.map(({ error }) => error),
       `[funboost] ${errors.length} tasks cannot be used:\n${lines.join("\n")}`,
     );
   }
+}
+
+/** Refuses it where the other tasks of its queue want that served differently. */
+async function openAlike(definition: Definition): Promise<void> {
+  const { options } = await openTask(definition);
+  const [first] = tasksBeside(definition);
+  const other = first && (await openTask(first).catch(() => undefined)); // it says so by itself
+  if (other) checkAlike([other.options, options]);
+}
+
+function titleText(definition: Definition): string {
+  const { queue, job } = definition.params;
+  return `${queue}${job === undefined ? "" : `, job ${job}`} (${nameOfBroker(brokerOf(definition))})`;
 }
 
 async function openOnce(definition: Definition): Promise<OpenTask> {

@@ -8,3 +8,9 @@ export function scopeOf(
 ): string {
   return `${broker.name}:${queue.scope ?? spec.queue}`;
 }
+
+/** Of one task of a queue, or of the queue where its tasks have no names: part of a key. */
+export function placeOf(scope: string, job: string | undefined): string {
+  const place = encodeURIComponent(scope);
+  return job === undefined ? place : `${place}/${encodeURIComponent(job.replace(/\p{Surrogate}/gu, "\ufffd"))}`;
+}

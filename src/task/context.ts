@@ -5,6 +5,7 @@ import type { Logger } from "../base/log.ts";
 import { fitId } from "../base/message-id.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { WaitOptions } from "./handle.ts";
+import type { JobFacts } from "./job-facts.ts";
 
 /** One run of a task. Kept by the core; users see it through `fct`. */
 export interface Run {
@@ -16,6 +17,7 @@ export interface Run {
   readonly publishedAt: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly native: unknown;
+  readonly job: JobFacts;
   readonly logger: Logger;
   readonly controller: AbortController;
   progress(value: unknown): Promise<void>;
@@ -75,6 +77,8 @@ export interface TaskContext {
   readonly headers: Readonly<Record<string, string>>;
   /** The engine's own object for the message, such as BullMQ's Job. */
   readonly native: unknown;
+  /** The message as plain facts, the same on every engine: its name, its data, which attempt of how many. */
+  readonly job: JobFacts | undefined;
   /**
    * Tells how far the task is, any JSON value: `handle.progress()` reads the latest. With a type it is checked:
    * `fct.progress<Step>({ done: 3 })`. Outside a task it does nothing; what a run tells that has lost its lease is
@@ -128,6 +132,9 @@ export const fct: TaskContext = {
   },
   get native() {
     return currentRun()?.native;
+  },
+  get job() {
+    return currentRun()?.job;
   },
   progress: async (value) => currentRun()?.progress(value),
   slowDown: async (after) => currentRun()?.slowDown(after),

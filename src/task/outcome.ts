@@ -14,6 +14,8 @@ import type { Ended, FinalStatus } from "../contract/broker.ts";
 export interface TaskRecord<R = unknown> {
   readonly id: string;
   readonly queue: string;
+  /** The task's name, where its queue has several. */
+  readonly job?: string;
   readonly status: FinalStatus;
   /** Present when done, unless the task returned nothing. */
   readonly result?: R;

@@ -126,6 +126,10 @@ export function decodeBody(
     return { args, limits, extra, foreign: true, converted: true, body: parseBody(foreign), unbound: undefined };
   }
   const body = isMarked ? parseBody(originalOf(parsed as JsonObject)) : parsed;
+  if (signature.takesAll) {
+    const args = [own && isObject(body) ? withoutExtra(body) : body];
+    return { args, limits, extra, foreign: !own, converted: false, body, unbound: undefined };
+  }
   if (!isObject(body))
     return refuseMessage(`${whatItIs(body)} Needed: a JSON object. Set "convert" to take other bodies.`);
   const { order } = extra;

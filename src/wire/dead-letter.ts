@@ -9,6 +9,7 @@ import { readExtra, withExtra } from "./stamp.ts";
 export interface RedrivenMessage {
   readonly id: string;
   readonly body: unknown;
+  readonly job?: string;
   readonly priority?: number;
   /** The dead letter's own name: one message may be buried several times. Undefined: not buried by us. */
   readonly letter?: string;

@@ -11,6 +11,8 @@ export interface Extra {
   /** Epoch seconds. */
   readonly publish_time?: number;
   readonly publish_time_format?: string;
+  /** The task's name, where its queue has several. */
+  readonly job?: string;
   /** The names of the arguments by position. */
   readonly order?: readonly string[];
   readonly max_retry_times?: number;
@@ -53,6 +55,8 @@ export interface MessageLimits {
   readonly isTimed?: boolean;
   readonly misfireGraceMs?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Whose it is, where the engine does not say so. */
+  readonly job?: string;
   /** It was redriven: the dead letter that it was. */
   readonly deadLetter?: string;
   /** Its id is its caller's, and stays known when it is over. */
@@ -74,6 +78,7 @@ export function writeLimits(limits: MessageLimits): JsonObject {
   if (limits.misfireGraceMs !== undefined) extra.misfire_grace_time = limits.misfireGraceMs / 1000;
   if (limits.headers !== undefined) extra.headers = { ...limits.headers };
   if (limits.givenId) extra.given_id = true;
+  if (limits.job !== undefined) extra.job = limits.job;
   return extra;
 }
 
@@ -102,6 +107,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
     "given_id",
     (limits, value, key) => (limits.givenId = typeof value === "boolean" ? value : refuse(key, value, "true or false")),
   ],
+  ["job", (limits, value) => void (typeof value === "string" && (limits.job = value))],
   [
     "is_timed",
     (limits, value, key) => (limits.isTimed = typeof value === "boolean" ? value : refuse(key, value, "true or false")),

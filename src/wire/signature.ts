@@ -5,6 +5,8 @@ import { type Parameter, parseFunction, type Source, sourceOf } from "./function
 export interface Signature {
   /** "named": names are the contract; "positional": they are labels; "object": the body is the one argument. */
   readonly kind: "named" | "positional" | "object";
+  /** Whatever a message holds is the one argument, of any JSON type. */
+  readonly takesAll?: true;
   readonly names: readonly string[];
   /** The last name collects what is left. */
   readonly rest: boolean;
@@ -14,6 +16,9 @@ export interface Signature {
    */
   readonly required: number;
 }
+
+/** Of a function that looks at the data by itself. */
+export const wholeData: Signature = { kind: "object", names: [], rest: false, required: 0, takesAll: true };
 
 // biome-ignore lint/suspicious/noExplicitAny: the bound of every function that can be a task
 export type AnyFunction = (...args: any[]) => unknown;

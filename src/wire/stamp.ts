@@ -1,5 +1,6 @@
 /** What is written into a message's `extra` and read from it: its id, its times, its place. */
 import { isTimeMs } from "../base/duration.ts";
+import { bodyText } from "../base/json.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { extraOf, isObject, parseBody, textOf } from "./body.ts";
 import { formatTime } from "./time-text.ts";
@@ -14,11 +15,12 @@ export interface ExtraFacts {
   priority?: number;
   /** Which firing of which timer published it. */
   fired?: string;
+  job?: string;
 }
 
 /** A new body with these facts in its `extra`; all else of it is kept. */
 export function stampExtra(body: unknown, facts: ExtraFacts): JsonObject {
-  const { id, publishedAt, attempt, ahead, priority, fired } = facts;
+  const { id, publishedAt, attempt, ahead, priority, fired, job } = facts;
   return withExtra(body, (extra) => {
     if (id !== undefined) extra.task_id = id;
     if (publishedAt !== undefined) {
@@ -30,7 +32,18 @@ export function stampExtra(body: unknown, facts: ExtraFacts): JsonObject {
     if (ahead !== undefined) extra.ahead = ahead;
     if (priority !== undefined) extra.priority = priority;
     if (fired !== undefined) extra.fired = fired;
+    if (job !== undefined) extra.job = job;
   });
+}
+
+/** A body that is sent as it is, but for its task's name. */
+export function stampRaw(body: unknown, job: string): JsonObject {
+  return stampExtra(typeof body === "string" ? body : bodyText(body), { job });
+}
+
+/** The name in a message's body. */
+export function readJob(body: unknown): string | undefined {
+  return typeof body === "string" && !body.includes('"job"') ? undefined : readExtra(body)?.job;
 }
 
 /**
@@ -53,12 +66,13 @@ export function readExtra(body: unknown): ExtraFacts | undefined {
   const extra = typeof body === "string" && !body.includes('"extra"') ? undefined : extraOf(parseBody(body));
   if (!extra) return undefined;
   const facts: ExtraFacts = {};
-  const { task_id: id, publish_time: seconds, _advanced_retry_count: retries, ahead, fired } = extra;
+  const { task_id: id, publish_time: seconds, _advanced_retry_count: retries, ahead, fired, job } = extra;
   if (typeof id === "string" ? id !== "" : typeof id === "number" || typeof id === "bigint") facts.id = String(id);
   if (typeof seconds === "number" && isTimeMs(seconds * 1000)) facts.publishedAt = Math.round(seconds * 1000);
   if (typeof retries === "number" && retries >= 0) facts.attempt = Math.floor(retries) + 1;
   if (typeof ahead === "boolean") facts.ahead = ahead;
   if (typeof fired === "string") facts.fired = fired;
+  if (typeof job === "string") facts.job = job;
   const others = extra.other_extra_params;
   const priority = extra.priority ?? others?.priority ?? others?.priroty; // Python's spellings
   if (typeof priority === "number") facts.priority = priority;

@@ -15,6 +15,7 @@ import { field } from "./field.ts";
 import { filters } from "./filters.ts";
 import { guarantees } from "./guarantees.ts";
 import { handedOver } from "./handed-over.ts";
+import { jobs } from "./jobs.ts";
 import { leases, slowLeases } from "./leases.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { limits } from "./limits.ts";
@@ -50,6 +51,7 @@ const clauses = {
   lifecycle,
   delivery,
   names,
+  jobs,
   "what is handed over": handedOver,
   crowds,
   settlement,

@@ -83,6 +83,7 @@ describe("rooms", () => {
     expect(built.map(roomOf).filter((room) => !Object.hasOwn(rooms, room))).toEqual([]);
     const doors = built.filter((file) => roomOf(file) === "doors").map((file) => posix.basename(file, ".ts"));
     expect(doors).toEqual([
+      "adopt",
       "boost",
       "core",
       "define-task",

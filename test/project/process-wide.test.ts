@@ -24,25 +24,25 @@ const shape = {
   configuration: words("configuration"),
   "configuration.configuration": words("brokers defaults lease log signals store timezone trace"),
   consumers: "Set",
-  "consumers[]": words("consumer definition forget opening running stop suspended"),
+  "consumers[]": words("concurrency consumed consumer definition forget opening running stop suspended"),
   definitions: "Map",
   "definitions[]": "Array",
   lifetime: words("generation shuttingDown used"),
   runs: "AsyncLocalStorage",
   "runs[]": [
-    ...words("args attempt cancel controller end ended headers host logger message native"),
+    ...words("args attempt cancel controller end ended headers host job logger message native"),
     ...words("progress publishedAt queue reportStuck slowDown stopReason suspend taskId"),
   ],
   signals: words("remove"),
   tasks: "Set",
-  "tasks[]": words("fn open opening params signature task"),
+  "tasks[]": words("fn open opening params signature task unknown"),
   "tasks[].open": [
     ...words("address brokerName call deadLetters definition leaseMs log native"),
     ...words("options outbox queue recorder scope store"),
   ],
   "tasks[].open.options": [
     ...words("adopt backoff broker brokerOptions concurrency convert deadLetter errors expireAfterMs filter input"),
-    ...words("limits log maxCrashes maxRequeues maxRetries maxSuspended onRecord output pool prefetch"),
+    ...words("job limits log maxCrashes maxRequeues maxRetries maxSuspended onRecord output pool prefetch"),
     ...words("publishTimeoutMs qpsScope queue record rpc timeoutMs use usePublish"),
   ],
   "tasks[].signature": words("kind names required rest"),
@@ -59,7 +59,7 @@ const advice =
 /** What an old copy has left: whoever touches it is seen. */
 const touches = vi.hoisted(() => {
   const seen: string[] = [];
-  Object.defineProperty(globalThis, Symbol.for("funboost.v1"), {
+  Object.defineProperty(globalThis, Symbol.for("funboost.v2"), {
     get: () => void seen.push("read"),
     set: () => void seen.push("written"),
   });
@@ -131,7 +131,7 @@ it("the process-wide key is raised when the shape changes", async () => {
   expect(
     keys.filter((each) => each?.startsWith("funboost.")),
     advice,
-  ).toEqual(["funboost.v1", key]);
+  ).toEqual(["funboost.v2", key]);
   expect(await shapeOf(shared()), advice).toEqual(shape);
 });
 

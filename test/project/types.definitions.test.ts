@@ -227,3 +227,15 @@ describe("defineTask", () => {
     expectTypeOf(named.push).parameters.toEqualTypeOf<[arg: { at: string }]>();
   });
 });
+
+describe("job", () => {
+  it("is taken by boost(), defineTask(), publisher() and shared params, and is a text", () => {
+    const follow = defineTask<(from: string) => number>({ queue: "types.jobs", job: "follow", params: ["from"] });
+    const task = boost({ ...follow, broker: memory() }, (from) => from.length);
+    expectTypeOf(task.push).parameters.toEqualTypeOf<[from: string]>();
+    expectTypeOf(publisher(follow).push).parameters.toEqualTypeOf<[from: string]>();
+    expectTypeOf(task.job).toEqualTypeOf<string | undefined>();
+    // @ts-expect-error a name is a text
+    void (() => boost({ queue: "types.jobs", job: 5 }, () => {}));
+  });
+});

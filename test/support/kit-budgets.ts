@@ -20,6 +20,7 @@ export const kitBudgets = {
   lifecycle: 25,
   delivery: 10,
   names: 15,
+  jobs: 20,
   "what is handed over": 45,
   crowds: 15,
   settlement: 15,

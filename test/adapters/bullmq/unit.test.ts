@@ -1,7 +1,7 @@
 /** What only BullMQ and the Redis store can get wrong; all else is in the conformance kit and in test/stores.test.ts. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { connect, createServer, type Socket } from "node:net";
-import { Queue } from "bullmq";
+import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { bullmq } from "../../../adapters/bullmq/broker.ts";
@@ -48,6 +48,87 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     const keys = await redis.keys(`${run}*`);
     if (keys.length) await redis.del(...keys);
     redis.disconnect();
+  });
+
+  it("a task's job is job.name, with attempts and backoff, and the queue's name is none", async () => {
+    const { queue, name } = await fresh();
+    const retries = { max: 4, type: "exponential", baseMs: 200, jitter: true } as const;
+    await queue.publish([
+      { body: { n: 1 } },
+      { body: { n: 2 }, job: "follow", retries },
+      { body: { n: 3 }, job: "unfollow", delayMs: 1 },
+    ]);
+    const plain = native(name);
+    const jobs = await Promise.all(["1", "2", "3"].map((id) => plain.getJob(id)));
+    expect(jobs.map((job) => job?.name)).toEqual([name, "follow", "unfollow"]);
+    expect(jobs[1]?.opts).toMatchObject({ attempts: 5, backoff: { type: "exponential", delay: 200, jitter: 1 } });
+    expect(jobs[1]?.data).toEqual({ n: 2 });
+    await plain.add("theirs", { n: 4 });
+    const peeked = (await queue.peek?.(10)) ?? [];
+    expect(peeked.map(({ job }) => job)).toEqual([undefined, "follow", "theirs"]);
+    const facts: unknown[] = [];
+    const { seen, settled } = await consume(queue, (delivery) => {
+      facts.push(queue.facts?.(delivery));
+      return done();
+    });
+    await until(() => settled.length === 4);
+    expect(Object.fromEntries(seen.map(({ body, job }) => [(body as { n: number }).n, job]))).toEqual({
+      1: undefined,
+      2: "follow",
+      3: "unfollow",
+      4: "theirs",
+    });
+    expect(facts[1]).toMatchObject({ attemptsMade: 0, options: { attempts: 5 } });
+  });
+
+  it("a plain worker takes what tasks with a job publish, and tasks take what plain producers add", async () => {
+    const { broker, name } = await fresh();
+    const seen: string[] = [];
+    const make = (job: string) =>
+      boost({ queue: name, job, broker, params: ["from"], maxRetries: 1, backoff: 10 }, (from: string) => {
+        seen.push(`${job} ${from}`);
+      });
+    const [follow, unfollow] = [make("follow"), make("unfollow")];
+    const { id } = await follow.push("ada");
+    let failures = 0;
+    const connection = { url, maxRetriesPerRequest: null } as never;
+    const worker = new Worker(
+      name,
+      async (job) => {
+        if (failures++ === 0) throw new Error("once more");
+        return `${job.name} ${job.data.from} ${job.attemptsMade}`;
+      },
+      { connection, prefix: run },
+    );
+    const plain = native(name);
+    await until(async () => (await plain.getJobState(id)) === "completed");
+    await worker.close();
+    expect((await plain.getJob(id))?.returnvalue).toBe("follow ada 1");
+    await plain.add("unfollow", { from: "bob" });
+    await plain.add("follow", { from: "cyd" });
+    const consumer = await unfollow.consume();
+    await until(() => seen.length === 2);
+    await consumer.close();
+    expect(seen.sort()).toEqual(["follow cyd", "unfollow bob"]);
+  });
+
+  it("a follow-up that a task pushes with a delay is delayed in BullMQ, and is not put in front", async () => {
+    const { broker, name } = await fresh();
+    const later = boost({ queue: `${name}-later`, broker }, (_n: number) => {});
+    const first = boost({ queue: name, broker, rpc: true }, async () => {
+      const [delayed, now] = [await later.publish([1], { delay: "48h" }), await later.push(2)];
+      return [delayed.id, now.id];
+    });
+    const timers = process.getActiveResourcesInfo().filter((each) => each === "Timeout").length;
+    const consumer = await first.consume();
+    const ids = (await (await first.push()).waitResult()) as string[];
+    await consumer.close();
+    const jobs = await Promise.all(ids.map((id) => native(`${name}-later`).getJob(id)));
+    expect(jobs.map((job) => [job?.opts.lifo, job?.opts.delay])).toEqual([
+      [undefined, expect.any(Number)],
+      [true, undefined],
+    ]);
+    await until(() => process.getActiveResourcesInfo().filter((each) => each === "Timeout").length <= timers);
   });
 
   it("delivers in order with id, attempt and time", async () => {

@@ -12,7 +12,7 @@ import { openedOn } from "../../support/opened.ts";
 configure({ signals: false, log: false });
 afterEach(() => shutdown({ grace: 100 }));
 
-const outcome: Outcome = { ...cancelledOutcome("q", "a"), status: "done", result: 7 };
+const outcome: Outcome = { ...cancelledOutcome({ queue: "q" }, "a"), status: "done", result: 7 };
 const everything: KeepRequest = {
   limits: { rpc: true, deadLetter: "letter", givenId: true },
   args: [1],

@@ -18,7 +18,11 @@ const everything: KeepRequest = {
 };
 const all: Partial<TaskParams> = { record: true, onRecord: () => {}, rpc: { ttl: "1m" } };
 const open = (params?: Partial<TaskParams>) => openedOn(memoryStore(), params);
-const outcomeOf = (status: Outcome["status"]): Outcome => ({ ...cancelledOutcome("q", "a"), status, result: 7 });
+const outcomeOf = (status: Outcome["status"]): Outcome => ({
+  ...cancelledOutcome({ queue: "q" }, "a"),
+  status,
+  result: 7,
+});
 const kinds = (writes: readonly EndWrite[]) => writes.map(({ to }) => to);
 /** What its keys begin with. */
 const keys = (write: EndWrite | undefined) =>

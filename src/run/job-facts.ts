@@ -1,0 +1,24 @@
+/** A delivery as plain facts. */
+
+import type { OpenQueue } from "../setup/model.ts";
+import type { Run } from "../task/context.ts";
+import type { JobFacts } from "../task/job-facts.ts";
+import { isObject, withoutExtra } from "../wire/body.ts";
+import { type Attempt, jobOf } from "./attempt.ts";
+
+export function jobFacts({ options, queue }: OpenQueue, attempt: Attempt, run: Omit<Run, "job">): JobFacts {
+  const { delivery, limits, rules } = attempt;
+  const maxAttempts = 1 + (limits.maxRetries ?? rules?.maxRetries ?? options.maxRetries);
+  const known = queue.facts?.(delivery);
+  return {
+    id: delivery.id,
+    name: attempt.job ?? jobOf(delivery) ?? options.queue,
+    data: isObject(run.message) && !rules ? withoutExtra(run.message) : run.message,
+    attemptsMade: known?.attemptsMade ?? delivery.attempt - 1,
+    maxAttempts,
+    isLastAttempt: delivery.attempt >= maxAttempts,
+    options: known?.options ?? {},
+    progress: (value) => run.progress(value),
+    log: (line) => run.logger.info({}, line),
+  };
+}
