@@ -3,6 +3,7 @@ import type { Job, JobJson, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Settlement } from "../../src/contract/broker.ts";
 import { taskId } from "./job-ids.ts";
+import { moveBackToWait } from "./major.ts";
 
 /** Members of a hash that BullMQ parses before anybody else sees the job. */
 const members = ["opts", "progress", "parent"];
@@ -79,7 +80,7 @@ async function repairOne(worker: Worker, client: Redis, id: string, token: strin
   const marked: BrokenOptions = { ...opts, unreadable: reasons.join(" ") };
   const transaction = client.multi().hdel(key, ...broken);
   await transaction.hset(key, "opts", JSON.stringify(marked)).exec();
-  await worker.getBackend().moveJobFromActiveToWait(id, token);
+  await moveBackToWait(worker, id, token);
   return true;
 }
 
@@ -94,11 +95,13 @@ function isRead(member: string, text: string): boolean {
 /** The first `n` that wait; of what cannot be read the text of its data. */
 export async function peek(queue: Queue, client: Redis, n: number) {
   if (n < 1) return [];
-  const [waiting, prioritized] = await Promise.all([
+  const [parked, waiting, prioritized] = await Promise.all([
+    client.lrange(queue.toKey("paused"), -n, -1), // BullMQ 6 does not read what BullMQ 5 has parked
     queue.getRanges(["wait"], 0, n - 1, true),
     queue.getRanges(["prioritized"], 0, n - 1, true),
   ]);
-  const peeked = [...waiting, ...prioritized].slice(0, n).map(async (id) => {
+  const first = [...parked.reverse(), ...waiting, ...prioritized].slice(0, n);
+  const peeked = first.map(async (id) => {
     const job = (await queue.getJob(id).catch(() => null)) as Job | null | undefined;
     if (job === undefined) return []; // gone meanwhile
     return [{ id: taskId(id), body: job ? (job.data as unknown) : await client.hget(queue.toKey(id), "data") }];

@@ -1,4 +1,4 @@
-/** BullMQ 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
+/** BullMQ 5 and 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
 import type { Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type {
@@ -20,6 +20,7 @@ import { loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
 import { anyJobId } from "./job-ids.ts";
+import { setPaused } from "./major.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
 
@@ -123,7 +124,7 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     count: () => call(() => count(queue)),
     clear: () => call(() => queue.drain(true)),
     peek: (n) => call(() => peek(queue, client, n)),
-    setPaused: (paused) => call(() => (paused ? queue.pause() : queue.resume())),
+    setPaused: (paused) => call(() => setPaused(queue, client, paused)),
     paused: () => call(() => queue.isPaused()),
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
@@ -133,13 +134,11 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
 }
 
 async function count(queue: Queue): Promise<Counts> {
-  const {
-    wait = 0,
-    prioritized = 0,
-    delayed = 0,
-    active = 0,
-  } = await queue.getJobCounts("wait", "prioritized", "delayed", "active");
-  return { ready: wait + prioritized, delayed, running: active };
+  // "paused": where BullMQ 5 and Bull park what waits.
+  const lists = ["wait", "paused", "prioritized", "delayed", "active"] as "wait"[];
+  const counts = await queue.getJobCounts(...lists);
+  const { wait = 0, paused = 0, prioritized = 0, delayed = 0, active = 0 } = counts;
+  return { ready: wait + paused + prioritized, delayed, running: active };
 }
 
 const states: Record<string, MessageState> = {

@@ -10,7 +10,7 @@ for _, id in ipairs(ARGV) do
   local job = redis.call('HMGET', key, 'parentKey', 'rjk', 'deid')
   if not job[1] and not job[2] and redis.call('EXISTS', key .. ':lock', key .. ':dependencies') == 0 and
     (redis.call('ZREM', base .. 'delayed', id) == 1 or redis.call('ZREM', base .. 'prioritized', id) == 1 or
-    redis.call('LREM', base .. 'wait', 1, id) == 1) then
+    redis.call('LREM', base .. 'wait', 1, id) == 1 or redis.call('LREM', base .. 'paused', 1, id) == 1) then
     if job[3] and redis.call('GET', base .. 'de:' .. job[3]) == id then redis.call('DEL', base .. 'de:' .. job[3]) end
     redis.call('DEL', key, key .. ':logs')
     redis.call('XADD', base .. 'events', 'MAXLEN', '~', 10000, '*', 'event', 'removed', 'jobId', id, 'prev', 'waiting')

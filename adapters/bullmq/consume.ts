@@ -9,6 +9,7 @@ import { type BrokenOptions, type Held, seeToBrokenJobs } from "./broken-jobs.ts
 import type { Bullmq } from "./bullmq.ts";
 import { taskId } from "./job-ids.ts";
 import { isLapsed, keepLeases, type Leases } from "./leases.ts";
+import { fetchesAfterPutBack } from "./major.ts";
 import { createSettler } from "./settle.ts";
 import { createWindow } from "./window.ts";
 
@@ -99,7 +100,10 @@ const hold = (job: Job, signal: AbortSignal | undefined): HeldJob => ({
 
 /** For a job: a connection that dies meanwhile is noticed at the end of the wait. BullMQ's own limit is 10 s. */
 function waitBriefly(worker: Worker): Worker {
-  return Object.defineProperty(worker, "maximumBlockTimeout", { value: longestWaitSeconds });
+  const waits = worker as unknown as { getBlockTimeout(until: number): number }; // protected to the compiler only
+  const own = waits.getBlockTimeout.bind(worker);
+  waits.getBlockTimeout = (until) => (until ? Math.min(own(until), longestWaitSeconds) : own(until));
+  return worker;
 }
 
 function workerOptions(own: Own, connection: WorkerOptions["connection"]): WorkerOptions {
@@ -181,6 +185,7 @@ function endDespiteLapse(worker: Worker, jobs: State["jobs"], leases: Leases): v
     const settlement = jobs.get(job)?.settlement;
     if (settlement?.outcome === "done" && isLapsed(error) && (await leases.renew(job)))
       return endings.handleCompleted(resultOrNull(settlement.result), job, ...rest);
+    if (!fetchesAfterPutBack(worker, error, rest[1])) return undefined;
     return leases.withLock(job, () => fail(error, job, ...rest));
   };
 }

@@ -4,6 +4,7 @@ import type { Redis } from "ioredis";
 import { repeat } from "../../src/base/clock.ts";
 import { rescueTime } from "../shared/rescue-time.ts";
 import { lookScript, renewScript } from "./lease-scripts.ts";
+import { moveStalledJobs } from "./major.ts";
 
 export interface Leases {
   /** Takes a lock that has lapsed unseen again, and does it once more. */
@@ -26,7 +27,7 @@ function createRescue(worker: Worker, client: Redis, lockDuration: number): () =
   return async () =>
     void (await Promise.all([
       client.eval(lookScript, keys.length, ...keys, lookMs, holdMs, lookMs + holdMs),
-      worker.getBackend().moveStalledJobsToWait(),
+      moveStalledJobs(worker),
     ]));
 }
 

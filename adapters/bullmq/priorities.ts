@@ -44,6 +44,15 @@ async function giveNone(queue: Queue, client: Redis): Promise<void> {
   await give(await client.lrange(queue.toKey("active"), 0, -1));
 }
 
+async function sweepList(queue: Queue, client: Redis, list: string): Promise<void> {
+  const keys = [list, "prioritized", "pc"].map((key) => queue.toKey(key));
+  for (let limit = 1_000; ; ) {
+    const [seen, kept] = (await client.eval(sweepScript, 3, ...keys, queue.toKey(""), limit, none)) as [number, number];
+    if (seen < limit) return;
+    limit = kept + 1_000;
+  }
+}
+
 /**
  * "Bigger is sooner" on BullMQ, which always runs jobs without a priority first, then 1, 2, 3 ...
  * Below none is native: -1 becomes 1002. For above none, every job needs one: the first such publish marks the queue,
@@ -58,15 +67,7 @@ export async function createPriorities(queue: Queue, client: Redis) {
   async function sweep(): Promise<void> {
     if (!marked) await giveNone(queue, client);
     marked = true;
-    const keys = [queue.toKey("wait"), queue.toKey("prioritized"), queue.toKey("pc")];
-    for (let limit = 1_000; ; ) {
-      const [seen, kept] = (await client.eval(sweepScript, 3, ...keys, queue.toKey(""), limit, none)) as [
-        number,
-        number,
-      ];
-      if (seen < limit) return;
-      limit = kept + 1_000;
-    }
+    for (const list of ["paused", "wait"]) await sweepList(queue, client, list);
   }
   async function look(): Promise<void> {
     cancelCheck = undefined;

@@ -9,6 +9,7 @@ import { publishError } from "../shared/publish-error.ts";
 import type { RedisClients } from "../shared/redis-clients.ts";
 import { aheadAgainAfter } from "./ahead-again.ts";
 import { anyJobId, jobId, taskId } from "./job-ids.ts";
+import { createAdder, jobJson } from "./major.ts";
 import { createPriorities } from "./priorities.ts";
 
 type JobClass = typeof import("bullmq").Job;
@@ -74,7 +75,7 @@ function newJob(
   const data = bodyText(message.body);
   if (message.native || defaults || opts.delay) {
     const job = new Job(queue, queue.name, undefined, { ...defaults, ...message.native, ...opts }, id);
-    return { json: { ...job.toFlowEntry().jobData, data }, id };
+    return { json: { ...jobJson(job), data }, id };
   }
   const json = { name: queue.name, data, opts, timestamp };
   return { json: json as unknown as JobJson, id };
@@ -101,20 +102,18 @@ function jobOptions(
  * BullMQ's rate against 1.07, measured.
  */
 async function createSender(queue: Queue) {
-  const backend = queue.getBackend();
-  const commands = await backend.client;
-  const noId = undefined as unknown as string;
+  const { commands, add, addTo } = await createAdder(queue);
 
   function sendOne(entry: Entry): void {
     const failed = (error: Error) => settleEntry(entry, [error]);
-    backend.addJob(entry.job.json, noId).then((id) => settleEntry(entry, [null, id]), failed);
+    add(entry.job.json).then((id) => settleEntry(entry, [null, id]), failed);
   }
   /** With ids in a transaction: "was it there before?" and the add are one step. */
   function sendKnown(batch: readonly Entry[]): void {
     const transaction = commands.multi();
     for (const { job } of batch) {
       (transaction as unknown as Redis).exists(queue.toKey(job.id ?? ""));
-      backend.addJobToTransaction(transaction, job.json, job.id ?? noId).catch(() => {}); // its answer comes with exec
+      addTo(transaction, job.json, job.id).catch(() => {}); // its answer comes with exec
     }
     const answer = (replies: readonly Reply[]) => {
       for (const [i, entry] of batch.entries()) {

@@ -2,42 +2,43 @@
 
 import type { Worker } from "bullmq";
 import { setImmediate } from "../../src/base/clock.ts";
+import { loopOf } from "./major.ts";
 
 /** `jobs`: what the worker holds. */
 export function createWindow(worker: Worker, jobs: { readonly size: number }, report: (error: unknown) => void) {
   let window = 0;
   let waking = false;
   let stopped = false;
-  // Both do their work before their first await: a pause and a resume in a row only wake the loop.
+  const loop = loopOf(worker, () => arrange(true));
   const pause = () => void worker.pause(true).catch(report);
-  const resume = () => {
-    void worker.resume().catch(report);
-    setImmediate(ensureRunning);
+  const room = () => window - loop.uncounted();
+  const ensureRunning = () => {
+    if (!stopped && room() > 0 && !worker.isRunning()) worker.run().catch(report);
   };
-  const run = () => void worker.run().catch(report);
-  // A loop that was just ending when it was resumed does not start again by itself.
-  const ensureRunning = () => !stopped && window > 0 && !worker.isRunning() && run();
   const wake = () => {
     waking = false;
-    if (stopped || window === 0) return;
-    pause();
-    resume();
+    if (stopped || jobs.size >= window) return;
+    loop.wake();
+    worker.concurrency = room();
+    setImmediate(ensureRunning);
   };
+  function arrange(full: boolean): void {
+    if (stopped || room() <= 0) return pause();
+    worker.concurrency = room();
+    if (worker.isPaused()) loop.resume().catch(report);
+    else ensureRunning();
+    setImmediate(ensureRunning); // a loop that was just ending when it was resumed does not start again by itself
+    if (full && jobs.size > 0 && !waking) waking = Boolean(setImmediate(wake)); // it sleeps until a job ends
+  }
   function set(n: number): void {
-    if (stopped || n === window) return;
+    if (n === window) return;
     const full = n > window && jobs.size >= window;
     window = n;
-    if (n === 0) return pause();
-    worker.concurrency = n;
-    if (worker.isPaused()) resume();
-    else if (!worker.isRunning()) run();
-    else if (full && !waking) waking = Boolean(setImmediate(wake)); // BullMQ's loop sleeps until a slot is free
+    arrange(full);
   }
-  return {
-    set,
-    stop: () => {
-      stopped = true;
-      pause();
-    },
+  const stop = () => {
+    stopped = true;
+    pause();
   };
+  return { set, stop };
 }

@@ -4,7 +4,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FunboostError } from "../../src/base/errors.ts";
 
-/** Of each major that is tested the oldest version: what comes before it, and other majors, are not known. */
+/**
+ * Of each major that is tested the oldest version: what comes before it, and other majors, are not known. package.json
+ * lets older ones be installed beside, for other code; newer majors it refuses.
+ */
 export const testedPeers = {
   "@agendajs/mongo-backend": ["4.0.3"],
   "@agendajs/postgres-backend": ["3.0.6"],
@@ -13,7 +16,7 @@ export const testedPeers = {
   "@temporalio/worker": ["1.24.0"],
   agenda: ["6.2.6"], // before it locks are not extended on Redis, and a worker that stops loses its running jobs
   "bee-queue": ["2.0.0"],
-  bullmq: ["6.7.0"],
+  bullmq: ["5.73.5", "6.4.0"],
   ioredis: ["5.3.2", "6.0.0"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
@@ -33,9 +36,10 @@ export function refuseUnknown(broker: string, peer: Peer, version: string | unde
   const tested: readonly string[] = testedPeers[peer];
   if (version === undefined || tested.some((oldest) => fits(version, oldest))) return;
   const ranges = tested.map((oldest) => `^${oldest}`);
+  const nearest = ranges.find((range) => range.split(".", 1)[0] === `^${version.split(".", 1)[0]}`) ?? ranges.at(-1);
   const text =
     `found ${peer} ${version}, which this adapter does not know. ` +
-    `Tested: ${ranges.join(" and ")}. Run: npm install ${peer}@${ranges.at(-1)}`;
+    `Tested: ${ranges.join(" and ")}. Run: npm install ${peer}@${nearest}`;
   throw new FunboostError("BROKER_REFUSED", text, { where: broker });
 }
 

@@ -18,19 +18,30 @@ describe("the version of a client", () => {
     }
   });
   it("that is not known is refused: what was found, what is tested, what to do", () => {
-    expect(refused("bullmq", "5.81.5")).toThrow(
+    expect(refused("bullmq", "5.58.9")).toThrow(
       expect.objectContaining({
         code: "BROKER_REFUSED",
         message:
-          "[funboost] [here] found bullmq 5.81.5, which this adapter does not know. " +
-          "Tested: ^6.7.0. Run: npm install bullmq@^6.7.0",
+          "[funboost] [here] found bullmq 5.58.9, which this adapter does not know. " +
+          "Tested: ^5.73.5 and ^6.4.0. Run: npm install bullmq@^5.73.5", // of its own major, where one is tested
       }),
     );
+    for (const version of ["4.18.2", "6.3.16", "7.0.0"])
+      expect(refused("bullmq", version)).toThrow(/Run: npm install bullmq@\^6\.4\.0/);
+    for (const version of ["5.73.5", "5.81.5", "6.4.0", "6.7.0"]) expect(refused("bullmq", version)).not.toThrow();
     expect(refused("ioredis", "4.31.0")).toThrow(/Tested: \^5\.\d+\.\d+ and \^6\.0\.0\. Run: npm install ioredis@\^6/);
     for (const version of ["6.2.5", "6.1.9", "5.0.0", "7.0.0", "16.2.6"]) expect(refused("agenda", version)).toThrow();
   });
   it("may be newer than what is tested, within its major", () => {
     for (const version of ["6.2.6", "6.2.10", "6.3.0", "6.10.0-rc.1"]) expect(refused("agenda", version)).not.toThrow();
+  });
+  it("of a major that is not out yet cannot be installed: it could break us", () => {
+    const { peerDependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+    for (const peer of peers) {
+      const newest = Number.parseInt(testedPeers[peer].at(-1) ?? "", 10);
+      expect([peer, peerDependencies[peer]]).toEqual([peer, `<${newest + 1}`]);
+    }
+    expect(peerDependencies["@temporalio/workflow"]).toBe(peerDependencies["@temporalio/client"]);
   });
   it("is not asked in a bundle, where another may lie beside it", () => {
     expect(installedVersion("bullmq", pathToFileURL(`${root}dist/bundle.mjs`).href)).toBeUndefined();
