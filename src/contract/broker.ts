@@ -118,6 +118,11 @@ export interface Message {
   readonly attempt?: number;
   /** Epoch milliseconds; set by emulations that republish. Default: now. */
   readonly publishedAt?: number;
+  /**
+   * True: its id was looked for among those that have ended, and not found. Who forgets ids at their end must still know
+   * those that have ended since. A redrive uses an id again.
+   */
+  readonly once?: boolean;
   /** This engine's own options for the message. */
   readonly native?: Readonly<Record<string, unknown>>;
 }
