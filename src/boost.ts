@@ -7,7 +7,7 @@ import type { Schema } from "./options/middleware.ts";
 import type { Qps } from "./options/qps.ts";
 import type { TaskRow } from "./options/record.ts";
 import type { TaskParams } from "./options/task.ts";
-import { checkParams } from "./options/task-checks.ts";
+import { checkAdoption, checkParams } from "./options/task-checks.ts";
 import type { CallbackArgs, FunctionFor, KeptResult, SentArgs, TaskKind } from "./options/task-types.ts";
 import { type Publishing, publishingMembers, showShort } from "./publishing.ts";
 import { callQueue } from "./queue/call-queue.ts";
@@ -86,6 +86,7 @@ export function boost(params: TaskParams, ...given: unknown[]): unknown {
       { where: params.queue },
     );
   }
+  checkAdoption(params);
   const definition = defineFunction(params, fn);
   const run = (...args: unknown[]) => fn(...args);
   const task = Object.assign(run, publishingMembers(definition), consumingMembers(definition));

@@ -21,7 +21,7 @@ export { shutdown } from "./consume/shutdown.ts";
 export type { FinalStatus } from "./contract/broker.ts";
 export type { BrokerChoice, BrokerName, Brokers, CheckedName } from "./contract/brokers.ts";
 export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
-export type { Backoff } from "./options/backoff.ts";
+export type { Backoff, BackoffFunction } from "./options/backoff.ts";
 export type { FilterParams } from "./options/filter.ts";
 export type { Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export type { PublishOptions } from "./options/publish.ts";

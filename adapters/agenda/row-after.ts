@@ -48,8 +48,6 @@ export function rowAfter(
   });
   const nextRunAt = recurring ? next({ ...job, lastRunAt: run.lastRunAt }) : null;
   switch (settlement.outcome) {
-    case "returned":
-      return unchangedRow(job, owner);
     case "postponed":
       return { ...run, ...again(settlement.delayMs) };
     case "retry":
@@ -69,5 +67,7 @@ export function rowAfter(
       return recurring || keepFailed
         ? { ...run, ...failed(settlement.error, 0), ...(recurring ? { failCount: 0 } : {}), nextRunAt }
         : undefined;
+    default:
+      return unchangedRow(job, owner);
   }
 }

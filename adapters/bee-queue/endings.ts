@@ -48,6 +48,7 @@ export function endingOf(
     case "postponed":
       return [again(settlement.delayMs, "waiting"), "", ""];
     case "returned":
+    case "moved":
       return ["front", "", ""];
   }
 }

@@ -2,6 +2,7 @@
 import type { Job, JobJson, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Settlement } from "../../src/contract/broker.ts";
+import { seeWhose } from "./foreign.ts";
 import { taskId } from "./job-ids.ts";
 import { moveBackToWait } from "./major.ts";
 
@@ -14,7 +15,12 @@ export type BrokenOptions = { readonly unreadable?: string };
 /** Data that is no JSON comes as the text that it is, and is kept as one: Bull's tools stumble over it too. */
 function readBrokenData(worker: Worker, client: Redis, report: (error: unknown) => void): void {
   const maker = worker as unknown as { createJob(json: JobJson, id: string): Job }; // protected to the compiler only
-  const createJob = maker.createJob.bind(worker);
+  const create = maker.createJob.bind(worker);
+  const createJob = (json: JobJson, id: string) => {
+    const job = create(json, id);
+    seeWhose(job, json, worker.name);
+    return job;
+  };
   maker.createJob = (json, id) => {
     try {
       return createJob(json, id);

@@ -103,7 +103,7 @@ async function openQueue(
     ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
     async consume(handler, consumeOptions) {
-      const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix };
+      const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix, adopt: spec.adopt ?? false };
       const consumer = await consumeJobs(bull, spec.queue, clients, worker, handler, consumeOptions);
       consumers.add(consumer);
       return consumer;

@@ -7,13 +7,19 @@ import type { RedisClients } from "../shared/redis-clients.ts";
 import { resultOrNull } from "../shared/result-or-null.ts";
 import { type BrokenOptions, type Held, seeToBrokenJobs } from "./broken-jobs.ts";
 import type { Bullmq } from "./bullmq.ts";
+import { isOurs, type OwnOptions, rulesOf } from "./foreign.ts";
 import { taskId } from "./job-ids.ts";
-import { isLapsed, keepLeases, type Leases } from "./leases.ts";
+import { isLapsed, keepLeases, keepLosses, type Leases } from "./leases.ts";
 import { fetchesAfterPutBack } from "./major.ts";
 import { createSettler } from "./settle.ts";
 import { createWindow } from "./window.ts";
 
-type Own = Partial<WorkerOptions> & { readonly prefix: string; readonly lockDuration: number };
+type Own = Partial<WorkerOptions> & {
+  readonly prefix: string;
+  readonly lockDuration: number;
+  /** What others have left among what has ended stays as it is. */
+  readonly adopt: boolean;
+};
 
 interface HeldJob extends Held {
   readonly delivery: Delivery;
@@ -47,23 +53,23 @@ export async function consumeJobs(
   handler: Handler,
   options: ConsumeOptions,
 ): Promise<Consumer> {
-  const connection = await clients.get("patient");
+  const [connection, commands] = await Promise.all([clients.get("patient"), clients.get("commands")]);
   const report = (error: unknown) => void (isStale(error) || state.closed || options.onError(clients.explain(error)));
   const state: State = { jobs: new Map(), onIdle: [], report, closed: false };
   const settle = createSettler(bull, () => leases, report);
-  const dropIfMany = createDropper();
-  const mayDrop = own.removeOnComplete === undefined;
+  const drop = createDropper(own);
+  const toDelivery = createReader(own, (job, losses) => keepLosses(worker, commands, job, losses).catch(report));
 
   // Not async: with async hooks in use each promise of a run costs BullMQ about 1 %.
   function run(job: Job, token?: string, signal?: AbortSignal): Promise<unknown> {
-    const entry = hold(job, signal);
+    const entry = hold(job, toDelivery(job, signal));
     if (state.closed) return settle({ outcome: "returned" }, job, entry, token); // the fetch was under way
     state.jobs.set(job, entry);
     state.lastFetchAt = clock.monotonic();
     return handler(entry.delivery).then((settlement) => {
       entry.settlement = settlement;
       if (settlement.outcome !== "done") return settle(settlement, job, entry, token);
-      if (mayDrop) dropIfMany(job, clock.monotonic());
+      drop?.(job, clock.monotonic());
       return resultOrNull(settlement.result);
     });
   }
@@ -73,7 +79,7 @@ export async function consumeJobs(
     ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
     : (job: Job, token?: string) => run(job, token);
   const worker = inNeutralContext(() => waitBriefly(new bull.Worker(queue, processor, workerOptions(own, connection))));
-  seeToBrokenJobs(worker, await clients.get("commands"), state.jobs, report);
+  seeToBrokenJobs(worker, commands, state.jobs, report);
   watchEnds(worker, state, options.onSettled);
   await worker.waitUntilReady();
   const leases: Leases = inNeutralContext(() => keepLeases(worker, connection, state.jobs, report));
@@ -91,8 +97,8 @@ function statusOf({ jobs, lastFetchAt }: State): ReturnType<Consumer["status"]> 
   return lastFetchAt === undefined ? { held } : { held, lastFetchAt };
 }
 
-const hold = (job: Job, signal: AbortSignal | undefined): HeldJob => ({
-  delivery: toDelivery(job, signal),
+const hold = (job: Job, delivery: Delivery): HeldJob => ({
+  delivery,
   attemptsMade: job.attemptsMade,
   moved: false,
   settlement: undefined,
@@ -106,10 +112,9 @@ function waitBriefly(worker: Worker): Worker {
   return worker;
 }
 
-function workerOptions(own: Own, connection: WorkerOptions["connection"]): WorkerOptions {
+function workerOptions({ adopt, ...own }: Own, connection: WorkerOptions["connection"]): WorkerOptions {
   return {
-    removeOnComplete: { count: 1_000 },
-    removeOnFail: { count: 5_000 },
+    ...(adopt ? {} : { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 5_000 } }),
     runRetryDelay: 1_000,
     // A kill -9 is noticed within a lease and two checks, so in 28 s at a lease of 15 s.
     stalledInterval: Math.max(1, Math.floor(own.lockDuration * 0.4)),
@@ -125,32 +130,45 @@ function workerOptions(own: Own, connection: WorkerOptions["connection"]): Worke
   };
 }
 
-function toDelivery(job: Job, signal: AbortSignal | undefined): Delivery {
-  const opts: JobsOptions & BrokenOptions & { attempt?: number; publishedAt?: number } = job.opts;
-  const delivery = {
-    id: taskId(job.id),
-    body: job.data as unknown,
-    attempt: (job.attemptsMade || 0) + (opts.attempt ?? 1),
-    crashes: job.stalledCounter,
-    ahead: opts.lifo === true,
-    publishedAt: opts.publishedAt ?? (job.timestamp || clock.now()),
-    native: job,
-    ...(opts.unreadable === undefined ? {} : { unreadable: opts.unreadable }),
+/** `onLosses`: BullMQ has counted some. */
+function createReader({ settings }: Own, onLosses: (job: Job, losses: number) => void) {
+  return (job: Job, signal: AbortSignal | undefined): Delivery => {
+    const opts: JobsOptions & BrokenOptions & OwnOptions = job.opts;
+    const crashes = (opts.losses ?? 0) + (job.stalledCounter || 0);
+    if (job.stalledCounter > 0) onLosses(job, crashes);
+    const delivery = {
+      id: taskId(job.id),
+      body: job.data as unknown,
+      attempt: (job.attemptsMade || 0) + (opts.attempt ?? 1),
+      crashes,
+      ahead: opts.lifo === true,
+      publishedAt: opts.publishedAt ?? (job.timestamp || clock.now()),
+      native: job,
+      ...(isOurs(job) ? {} : { rules: rulesOf(job, settings?.backoffStrategy) }),
+      ...(opts.unreadable === undefined ? {} : { unreadable: opts.unreadable }),
+    };
+    return signal ? { ...delivery, signal } : delivery;
   };
-  return signal ? { ...delivery, signal } : delivery;
 }
 
-function createDropper() {
+/**
+ * Where they are many; of an adopted queue all of ours: to keep some means to trim what others keep. A job with a given
+ * id stays, by which a second publish under that id is noticed; there the store notices it.
+ */
+function createDropper({ adopt, removeOnComplete }: Own) {
+  if (removeOnComplete !== undefined) return undefined;
   let count = 0;
   let since = 0;
-  return (job: Job, now: number): void => {
+  const isMany = (now: number) => {
     if (now - since >= 1_000) {
       count = 0;
       since = now;
     }
-    // A job with a given id stays: it is how a second publish under that id is noticed.
-    if (++count > mostKeptPerSecond && job.opts.removeOnComplete === undefined && /^\d+$/.test(job.id ?? ""))
-      job.opts.removeOnComplete = true;
+    return ++count > mostKeptPerSecond;
+  };
+  return (job: Job, now: number): void => {
+    const mayGo = adopt ? isOurs(job) : isMany(now) && /^\d+$/.test(job.id ?? "");
+    if (mayGo && job.opts.removeOnComplete === undefined) job.opts.removeOnComplete = true;
   };
 }
 

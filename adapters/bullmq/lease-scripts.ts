@@ -38,3 +38,14 @@ if redis.call('EXISTS', KEYS[1]) + redis.call('EXISTS', KEYS[2]) == 0 then
   for from = 1, #active, 5000 do redis.call('SADD', KEYS[4], unpack(active, from, math.min(from + 4999, #active))) end
 end
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])`;
+
+/**
+ * KEYS: a job. ARGV: how often it was lost. That number into its options, where no worker of others looks: one that
+ * finds more than one in BullMQ's own count fails the job.
+ */
+export const lossesScript = `
+local opts = redis.call('HGET', KEYS[1], 'opts')
+if not opts or string.sub(opts, 1, 1) ~= '{' then return end
+opts = string.gsub(opts, '^{"losses":%d+,?', '{', 1)
+local rest = (opts == '{}' and '' or ',') .. string.sub(opts, 2)
+redis.call('HSET', KEYS[1], 'stc', 0, 'opts', '{"losses":' .. ARGV[1] .. rest)`;

@@ -3,7 +3,7 @@ import type { Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { repeat } from "../../src/base/clock.ts";
 import { rescueTime } from "../shared/rescue-time.ts";
-import { lookScript, renewScript } from "./lease-scripts.ts";
+import { lookScript, lossesScript, renewScript } from "./lease-scripts.ts";
 import { moveStalledJobs } from "./major.ts";
 
 export interface Leases {
@@ -65,4 +65,9 @@ export function keepLeases(
       }),
     stop: () => Promise.all(stops.map((stop) => stop())),
   };
+}
+
+/** An old worker beside would fail what was lost twice. */
+export async function keepLosses(worker: Worker, client: Redis, job: Job, losses: number): Promise<void> {
+  await client.eval(lossesScript, 1, worker.toKey(job.id ?? ""), losses);
 }

@@ -8,6 +8,7 @@ import { accept, createPublishBatches, type PublishEntry, refuse } from "../shar
 import { publishError } from "../shared/publish-error.ts";
 import type { RedisClients } from "../shared/redis-clients.ts";
 import { aheadAgainAfter } from "./ahead-again.ts";
+import type { OwnOptions } from "./foreign.ts";
 import { anyJobId, jobId, taskId } from "./job-ids.ts";
 import { createAdder, jobJson } from "./major.ts";
 import { createPriorities } from "./priorities.ts";
@@ -81,12 +82,14 @@ function newJob(
   return { json: json as unknown as JobJson, id };
 }
 
-/** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. All have our mark. */
 function jobOptions(
   { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt }: Message,
   priorityOf: PriorityOf,
 ): JobsOptions {
-  const opts: JobsOptions & { attempt?: number; publishedAt?: number } = {};
+  const opts: Writable<JobsOptions & OwnOptions> = { funboost: 1 };
   const native = ahead ? 0 : priorityOf(priority);
   if (ahead) opts.lifo = true;
   if (native) opts.priority = native;

@@ -3,6 +3,7 @@ import type { Job } from "bullmq";
 import type { Settlement } from "../../src/contract/index.ts";
 import { aheadAgainAfter } from "./ahead-again.ts";
 import type { Bullmq } from "./bullmq.ts";
+import { rateLimited } from "./foreign.ts";
 import type { Leases } from "./leases.ts";
 
 /** `entry.moved` becomes true where the job was put back. */
@@ -30,13 +31,19 @@ export function createSettler(bull: Bullmq, leases: () => Leases, report: (error
         if (job.opts.lifo && settlement.delayMs > 0) aheadAgainAfter(settlement.delayMs, async () => job);
         // The wall clock, because BullMQ subtracts it again. Without delay too: so it comes behind what waits.
         return putBack(entry, job, () => job.moveToDelayed(Date.now() + Math.ceil(settlement.delayMs), token));
+      case "moved":
+        entry.moved = true;
+        throw isRateLimit(settlement.by) ? new Error(rateLimited) : new bull.WaitingError();
       case "returned":
         return putBack(entry, job, () => job.moveToWait(token));
     }
   };
 }
 
-const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildrenError", "UnrecoverableError"]);
+/** Whatever else it was, BullMQ takes one of these as the other; its class may come from another copy of BullMQ. */
+const isRateLimit = (by: unknown) => (by as { message?: unknown }).message === rateLimited;
+
+const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildrenError"]);
 
 /**
  * The core counts attempts: BullMQ is told just now that one more is allowed, or none. Right for jobs of others too.
@@ -44,11 +51,8 @@ const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildren
 function failureOf(job: Job, error: Error, attempts: 1 | 2): Error {
   job.opts.attempts = job.attemptsMade + attempts;
   job.opts.stackTraceLimit ??= 10;
-  if (
-    typeof error.message === "string" &&
-    !meantForBullmq.has(error.name) &&
-    error.message !== "bullmq:rateLimitExceeded"
-  )
-    return error;
+  const isPlain = typeof error.message === "string" && !meantForBullmq.has(error.name);
+  const mayStay = attempts === 1 || error.name !== "UnrecoverableError";
+  if (isPlain && mayStay && error.message !== rateLimited) return error;
   return Object.assign(new Error(`${error.name}: ${String(error.message)}`), { stack: String(error.stack) });
 }

@@ -86,6 +86,7 @@ function settle(queue: Queue, taker: Taker, entry: Entry, delivery: Delivery, se
       queue.known.delete(entry.id);
       break;
     case "returned":
+    case "moved": // nobody gives rules here
       place(queue, entry, true);
       break;
     default:

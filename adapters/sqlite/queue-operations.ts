@@ -144,7 +144,7 @@ function settle(file: SqliteFile, owner: number, ended: readonly SettledDelivery
   const places = (...outcomes: readonly string[]) =>
     ended.filter(({ settlement }) => outcomes.includes(settlement.outcome)).map(({ delivery }) => delivery.native.ord);
   const over = places("done", "failed");
-  const returned = places("returned");
+  const returned = places("returned", "moved");
   if (over.length > 0) file.run(sql.remove, [JSON.stringify(over), owner]);
   if (returned.length > 0) file.run(sql.giveBack, [JSON.stringify(returned), owner]);
   for (const { delivery, settlement } of ended) {

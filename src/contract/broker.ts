@@ -54,6 +54,8 @@ export interface QueueSpec {
   readonly leaseMs: number;
   /** How long callers wait for a publish, in milliseconds: later nothing is sent. @default 10_000 */
   readonly publishTimeoutMs?: number;
+  /** True: what others published is taken over with its own rules, and what they keep of what has ended stays. */
+  readonly adopt?: boolean;
 }
 
 export interface BrokerQueue {
@@ -210,8 +212,22 @@ export interface Delivery {
   /** Epoch milliseconds. */
   readonly publishedAt?: number;
   readonly signal?: AbortSignal;
+  /** Only on what others published, where its engine has rules for it: `body` is its data then, and no envelope. */
+  readonly rules?: Rules;
   /** The engine's own object for it. */
   readonly native: unknown;
+}
+
+/** How its publisher wants a message to go on, in its engine's way. The adapter reads it, the core decides by it. */
+export interface Rules {
+  /** Runs after the first. */
+  readonly maxRetries: number;
+  /** Limit of one run; undefined: none. */
+  readonly timeoutMs?: number;
+  /** The wait after a run that failed; "final": there is no other. `error` is what was thrown, made an Error. */
+  delayMs(attempt: number, error: Error): number | "final" | Promise<number | "final">;
+  /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
+  reads(error: unknown): "final" | "moved" | undefined;
 }
 
 /** Never rejects. Called as soon as a delivery is there; calls may overlap up to the window. */
@@ -226,6 +242,8 @@ export type Settlement =
   | { readonly outcome: "retry"; readonly error: Error; readonly delayMs: number }
   /** Again after `delayMs`, attempt unchanged, behind what waits. */
   | { readonly outcome: "postponed"; readonly delayMs: number }
+  /** The run itself has moved it: `by`, which `rules.reads` knows, tells the engine. Nothing is counted or recorded. */
+  | { readonly outcome: "moved"; readonly by: unknown }
   /** Untouched, to the front, no crash counted; only for a delivery whose run has not started. */
   | { readonly outcome: "returned" };
 

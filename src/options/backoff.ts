@@ -24,6 +24,18 @@ export interface Backoff {
   jitter?: "full" | "none" | boolean;
 }
 
+/**
+ * The wait before each retry, by a function of your own: `attempt` is 1 after the first run, `error` what it threw.
+ * False: no other run.
+ *
+ * @example
+ * const backoff: BackoffFunction = ({ attempt, error }) => error.name === "QuotaError" ? "1h" : attempt * 1000;
+ */
+export type BackoffFunction = (failure: { readonly attempt: number; readonly error: Error }) => Duration | false;
+
+/** The same, in milliseconds, whatever it answers. */
+export type BackoffCall = (failure: { readonly attempt: number; readonly error: Error }) => number | false;
+
 export interface BackoffPlan {
   readonly type: "fixed" | "exponential";
   readonly baseMs: number;
@@ -35,11 +47,26 @@ export interface BackoffPlan {
 const defaultBaseMs = 1000;
 const defaultFactor = 2;
 const defaultCapMs = 60_000;
-const shape = '{ type: "fixed" | "exponential", base, factor, cap, jitter }, or a time such as 500, "1s" (0: at once)';
+const shape =
+  '{ type: "fixed" | "exponential", base, factor, cap, jitter }, or a time such as 500, "1s" (0: at once), ' +
+  "or a function that answers one, or false";
 const members: readonly string[] = ["type", "base", "factor", "cap", "jitter"] satisfies (keyof Backoff)[];
 
 /** The plan that an option asks for; a time is a fixed wait without jitter. */
-export function parseBackoff(value: Backoff | Duration | undefined): BackoffPlan {
+export function parseBackoff(value: Backoff | Duration | BackoffFunction | undefined): BackoffPlan | BackoffCall {
+  return typeof value === "function" ? callOf(value) : planOf(value);
+}
+
+/** Throws what it throws, and for an answer that is no time. */
+function callOf(given: BackoffFunction): BackoffCall {
+  return (failure) => {
+    const wait: unknown = given(failure);
+    return wait === false ? false : durationMs(wait as Duration, "backoff()");
+  };
+}
+
+/** A plan; undefined is the default one. */
+export function planOf(value: Backoff | Duration | undefined): BackoffPlan {
   if (typeof value === "number" || typeof value === "string") {
     const baseMs = durationMs(value, "backoff");
     return { type: "fixed", baseMs, factor: 1, capMs: baseMs, jitter: false };

@@ -17,13 +17,12 @@ export const paramDefaults = {
   maxRetries: 3,
   maxRequeues: 100,
   rpc: { ttl: "30m", timeout: "30m" },
-  errors: [],
   publishTimeout: "10s",
   maxSuspended: 1000,
   maxCrashes: 5,
 } as const;
 
-/** Both must have been checked. One literal: what is read for each message must be quick to read. */
+/** Both must have been checked. What is read for each message must be quick to read. */
 export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>): Options {
   const given: TaskParams = { ...withoutUndefined(defaults), ...withoutUndefined(params), queue: params.queue };
   return {
@@ -31,6 +30,7 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     broker: given.broker ?? paramDefaults.broker,
     brokerOptions: given.brokerOptions ?? paramDefaults.brokerOptions,
     concurrency: concurrencyOf(given),
+    adopt: given.adopt ?? false,
     pool: given.pool as PoolSlots | undefined,
     prefetch: given.prefetch,
     limits: limitsOf(given.qps),
@@ -44,18 +44,17 @@ export function resolveOptions(params: TaskParams, defaults: Partial<TaskParams>
     filter: resolveFilter(given.filter),
     rpc: resolveRpc(given.rpc),
     record: resolveRecord(given.record),
-    onRecord: given.onRecord,
-    input: given.input,
-    output: given.output,
-    use: given.use ?? [],
-    usePublish: given.usePublish ?? [],
-    errors: given.errors ?? paramDefaults.errors,
     publishTimeoutMs: durationMs(given.publishTimeout ?? paramDefaults.publishTimeout, "publishTimeout"),
     maxSuspended: given.maxSuspended ?? paramDefaults.maxSuspended,
     maxCrashes: given.maxCrashes ?? paramDefaults.maxCrashes,
     log: resolveLog(params.log, defaults.log),
-    convert: given.convert,
+    ...codeOf(given),
   };
+}
+
+/** What is code of the user's own. */
+function codeOf({ onRecord, input, output, use = [], usePublish = [], errors = [], convert }: TaskParams) {
+  return { onRecord, input, output, use, usePublish, errors, convert };
 }
 
 /** A task's own members win over those of the defaults. */

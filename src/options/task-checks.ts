@@ -3,6 +3,7 @@
 import { describe, FunboostError } from "../base/errors.ts";
 import { type Backoff, parseBackoff } from "./backoff.ts";
 import {
+  boolean,
   type Check,
   type Checks,
   checkMembers,
@@ -46,6 +47,7 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
   },
   brokerOptions: record,
   concurrency: checkConcurrency,
+  adopt: boolean,
   pool(value, name) {
     if (!isPool(value)) refuseOption(name, value, "a pool made by concurrencyPool(n)");
   },
@@ -101,7 +103,16 @@ const checks: Readonly<Record<keyof TaskParams, Check>> = {
 /** Every option of a task. */
 export const optionNames = Object.keys(checks) as readonly (keyof TaskParams)[];
 
-const { queue: _queue, ...defaultChecks } = checks;
+const { queue: _queue, adopt: _adopt, ...defaultChecks } = checks;
+
+/** Other code's jobs may be meant for one at a time, and ours is 50. */
+export function checkAdoption({ queue, adopt, concurrency }: TaskParams): void {
+  if (!adopt || concurrency !== undefined) return;
+  const advice = "Give that of the worker which it takes over from; a BullMQ worker that says none runs 1.";
+  throw new FunboostError("BAD_OPTION", `"adopt: true" needs "concurrency", which is not given. ${advice}`, {
+    where: queue,
+  });
+}
 
 /** Throws BAD_OPTION for all that is wrong in itself; what depends on configuration and engine is resolved later. */
 export function checkParams(params: unknown): asserts params is TaskParams {
@@ -142,8 +153,9 @@ export function checkDefaults(defaults: unknown): asserts defaults is Partial<Ta
       "BAD_OPTION",
       `"defaults" is ${describe(defaults)}. Allowed: an object such as { maxRetries: 5 }.`,
     );
-  if ("queue" in defaults)
-    throw new FunboostError("BAD_OPTION", '"queue" cannot be a default: each task has its own. Give it to boost().');
+  const own = ["queue", "adopt"].find((name) => name in defaults);
+  if (own !== undefined)
+    throw new FunboostError("BAD_OPTION", `"${own}" cannot be a default: each task has its own. Give it to boost().`);
   checkMembers(defaults, defaultChecks);
 }
 

@@ -5,7 +5,7 @@ import type { ErrorClass } from "../base/errors.ts";
 import type { LogLevel, LogOptions } from "../base/log.ts";
 import type { Broker } from "../contract/broker.ts";
 import type { BrokerChoice, BrokerOptionsOf } from "../contract/brokers.ts";
-import type { Backoff, BackoffPlan } from "./backoff.ts";
+import type { Backoff, BackoffCall, BackoffFunction, BackoffPlan } from "./backoff.ts";
 import type { FilterOptions, FilterParams } from "./filter.ts";
 import type { Middleware, PublishMiddleware, Schema } from "./middleware.ts";
 import type { ConcurrencyPool, PoolSlots } from "./pool.ts";
@@ -32,6 +32,12 @@ export interface TaskParams<
   brokerOptions?: BrokerOptionsOf<B>;
   /** Runs at once in this process, 1 to 100,000. @default 50, with `qps` 500 */
   concurrency?: number;
+  /**
+   * Takes over what other code publishes to this queue: its jobs keep their own attempts, backoff and retention, and
+   * their data is the argument. Needs `concurrency`.
+   * @default false
+   */
+  adopt?: boolean;
   /** Places shared with other tasks, of `concurrencyPool(n)`. @default none */
   pool?: ConcurrencyPool;
   /**
@@ -55,10 +61,11 @@ export interface TaskParams<
   /** How often a run may ask to be requeued, 0 to 1,000,000; then dead letter. @default 100 */
   maxRequeues?: number;
   /**
-   * The wait before each retry; a time such as 500 or "1s" is the same wait each time, 0 at once.
+   * The wait before each retry; a time such as 500 or "1s" is the same wait each time, 0 at once. Or a function:
+   * `({ attempt, error }) => milliseconds`, or false for no other run.
    * @default exponential from 1 s to 1 min with full jitter
    */
-  backoff?: Backoff | Duration;
+  backoff?: Backoff | Duration | BackoffFunction;
   /**
    * Keep what failed for good, after its retries or by a `FatalError`: true is in `<queue>_dlx`, a text is a queue's
    * name. What `DeadLetterError`, `maxRequeues`, `maxCrashes` and bodies that cannot be read lead to is kept without it
@@ -132,13 +139,14 @@ export interface Options {
   readonly broker: string | Broker;
   readonly brokerOptions: Readonly<Record<string, unknown>>;
   readonly concurrency: number;
+  readonly adopt: boolean;
   readonly pool: PoolSlots | undefined;
   readonly prefetch: number | undefined;
   readonly limits: readonly Limit[] | undefined;
   readonly qpsScope: "process" | "global";
   readonly maxRetries: number;
   readonly maxRequeues: number;
-  readonly backoff: BackoffPlan;
+  readonly backoff: BackoffPlan | BackoffCall;
   /** A queue's name. */
   readonly deadLetter: string | undefined;
   readonly timeoutMs: number | undefined;

@@ -1,14 +1,13 @@
 /** One delivery, read: what is known of it from its arrival to its end. */
 import { clock } from "../base/clock.ts";
 import { copyError } from "../base/errors.ts";
-import type { Delivery } from "../contract/broker.ts";
+import type { Delivery, Rules } from "../contract/broker.ts";
 import type { SetEntry } from "../contract/store.ts";
 import type { DeadLetterSource } from "../queue/to-dead-letters.ts";
 import type { RecordedTask } from "../results/recorder.ts";
 import { refuseMessage } from "../wire/arguments.ts";
-import { isObject } from "../wire/body.ts";
-import { decodeBody } from "../wire/call.ts";
-import type { MessageLimits } from "../wire/limits.ts";
+import { decodeBody, decodeForeign } from "../wire/call.ts";
+import { type MessageLimits, noLimits } from "../wire/limits.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
 
 /** An open task, as far as running it needs it. */
@@ -24,6 +23,8 @@ export interface Attempt {
   /** Somebody reads them, or the body that they are part of, when the run is over: it gets copies. */
   readonly argsAreShared: boolean;
   readonly limits: MessageLimits;
+  /** Of its publisher, where it was none of ours and is adopted. */
+  readonly rules: Rules | undefined;
   /** The parsed body, or the text when it is no JSON. */
   readonly body: unknown;
   /** Why its body is no call. */
@@ -34,7 +35,6 @@ export interface Attempt {
   doneMark: ((outcome: string) => SetEntry) | undefined;
 }
 
-const noLimits: MessageLimits = Object.freeze({});
 const unread = Object.freeze({
   args: Object.freeze([]),
   argsAreShared: false,
@@ -45,16 +45,22 @@ const unread = Object.freeze({
 
 export function readAttempt({ definition, options }: RunnableTask, delivery: Delivery): Attempt {
   const startedAt = clock.now();
+  const rules = options.adopt ? delivery.rules : undefined;
   try {
     if (delivery.unreadable !== undefined) refuseMessage(delivery.unreadable);
-    const call = decodeBody(delivery.body, definition.signature, options.convert, delivery.publishedAt);
+    const { signature } = definition;
+    const call = rules
+      ? decodeForeign(delivery.body, signature, options.convert)
+      : decodeBody(delivery.body, signature, options.convert, delivery.publishedAt);
     const { args, limits, body, unbound } = call;
     const argsAreShared =
-      !call.converted && (isObject(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
+      !call.converted && (isTree(delivery.body) || options.record !== undefined || options.onRecord !== undefined);
     const badMessage = undefined;
-    return { delivery, startedAt, args, argsAreShared, limits, body, badMessage, unbound, doneMark: undefined };
+    return { delivery, startedAt, args, argsAreShared, limits, rules, body, badMessage, unbound, doneMark: undefined };
   } catch (error) {
     const badMessage = copyError(error); // of the task's own `convert`, maybe
-    return { ...unread, delivery, startedAt, badMessage, doneMark: undefined };
+    return { ...unread, delivery, startedAt, rules, badMessage, doneMark: undefined };
   }
 }
+
+const isTree = (body: unknown) => typeof body === "object" && body !== null && !(body instanceof Uint8Array);

@@ -1,19 +1,17 @@
 /** How an attempt ends: done, again, or for good. The core decides, the adapter carries it out. */
-import { clock } from "../base/clock.ts";
-import { heldDelayMs } from "../base/duration.ts";
-import { describe, FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
+import { FunboostError, isFunboostError, serializeError } from "../base/errors.ts";
 import { copyCarriable, Uncarriable } from "../base/json-check.ts";
 import type { Logger } from "../base/log.ts";
-import type { Delivery, Ended, FinalStatus, Settlement } from "../contract/broker.ts";
-import { backoffMs } from "../options/backoff.ts";
+import type { Ended, FinalStatus, Settlement } from "../contract/broker.ts";
 import { toDeadLetters } from "../queue/to-dead-letters.ts";
 import { keepEnd } from "../results/keep-end.ts";
 import { isKept } from "../results/keepers.ts";
 import { type NewOutcome, newOutcome } from "../results/new-outcome.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { countUp } from "../store/insist.ts";
-import type { RequeueError, RetryError } from "../task/errors.ts";
+import type { RequeueError } from "../task/errors.ts";
 import type { Outcome } from "../task/outcome.ts";
+import { askedMs, nextRun, type Thrown } from "./again.ts";
 import type { Attempt, RunnableTask } from "./attempt.ts";
 import { cancelledError } from "./cancelled-error.ts";
 import { createPauses } from "./pauses.ts";
@@ -66,39 +64,27 @@ function copyResult(value: unknown): unknown {
 export async function retryOrEnd(
   task: RunnableTask,
   attempt: Attempt,
-  error: Error,
+  thrown: Thrown,
   logger: Logger,
 ): Promise<Settlement> {
   const { options } = task;
-  const { delivery, limits } = attempt;
+  const { delivery } = attempt;
+  const { error } = thrown;
   const code = isFunboostError(error) ? error.code : undefined;
   if (code === "REQUEUE") return requeue(task, attempt, error as RequeueError, logger);
-  const maxRetries = limits.maxRetries ?? options.maxRetries;
+  const next = await nextRun(task, attempt, thrown, logger);
+  if (next === "moved") return { outcome: "moved", by: thrown.value };
   const body = options.log?.bodies ? { body: delivery.body } : {};
-  if (code !== "FATAL" && code !== "DEAD_LETTER" && delivery.attempt <= maxRetries) {
-    const delayMs = retryDelayMs(task, delivery, error, logger);
-    logger.info({ attempt: delivery.attempt, delayMs, ...body, error }, "task failed, will retry");
-    return { outcome: "retry", error, delayMs };
+  if (next !== "final") {
+    logger.info({ attempt: delivery.attempt, delayMs: next, ...body, error }, "task failed, will retry");
+    return { outcome: "retry", error, delayMs: next };
   }
   const dead = code === "DEAD_LETTER" || options.deadLetter !== undefined;
   logger.warn(
     { attempt: delivery.attempt, ...body, error },
     dead ? "task failed for good, moved to the dead-letter queue" : "task failed for good",
   );
-  return dead ? bury(task, attempt, error) : endAs(task, attempt, "failed", error);
-}
-
-function retryDelayMs({ options }: OpenQueue, delivery: Delivery, error: Error, logger: Logger): number {
-  const after = isFunboostError(error) && error.code === "RETRY" ? askedMs(error as RetryError, logger) : undefined;
-  return after ?? heldDelayMs(backoffMs(options.backoff, delivery.attempt), clock.now());
-}
-
-/** What a thrown error asks for, as far as engines hold it. */
-function askedMs({ after }: RetryError | RequeueError, logger: Logger): number | undefined {
-  if (after === undefined) return undefined;
-  const delayMs = heldDelayMs(after, clock.now());
-  if (delayMs !== after) logger.warn({ after: describe(after), delayMs }, "an error asks for no time that can be kept");
-  return delayMs;
+  return dead ? copyAndEnd(task, attempt, error) : endAs(task, attempt, "failed", error);
 }
 
 async function requeue(task: RunnableTask, attempt: Attempt, error: RequeueError, logger: Logger): Promise<Settlement> {
@@ -110,8 +96,14 @@ async function requeue(task: RunnableTask, attempt: Attempt, error: RequeueError
   return bury(task, attempt, new FunboostError("DEAD_LETTER", text, { cause: error }));
 }
 
+/** Final and kept: what others published stays among what failed in their engine, unless the task says where. */
+export function bury(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
+  const keptByEngine = attempt.rules !== undefined && task.options.deadLetter === undefined;
+  return keptByEngine ? endAs(task, attempt, "failed", error) : copyAndEnd(task, attempt, error);
+}
+
 /** Final and in the dead-letter queue: first the copy, then the end, so that nothing is lost between the two. */
-export async function bury(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
+async function copyAndEnd(task: RunnableTask, attempt: Attempt, error: Error): Promise<Settlement> {
   const published = await toDeadLetters(task, attempt.delivery, error);
   if (!published) return { outcome: "postponed", delayMs: burials.next(task, attempt.delivery).delayMs };
   burials.forget(task, attempt.delivery);

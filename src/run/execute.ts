@@ -74,7 +74,7 @@ function call(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<R
     return endFailed(task, attempt, current, error);
   }
   if (!work) return endDone(task, attempt, current, value);
-  const timeoutMs = attempt.limits.timeoutMs ?? task.options.timeoutMs;
+  const timeoutMs = attempt.limits.timeoutMs ?? attempt.rules?.timeoutMs ?? task.options.timeoutMs;
   return (timeoutMs ? withTimeout(work, timeoutMs, current) : work).then(
     (result) => endDone(task, attempt, current, result),
     (error: unknown) => endFailed(task, attempt, current, error, work),
@@ -111,7 +111,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, error, current.logger);
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.logger);
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

@@ -72,7 +72,7 @@ async function open(definition: Definition): Promise<OpenTask> {
   const options = resolveOptions(definition.params, config.defaults ?? {});
   const home = await openBroker(brokerOf(definition));
   const { broker, store } = home;
-  const { queue, native } = await openGuarded(home, options.queue, options);
+  const { queue, native } = await openGuarded(home, options.queue, options, options.adopt);
   if (definition.fn) checkFeatures(broker.name, queue, store, options);
   const task: OpenTask = {
     definition,
@@ -99,8 +99,13 @@ async function open(definition: Definition): Promise<OpenTask> {
 }
 
 /** A queue with all features, whose calls have a deadline. */
-async function openGuarded({ broker, store }: OpenBroker, queue: string, { brokerOptions, publishTimeoutMs }: Options) {
-  const spec = { queue, options: brokerOptions, leaseMs: leaseMs(), publishTimeoutMs };
+async function openGuarded(
+  { broker, store }: OpenBroker,
+  queue: string,
+  { brokerOptions, publishTimeoutMs }: Options,
+  adopt = false,
+) {
+  const spec = { queue, options: brokerOptions, leaseMs: leaseMs(), publishTimeoutMs, ...(adopt ? { adopt } : {}) };
   const opening = openQueue(broker, store, spec);
   const opened = await deadline(opening, openMs, `opening queue "${queue}"`, broker.name, broker.address?.());
   return { queue: guardedQueue(opened.queue, broker.name), native: opened.native };

@@ -72,8 +72,8 @@ export function bindByOrder(body: JsonObject, order: readonly string[], signatur
   return args;
 }
 
-/** By name, where the task declares its names. `own`: the body has an `extra` of ours. */
-export function bindByName(body: JsonObject, signature: Signature, own: boolean): readonly unknown[] {
+/** By name, where the task declares its names. `own`: the body has an `extra` of ours. `more`: other members may be. */
+export function bindByName(body: JsonObject, signature: Signature, own: boolean, more = false): readonly unknown[] {
   const { names, rest, required } = signature;
   const plain = rest ? names.length - 1 : names.length;
   const args: unknown[] = [];
@@ -90,7 +90,7 @@ export function bindByName(body: JsonObject, signature: Signature, own: boolean)
     if (Object.hasOwn(body, names[plain] as string)) knownCount++;
     args.push(...restOf(body, names[plain] as string));
   }
-  if (Object.keys(body).length > knownCount) {
+  if (!more && Object.keys(body).length > knownCount) {
     const unknown = Object.keys(body).filter((key) => !names.includes(key) && !(own && key === "extra"));
     return refuseMessage(
       `the task has no argument ${unknown.map((key) => `"${key}"`).join(", ")}. Allowed${namesText(signature)}.`,

@@ -6,7 +6,7 @@ import { copyPlain } from "../base/plain-copy.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { bindByName, bindByOrder, checkOrder, checkTakesOne, refuseMessage, toMembers, toValues } from "./arguments.ts";
 import { extraOf, isObject, originalOf, parseBody, whatItIs, withoutExtra } from "./body.ts";
-import { type Extra, type MessageLimits, noExtra, readLimits, writeLimits } from "./limits.ts";
+import { type Extra, type MessageLimits, noExtra, noLimits, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
 
 /** One message, read for one task. */
@@ -138,6 +138,26 @@ export function decodeBody(
     unbound = toError(error);
   }
   return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as the rest
+}
+
+/**
+ * Reads what others published for a task that adopts it: data of any JSON type, no member of it is ours, and what the
+ * task has no name for is ignored. Throws BAD_MESSAGE.
+ */
+export function decodeForeign(raw: unknown, signature: Signature, convert: Convert | undefined): Call {
+  const body = bodyValue(raw);
+  const args = convert ? convertBody(convert, copyPlain(body)) : foreignArgs(body, signature);
+  return { args, limits: noLimits, extra: noExtra, foreign: true, converted: !!convert, body, unbound: undefined };
+}
+
+function foreignArgs(body: unknown, signature: Signature): readonly unknown[] {
+  if (signature.kind !== "object" && signature.names.length === 0) return noArgs;
+  if (signature.kind === "named") {
+    if (!isObject(body)) return refuseMessage(`${whatItIs(body)} Needed: a JSON object, for its members' names.`);
+    return bindByName(body, signature, false, true);
+  }
+  if (signature.kind === "positional") checkTakesOne(signature);
+  return [body];
 }
 
 /** Python's names of the arguments that it has pickled: a pickle is a program, and none that we could run. */

@@ -60,7 +60,7 @@ export interface MessageLimits {
 }
 
 export const noExtra: Extra = Object.freeze({});
-const noLimits: MessageLimits = Object.freeze({});
+export const noLimits: MessageLimits = Object.freeze({});
 
 export function writeLimits(limits: MessageLimits): JsonObject {
   const extra: JsonObject = {};

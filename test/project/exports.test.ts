@@ -30,7 +30,7 @@ function exportsOf(file: string): string[] {
 
 const core = names(`
   ArgsOf Boostable CheckedName FunctionFor InputOf NoTask OutputOf ParametersOf Refused ResultOf Sent
-  AllConsuming Backoff BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
+  AllConsuming Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
   FatalError FilterParams FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskKind TaskMembers TaskParams TaskRecord
@@ -40,7 +40,7 @@ const core = names(`
 
 const publishing = names(`
   ArgsOf CheckedName InputOf OutputOf ParametersOf Refused ResultOf Sent
-  Backoff BrokerChoice BrokerName Brokers Completed Configuration DefinitionParams Duration ErrorClass ErrorCode FilterParams FinalStatus FunboostError Handle LogLevel LogLine LogOptions
+  Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed Configuration DefinitionParams Duration ErrorClass ErrorCode FilterParams FinalStatus FunboostError Handle LogLevel LogLine LogOptions
   Logger LostRecord Outgoing PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing QueueInfo ResultError
   Schema StatsPoint StatsQuery Support TaskDefinition TaskError TaskKind TaskRecord TimeoutError TraceHooks WaitOptions WaitTimeoutError
   asCompleted brokerName configure defineTask isFunboostError publisher registerBroker shutdown waitAll wrapBroker
@@ -48,7 +48,7 @@ const publishing = names(`
 
 const contract = names(`
   Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
-  Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results SetEntry Settlement StartRow
+  Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Rules SetEntry Settlement StartRow
   Store TimerEntry Timers
 `);
 

@@ -1,9 +1,9 @@
 /** Backoff: the waits, and what a refusal says. */
 import { expect, test } from "vitest";
-import { type Backoff, backoffMs, parseBackoff } from "../../../src/options/backoff.ts";
+import { type Backoff, backoffMs, parseBackoff, planOf } from "../../../src/options/backoff.ts";
 
 const waits = (value: Backoff | number | undefined, attempts: readonly number[], random = () => 1) =>
-  attempts.map((attempt) => backoffMs(parseBackoff(value), attempt, random));
+  attempts.map((attempt) => backoffMs(planOf(value), attempt, random));
 
 test("the default doubles from 1 s to 1 min, with full jitter", () => {
   expect(parseBackoff(undefined)).toEqual({
@@ -65,7 +65,7 @@ test.each<[unknown, string]>([
   [
     { delay: 5 },
     '"backoff" has the unknown member "delay". Allowed: { type: "fixed" | "exponential", base, factor, cap, ' +
-      'jitter }, or a time such as 500, "1s" (0: at once).',
+      'jitter }, or a time such as 500, "1s" (0: at once), or a function that answers one, or false.',
   ],
   [{ type: "linear" }, '"backoff.type" is "linear". Allowed: "fixed" or "exponential".'],
   [{ base: "soon" }, '"backoff.base" is "soon".'],

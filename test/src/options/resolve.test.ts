@@ -7,6 +7,7 @@ describe("resolveOptions", () => {
     expect(resolveOptions({ queue: "q" }, {})).toEqual({
       queue: "q",
       broker: "sqlite",
+      adopt: false,
       brokerOptions: {},
       concurrency: 50,
       pool: undefined,

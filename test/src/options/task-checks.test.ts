@@ -5,7 +5,7 @@ import { checkDefaults, checkParams } from "../../../src/options/task-checks.ts"
 
 class Declined extends Error {}
 const names =
-  "queue, broker, brokerOptions, concurrency, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, " +
+  "queue, broker, brokerOptions, concurrency, adopt, pool, prefetch, qps, qpsScope, maxRetries, maxRequeues, backoff, " +
   "deadLetter, timeout, expireAfter, filter, rpc, record, onRecord, input, output, use, usePublish, errors, " +
   "params, convert, log, publishTimeout, maxSuspended, maxCrashes";
 
