@@ -12,6 +12,7 @@ import { connectQueue, type OpenQueue } from "./open-queue.ts";
 import { type BeeQueueOptions, type BeeQueueQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
 import { scripts } from "./scripts.ts";
+import { updateJob } from "./update-job.ts";
 
 export type { BeeQueueOptions, BeeQueueQueueOptions };
 
@@ -136,5 +137,6 @@ function administration({ bee, base, clients: { run, explain } }: OpenQueue) {
     state: (id) => call(() => run(scripts.state, base, [id]) as ReturnType<NonNullable<BrokerQueue["state"]>>),
     reschedule: (id, { delayMs }) =>
       call(async () => (await run(scripts.reschedule, base, [id, Math.ceil(clock.now() + delayMs)])) === 1),
+    update: (id, edit) => call(() => updateJob(run, base, id, edit)),
   } satisfies Partial<BrokerQueue>;
 }

@@ -1,5 +1,5 @@
 /** BullMQ 5 and 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
-import type { Job, Queue } from "bullmq";
+import type { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type {
   Broker,
@@ -19,6 +19,7 @@ import { peek } from "./broken-jobs.ts";
 import { loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
+import { rescheduleJob, updateJob } from "./edit-jobs.ts";
 import { anyJobId } from "./job-ids.ts";
 import { setPaused } from "./major.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
@@ -128,8 +129,8 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     paused: () => call(() => queue.isPaused()),
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
-    reschedule: (id, { delayMs }) =>
-      call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
+    reschedule: (id, { delayMs }) => call(() => rescheduleJob(queue, client, id, delayMs)),
+    update: (id, edit) => call(() => updateJob(queue, client, id, edit)),
   } satisfies Partial<BrokerQueue>;
 }
 
@@ -150,9 +151,3 @@ const states: Record<string, MessageState> = {
   prioritized: "waiting",
   "waiting-children": "waiting",
 };
-
-async function reschedule(job: Job | undefined, delayMs: number): Promise<boolean> {
-  if ((await job?.getState()) !== "delayed") return false;
-  await job?.changeDelay(delayMs);
-  return true;
-}

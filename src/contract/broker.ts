@@ -98,7 +98,13 @@ export interface BrokerQueue {
   state?(id: string): Promise<MessageState | undefined>;
   /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
+  /** When one runs that waits or is delayed: so much from now. False: it runs, is over, or is not known. */
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
+  /**
+   * The body of one that waits or is delayed becomes what `edit` makes of it; undefined: it stays. False as above.
+   * `edit` may be called more than once, and what it throws comes out.
+   */
+  update?(id: string, edit: (stored: Stored) => Message["body"] | undefined): Promise<boolean>;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
@@ -145,6 +151,12 @@ export interface Counts {
 export interface Peeked {
   readonly id: string;
   readonly body: unknown;
+}
+
+export interface Stored {
+  readonly body: unknown;
+  /** False: known to be of others, where its engine can tell. */
+  readonly ours: boolean;
 }
 
 export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" | "filtered";

@@ -5,6 +5,7 @@ import { FunboostError } from "../base/errors.ts";
 import { isOver } from "../base/task-state.ts";
 import type { FinalStatus, MessageState, Published } from "../contract/broker.ts";
 import { abortSignal, checkMembers } from "../options/checks.ts";
+import { type RescheduleOptions, rescheduleMessage, updateMessage } from "../queue/edit-message.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { suspendFor, waitSignal } from "../task/context.ts";
@@ -75,6 +76,14 @@ export class TaskHandle<R> implements Handle<R> {
   /** What began before is another task's, that had this id before it. */
   get #since(): number | undefined {
     return this.existing ? undefined : this.#publishedAt;
+  }
+
+  async update(args: readonly unknown[]): Promise<boolean> {
+    return updateMessage(await this.#open(), this.#definition, this.id, args);
+  }
+
+  async reschedule(change: RescheduleOptions): Promise<boolean> {
+    return rescheduleMessage(await this.#open(), this.id, change);
   }
 
   #open(): Promise<RecordedTask> | RecordedTask {
