@@ -7,6 +7,7 @@ import type {
   Consumer,
   Counts,
   Features,
+  InspectSpec,
   MessageState,
   QueueSpec,
   Store,
@@ -20,10 +21,12 @@ import { loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
 import { rescheduleJob, updateJob } from "./edit-jobs.ts";
+import { inspectQueue } from "./inspect.ts";
 import { anyJobId } from "./job-ids.ts";
 import { setPaused } from "./major.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
+import { refuseRepeats, repairAll } from "./repeats.ts";
 
 export type { BullmqOptions, BullmqQueueOptions };
 
@@ -69,6 +72,7 @@ export function bullmq(options: BullmqOptions = {}): Broker<BullmqQueueOptions> 
       queues.add(queue);
       return queue;
     },
+    ...inspecting(clients, prefix),
     store: async () =>
       (store ??= redisStore({ ...source, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
     address: () => clients.address,
@@ -78,6 +82,31 @@ export function bullmq(options: BullmqOptions = {}): Broker<BullmqQueueOptions> 
       await clients.close();
     },
   };
+}
+
+function inspecting(clients: RedisClients, defaultPrefix: string) {
+  const call = async <T>(run: (client: Redis) => Promise<T>) => {
+    const client = await clients.get("commands");
+    return run(client).catch((error: unknown) => Promise.reject(clients.explain(error)));
+  };
+  const prefixOf = (spec: InspectSpec) => checkSpec(spec).prefix ?? defaultPrefix;
+  return {
+    // Without a Queue of BullMQ's, which writes its version at once.
+    inspect: async (spec) => {
+      const base = `${prefixOf(spec)}:${spec.queue}:`;
+      return call((client) => inspectQueue(client, base));
+    },
+    async repairRepeats(spec, data) {
+      const prefix = prefixOf(spec);
+      const bull = await loadBullmq();
+      return call(async (client) => {
+        const queue = inNeutralContext(() => new bull.Queue(spec.queue, { connection: client, prefix }));
+        queue.on("error", () => {});
+        await queue.waitUntilReady();
+        return repairAll(queue, client, data).finally(() => queue.close());
+      });
+    },
+  } satisfies Partial<Broker>;
 }
 
 async function openQueue(
@@ -104,6 +133,9 @@ async function openQueue(
     ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
     async consume(handler, consumeOptions) {
+      await refuseRepeats(client, queue.toKey(""), spec.queue).catch((error: unknown) =>
+        Promise.reject(clients.explain(error)),
+      );
       const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix, adopt: spec.adopt ?? false };
       const consumer = await consumeJobs(bull, spec.queue, clients, worker, handler, consumeOptions);
       consumers.add(consumer);
