@@ -22,7 +22,7 @@ export type { ConsumeOptions, TaskConsumer } from "./consume/consume.ts";
 export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";
 export type { ConsumerStatus } from "./consume/consumers.ts";
 export { shutdown } from "./consume/shutdown.ts";
-export type { FinalStatus } from "./contract/broker.ts";
+export type { FinalStatus, Inspection, RepairedRepeats, Repeat } from "./contract/broker.ts";
 export type { BrokerChoice, BrokerName, Brokers, CheckedName } from "./contract/brokers.ts";
 export { type DefinitionParams, defineTask, type TaskDefinition } from "./define-task.ts";
 export type { Backoff, BackoffFunction } from "./options/backoff.ts";
@@ -40,6 +40,13 @@ export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Publishing } from "./publishing.ts";
 export type { DeadLetters } from "./queue/dead-letters.ts";
 export type { QueueInfo } from "./queue/info.ts";
+export {
+  type InspectOptions,
+  inspectQueue,
+  type QueueInspection,
+  type RepairOptions,
+  repairRepeats,
+} from "./queue/inspect-queue.ts";
 export type { StatsPoint, StatsQuery } from "./queue/stats.ts";
 export type { RecordsQuery } from "./results/query-records.ts";
 export { asCompleted, type Completed, waitAll } from "./results/wait-all.ts";

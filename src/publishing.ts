@@ -21,15 +21,15 @@ export interface Publishing<Args extends readonly unknown[], R> {
   /** Its name on the queue; undefined where it is the only task. */
   readonly job: string | undefined;
   /** To the queue, with the function's own arguments. */
-  push(...args: Args): Promise<Handle<R>>;
+  push(...args: Args): Promise<Handle<R, Args>>;
   /** Many at once, each a list of arguments. */
-  pushMany(listOfArgs: readonly Args[]): Promise<Handle<R>[]>;
+  pushMany(listOfArgs: readonly Args[]): Promise<Handle<R, Args>[]>;
   /** To the queue, with options for this message. */
-  publish(args: Args, options?: PublishOptions): Promise<Handle<R>>;
+  publish(args: Args, options?: PublishOptions): Promise<Handle<R, Args>>;
   /** Many at once, each with its own options. */
-  publishMany(items: readonly PublishItem<Args>[]): Promise<Handle<R>[]>;
+  publishMany(items: readonly PublishItem<Args>[]): Promise<Handle<R, Args>[]>;
   /** A body of your own, sent unchanged: text or any JSON value. */
-  publishRaw(body: unknown): Promise<Handle<R>>;
+  publishRaw(body: unknown): Promise<Handle<R, Args>>;
   /** Messages that wait or are delayed, not those that run. */
   count(): Promise<number>;
   /** The same in parts; `running` in all processes, where the engine knows. */
@@ -46,7 +46,7 @@ export interface Publishing<Args extends readonly unknown[], R> {
    */
   features(): Promise<Support>;
   /** The handle of a task that was published anywhere. */
-  handle(id: string): Handle<R>;
+  handle(id: string): Handle<R, Args>;
 }
 
 /** One line of it in `console.log()`, instead of all its members. */

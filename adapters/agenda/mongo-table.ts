@@ -91,6 +91,10 @@ function writing(jobs: () => Collection, idOf: (hex: string) => Id) {
 
 function waitingJobs(jobs: () => Collection, idOf: (hex: string) => Id, ids: IdsOf) {
   const free = { lockedAt: null } as const;
+  async function change(name: string, id: string, fields: Filter): Promise<boolean> {
+    const unstarted = { _id: idOf(id), name, ...free, nextRunAt: { $ne: null } };
+    return (await jobs().updateOne(unstarted, { $set: fields })).matchedCount === 1;
+  }
   return {
     async counts(name, now) {
       const [ready = 0, delayed = 0, running = 0] = await countAll(jobs(), name, now);
@@ -111,13 +115,8 @@ function waitingJobs(jobs: () => Collection, idOf: (hex: string) => Id, ids: Ids
       );
       return found.filter((_, i) => removed[i]);
     },
-    async reschedule(name, id, nextRunAt, now) {
-      const { matchedCount } = await jobs().updateOne(
-        { _id: idOf(id), name, ...free, nextRunAt: { $gt: now } },
-        { $set: { nextRunAt } },
-      );
-      return matchedCount === 1;
-    },
+    reschedule: (name, id, nextRunAt) => change(name, id, { nextRunAt }),
+    update: (name, id, data) => change(name, id, { data }),
   } satisfies Partial<AgendaTable>;
 }
 

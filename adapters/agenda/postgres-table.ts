@@ -78,10 +78,13 @@ function finding(table: string, list: List, ids: Ids) {
         `DELETE FROM ${table} WHERE name = $1 AND ${waiting}${some ? " AND id = ANY($2::uuid[])" : ""} RETURNING id`,
         some ? [name, some] : [name],
       ),
-    async reschedule(name, id, nextRunAt, now) {
-      const text = `UPDATE ${table} SET next_run_at = $3
-        WHERE name = $1 AND id = $2 AND locked_at IS NULL AND next_run_at > $4 RETURNING id`;
-      return (await ids(text, [name, id, nextRunAt, now])).length === 1;
+    async reschedule(name, id, nextRunAt) {
+      const text = `UPDATE ${table} SET next_run_at = $3 WHERE name = $1 AND ${waiting} AND id = $2 RETURNING id`;
+      return (await ids(text, [name, id, nextRunAt])).length === 1;
+    },
+    async update(name, id, data) {
+      const text = `UPDATE ${table} SET data = $3::jsonb WHERE name = $1 AND ${waiting} AND id = $2 RETURNING id`;
+      return (await ids(text, [name, id, bodyText(data)])).length === 1;
     },
   } satisfies Partial<AgendaTable>;
 }

@@ -11,7 +11,7 @@ import type { AgendaLink } from "./link.ts";
 import type { AgendaNotices } from "./notices.ts";
 import { isPlain } from "./plain-text.ts";
 import type { ServerClock } from "./server-clock.ts";
-import type { NewJob } from "./table.ts";
+import type { AgendaTable, NewJob } from "./table.ts";
 
 /** Rows of one statement. */
 const batchSize = 500;
@@ -84,6 +84,13 @@ function failureOf({ published, jobs }: Call, error: unknown): unknown {
   return publishError("agenda", toError(error), ids, jobs.length);
 }
 
+/** As the table takes it. Throws BAD_ARGS. */
+export function dataOf({ unfit, keepsValues }: AgendaTable, data: unknown): unknown {
+  const text = bodyText(data);
+  if (unfit?.pattern.test(text)) throw new FunboostError("BAD_ARGS", unfit.says, { where: "agenda" });
+  return keepsValues ? bodyValue(data) : new JsonText(text);
+}
+
 function newJob(
   { table }: AgendaLink,
   time: ServerClock,
@@ -104,15 +111,13 @@ function newJob(
     );
   const { at, rank } = time.ticket(delayMs);
   const data = id === undefined ? body : withId(bodyValue(body), id);
-  const text = bodyText(data);
-  if (table.unfit?.pattern.test(text)) throw new FunboostError("BAD_ARGS", table.unfit.says, { where: "agenda" });
   const row = id === undefined ? table.newId() : rowId(table, name, id);
   const failCount = attempt > 1 ? attempt - 1 : null;
   return {
     id: id ?? row,
     job: {
       id: row,
-      data: table.keepsValues ? bodyValue(data) : new JsonText(text),
+      data: dataOf(table, data),
       nextRunAt: at,
       rank,
       publishedAt: new Date(publishedAt ?? time.now()),

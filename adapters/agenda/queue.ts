@@ -3,7 +3,7 @@ import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.
 import { type AgendaConsumer, consumeJobs } from "./consume.ts";
 import { idOf, jobName, rowId } from "./ids.ts";
 import { bodyOf, loadJobs, optionsOf, stateOf } from "./jobs.ts";
-import { createPublisher } from "./publish.ts";
+import { createPublisher, dataOf } from "./publish.ts";
 import { createRescue } from "./rescue.ts";
 import type { ConsumeContext } from "./session.ts";
 import type { Job } from "./table.ts";
@@ -97,13 +97,31 @@ function administration({ link, notices, time }: QueueContext, name: string, qui
       return ids.filter((id) => rowsOf(id).some((row) => removed.has(row)));
     },
     state: (id) => call(async () => stateOf(await find(id), time.now())),
+    ...edits({ table, call, notices, time, name, find }),
+  } satisfies Partial<BrokerQueue>;
+}
+
+interface EditParts extends Pick<QueueContext["link"], "table" | "call">, Pick<QueueContext, "notices" | "time"> {
+  readonly name: string;
+  find(id: string): Promise<Job | undefined>;
+}
+
+function edits({ table, call, notices, time, name, find }: EditParts) {
+  return {
     reschedule: (id, { delayMs }) =>
       call(async () => {
         const job = await find(id);
         const { at } = time.ticket(delayMs);
-        if (!job || !(await table.reschedule(name, String(job._id), at, now()))) return false;
+        if (!job || !(await table.reschedule(name, String(job._id), at))) return false;
         await notices.announce(name, String(job._id), at);
         return true;
       }),
+    async update(id, edit) {
+      const job = await call(() => find(id));
+      if (!job) return false;
+      const body = edit({ body: bodyOf(job), ours: true });
+      const data = dataOf(table, body ?? job.data ?? null);
+      return call(() => table.update(name, String(job._id), data));
+    },
   } satisfies Partial<BrokerQueue>;
 }

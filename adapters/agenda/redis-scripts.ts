@@ -127,8 +127,10 @@ for _, id in ipairs(ARGV[3] == '' and redis.call('SMEMBERS', byName) or cjson.de
   end
 end
 return removed`,
-  reschedule: `local what, at = state(ARGV[3])
-if what ~= 'waiting' or redis.call('SISMEMBER', byName, ARGV[3]) == 0 or at < tonumber(ARGV[6]) + 1 then return 0 end
+  update: `if state(ARGV[3]) ~= 'waiting' or redis.call('SISMEMBER', byName, ARGV[3]) == 0 then return 0 end
+redis.call('HSET', p .. 'job:' .. ARGV[3], 'data', ARGV[4])
+return 1`,
+  reschedule: `if state(ARGV[3]) ~= 'waiting' or redis.call('SISMEMBER', byName, ARGV[3]) == 0 then return 0 end
 redis.call('HSET', p .. 'job:' .. ARGV[3], 'nextRunAt', ARGV[4])
 redis.call('ZADD', byTime, ARGV[5], ARGV[3])
 return 1`,

@@ -27,10 +27,9 @@ export function createRedisTable(redis: Redis, prefix: string): AgendaTable {
     ...reading(run, redis, prefix),
     removeWaiting: (name, ids) =>
       ids?.length === 0 ? Promise.resolve([]) : run("removeWaiting", name, ids ? JSON.stringify(ids) : ""),
-    async reschedule(name, id, nextRunAt, now) {
-      const times = [nextRunAt.toISOString(), score(nextRunAt), now.getTime()] as const;
-      return (await run<number>("reschedule", name, id, ...times)) === 1;
-    },
+    reschedule: async (name, id, nextRunAt) =>
+      (await run<number>("reschedule", name, id, nextRunAt.toISOString(), score(nextRunAt))) === 1,
+    update: async (name, id, data) => (await run<number>("update", name, id, bodyText(data))) === 1,
   };
 }
 

@@ -81,8 +81,10 @@ export interface AgendaTable {
   first(name: string, n: number, now: Date): Promise<readonly string[]>;
   /** Removes those of these rows (default: all) that wait or are delayed; answers their ids. */
   removeWaiting(name: string, ids?: readonly string[]): Promise<readonly string[]>;
-  /** Only what is delayed. */
-  reschedule(name: string, id: string, nextRunAt: Date, now: Date): Promise<boolean>;
+  /** Only what waits or is delayed. */
+  reschedule(name: string, id: string, nextRunAt: Date): Promise<boolean>;
+  /** The same. `data` as in a new row. */
+  update(name: string, id: string, data: unknown): Promise<boolean>;
 }
 
 /** Begins the `lastModifiedBy` of every lock of ours. */

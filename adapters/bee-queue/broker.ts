@@ -12,6 +12,7 @@ import { connectQueue, type OpenQueue } from "./open-queue.ts";
 import { type BeeQueueOptions, type BeeQueueQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
 import { scripts } from "./scripts.ts";
+import { updateJob } from "./update-job.ts";
 
 export type { BeeQueueOptions, BeeQueueQueueOptions };
 
@@ -138,5 +139,6 @@ function administration({ bee, base, clients: { run, explain } }: OpenQueue) {
     tools: { progress: async ({ native }, value) => void (await (native as BeeJob).reportProgress(value)) },
     reschedule: (id, { delayMs }) =>
       call(async () => (await run(scripts.reschedule, base, [id, Math.ceil(clock.now() + delayMs)])) === 1),
+    update: (id, edit) => call(() => updateJob(run, base, id, edit)),
   } satisfies Partial<BrokerQueue>;
 }

@@ -130,6 +130,9 @@ end
 if #later > 0 then redis.call('ZREM', delayed, unpack(later)) end
 return #ids + #later`),
 
+  /** ARGV: id. The job's text. */
+  read: createScript("return redis.call('HGET', jobs, ARGV[1])"),
+
   /** ARGV: how many. Answers id and data of the first that wait, which stand at the end of the list. */
   peek: createScript(`
 local ids, found = redis.call('LRANGE', waiting, -tonumber(ARGV[1]), -1), {}
@@ -148,10 +151,26 @@ if redis.call('HEXISTS', jobs, id) == 0 then return 'unknown' end
 for _, each in ipairs(redis.call('LRANGE', active, 0, -1)) do if each == id then return 'running' end end
 return 'waiting'`),
 
-  /** ARGV: id, time. Answers 1 when it was delayed, and is now until then. */
+  /** ARGV: id, time. Answers 1 when it was delayed or waited, and is now delayed until then. */
   reschedule: createScript(`
-if not redis.call('ZSCORE', delayed, ARGV[1]) then return 0 end
-redis.call('ZADD', delayed, ARGV[2], ARGV[1])
-redis.call('PUBLISH', base .. 'earlierDelayed', ARGV[2])
+local id, at = ARGV[1], ARGV[2]
+if not redis.call('ZSCORE', delayed, id) then
+  local _, owner = holder(redis.call('HGET', held, id))
+  if owner ~= '' or redis.call('HEXISTS', jobs, id) == 0 or redis.call('LREM', waiting, 1, id) == 0 then return 0 end
+end
+redis.call('ZADD', delayed, at, id)
+redis.call('PUBLISH', base .. 'earlierDelayed', at)
+return 1`),
+
+  /** ARGV: id, the job as it was read, and as it is to be. Answers 0 where it does not wait, "again" where it changed. */
+  update: createScript(`
+local id = ARGV[1]
+local text = redis.call('HGET', jobs, id)
+if not text or redis.call('SISMEMBER', base .. 'succeeded', id) + redis.call('SISMEMBER', base .. 'failed', id) > 0 then
+  return 0
+end
+for _, each in ipairs(redis.call('LRANGE', active, 0, -1)) do if each == id then return 0 end end
+if text ~= ARGV[2] then return 'again' end
+redis.call('HSET', jobs, id, ARGV[3])
 return 1`),
 } as const;

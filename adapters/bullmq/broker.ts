@@ -9,6 +9,7 @@ import type {
   Delivery,
   Facts,
   Features,
+  InspectSpec,
   MessageState,
   QueueSpec,
   Store,
@@ -21,10 +22,13 @@ import { peek } from "./broken-jobs.ts";
 import { loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
+import { rescheduleJob, updateJob } from "./edit-jobs.ts";
+import { inspectQueue } from "./inspect.ts";
 import { anyJobId } from "./job-ids.ts";
 import { setPaused } from "./major.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
+import { refuseRepeats, repairAll } from "./repeats.ts";
 import { createTools, endedElsewhere } from "./tools.ts";
 
 export type { BullmqOptions, BullmqQueueOptions };
@@ -71,6 +75,7 @@ export function bullmq(options: BullmqOptions = {}): Broker<BullmqQueueOptions> 
       queues.add(queue);
       return queue;
     },
+    ...inspecting(clients, prefix),
     store: async () =>
       (store ??= redisStore({ ...source, ...(storePrefix === undefined ? {} : { prefix: storePrefix }) })),
     address: () => clients.address,
@@ -80,6 +85,31 @@ export function bullmq(options: BullmqOptions = {}): Broker<BullmqQueueOptions> 
       await clients.close();
     },
   };
+}
+
+function inspecting(clients: RedisClients, defaultPrefix: string) {
+  const call = async <T>(run: (client: Redis) => Promise<T>) => {
+    const client = await clients.get("commands");
+    return run(client).catch((error: unknown) => Promise.reject(clients.explain(error)));
+  };
+  const prefixOf = (spec: InspectSpec) => checkSpec(spec).prefix ?? defaultPrefix;
+  return {
+    // Without a Queue of BullMQ's, which writes its version at once.
+    inspect: async (spec) => {
+      const base = `${prefixOf(spec)}:${spec.queue}:`;
+      return call((client) => inspectQueue(client, base));
+    },
+    async repairRepeats(spec, data) {
+      const prefix = prefixOf(spec);
+      const bull = await loadBullmq();
+      return call(async (client) => {
+        const queue = inNeutralContext(() => new bull.Queue(spec.queue, { connection: client, prefix }));
+        queue.on("error", () => {});
+        await queue.waitUntilReady();
+        return repairAll(queue, client, data).finally(() => queue.close());
+      });
+    },
+  } satisfies Partial<Broker>;
 }
 
 async function openQueue(
@@ -108,6 +138,9 @@ async function openQueue(
     ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
     async consume(handler, consumeOptions) {
+      await refuseRepeats(client, queue.toKey(""), spec.queue).catch((error: unknown) =>
+        Promise.reject(clients.explain(error)),
+      );
       const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix, adopt: spec.adopt ?? false };
       const consumer = await consumeJobs(bull, spec.queue, clients, worker, handler, consumeOptions);
       consumers.add(consumer);
@@ -141,8 +174,8 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     endedElsewhere: (id) =>
       call(async () => endedElsewhere((await queue.getJob(anyJobId(id, queue))) as Job | undefined)),
     tools: createTools(queue, client),
-    reschedule: (id, { delayMs }) =>
-      call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
+    reschedule: (id, { delayMs }) => call(() => rescheduleJob(queue, client, id, delayMs)),
+    update: (id, edit) => call(() => updateJob(queue, client, id, edit)),
   } satisfies Partial<BrokerQueue>;
 }
 
@@ -163,9 +196,3 @@ const states: Record<string, MessageState> = {
   prioritized: "waiting",
   "waiting-children": "waiting",
 };
-
-async function reschedule(job: Job | undefined, delayMs: number): Promise<boolean> {
-  if ((await job?.getState()) !== "delayed") return false;
-  await job?.changeDelay(delayMs);
-  return true;
-}

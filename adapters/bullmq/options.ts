@@ -25,7 +25,7 @@ export interface BullmqQueueOptions {
   readonly job?: Partial<JobsOptions>;
 }
 
-export function checkSpec({ queue, options }: QueueSpec): BullmqQueueOptions {
+export function checkSpec({ queue, options }: Pick<QueueSpec, "queue" | "options">): BullmqQueueOptions {
   if (!queue || queue.includes(":")) {
     throw new FunboostError(
       "BAD_QUEUE",

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
+import { bodyValue } from "../../src/base/json.ts";
 import { copyPlain } from "../../src/base/plain-copy.ts";
 import type { Broker, BrokerQueue, Consumer, Features, Store } from "../../src/contract/index.ts";
 import { createConsumer } from "./consumer.ts";
@@ -127,6 +128,13 @@ function createControls(queue: Queue) {
       if (!entry || !withdraw(queue, entry)) return false;
       put(queue, entry, delayMs);
       wake(queue);
+      return true;
+    },
+    async update(id, edit) {
+      const entry = queue.known.get(id);
+      if (!entry || entry.delivery) return false;
+      const body = edit({ body: copyPlain(entry.body), ours: true });
+      if (body !== undefined) entry.body = bodyValue(body);
       return true;
     },
   } satisfies Partial<BrokerQueue>;

@@ -14,7 +14,7 @@ export const aheadLevel = Number.POSITIVE_INFINITY;
 /** One message. It is in exactly one place: a level, the heap of those due later, or what a consumer holds. */
 export interface Entry extends Linked<Entry>, Due {
   readonly id: string;
-  readonly body: unknown;
+  body: unknown;
   readonly level: number;
   readonly publishedAt: number;
   attempt: number;

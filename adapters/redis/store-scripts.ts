@@ -176,13 +176,18 @@ return removed`,
 if ARGV[1] ~= '' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
   },
   /**
-   * KEYS result; ARGV outcome, ttlMs. A list of one item, as Python's funboost has it; waiters hear of it with the
-   * outcome, if it is short.
+   * KEYS result; ARGV outcome, ttlMs, publishedAt. A list: the outcome, and which life of the id it is of. Waiters hear
+   * of it with the outcome, if it is short.
    */
   putResult: {
     keys: 1,
-    lua: `if redis.call('EXISTS', KEYS[1]) == 1 then return end
-redis.call('LPUSH', KEYS[1], ARGV[1])
+    lua: `if redis.call('EXISTS', KEYS[1]) == 1 then
+  local kept = tonumber(redis.call('LINDEX', KEYS[1], 1) or '')
+  local new = tonumber(ARGV[3])
+  if not new or kept and kept >= new then return end
+  redis.call('DEL', KEYS[1])
+end
+redis.call('RPUSH', KEYS[1], ARGV[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], #ARGV[1] < 16384 and ARGV[1] or '')`,
   },

@@ -205,7 +205,9 @@ function createResults({ client, run, call, key, notices }: Server) {
       call(
         async () =>
           void (await Promise.all(
-            results.map(({ id, outcome, ttlMs }) => run("putResult", [keyOf(queue, id)], [outcome, ttl(ttlMs)])),
+            results.map(({ id, outcome, ttlMs, publishedAt = "" }) =>
+              run("putResult", [keyOf(queue, id)], [outcome, ttl(ttlMs), publishedAt]),
+            ),
           )),
       ),
     get: (queue, ids) => call(() => Promise.all(ids.map((id) => readOne(keyOf(queue, id))))),

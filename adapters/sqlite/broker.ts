@@ -189,6 +189,7 @@ function createControls(
       changed();
       return found;
     },
+    update: (id, edit) => write(() => ops.update(id, edit)),
     async maintain() {
       if (await write(() => ops.rescue(rescueTime(leaseMs)))) changed();
     },

@@ -59,6 +59,8 @@ export interface Part {
   readonly name: string;
   readonly version: number;
   readonly schema: string;
+  /** Columns that came later. Older versions go on with a file that has them. */
+  readonly added?: readonly { readonly table: string; readonly column: string; readonly type: string }[];
 }
 
 /** Opens the file, and makes the tables of one part where they are missing. */
@@ -204,19 +206,29 @@ function createStatements(db: Connection) {
   };
 }
 
-function applySchema(file: SqliteFile, { name, version, schema }: Part): void {
+function applySchema(file: SqliteFile, { name, version, schema, added = [] }: Part): void {
   file.run("create table if not exists funboost_schema (part text primary key, version integer not null)");
   const found =
     file.get<{ version: number }>("select version from funboost_schema where part = ?", [name])?.version ?? 0;
-  if (found === version) return;
+  if (found === version) return addColumns(file, added);
   if (found > version) {
     const what = `${name} version ${found}, this one knows ${version}`;
     const text = `the file ${JSON.stringify(file.path)} was written by a newer funboost (${what}).`;
     throw new FunboostError("BROKER_REFUSED", `${text} Update funboost, or use another file.`, { where: "sqlite" });
   }
   for (const statement of schema.split(/;\s*$/m)) if (statement.trim() !== "") file.run(statement);
+  addColumns(file, added);
   file.run("insert into funboost_schema (part, version) values (?, ?)", [name, version]);
 }
+
+function addColumns(file: SqliteFile, added: NonNullable<Part["added"]>): void {
+  for (const { table, column, type } of added) {
+    const [{ n }] = [file.get<{ n: number }>(countColumn, [table, column]) ?? { n: 0 }];
+    if (n === 0) file.run(`alter table ${table} add column ${column} ${type}`);
+  }
+}
+
+const countColumn = "select count(*) as n from pragma_table_info(?) where name = ?";
 
 /** Connections to files that were deleted. Closing one would delete the -wal of the file that took its place. */
 const strandedConnections: Connection[] = [];

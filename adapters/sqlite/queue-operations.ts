@@ -1,10 +1,13 @@
 /** What can be done with one queue of a SQLite file. All of it runs inside a transaction of the caller's. */
-import type { Counts, MessageState } from "../../src/contract/index.ts";
+import { bodyText } from "../../src/base/json.ts";
+import type { BrokerQueue, Counts, MessageState } from "../../src/contract/index.ts";
 import type { SettledDelivery } from "../shared/poll.ts";
 import type { RescueTime } from "../shared/rescue-time.ts";
 import { jsonText, type SqliteFile } from "./file.ts";
 import { batchChars, bodyFrom, type NewRow, type ReadyRow, type SqliteDelivery, toDelivery } from "./rows.ts";
 import { aheadRank, sql } from "./sql.ts";
+
+type Edit = Parameters<NonNullable<BrokerQueue["update"]>>[1];
 
 const number = (file: SqliteFile, text: string, values: readonly (string | number)[] = []) =>
   file.get<{ n: number | null }>(text, values)?.n ?? undefined;
@@ -120,6 +123,13 @@ function createControls(file: SqliteFile, queue: number) {
     },
     state: (id: string): MessageState => file.get<{ state: MessageState }>(sql.state, [queue, id])?.state ?? "unknown",
     reschedule: (id: string, delayMs: number) => file.run(sql.reschedule, [Math.ceil(delayMs), queue, id]) === 1,
+    update(id: string, edit: Edit): boolean {
+      const ord = number(file, sql.unstarted, [queue, id]);
+      if (ord === undefined) return false;
+      const body = edit({ body: bodyOf(file, ord).body, ours: true });
+      if (body !== undefined) file.run(sql.setBody, [typeof body === "string" ? body : bodyText(body), ord]);
+      return true;
+    },
   };
 }
 

@@ -118,4 +118,6 @@ export const sql = {
   state: `select case when owner > 0 then 'running' when due > ${nowMs} then 'delayed' else 'waiting' end as state
     from funboost_message where queue = ? and id = ?`,
   reschedule: `update funboost_message set due = ${nowMs} + ? where queue = ? and id = ? and owner = 0`,
+  unstarted: "select ord as n from funboost_message where queue = ? and id = ? and owner = 0",
+  setBody: "update funboost_message set body = ? where ord = ?",
 };

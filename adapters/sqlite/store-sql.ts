@@ -59,7 +59,12 @@ create table if not exists funboost_result (
 create index if not exists funboost_result_expires on funboost_result (expires);
 `;
 
-export const part = { name: "store", version: 1, schema };
+export const part = {
+  name: "store",
+  version: 1,
+  schema,
+  added: [{ table: "funboost_result", column: "published", type: "integer" }],
+};
 
 const nowMs = "cast(unixepoch('subsec') * 1000 as integer)";
 const live = `(expires is null or expires > ${nowMs})`;
@@ -133,10 +138,11 @@ export const sql = {
   notices: `select ${listOf(`json_array(seq, ${texts("channel", "text")})`)} from (
     select * from funboost_notice where seq > ? order by seq limit 1000)`,
 
-  putResults: `insert or replace into funboost_result (queue, id, outcome, expires)
-    select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]') from json_each(?)
+  putResults: `insert or replace into funboost_result (queue, id, outcome, expires, published)
+    select ?, value ->> '$[0]', value ->> '$[1]', ${nowMs} + (value ->> '$[2]'), value ->> '$[3]' from json_each(?)
     where not exists (
       select 1 from funboost_result where queue = ? and id = value ->> '$[0]' and expires > ${nowMs}
+      and (value ->> '$[3]' is null or published >= value ->> '$[3]')
     )`,
   results: `select ${listOf(`json_array(${texts("id", "outcome")})`)} from funboost_result
     where queue = ? and id in ${listed} and ${live}`,

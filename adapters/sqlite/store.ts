@@ -222,8 +222,9 @@ function createResults(use: () => Promise<OpenStore>, read: Call, write: Call): 
     async put(queue, results) {
       const { file, waits } = await use();
       // Of two of one id the last written stays.
-      const rows = jsonText(results.map(({ id, outcome, ttlMs }) => [id, outcome, Math.ceil(ttlMs)]).reverse());
-      await file.write(() => file.run(sql.putResults, [queue, rows, queue]), results.length);
+      const rows = results.map(({ id, outcome, ttlMs, publishedAt }) => [id, outcome, Math.ceil(ttlMs), publishedAt]);
+      const inOrder = jsonText(rows.reverse().sort(([, , , a = 0], [, , , b = 0]) => Number(a) - Number(b)));
+      await file.write(() => file.run(sql.putResults, [queue, inOrder, queue]), results.length);
       file.announce(waits.topic);
     },
     get: (queue, ids) =>

@@ -7,11 +7,21 @@ import type { Message, Published } from "../../src/contract/index.ts";
 import { orderedId } from "../shared/ordered-id.ts";
 import { publishError } from "../shared/publish-error.ts";
 import { type TemporalClient, takesActivity } from "./connect/client.ts";
-import { isGone } from "./connect/errors.ts";
+import { isGone, isKnown } from "./connect/errors.ts";
 import { createLimit } from "./connect/limit.ts";
 import { engineId, prefixOf } from "./connect/names.ts";
 import { type Envelope, type Payload, toEnvelope, toPayload } from "./connect/payload.ts";
-import { allowDuplicate, duration, longestRun, retryPolicy, statuses, useExisting } from "./connect/protocol.ts";
+import {
+  allowDuplicate,
+  duration,
+  longestRun,
+  rejectDuplicate,
+  retryPolicy,
+  statuses,
+  useExisting,
+} from "./connect/protocol.ts";
+import { endOf } from "./end.ts";
+import { describeExecution, isOpen } from "./execution.ts";
 import { checkMessage, type TemporalMessageOptions } from "./options.ts";
 import type { Kind, Recent, TemporalQueue } from "./queue.ts";
 
@@ -105,15 +115,34 @@ function checkSize(input: readonly Payload[], limit: number, id: string): void {
 
 async function start(queue: TemporalQueue, item: Item): Promise<Published> {
   if (item.given && (await isOpenAsOther(queue, item))) return { id: item.id, existing: true };
-  const existing = !(await (item.kind === "activity" ? startActivity(queue, item) : startWorkflow(queue, item)));
+  const startIt = item.kind === "activity" ? startActivity : startWorkflow;
+  const started = await startIt(queue, item, item.message.once ? rejectDuplicate : allowDuplicate).catch(
+    async (error: unknown) => {
+      if (!isKnown(error)) throw error;
+      return !(await hasJustEnded(queue, item)) && startIt(queue, item, allowDuplicate);
+    },
+  );
   remember(queue.recent, item);
-  return existing ? { id: item.id, existing } : { id: item.id };
+  return started ? { id: item.id } : { id: item.id, existing: true };
+}
+
+/** Longer than it takes from asking a store about an id until it is started. */
+const justEndedMs = 60_000;
+
+/** The id of what was cancelled may be used again. */
+async function hasJustEnded(queue: TemporalQueue, { kind, fullId }: Item): Promise<boolean> {
+  const execution = await describeExecution(queue, kind, fullId);
+  if (!execution) return false;
+  if (isOpen(execution)) return true;
+  const { status, endedAt = 0 } = await endOf(queue.client, execution, true);
+  return status !== "cancelled" && clock.now() - endedAt < justEndedMs;
 }
 
 /** Answers false where one with this id is open. */
 async function startActivity(
   { client, queue, leaseMs }: TemporalQueue,
   { fullId, message, input }: Item,
+  reuse: number,
 ): Promise<boolean> {
   const { delayMs = 0 } = message;
   const { started } = await client.service.startActivityExecution({
@@ -125,7 +154,7 @@ async function startActivity(
     heartbeatTimeout: duration(leaseMs),
     startToCloseTimeout: longestRun,
     retryPolicy,
-    idReusePolicy: allowDuplicate,
+    idReusePolicy: reuse,
     idConflictPolicy: useExisting,
     ...(delayMs > 0 && { startDelay: duration(delayMs) }),
   });
@@ -135,6 +164,7 @@ async function startActivity(
 async function startWorkflow(
   { client, queue, orchestrator, leaseMs }: TemporalQueue,
   { fullId, message, input }: Item,
+  reuse: number,
 ): Promise<boolean> {
   const { delayMs = 0 } = message;
   const { started } = await client.service.startWorkflowExecution({
@@ -143,7 +173,7 @@ async function startWorkflow(
     workflowType: { name: queue },
     taskQueue: { name: orchestrator },
     input: { payloads: input },
-    workflowIdReusePolicy: allowDuplicate,
+    workflowIdReusePolicy: reuse,
     workflowIdConflictPolicy: useExisting,
     // Where an orchestrator dies with a workflow in its hands, another goes on after this time.
     workflowTaskTimeout: duration(Math.min(longestTurnMs, Math.max(shortestTurnMs, leaseMs))),

@@ -17,12 +17,14 @@
  */
 import type { Ended, ResultOptions } from "./ended.ts";
 import type { Features } from "./features.ts";
-import type { Facts, Retries, Rules } from "./jobs.ts";
+import type { Inspection, RepairedRepeats } from "./inspection.ts";
+import type { Facts, Peeked, Retries, Rules, Stored } from "./jobs.ts";
 import type { Store } from "./store.ts";
 
 export type { Ended, FinalStatus, ResultOptions } from "./ended.ts";
 export type { Features } from "./features.ts";
-export type { Facts, Retries, Rules } from "./jobs.ts";
+export type { Inspection, RepairedRepeats, Repeat } from "./inspection.ts";
+export type { Facts, Peeked, Retries, Rules, Stored } from "./jobs.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -45,11 +47,18 @@ export interface Broker<QueueOptions = unknown> {
   open(spec: QueueSpec): Promise<BrokerQueue>;
   /** The shared state on this broker's own server, where it can hold one. Asked once; closed with the broker. */
   store?(): Promise<Store>;
+  /** What is in a queue, whoever put it there, and what that means here. It reads only, a bounded part of it. */
+  inspect?(spec: InspectSpec): Promise<Inspection>;
+  /** Repeats of older versions of the engine become such as this one keeps. `data`: of those that have lost theirs. */
+  repairRepeats?(spec: InspectSpec, data: Readonly<Record<string, unknown>>): Promise<RepairedRepeats>;
   /** Where it connects to, without secrets: for the log. */
   address?(): string;
   /** Closes what this broker opened and nothing else. May be called twice. */
   close(): Promise<void>;
 }
+
+/** `options`: as a task's `brokerOptions`. */
+export type InspectSpec = Pick<QueueSpec, "queue" | "options">;
 
 export interface QueueSpec {
   readonly queue: string;
@@ -107,11 +116,17 @@ export interface BrokerQueue {
   state?(id: string): Promise<MessageState | undefined>;
   /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
+  /** When one runs that waits or is delayed: so much from now. False: it runs, is over, or is not known. */
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
   /** How a message ended that other code ran, as the engine keeps it. Undefined: nobody else ended it, or forgotten. */
   endedElsewhere?(id: string): Promise<Ended | undefined>;
   /** Where the engine's own tools show how far a run is, and what it says. */
   readonly tools?: EngineTools;
+  /**
+   * The body of one that waits or is delayed becomes what `edit` makes of it; undefined: it stays. False as above.
+   * `edit` may be called more than once, and what it throws comes out.
+   */
+  update?(id: string, edit: (stored: Stored) => Message["body"] | undefined): Promise<boolean>;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
@@ -143,6 +158,11 @@ export interface Message {
   readonly job?: string;
   /** What workers of others may do that take it; only where the queue keeps names. Ours ask the task. */
   readonly retries?: Retries;
+  /**
+   * True: its id was looked for among those that have ended, and not found. Who forgets ids at their end must still know
+   * those that have ended since. A redrive uses an id again.
+   */
+  readonly once?: boolean;
   /** This engine's own options for the message. */
   readonly native?: Readonly<Record<string, unknown>>;
 }
@@ -158,12 +178,6 @@ export interface Counts {
   readonly delayed: number;
   /** Delivered and not settled, in all processes. */
   readonly running?: number;
-}
-
-export interface Peeked {
-  readonly id: string;
-  readonly job?: string;
-  readonly body: unknown;
 }
 
 export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed" | "unknown";

@@ -29,3 +29,15 @@ export interface Rules {
   /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
   reads(error: unknown): "final" | "moved" | undefined;
 }
+
+export interface Peeked {
+  readonly id: string;
+  readonly job?: string;
+  readonly body: unknown;
+}
+
+export interface Stored {
+  readonly body: unknown;
+  /** False: known to be of others, where its engine can tell. */
+  readonly ours: boolean;
+}

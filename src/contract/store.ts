@@ -122,13 +122,21 @@ export interface TimerEntry {
   readonly payload: string;
 }
 
+/**
+ * The first end of one life stays: whoever ended first is believed, not a run that lost its lease and ends late. That of
+ * a later life replaces an earlier one: ids that an engine counts begin again when somebody empties its queue.
+ */
+export interface NewResult {
+  readonly id: string;
+  readonly outcome: string;
+  readonly ttlMs: number;
+  /** Epoch milliseconds: which life of the id. Without one it is earlier than all that have one. */
+  readonly publishedAt?: number;
+}
+
 /** Final outcomes as text, by queue and task id. */
 export interface Results {
-  /** One that is there stays: whoever ended first is believed, not a run that lost its lease and ends late. */
-  put(
-    queue: string,
-    results: readonly { readonly id: string; readonly outcome: string; readonly ttlMs: number }[],
-  ): Promise<void>;
+  put(queue: string, results: readonly NewResult[]): Promise<void>;
   get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Drops what is kept; who waits goes on waiting. */
   delete(queue: string, ids: readonly string[]): Promise<void>;

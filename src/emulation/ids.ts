@@ -16,7 +16,7 @@ import type {
 import { type ExtraFacts, readExtra, stampExtra } from "../wire/stamp.ts";
 
 /**
- * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule): the engine does not
+ * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule, update): the engine does not
  * know our ids. A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at a
  * redelivery.
  */
@@ -34,6 +34,7 @@ function idsOn(queue: BrokerQueue): BrokerQueue {
     askToEnd: _askToEnd,
     state: _state,
     reschedule: _reschedule,
+    update: _update,
     result: _result,
     peek,
     ...rest

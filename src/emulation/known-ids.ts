@@ -1,7 +1,7 @@
 /** Known ids, where the engine's knowledge ends at a body, a lane or a timer: a caller's id is claimed in the store. */
 import { v7 as uuidv7, validate, version } from "uuid";
 import { clock, sleep } from "../base/clock.ts";
-import { acceptedOf, toError } from "../base/errors.ts";
+import { acceptedOf, isFunboostError, toError } from "../base/errors.ts";
 import { hasId, type MessageWithId } from "../base/message-id.ts";
 import { publishExcept } from "../base/publish-except.ts";
 import { isOpen } from "../base/task-state.ts";
@@ -28,6 +28,9 @@ const ttlMs = 86_400_000;
 const unsentMs = 1_000;
 const lookMs = 10;
 const sentMark = "1";
+/** In the place of a claim whose task has ended: who asked the store before that does not publish it again. */
+const endedMark = "0";
+const endedMs = 60_000;
 
 /**
  * The outermost emulation. Cannot promise: that an id is free at once after a crash between acknowledgement and
@@ -66,6 +69,10 @@ function createClaims(store: Store, name: string) {
     confirm: (messages: readonly MessageWithId[], token: string) =>
       write(messages, () => ({ value: sentMark, if: { equals: token } })),
     release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
+    async end(id: string) {
+      const [key = ""] = await keysOf([id]);
+      await store.set([{ key, value: endedMark, ttlMs: endedMs }]);
+    },
     async releaseAll() {
       await store.increment([{ key: generationKey, by: 1 }]);
     },
@@ -124,7 +131,8 @@ async function claim(
 ): Promise<ReadonlySet<MessageWithId>> {
   const own = new Set<MessageWithId>();
   const firstSeen = new Map<string, number>(); // of a claim: each has its own time
-  const isDead = (holder: string) => clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
+  const isDead = (holder: string) =>
+    holder === endedMark || clock.monotonic() - (firstSeen.get(holder) ?? Number.POSITIVE_INFINITY) > unsentMs;
   let over: readonly (string | undefined)[] = [];
   for (let left = named; ; await sleep(lookMs)) {
     const wins = await claims.take(left, token, over);
@@ -148,10 +156,14 @@ async function unsentOf(
   token: string,
 ): Promise<ReadonlyMap<MessageWithId, string | undefined>> {
   const holders = await claims.holders(messages);
-  const unconfirmed = [...messages.entries()].filter(([i]) => holders[i] !== sentMark && holders[i] !== token);
+  const isKnown = (holder: string | undefined, { once }: Message) =>
+    holder === sentMark || holder === token || (holder === endedMark && once === true);
+  const unconfirmed = [...messages.entries()].filter(([i, message]) => !isKnown(holders[i], message));
   const states = await Promise.all(unconfirmed.map(([, { id }]) => queue.state?.(id)));
   return new Map(unconfirmed.flatMap(([i, message], n) => (isOpen(states[n]) ? [] : [[message, holders[i]] as const])));
 }
+
+const codeOf = (error: Error) => (isFunboostError(error) ? error.code : undefined);
 
 /** Ids that look like our own were never claimed, so that most messages cost nothing here. */
 function isOurs(id: string): boolean {
@@ -164,15 +176,19 @@ async function consume(
   handler: Handler,
   options: ConsumeOptions,
 ): Promise<Consumer> {
-  const final = new Set<Delivery>();
+  const final = new Map<Delivery, (id: string) => Promise<void>>();
   const handleOthers: Handler = async (delivery) => {
     const settlement = await handler(delivery);
-    if (settlement.outcome === "done" || settlement.outcome === "failed") final.add(delivery);
+    // The id of what was cancelled may be used again.
+    const isCancelled = settlement.outcome === "failed" && codeOf(settlement.error) === "CANCELLED";
+    if (isCancelled) final.set(delivery, (id) => claims.release([id]));
+    else if (settlement.outcome === "done" || settlement.outcome === "failed") final.set(delivery, claims.end);
     return settlement;
   };
   const onSettled: ConsumeOptions["onSettled"] = (delivery, how) => {
-    if (final.delete(delivery) && how === "applied")
-      claims.release([delivery.id]).catch((error) => options.onError(toError(error)));
+    const release = how === "applied" ? final.get(delivery) : undefined;
+    final.delete(delivery);
+    release?.(delivery.id).catch((error) => options.onError(toError(error)));
     options.onSettled(delivery, how);
   };
   return queue.consume((delivery) => (isOurs(delivery.id) ? handler(delivery) : handleOthers(delivery)), {

@@ -38,7 +38,7 @@ function sum(counts: readonly Counts[], { consumers }: LaneRow): Counts {
 
 /** Those for single messages: whichever lane has it answers. */
 export function messageCalls(row: LaneRow): Partial<BrokerQueue> {
-  const { cancel, askToEnd, state, reschedule, result } = row.main;
+  const { cancel, askToEnd, state, result } = row.main;
   const queues = () => Promise.all(row.lanes.map(row.open));
   return {
     ...(cancel && {
@@ -57,12 +57,7 @@ export function messageCalls(row: LaneRow): Partial<BrokerQueue> {
         return knownState(await Promise.all((await queues()).map((queue) => queue.state?.(id))));
       },
     }),
-    ...(reschedule && {
-      reschedule: (id: string, change: { readonly delayMs: number }) =>
-        withoutUnstarted(row, async () =>
-          (await Promise.all((await queues()).map((queue) => queue.reschedule?.(id, change)))).includes(true),
-        ),
-    }),
+    ...editCalls(row),
     ...(result && {
       async result(id: string, options: ResultOptions) {
         const each = (await queues()).map(
@@ -73,6 +68,23 @@ export function messageCalls(row: LaneRow): Partial<BrokerQueue> {
           ? firstOf(each, signal)
           : (await Promise.all(each.map((ask) => ask()))).find((end) => end !== undefined);
       },
+    }),
+  };
+}
+
+function editCalls(row: LaneRow): Partial<BrokerQueue> {
+  const { reschedule, update } = row.main;
+  const inAny = (call: (queue: BrokerQueue) => Promise<boolean> | undefined) =>
+    withoutUnstarted(row, async () =>
+      (await Promise.all((await Promise.all(row.lanes.map(row.open))).map(call))).includes(true),
+    );
+  return {
+    ...(reschedule && {
+      reschedule: (id: string, change: { readonly delayMs: number }) =>
+        inAny((queue) => queue.reschedule?.(id, change)),
+    }),
+    ...(update && {
+      update: (id: string, edit: Parameters<typeof update>[1]) => inAny((queue) => queue.update?.(id, edit)),
     }),
   };
 }

@@ -27,8 +27,12 @@ const finders: readonly Finder[] = [equalPublished, knownSinceEnd, keptResult];
 
 /** Where nobody is to be asked, no promise comes between the caller and the engine. */
 export function publishNew(task: KeyedQueue, messages: readonly Message[]): Promise<readonly Published[]> {
-  if (filterOf(task)) return publishUnknown(task, messages.map(withId)); // a filter's key belongs to an id
-  return messages.some(hasId) ? publishUnknown(task, messages) : task.queue.publish(messages);
+  if (filterOf(task)) return publishUnknown(task, messages.map(onceIfGiven).map(withId)); // a filter's key belongs to an id
+  return messages.some(hasId) ? publishUnknown(task, messages.map(onceIfGiven)) : task.queue.publish(messages);
+}
+
+function onceIfGiven(message: Message): Message {
+  return hasId(message) ? { ...message, once: true } : message;
 }
 
 async function publishUnknown(task: KeyedQueue, messages: readonly Message[]): Promise<readonly Published[]> {

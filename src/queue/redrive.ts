@@ -2,8 +2,10 @@
 
 import { clock, sleep } from "../base/clock.ts";
 import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
+import { readStored } from "../base/json.ts";
 import { isOpen } from "../base/task-state.ts";
 import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "../contract/broker.ts";
+import type { NewResult } from "../contract/store.ts";
 import { abortSignal, checkMembers, numberIn, whole } from "../options/checks.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createRate } from "../slots/rate.ts";
@@ -145,11 +147,16 @@ async function publishAgain(
   const [kept] = queue.result || !store ? [] : await store.results.get(scope, [id]);
   if (kept !== undefined) await store?.results.delete(scope, [id]); // its waiters wait for the new end
   if (await publishUnderOldId(task, message)) return true;
-  if (kept !== undefined) await store?.results.put(scope, [{ id, outcome: kept, ttlMs: options.rpc?.ttlMs ?? keptMs }]);
+  if (kept !== undefined) await store?.results.put(scope, [keptAgain(id, kept, options.rpc?.ttlMs ?? keptMs)]);
   // A name of its own that stays the same: the engine takes it once.
   const newId = newIdOf(letter);
   const [published] = await queue.publish([newId === undefined ? anew : { ...anew, id: newId }]);
   return published?.existing !== true;
+}
+
+function keptAgain(id: string, outcome: string, ttlMs: number): NewResult {
+  const { publishedAt } = readStored<{ readonly publishedAt?: number }>(outcome) ?? {};
+  return { id, outcome, ttlMs, ...(publishedAt === undefined ? {} : { publishedAt }) };
 }
 
 const newIdOf = (letter: string | undefined) => letter && `redriven-${letter}`;

@@ -5,6 +5,7 @@ import { FunboostError } from "../base/errors.ts";
 import { isOver } from "../base/task-state.ts";
 import type { FinalStatus, MessageState, Published } from "../contract/broker.ts";
 import { abortSignal, checkMembers } from "../options/checks.ts";
+import { type RescheduleOptions, rescheduleMessage, updateMessage } from "../queue/edit-message.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import { suspendFor, waitSignal } from "../task/context.ts";
@@ -46,29 +47,43 @@ export class TaskHandle<R> implements Handle<R> {
 
   async record(): Promise<TaskRecord<R> | LostRecord | undefined> {
     const task = await this.#open();
-    const row = (await readOutcome(task, this.id, true)) ?? (await readRowOrLost(task, this.id));
+    const row = (await readOutcome(task, this.id, true, this.#since)) ?? (await readRowOrLost(task, this.id));
     return row && toRecord<R>(row as Outcome, task.options.errors);
   }
 
   async state(): Promise<MessageState | FinalStatus> {
     const task = await this.#open();
-    return (await stateOf(task, this.id)) ?? "unknown";
+    return (await stateOf(task, this.id, this.#since)) ?? "unknown";
   }
 
   async progress<T = unknown>(): Promise<T | undefined> {
-    return (await readProgress(await this.#open(), this.id)) as T | undefined;
+    return (await readProgress(await this.#open(), this.id, this.#since)) as T | undefined;
   }
 
   async *follow<T = unknown>(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<T, void, undefined> {
     checkMembers({ ...options }, { signal: abortSignal });
     const { signal } = options;
     const task = await this.#open();
-    const isEnded = async () => isOver(await stateOf(task, this.id));
-    for await (const value of followProgress(task, this.id, isEnded, signal)) yield value as T;
+    const isEnded = async () => isOver(await stateOf(task, this.id, this.#since));
+    const known = { id: this.id, since: this.#since };
+    for await (const value of followProgress(task, known, isEnded, signal)) yield value as T;
   }
 
   async cancel(): Promise<boolean> {
     return cancelTask(await this.#open(), this.id);
+  }
+
+  /** What began before is another task's, that had this id before it. */
+  get #since(): number | undefined {
+    return this.existing ? undefined : this.#publishedAt;
+  }
+
+  async update(args: readonly unknown[]): Promise<boolean> {
+    return updateMessage(await this.#open(), this.#definition, this.id, args);
+  }
+
+  async reschedule(change: RescheduleOptions): Promise<boolean> {
+    return rescheduleMessage(await this.#open(), this.id, change);
   }
 
   #open(): Promise<RecordedTask> | RecordedTask {

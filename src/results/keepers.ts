@@ -1,5 +1,5 @@
 /** What is kept of a task's end: keepers, in their order. Each answers the write that it wants, and makes none. */
-import type { SetEntry } from "../contract/store.ts";
+import type { NewResult, SetEntry } from "../contract/store.ts";
 import type { ArgsTexts, OnRecord } from "../options/record.ts";
 import { movedMark } from "../queue/redrive-marks.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -26,7 +26,7 @@ export type EndWrite =
   | { readonly to: "hook"; readonly hook: OnRecord; readonly outcome: Outcome; readonly args: ArgsTexts }
   | {
       readonly to: "results";
-      readonly entry: { readonly id: string; readonly outcome: string; readonly ttlMs: number };
+      readonly entry: NewResult;
     };
 
 /** An end, and the texts that are made of it: once, by whoever needs them first. */
@@ -101,7 +101,9 @@ export const resultKeeper: Keeper = {
   },
   write({ options: { rpc, filter } }, end) {
     const ttlMs = Math.max(rpc?.ttlMs ?? 1_800_000, filter?.when === "published" ? filter.ttlMs : 0);
-    return { to: "results", entry: { id: end.outcome.id, outcome: jsonOf(end), ttlMs } };
+    const { id, publishedAt, endedAt } = end.outcome;
+    // Where nobody knows when this life began, it was before its end.
+    return { to: "results", entry: { id, outcome: jsonOf(end), ttlMs, publishedAt: publishedAt ?? endedAt } };
   },
 };
 

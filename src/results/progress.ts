@@ -8,6 +8,7 @@ import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { healthOf } from "../store/health.ts";
 import { requireStore } from "../store/require-store.ts";
+import { mayBeEarlier } from "./read-outcome.ts";
 
 const defaultTtlMs = 1_800_000;
 
@@ -73,10 +74,22 @@ function isFollowed({ publishedAt, attempt, crashes }: Progress, last: Progress)
   return last.attempt > attempt || (last.attempt === attempt && last.crashes > crashes);
 }
 
-export async function readProgress(task: OpenQueue, id: string): Promise<unknown> {
+/** `since`: the publisher's time of one that is new. */
+export async function readProgress(task: OpenQueue, id: string, since?: number): Promise<unknown> {
   const store = requireStore(task, "progress()");
   const [text] = await store.get([keyOf(task, id)]);
-  return readStored<Progress>(text)?.value;
+  return toldOf({ id, since }, text)?.value;
+}
+
+/** Of this task, not of one that had its id before: as engines count them anew. */
+function toldOf({ id, since }: KnownProgress, text: string | undefined): Progress | undefined {
+  const told = readStored<Progress>(text);
+  return told && mayBeEarlier({ id, publishedAt: told.publishedAt }, since) && since !== undefined ? undefined : told;
+}
+
+interface KnownProgress {
+  readonly id: string;
+  readonly since: number | undefined;
 }
 
 /**
@@ -85,10 +98,11 @@ export async function readProgress(task: OpenQueue, id: string): Promise<unknown
  */
 export async function* followProgress(
   task: OpenQueue,
-  id: string,
+  known: KnownProgress,
   ended: () => Promise<boolean>,
   signal?: AbortSignal,
 ): AsyncGenerator<unknown> {
+  const { id } = known;
   const store = requireStore(task, "progress()");
   let wake = () => {};
   let isNew = false;
@@ -102,7 +116,7 @@ export async function* followProgress(
     for (let last: string | undefined; !signal?.aborted; ) {
       const over = await ended(); // before the look: what was told before the end is seen
       const [text] = await store.get([keyOf(task, id)]);
-      const told = text === last ? undefined : readStored<Progress>(text);
+      const told = text === last ? undefined : toldOf(known, text);
       if (told) yield told.value;
       last = text;
       if (over) return;

@@ -11,6 +11,7 @@ import type { WaitOptions } from "../task/handle.ts";
 import { type Outcome, toOutcome } from "../task/outcome.ts";
 import { type KnownTask, type Loss, watchWait } from "./lost-waits.ts";
 import { clearedOutcome } from "./new-outcome.ts";
+import { isOfEarlierLife, mayBeEarlier } from "./read-outcome.ts";
 
 const waitChecks: Checks = {
   timeout: duration,
@@ -73,10 +74,21 @@ function lostError(id: string, where: string, loss: Loss): FunboostError {
 async function nextOutcome(task: OpenQueue, known: KnownTask, how: HowToWait, signal: AbortSignal): Promise<Outcome> {
   if (task.queue.result) return nextEnd(task, known, how, signal);
   const store = requireStore(task, "rpc"); // a publisher's: a task is refused earlier
-  const outcome = readStored<Outcome>(await waitThroughTrouble(store, task.scope, known.id, signal));
-  if (outcome) return outcome;
+  for (;;) {
+    const outcome = readStored<Outcome>(await waitThroughTrouble(store, task.scope, known.id, signal));
+    if (!outcome) throw unreadable(task, known);
+    const since = known.isNew ? known.knownAt : undefined;
+    if (!mayBeEarlier(outcome, since)) return outcome;
+    // Its state is read first: what is there then is this task's own, or its end is yet to come.
+    if (!(await isOfEarlierLife(task, outcome, since)))
+      return readStored<Outcome>((await store.results.get(task.scope, [known.id]))[0]) ?? outcome;
+    await sleep(earlierAgainMs, { signal });
+  }
+}
+
+function unreadable(task: OpenQueue, known: KnownTask): FunboostError {
   const text = `task ${known.id} has ended, and what the store keeps of it cannot be read: it is no JSON.`;
-  throw new FunboostError("NO_RESULT", text, { where: task.options.queue });
+  return new FunboostError("NO_RESULT", text, { where: task.options.queue });
 }
 
 /** Of an engine that keeps results: it answers at once where it knows no such task. */
@@ -100,6 +112,8 @@ async function nextEnd(
 /** Between two looks for what an engine does not know. */
 const lookAgainMs = 1_000;
 const waitAgainMs = 500;
+/** While the end of an earlier task under the same id is in the way. */
+const earlierAgainMs = 100;
 
 /** A wait ends with its outcome or its signal, not with an outage. */
 async function waitThroughTrouble(store: Store, scope: string, id: string, signal: AbortSignal): Promise<string> {

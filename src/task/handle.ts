@@ -22,7 +22,7 @@ export interface WaitOptions {
  * const handle = await add.push(1, 2);
  * console.log(handle.id, await handle.waitResult({ timeout: "5s" }));
  */
-export interface Handle<R = unknown> {
+export interface Handle<R = unknown, Args extends readonly unknown[] = readonly unknown[]> {
   readonly id: string;
   /** True: a task with this id was there already, nothing was published. */
   readonly existing: boolean;
@@ -57,4 +57,14 @@ export interface Handle<R = unknown> {
    * `publishTimeout`.
    */
   cancel(): Promise<boolean>;
+  /**
+   * Gives a waiting or delayed task other arguments; the options that it was published with stay. False: it runs, is
+   * over, or is unknown. Temporal cannot.
+   */
+  update(args: Args): Promise<boolean>;
+  /**
+   * Runs a waiting or delayed task so much from now, 0 is at once; `expireAfter` counts from then. False as above.
+   * Temporal cannot.
+   */
+  reschedule(change: { readonly delay: Duration }): Promise<boolean>;
 }

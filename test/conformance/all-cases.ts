@@ -8,6 +8,7 @@ import { crashes } from "./crashes.ts";
 import { crowds } from "./crowds.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { delivery } from "./delivery.ts";
+import { edits } from "./edits.ts";
 import { endings } from "./endings.ts";
 import { errors } from "./errors.ts";
 import { features } from "./features.ts";
@@ -45,6 +46,7 @@ const clauses = {
   rates,
   filters,
   cancels,
+  edits,
   records,
   "own behaviour": own,
   "what other libraries got wrong": field,

@@ -44,6 +44,28 @@ export const crowds = cases({
     await holds("it is handled once", () => seen.started.length === 1, 100);
   },
 
+  "a task id that is published again while its task ends runs once": {
+    store: true,
+    async run({ task, consume, many, until, holds }) {
+      const runs = new Map<string, number>();
+      const again: Promise<{ readonly existing: boolean }>[] = [];
+      const job = task({ concurrency: 20 }, async (id: string) => {
+        runs.set(id, (runs.get(id) ?? 0) + 1);
+        for (let n = 0; n < 3; n++) {
+          again.push(job.publish([id], { taskId: id })); // not awaited: they meet the end
+          await working(n === 2 ? 0 : 1);
+        }
+      });
+      await consume(job);
+      const ids = range(many(300)).map((n) => `again-${n}`);
+      await job.publishMany(ids.map((id) => ({ args: [id] as [string], taskId: id })));
+      await until("all have run", () => runs.size === ids.length);
+      const isNew = (await Promise.all(again)).filter(({ existing }) => !existing).length;
+      const twice = () => ids.filter((id) => runs.get(id) !== 1).length;
+      await holds(`each runs once: ${isNew} were published again`, () => isNew + twice() === 0, 300);
+    },
+  },
+
   "a task id whose publisher was killed before its message was sent can be published": {
     needs: ["durable"],
     processes: true,

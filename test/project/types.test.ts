@@ -38,7 +38,8 @@ describe("types", () => {
   it("push takes the function's parameters, waitResult gives its awaited return", () => {
     const task = boost({ queue: "types.plain" }, async (file: string, height: number) => `${file}_${height}`);
     expectTypeOf(task.push).parameters.toEqualTypeOf<[file: string, height: number]>();
-    expectTypeOf(task.push).returns.resolves.toEqualTypeOf<Handle<string>>();
+    expectTypeOf(task.push).returns.resolves.toEqualTypeOf<Handle<string, [file: string, height: number]>>();
+    expectTypeOf(task.handle("id").update).parameters.toEqualTypeOf<[args: [file: string, height: number]]>();
     expectTypeOf(task.pushMany).parameter(0).toEqualTypeOf<readonly [file: string, height: number][]>();
     expectTypeOf<ReturnType<typeof task>>().resolves.toEqualTypeOf<string>();
     // @ts-expect-error a number is no file
@@ -71,10 +72,10 @@ describe("types", () => {
 
   it("curried calls and generics infer", () => {
     const curried = boost({ queue: "types.curried" })((n: number) => n > 1);
-    expectTypeOf(curried.push).returns.resolves.toEqualTypeOf<Handle<boolean>>();
+    expectTypeOf(curried.push).returns.resolves.toEqualTypeOf<Handle<boolean, [n: number]>>();
     const generic = boost({ queue: "types.generic" }, <T extends { id: number }>(value: T) => value.id);
     expectTypeOf(generic({ id: 1, more: "kept" })).toEqualTypeOf<number>();
-    expectTypeOf(generic.push).returns.resolves.toEqualTypeOf<Handle<number>>();
+    expectTypeOf(generic.push).returns.resolves.toEqualTypeOf<Handle<number, [value: { id: number }]>>();
   });
 
   it("convert answers the function's arguments", () => {
@@ -100,7 +101,7 @@ describe("types", () => {
       },
     );
     expectTypeOf(expression.push).parameters.toEqualTypeOf<[a: string, b: number]>();
-    expectTypeOf(expression.push).returns.resolves.toEqualTypeOf<Handle<string>>();
+    expectTypeOf(expression.push).returns.resolves.toEqualTypeOf<Handle<string, [a: string, b: number]>>();
     const arrow = boost({ queue: "types.key2", filter }, async (a: string, b: number) => a.repeat(b));
     expectTypeOf(arrow.push).parameters.toEqualTypeOf<[a: string, b: number]>();
     // @ts-expect-error the parameters are known

@@ -13,6 +13,7 @@ export const kitBudgets = {
   controls: 15,
   rates: 40,
   filters: 40,
+  edits: 10,
   cancels: 10,
   records: 30,
   "own behaviour": 10,

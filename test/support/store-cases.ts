@@ -428,6 +428,35 @@ const results: Record<string, StoreCase> = {
     expect(await store.results.get("q", ["2", "1"])).toEqual(["anew", "first"]);
     expect(await store.results.get("q", [])).toEqual([]);
   },
+  "keeps the first end of one life, and lets a later life of an id replace an earlier one": async ({
+    store,
+    other,
+  }) => {
+    const put = (at: Store, outcome: string, publishedAt?: number) =>
+      at.results.put("q", [{ id: "1", outcome, ttlMs: 10_000, ...(publishedAt === undefined ? {} : { publishedAt }) }]);
+    const kept = async () => (await other.results.get("q", ["1"]))[0];
+    await put(store, "of nobody knows when");
+    await put(store, "first", 1_000);
+    expect(await kept()).toBe("first");
+    await put(other, "late", 1_000);
+    await put(other, "earlier", 999);
+    await put(other, "of nobody knows when");
+    expect(await kept()).toBe("first");
+    const waiting = other.results.wait("q", "2", AbortSignal.timeout(5_000));
+    await put(other, "next life", 1_001);
+    await put(store, "first", 1_000);
+    expect(await kept()).toBe("next life");
+    await store.results.put("q", [
+      { id: "2", outcome: "old", ttlMs: 10_000, publishedAt: 1 },
+      { id: "2", outcome: "new", ttlMs: 10_000, publishedAt: 2 },
+      { id: "2", outcome: "late", ttlMs: 10_000, publishedAt: 2 },
+    ]);
+    expect(["old", "new"]).toContain(await waiting);
+    expect(await store.results.get("q", ["1", "2"])).toEqual(["next life", "new"]);
+    await store.results.put("q", [{ id: "1", outcome: "short", ttlMs: 100, publishedAt: 1_002 }]);
+    await sleep(130);
+    expect(await kept()).toBeUndefined();
+  },
   "drops results that are kept, of one queue only, and leaves the waits": async ({ store: { results }, other }) => {
     const put = (queue: string, id: string) => results.put(queue, [{ id, outcome: `${queue}/${id}`, ttlMs: 10_000 }]);
     await Promise.all([put("q", "1"), put("q", "2"), put("r", "1"), put("a:b", "c"), put("a", "b:c")]);

@@ -7,6 +7,7 @@ const codes = {
   invalid: 3,
   deadline: 4,
   notFound: 5,
+  known: 6,
   forbidden: 7,
   exhausted: 8,
   precondition: 9,
@@ -18,6 +19,8 @@ const codes = {
 const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
 /** What we asked about is not there, or not any more. */
 export const isGone = (error: unknown): boolean => codeOf(error) === codes.notFound;
+/** Its id is in use, or was. */
+export const isKnown = (error: unknown): boolean => codeOf(error) === codes.known;
 /** It ended while we looked at it. */
 export const isOver = (error: unknown): boolean => codeOf(error) === codes.precondition;
 /** No answer came in time. The native side says so in words too. */

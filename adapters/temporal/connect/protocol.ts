@@ -36,6 +36,7 @@ export const statuses = { running: 1, completed: 2, failed: 3, canceled: 4, term
 export const startedState = 2;
 export const useExisting = 2;
 export const allowDuplicate = 1;
+export const rejectDuplicate = 3;
 export const benign = 1;
 /** Of a history, the event that closes it. */
 export const closeEvent = 2;
