@@ -10,6 +10,8 @@ import { concurrency, ourSide } from "./ours.ts";
 
 const goal = goals.ratioAbove(0.95);
 const bares = ["bare", "again"];
+/** Jobs with ids that their producer gave. */
+const withIds = ["ids", "ids again"];
 
 export const bullmqBench: EngineBench = {
   broker: "bullmq",
@@ -24,13 +26,18 @@ export const bullmqBench: EngineBench = {
     { label: "", side: "ours", against: bares, goals: { publish: goal, bulk: goal, consume: goal } },
     { label: "rpc", side: "rpc", against: bares },
     { label: "done jobs kept", side: "kept", against: bares },
+    { label: "jobs of others", side: "adopted", against: withIds, goals: { consume: goal } },
   ],
-  only: { context: ["consume"], kept: ["consume"] },
+  only: { context: ["consume"], kept: ["consume"], ids: ["consume"], "ids again": ["consume"], adopted: ["consume"] },
   open(side, url, name) {
     // What any AsyncLocalStorage in use costs BullMQ: before Node 24 it slows down every promise of its process.
     if (side === "context") new AsyncLocalStorage().run(0, () => {});
     const queue = new Queue(name, { connection: { url } });
-    return isOurs(side) ? boostSide(queue, url, ourParams[side]) : bareSide(queue, url);
+    if (isOurs(side)) return boostSide(queue, url, ourParams[side]);
+    const theirs = bareSide(queue, url, withIds.includes(side) || side === "adopted");
+    if (side !== "adopted") return theirs;
+    const { work, close } = boostSide(queue, url, { adopt: true, ...ourParams.ours });
+    return { ...theirs, work, close };
   },
 };
 
@@ -43,10 +50,13 @@ const ourParams = {
 } satisfies Record<string, Partial<TaskParams>>;
 const isOurs = (side: string): side is keyof typeof ourParams => side in ourParams;
 
-function bareSide(queue: Queue, url: string): Side {
+/** `own`: each job has an id of its producer's. */
+function bareSide(queue: Queue, url: string, own = false): Side {
+  let added = 0;
+  const optsOf = () => (own ? { jobId: `theirs-${added++}` } : {});
   return {
-    add: (index) => queue.add("job", bodyOf(index)),
-    addMany: (indexes) => queue.addBulk(indexes.map((index) => ({ name: "job", data: bodyOf(index) }))),
+    add: (index) => queue.add("job", bodyOf(index), optsOf()),
+    addMany: (indexes) => queue.addBulk(indexes.map((index) => ({ name: "job", data: bodyOf(index), opts: optsOf() }))),
     async work({ hit }) {
       const worker = new Worker(queue.name, async () => hit(), {
         connection: { url },
