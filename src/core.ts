@@ -34,7 +34,7 @@ export type { Qps, QpsLimit } from "./options/qps.ts";
 export type { OnRecord, RecordParams, TaskRow } from "./options/record.ts";
 export type { TaskParams } from "./options/task.ts";
 export { taskParams } from "./options/task-params.ts";
-export type { ArgsOf, FunctionFor, InputOf, OutputOf, TaskKind } from "./options/task-types.ts";
+export type { ArgsOf, FunctionFor, InputOf, MadeOf, OutputOf, TaskKind } from "./options/task-types.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Publishing } from "./publishing.ts";

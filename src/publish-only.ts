@@ -25,7 +25,7 @@ export type { Backoff, BackoffFunction } from "./options/backoff.ts";
 export type { FilterParams } from "./options/filter.ts";
 export type { Outgoing, PublishMiddleware, Schema } from "./options/middleware.ts";
 export type { PublishOptions } from "./options/publish.ts";
-export type { ArgsOf, InputOf, OutputOf, TaskKind } from "./options/task-types.ts";
+export type { ArgsOf, InputOf, MadeOf, OutputOf, TaskKind } from "./options/task-types.ts";
 export type { PublishItem } from "./publish/to-message.ts";
 export { type PublisherParams, publisher } from "./publisher.ts";
 export type { Publishing } from "./publishing.ts";

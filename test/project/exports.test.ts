@@ -29,7 +29,7 @@ function exportsOf(file: string): string[] {
 }
 
 const core = names(`
-  ArgsOf Boostable CheckedName FunctionFor InputOf NoTask OutputOf ParametersOf Refused ResultOf Sent
+  ArgsOf Boostable CheckedName FunctionFor InputOf MadeOf NoTask OutputOf ParametersOf Refused ResultOf Sent
   AllConsuming Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
   FatalError FilterParams FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
@@ -39,7 +39,7 @@ const core = names(`
 `);
 
 const publishing = names(`
-  ArgsOf CheckedName InputOf OutputOf ParametersOf Refused ResultOf Sent
+  ArgsOf CheckedName InputOf MadeOf OutputOf ParametersOf Refused ResultOf Sent
   Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed Configuration DefinitionParams Duration ErrorClass ErrorCode FilterParams FinalStatus FunboostError Handle LogLevel LogLine LogOptions
   Logger LostRecord Outgoing PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing QueueInfo ResultError
   Schema StatsPoint StatsQuery Support TaskDefinition TaskError TaskKind TaskRecord TimeoutError TraceHooks WaitOptions WaitTimeoutError
