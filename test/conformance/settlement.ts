@@ -101,6 +101,28 @@ export const settlement = cases({
     },
   },
 
+  "a backoff that is a function says how long, and false ends the retries": {
+    feature: "retry",
+    async run({ task, consume, patienceMs, earlyMs, lateMs }) {
+      const at: number[] = [];
+      const backoff = ({ attempt, error }: { attempt: number; error: Error }) =>
+        error.message === "last" ? false : attempt * 200;
+      const job = task({ rpc: true, maxRetries: 9, backoff }, () => {
+        at.push(performance.now());
+        throw new Error(at.length === 3 ? "last" : "again");
+      });
+      await consume(job);
+      const { status } = await (await job.push()).waitRecord({ timeout: patienceMs });
+      assert.equal(status, "failed");
+      const gaps = at.slice(1).map((each, i) => each - (at[i] ?? 0));
+      assert.equal(gaps.length, 2);
+      assert.ok(
+        gaps.every((gap, i) => gap >= 200 * (i + 1) - earlyMs && gap < 200 * (i + 1) + lateMs),
+        `gaps ${gaps}`,
+      );
+    },
+  },
+
   "a run that timed out is retried after its backoff": {
     feature: "retry",
     async run({ task, consume, patienceMs, earlyMs }) {

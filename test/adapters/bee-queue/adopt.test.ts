@@ -126,4 +126,20 @@ describe.skipIf(!url)(`jobs of Bee-Queue, adopted${skipped}`, () => {
     await task.waitIdle();
     expect(runs).toBe(3);
   });
+
+  it("tells their listeners how far a job is", async () => {
+    const producer = new Bee<object>("far", { ...settings, isWorker: false });
+    open.push(producer);
+    const job = producer.createJob({});
+    const heard: unknown[] = [];
+    job.on("progress", (value) => heard.push(value));
+    await job.save();
+    const broker = beeQueue({ url, prefix });
+    const task = boost({ queue: "far", broker, adopt: true, concurrency: 1 }, async (_data: object) => {
+      await fct.progress(50);
+    });
+    await task.consume();
+    await until(() => heard.length > 0);
+    expect(heard).toEqual([50]);
+  });
 });
