@@ -51,7 +51,7 @@ export function agenda(options: AgendaOptions = {}): Broker<AgendaQueueOptions> 
     name: "agenda",
     features,
     async open(spec) {
-      const own = checkSpec(spec);
+      const own = { adopt: spec.adopt ?? false, ...checkSpec(spec) };
       const queue = openQueue(contextOf(await openOnce(), own), spec, () => queues.delete(queue));
       queues.add(queue);
       return queue;
@@ -109,7 +109,7 @@ function adopt(source: Source, backend: AgendaBackend): Promise<AgendaLink> {
 
 function contextOf(
   { link, notices, time, next, owner }: OpenAgenda,
-  { keepDone = false, keepFailed, lockLifetime = "10m" }: AgendaQueueOptions,
+  { adopt, keepDone = adopt, keepFailed, backoff, lockLifetime = "10m" }: AgendaQueueOptions & { adopt: boolean },
 ): QueueContext {
   return {
     link,
@@ -118,7 +118,8 @@ function contextOf(
     next,
     owner,
     keepDone,
-    keepFailed: keepFailed ?? link.keepsFailed,
+    keepFailed: keepFailed ?? (adopt || link.keepsFailed),
+    backoff,
     lockLifetimeMs: durationMs(lockLifetime, "lockLifetime"),
   };
 }

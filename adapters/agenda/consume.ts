@@ -3,9 +3,9 @@ import { setImmediate } from "../../src/base/clock.ts";
 import type { ConsumeOptions, Consumer, Handler } from "../../src/contract/index.ts";
 import { type ExchangeAnswer, type PollConsumer, type PollSource, poll, type SettledDelivery } from "../shared/poll.ts";
 import { claim } from "./claim.ts";
+import { isOurs, rulesOf } from "./foreign.ts";
 import { idOf } from "./ids.ts";
 import { bodyOf, crashesOf, fenceOf, publishedAtOf } from "./jobs.ts";
-import type { AgendaLink } from "./link.ts";
 import type { AgendaDelivery, ConsumeContext, Session } from "./session.ts";
 import { settle } from "./settle.ts";
 import type { Job } from "./table.ts";
@@ -89,7 +89,7 @@ async function exchange(
   const claimed = take > 0 ? await claim(session, take) : [];
   const stale = settlements.map(({ delivery }) => !applied.get(delivery.native));
   for (const { delivery } of settlements) for (const map of [locks, applied]) map.delete(delivery.native);
-  const deliveries = claimed.map((job) => toDelivery(link, job));
+  const deliveries = claimed.map((job) => toDelivery(session.context, job));
   if (take === 0 || claimed.length > 0) return { stale, deliveries, more: claimed.length > 0 };
   const dueAt = await link.table.nextDueAt(name, scanned).catch(() => undefined);
   return { stale, deliveries, nextDueMs: dueAt === undefined ? undefined : dueAt - time.now() };
@@ -106,7 +106,7 @@ async function renew({ context, locks }: Session, poller: PollConsumer<AgendaDel
   if (lost.size > 0) poller.abort(({ native }) => lost.has(native));
 }
 
-function toDelivery({ table }: AgendaLink, job: Job): AgendaDelivery {
+function toDelivery({ link: { table }, backoff }: ConsumeContext, job: Job): AgendaDelivery {
   const publishedAt = publishedAtOf(job);
   return {
     id: idOf(table, job),
@@ -114,6 +114,7 @@ function toDelivery({ table }: AgendaLink, job: Job): AgendaDelivery {
     attempt: (job.failCount ?? 0) + 1,
     crashes: crashesOf(job),
     ...(publishedAt === undefined ? {} : { publishedAt }),
+    ...(isOurs(job) ? {} : { rules: rulesOf(job, backoff) }),
     native: job,
   };
 }

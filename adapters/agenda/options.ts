@@ -30,16 +30,32 @@ export interface AgendaOptions {
 
 /** `brokerOptions` of a task on Agenda. */
 export interface AgendaQueueOptions {
-  /** Jobs that are done stay, for Agenda's tools. On Redis their number makes counting slower. @default false */
+  /**
+   * Jobs that are done stay, for Agenda's tools. On Redis their number makes counting slower.
+   * @default false; with `adopt` true
+   */
   readonly keepDone?: boolean;
-  /** Jobs that failed stay, for Agenda's tools. @default true; on Redis false */
+  /** Jobs that failed stay, for Agenda's tools. @default true; on Redis false, but with `adopt` */
   readonly keepFailed?: boolean;
+  /**
+   * What `define()` took as `backoff`, for jobs of others on an adopted queue: without it each has one run, as by
+   * Agenda. Null ends the retries.
+   */
+  readonly backoff?: AgendaBackoff;
   /**
    * How long the lock of a bare Agenda worker on the same name is respected: its `lockLifetime`, at least a second.
    * @default "10m"
    */
   readonly lockLifetime?: Duration;
 }
+
+/** As Agenda's own strategies are: `backoffStrategies.exponential({ delay: 1000 })`. */
+export type AgendaBackoff = (context: {
+  readonly attempt: number;
+  readonly error: Error;
+  readonly jobName: string;
+  readonly jobData: unknown;
+}) => number | null;
 
 export type Source = "postgres" | "redis" | "mongo";
 
@@ -99,11 +115,15 @@ export function checkSpec({ queue, options }: QueueSpec): AgendaQueueOptions {
       { where },
     );
   }
-  checkNames(where, options, ["keepDone", "keepFailed", "lockLifetime"], `brokerOptions of "${queue}"`);
+  checkNames(where, options, ["keepDone", "keepFailed", "backoff", "lockLifetime"], `brokerOptions of "${queue}"`);
   const own = options as AgendaQueueOptions;
   for (const name of ["keepDone", "keepFailed"] as const) {
     if (own[name] !== undefined && typeof own[name] !== "boolean")
       throw new FunboostError("BAD_OPTION", `"${name}" must be true or false, got ${describe(own[name])}.`, { where });
+  }
+  if (own.backoff !== undefined && typeof own.backoff !== "function") {
+    const text = `"backoff" must be a function such as backoffStrategies.standard(), got ${describe(own.backoff)}.`;
+    throw new FunboostError("BAD_OPTION", text, { where });
   }
   const { lockLifetime = 1_000 } = own;
   if (durationMs(lockLifetime, "lockLifetime") < 1_000) {

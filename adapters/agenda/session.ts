@@ -2,12 +2,15 @@
 import type { ConsumeOptions, Delivery } from "../../src/contract/index.ts";
 import type { AgendaLink } from "./link.ts";
 import type { AgendaNotices } from "./notices.ts";
+import type { AgendaBackoff } from "./options.ts";
 import type { RowRules } from "./row-after.ts";
 import type { Job } from "./table.ts";
 
 export interface ConsumeContext extends RowRules {
   readonly link: AgendaLink;
   readonly notices: AgendaNotices;
+  /** Of jobs of others. */
+  readonly backoff: AgendaBackoff | undefined;
 }
 
 export interface AgendaDelivery extends Delivery {

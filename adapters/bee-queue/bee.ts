@@ -4,8 +4,12 @@ import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
 import type { NodeRedis, NodeRedisClass } from "./node-redis.ts";
 
-/** `attempt` and `ahead` are ours, beside Bee-Queue's own. */
-interface JobOptions {
+/** `attempt`, `ahead` and the mark are ours, beside Bee-Queue's own. */
+export interface JobOptions {
+  /** It is ours. */
+  funboost?: 1;
+  backoff?: { readonly strategy?: string; delay?: number };
+  timeout?: number;
   timestamp: number;
   stacktraces: unknown[];
   retries?: number;
@@ -25,6 +29,7 @@ export interface BeeJob {
   setId(id: string): unknown;
   delayUntil(time: number): unknown;
   toData(): string;
+  reportProgress(progress: unknown): Promise<unknown>;
 }
 
 /** What is used of a queue of Bee-Queue. */

@@ -135,6 +135,7 @@ function administration({ bee, base, clients: { run, explain } }: OpenQueue) {
       ),
     cancel: (ids) => call(async () => (ids.length > 0 ? ((await run(scripts.cancel, base, ids)) as string[]) : [])),
     state: (id) => call(() => run(scripts.state, base, [id]) as ReturnType<NonNullable<BrokerQueue["state"]>>),
+    tools: { progress: async ({ native }, value) => void (await (native as BeeJob).reportProgress(value)) },
     reschedule: (id, { delayMs }) =>
       call(async () => (await run(scripts.reschedule, base, [id, Math.ceil(clock.now() + delayMs)])) === 1),
   } satisfies Partial<BrokerQueue>;

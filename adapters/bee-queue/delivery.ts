@@ -3,6 +3,7 @@ import { clock } from "../../src/base/clock.ts";
 import { parseJson } from "../../src/base/json.ts";
 import type { Delivery } from "../../src/contract/index.ts";
 import type { BeeJob, BeeQueue } from "./bee.ts";
+import { isOurs, rulesOf } from "./foreign.ts";
 
 export interface BeeDelivery extends Delivery {
   readonly native: BeeJob;
@@ -24,11 +25,13 @@ export function toDelivery(bee: BeeQueue, id: string, text: string, crashes: num
   job.data = stored ? stored.data : text;
   const { options } = job;
   if (!Array.isArray(options.stacktraces)) options.stacktraces = [];
+  // Bee-Queue's own workers count by the errors that they write down.
+  const attempt = Math.max(Number(options.attempt) || 1, options.stacktraces.length + 1);
   return {
     id,
     body: job.data,
-    // Bee-Queue's own workers count by the errors that they write down.
-    attempt: Math.max(Number(options.attempt) || 1, options.stacktraces.length + 1),
+    attempt,
+    ...(isOurs(job) ? {} : { rules: rulesOf(job, attempt) }),
     crashes,
     ahead: options.ahead === true,
     publishedAt: Number.isFinite(options.timestamp) ? options.timestamp : clock.now(),

@@ -7,6 +7,8 @@ import { type BeeDelivery, bodyOf } from "./delivery.ts";
 export interface Endings {
   readonly removeOnSuccess: boolean;
   readonly removeOnFailure: boolean;
+  /** The same for what others published. */
+  readonly removeTheirs: { readonly removeOnSuccess: boolean; readonly removeOnFailure: boolean };
   /** Most failed jobs to keep; 0: all. */
   readonly keepFailed: number;
   /** Tells Bee-Queue's own listeners in other processes. */
@@ -19,21 +21,22 @@ export type Ending = readonly [to: string | number, data: string, event: string]
 const mostStacks = 10;
 
 export function endingOf(
-  { native: job, attempt, ahead, text }: BeeDelivery,
+  { native: job, attempt, ahead, text, rules }: BeeDelivery,
   settlement: Settlement,
   endings: Endings,
 ): Ending {
+  const { removeOnSuccess, removeOnFailure } = rules ? endings.removeTheirs : endings;
   const written = (status: string, error?: Error) => writeDown(job, text, status, error);
   const news = (event: string, data: unknown) => (endings.sendEvents ? stringify({ id: job.id, event, data }) : "");
   switch (settlement.outcome) {
     case "done":
       return [
-        ...(endings.removeOnSuccess ? removal : (["succeeded", written("succeeded")] as const)),
+        ...(removeOnSuccess ? removal : (["succeeded", written("succeeded")] as const)),
         news("succeeded", settlement.result),
       ];
     case "failed":
       return [
-        ...(endings.removeOnFailure ? removal : (["failed", written("failed", settlement.error)] as const)),
+        ...(removeOnFailure ? removal : (["failed", written("failed", settlement.error)] as const)),
         news("failed", settlement.error.message),
       ];
     case "retry":

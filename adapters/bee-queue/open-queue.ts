@@ -37,11 +37,19 @@ export async function connectQueue(
     base: `${prefix}:${spec.queue}:`,
     stallMs,
     publishTimeoutMs: spec.publishTimeoutMs ?? 10_000,
-    endings: {
-      removeOnSuccess: own.removeOnSuccess ?? true,
-      removeOnFailure: own.removeOnFailure ?? false,
-      keepFailed: own.removeOnFailure === undefined ? mostFailed : 0,
-      sendEvents: own.sendEvents ?? false,
-    },
+    endings: endingsOf(own, spec.adopt ?? false),
+  };
+}
+
+/** On an adopted queue what others published ends as by Bee-Queue's own workers. */
+function endingsOf(own: NonNullable<BeeQueueQueueOptions["queue"]>, adopt: boolean): Endings {
+  const removeOnFailure = own.removeOnFailure ?? false;
+  const removeOnSuccess = own.removeOnSuccess ?? true;
+  return {
+    removeOnSuccess,
+    removeOnFailure,
+    removeTheirs: { removeOnFailure, removeOnSuccess: own.removeOnSuccess ?? !adopt },
+    keepFailed: own.removeOnFailure === undefined && !adopt ? mostFailed : 0,
+    sendEvents: own.sendEvents ?? adopt,
   };
 }

@@ -23,13 +23,17 @@ export interface BeeQueueOptions {
 export interface BeeQueueQueueOptions {
   readonly prefix?: string;
   readonly queue?: {
-    /** Tells Bee-Queue's own listeners (`job.on("succeeded")`) in other processes how jobs end. @default false */
+    /**
+     * Tells Bee-Queue's own listeners (`job.on("succeeded")`) in other processes how jobs end.
+     * @default false; with `adopt` true
+     */
     readonly sendEvents?: boolean;
     /**
-     * False keeps each job that is done, for ever, as Bee-Queue does; a task id is then never free again. @default true
+     * False keeps each job that is done, for ever, as Bee-Queue does; a task id is then never free again.
+     * @default true; with `adopt` false for what others published
      */
     readonly removeOnSuccess?: boolean;
-    /** False keeps all failed jobs, for ever. @default the last 5,000 or so are kept */
+    /** False keeps all failed jobs, for ever. @default the last 5,000 or so are kept; with `adopt` false */
     readonly removeOnFailure?: boolean;
     /** How long a worker may be silent before its job is given to another. @default 0.7 of the lease */
     readonly stallInterval?: Duration;

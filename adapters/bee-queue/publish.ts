@@ -71,6 +71,7 @@ function newJob(
   const job = bee.createJob(undefined);
   if (defaults || native) Object.assign(job.options, defaults, native);
   if (id !== undefined) job.setId(checkId(id, name));
+  job.options.funboost = 1;
   if (publishedAt !== undefined) job.options.timestamp = publishedAt;
   if (attempt > 1) job.options.attempt = attempt;
   if (ahead) job.options.ahead = true;

@@ -25,6 +25,7 @@ import { anyJobId } from "./job-ids.ts";
 import { setPaused } from "./major.ts";
 import { type BullmqOptions, type BullmqQueueOptions, checkSpec } from "./options.ts";
 import { createPublisher } from "./publish.ts";
+import { createTools, endedElsewhere } from "./tools.ts";
 
 export type { BullmqOptions, BullmqQueueOptions };
 
@@ -137,6 +138,9 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     paused: () => call(() => queue.isPaused()),
     cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
+    endedElsewhere: (id) =>
+      call(async () => endedElsewhere((await queue.getJob(anyJobId(id, queue))) as Job | undefined)),
+    tools: createTools(queue, client),
     reschedule: (id, { delayMs }) =>
       call(async () => reschedule((await queue.getJob(anyJobId(id, queue))) as Job | undefined, delayMs)),
   } satisfies Partial<BrokerQueue>;

@@ -12,6 +12,7 @@ import { taskId } from "./job-ids.ts";
 import { isLapsed, keepLeases, keepLosses, type Leases } from "./leases.ts";
 import { fetchesAfterPutBack } from "./major.ts";
 import { createSettler } from "./settle.ts";
+import { tellBull, workerName } from "./tools.ts";
 import { createWindow } from "./window.ts";
 
 type Own = Partial<WorkerOptions> & {
@@ -74,13 +75,11 @@ export async function consumeJobs(
     });
   }
 
-  // With a third parameter BullMQ makes an AbortController for each job, which costs 4 to 7 %.
-  const processor = options.signal
-    ? (job: Job, token?: string, signal?: AbortSignal) => run(job, token, signal)
-    : (job: Job, token?: string) => run(job, token);
+  const processor = options.signal ? run : withoutSignal(run);
   const worker = inNeutralContext(() => waitBriefly(new bull.Worker(queue, processor, workerOptions(own, connection))));
   seeToBrokenJobs(worker, commands, state.jobs, report);
   watchEnds(worker, state, options.onSettled);
+  if (own.adopt) tellBull(worker, commands, report);
   await worker.waitUntilReady();
   const leases: Leases = inNeutralContext(() => keepLeases(worker, connection, state.jobs, report));
   endDespiteLapse(worker, state.jobs, leases);
@@ -91,6 +90,14 @@ export async function consumeJobs(
     close: createClose(worker, state, window.stop, leases.stop),
   };
 }
+
+type Process = (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>;
+
+/** With a third parameter BullMQ makes an AbortController for each job, which costs 4 to 7 %. */
+const withoutSignal =
+  (run: Process): Process =>
+  (job, token) =>
+    run(job, token);
 
 function statusOf({ jobs, lastFetchAt }: State): ReturnType<Consumer["status"]> {
   const held = [...jobs.keys()].map((job) => taskId(job.id));
@@ -115,6 +122,7 @@ function waitBriefly(worker: Worker): Worker {
 function workerOptions({ adopt, ...own }: Own, connection: WorkerOptions["connection"]): WorkerOptions {
   return {
     ...(adopt ? {} : { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 5_000 } }),
+    name: workerName,
     runRetryDelay: 1_000,
     // A kill -9 is noticed within a lease and two checks, so in 28 s at a lease of 15 s.
     stalledInterval: Math.max(1, Math.floor(own.lockDuration * 0.4)),

@@ -85,7 +85,7 @@ function newJob(
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** `attempt` and `publishedAt` are ours, beside BullMQ's own: only republished messages have them. All have our mark. */
+/** `attempt` and `publishedAt` are ours, beside BullMQ's own: republished messages have them. All have our mark. */
 function jobOptions(
   { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt, retries }: Message,
   priorityOf: PriorityOf,

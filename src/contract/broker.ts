@@ -18,11 +18,13 @@
 import type { Ended, ResultOptions } from "./ended.ts";
 import type { Features } from "./features.ts";
 import type { Facts, Retries } from "./jobs.ts";
+import type { Rules } from "./rules.ts";
 import type { Store } from "./store.ts";
 
 export type { Ended, FinalStatus, ResultOptions } from "./ended.ts";
 export type { Features } from "./features.ts";
 export type { Facts, Retries } from "./jobs.ts";
+export type { Rules } from "./rules.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -108,12 +110,22 @@ export interface BrokerQueue {
   /** How a message ended, as the engine keeps it; absent where the store does. Undefined: not ended, or forgotten. */
   result?(id: string, options: ResultOptions): Promise<Ended | undefined>;
   reschedule?(id: string, change: { readonly delayMs: number }): Promise<boolean>;
+  /** How a message ended that other code ran, as the engine keeps it. Undefined: nobody else ended it, or forgotten. */
+  endedElsewhere?(id: string): Promise<Ended | undefined>;
+  /** Where the engine's own tools show how far a run is, and what it says. */
+  readonly tools?: EngineTools;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
    * he renews it as long as nobody else has it, and is given time for that before it is taken.
    */
   maintain?(signal: AbortSignal): Promise<void>;
+}
+
+export interface EngineTools {
+  progress(delivery: Delivery, value: unknown): Promise<void>;
+  /** Absent: the engine has no such thing. */
+  log?(delivery: Delivery, line: string): Promise<void>;
 }
 
 export interface Message {
@@ -200,18 +212,6 @@ export interface Delivery {
   readonly rules?: Rules;
   /** The engine's own object for it. */
   readonly native: unknown;
-}
-
-/** How its publisher wants a message to go on, in its engine's way. The adapter reads it, the core decides by it. */
-export interface Rules {
-  /** Runs after the first. */
-  readonly maxRetries: number;
-  /** Limit of one run; undefined: none. */
-  readonly timeoutMs?: number;
-  /** The wait after a run that failed; "final": there is no other. `error` is what was thrown, made an Error. */
-  delayMs(attempt: number, error: Error): number | "final" | Promise<number | "final">;
-  /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
-  reads(error: unknown): "final" | "moved" | undefined;
 }
 
 /** Never rejects. Called as soon as a delivery is there; calls may overlap up to the window. */

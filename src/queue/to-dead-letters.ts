@@ -6,6 +6,7 @@ import { points, tell } from "../base/events.ts";
 import { asBody, type JsonText } from "../base/json.ts";
 import { stringifyDeep } from "../base/stringify-deep.ts";
 import type { BrokerQueue, Delivery, JsonObject } from "../contract/broker.ts";
+import type { Options } from "../options/task.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { deadLetterBody } from "../wire/dead-letter.ts";
 import { readExtra, stampExtra } from "../wire/stamp.ts";
@@ -20,7 +21,7 @@ export async function toDeadLetters(task: DeadLetterSource, delivery: Delivery, 
   const { options, log } = task;
   try {
     const dead = await task.deadLetters();
-    const copy = bodyOf(delivery, options.queue, error);
+    const copy = bodyOf(delivery, options, error);
     await deadline(
       dead.publish([{ body: copy, ...(delivery.job === undefined ? {} : { job: delivery.job }) }]),
       options.publishTimeoutMs,
@@ -45,23 +46,32 @@ export async function toDeadLetters(task: DeadLetterSource, delivery: Delivery, 
 }
 
 /** A value that is too deep to be written goes as the text of it: as such it is a bad message again. */
-function bodyOf(delivery: Delivery, queue: string, error: Error): JsonText | string {
+function bodyOf(delivery: Delivery, options: Options, error: Error): JsonText | string {
   try {
-    return asBody(copyOf(delivery, queue, error));
+    return asBody(copyOf(delivery, options, error));
   } catch (cause) {
     if (!(cause instanceof RangeError || isFunboostError(cause))) throw cause;
-    return asBody(copyOf({ ...delivery, body: stringifyDeep(delivery.body) }, queue, error));
+    return asBody(copyOf({ ...delivery, body: stringifyDeep(delivery.body) }, options, error));
   }
 }
 
 /** The old id travels in the body: engines that number their own jobs refuse one of their own kind. */
-function copyOf({ id, body, attempt, publishedAt }: Delivery, queue: string, error: Error): JsonObject {
+function copyOf(
+  { id, body, attempt, publishedAt, rules }: Delivery,
+  { queue, adopt }: Options,
+  error: Error,
+): JsonObject {
+  const foreign = adopt && rules !== undefined;
   const copy = deadLetterBody(body, {
     reason: `${error.name}: ${error.message}`,
     letter: uuidv7(),
     attempts: attempt,
     queue,
     error: serializeError(error),
+    foreign,
   });
-  return stampExtra(copy, { id: readExtra(copy)?.id ?? id, ...(publishedAt === undefined ? {} : { publishedAt }) });
+  return stampExtra(copy, {
+    id: (foreign ? undefined : readExtra(copy)?.id) ?? id,
+    ...(publishedAt === undefined ? {} : { publishedAt }),
+  });
 }

@@ -9,6 +9,7 @@ import type { Store } from "../contract/store.ts";
 import { readClearedAt } from "../queue/clear-queue.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { readEndedIds } from "../store/known-ids.ts";
+import { toOutcome } from "../task/outcome.ts";
 import { readRow } from "./query-records.ts";
 
 /** Why a result cannot come any more. */
@@ -46,6 +47,8 @@ interface Watch {
   isLooking: boolean;
   /** A turn will come. */
   isSet: boolean;
+  /** Other code runs some of what is waited for: it tells nobody, so it is looked for more often. */
+  beside: boolean;
   readonly ring: (ms: number) => void;
 }
 
@@ -55,9 +58,11 @@ const pollMs = 400;
 const agreeMs = { ended: 200, away: 1_000 };
 const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
+const longestBesideMs = 2_000;
 /** In one turn, however many wait; what a clear may have removed is looked for at once. */
 const mostLooks = 400;
 const page = 100;
+const defaultTtlMs = 1_800_000;
 const atOnce = 0;
 /** The next turn says when. */
 const notYet = -1;
@@ -90,6 +95,7 @@ function createWatch(task: OpenQueue, store: Store): Watch {
     clearedAt: undefined,
     isLooking: false,
     isSet: false,
+    beside: false,
     ring: createAlarm(() => void turn(watch)),
   };
   watches.set(task, watch);
@@ -141,7 +147,7 @@ async function lookAt(watch: Watch, due: readonly Wait[]): Promise<void> {
   const states = await Promise.all(due.map(({ id }) => watch.task.queue.state?.(id)));
   const closed: { wait: Wait; state: MessageState | undefined }[] = [];
   for (const [i, wait] of due.entries()) {
-    if (isOpen(states[i])) isThere(wait, askedAt);
+    if (isOpen(states[i])) isThere(watch, wait, askedAt);
     else closed.push({ wait, state: states[i] });
   }
   if (closed.length > 0) await judge(watch, closed);
@@ -162,15 +168,16 @@ function isCleared({ clearedAt }: Watch, { knownAt }: Wait): boolean {
 }
 
 /** What was there after a clear was not removed by it. */
-function isThere(wait: Wait, askedAt: number): void {
+function isThere(watch: Watch, wait: Wait, askedAt: number): void {
   wait.knownAt = askedAt;
-  lookLater(wait);
+  lookLater(watch, wait);
 }
 
-function lookLater(wait: Wait): void {
+function lookLater({ beside }: Watch, wait: Wait): void {
+  const longest = beside ? longestBesideMs : longestPauseMs;
   wait.finding = undefined;
-  wait.lookAt = clock.monotonic() + withJitter(wait.pauseMs);
-  wait.pauseMs = Math.min(2 * wait.pauseMs, longestPauseMs);
+  wait.lookAt = clock.monotonic() + withJitter(Math.min(wait.pauseMs, longest));
+  wait.pauseMs = Math.min(2 * wait.pauseMs, longest);
 }
 
 /** A result is written before its message ends: what is not there now, after its state was read, will not come. */
@@ -187,11 +194,22 @@ async function judge(
   ]);
   for (const [i, { wait, state }] of closed.entries()) {
     const hasEnded = ended.has(wait.id) || rows[i] !== undefined || (state !== undefined && state !== "unknown");
-    if (results[i] !== undefined) lookLater(wait);
+    if (results[i] !== undefined || (hasEnded && (await takeOver(watch, wait)))) lookLater(watch, wait);
     else if (state === undefined) decide(watch, wait, isCleared(watch, wait) ? "cleared" : undefined, agreeMs.away);
     else if (hasEnded) decide(watch, wait, "gone", agreeMs.ended);
     else decide(watch, wait, lossOf(watch, wait), agreeMs.away);
   }
+}
+
+/** What other code ended has its answer in the engine: it is put where it is waited for. */
+async function takeOver(watch: Watch, { id }: Wait): Promise<boolean> {
+  const { store, task } = watch;
+  const ended = await task.queue.endedElsewhere?.(id);
+  if (!ended) return false;
+  watch.beside = true;
+  const outcome = JSON.stringify(toOutcome(id, task.options.queue, ended));
+  await store.results.put(task.scope, [{ id, outcome, ttlMs: task.options.rpc?.ttlMs ?? defaultTtlMs }]);
+  return true;
 }
 
 /** Of what the engine does not know. */
@@ -202,11 +220,11 @@ function lossOf(watch: Watch, wait: Wait): Loss | undefined {
 }
 
 /** `apartMs`: two looks so far apart must agree. A clear says by itself that it is over. */
-function decide({ waits }: Watch, wait: Wait, loss: Loss | undefined, apartMs: number): void {
-  if (loss === undefined) return lookLater(wait);
+function decide(watch: Watch, wait: Wait, loss: Loss | undefined, apartMs: number): void {
+  if (loss === undefined) return lookLater(watch, wait);
   const now = clock.monotonic();
   if (wait.finding === undefined) Object.assign(wait, { finding: loss, foundAt: now });
   wait.lookAt = wait.foundAt + apartMs;
   if (loss !== "cleared" && now < wait.lookAt) return;
-  if (waits.delete(wait)) wait.lose(loss);
+  if (watch.waits.delete(wait)) wait.lose(loss);
 }

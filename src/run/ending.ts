@@ -26,9 +26,13 @@ type Final = Extract<Settlement, { outcome: "done" | "failed" }>;
 
 const done: Done = Object.freeze({ outcome: "done" });
 
-/** Most ends are kept nowhere: then there is no outcome, and no promise. */
+/**
+ * Most ends are kept nowhere: then there is no outcome, and no promise. Throws what the result of a job of others does
+ * when it is written down: to its engine that is a failure.
+ */
 export function succeed(task: RunnableTask, attempt: Attempt, value: unknown): Promise<Settlement> | Settlement {
-  const copy = copyResult(value);
+  const copied = copyResult(value);
+  const copy = copied instanceof LostResult && attempt.rules ? asWritten(value) : copied;
   const lost = copy instanceof LostResult ? copy : undefined;
   const settlement: Done = lost || copy === undefined ? done : { outcome: "done", result: copy };
   if (!task.queue.result && !isKept(task, attempt)) return settlement;
@@ -58,6 +62,12 @@ function copyResult(value: unknown): unknown {
   } catch (error) {
     return new LostResult("result", error); // a getter that throws
   }
+}
+
+/** As JSON makes it: a Date is its text. */
+function asWritten(value: unknown): unknown {
+  const text: string | undefined = JSON.stringify(value);
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 /** After an error: again, to the dead letters, or failed for good. */

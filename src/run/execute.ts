@@ -12,6 +12,7 @@ import { traceRun } from "../task/trace.ts";
 import type { AnyFunction } from "../wire/signature.ts";
 import type { Attempt, RunnableTask } from "./attempt.ts";
 import { endCancelled, retryOrEnd, succeed } from "./ending.ts";
+import { ownLogger } from "./engine-tools.ts";
 import { lingerMs, type TaskRun } from "./task-run.ts";
 import { withTimeout } from "./timeout.ts";
 
@@ -93,8 +94,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function endDone(task: RunnableTask, attempt: Attempt, current: TaskRun, value: unknown): Promise<RunEnd> | RunEnd {
   current.end();
-  const settlement = succeed(task, attempt, value);
-  return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  try {
+    const settlement = succeed(task, attempt, value);
+    return settlement instanceof Promise ? settlement.then(toRunEnd) : { settlement };
+  } catch (error) {
+    if (!attempt.rules) throw error;
+    return endFailed(task, attempt, current, error);
+  }
 }
 
 async function endFailed(
@@ -111,7 +117,7 @@ async function endFailed(
   const reason = current.stopReason();
   if (reason === "SHUT_DOWN") return { settlement: { outcome: "postponed", delayMs: 0 } }; // no failure of the task
   if (reason === "CANCELLED") return { settlement: await endCancelled(task, attempt), returned };
-  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, current.logger);
+  const settlement = await retryOrEnd(task, attempt, { value: thrown, error }, ownLogger(task, attempt));
   return { settlement: countEnd(current.host.tally, settlement), returned };
 }
 

@@ -4,6 +4,7 @@ import type { Delivery } from "../contract/broker.ts";
 import type { Claim, Filter } from "../filter/on-run.ts";
 import type { Tally } from "../queue/tally.ts";
 import type { RunEnd, Slot } from "../slots/slot.ts";
+import { adviseToAdopt } from "./advice.ts";
 import { type Attempt, type RunnableTask, readAttempt } from "./attempt.ts";
 import { beforeStart, type Obstacle } from "./before-start.ts";
 import { markedStart } from "./crashes.ts";
@@ -37,6 +38,7 @@ export function runSafely(task: RunnableTask, runner: Runner): Runner {
 }
 
 function run(task: RunnableTask, delivery: Delivery, slot: Slot, host: RunHost): Promise<RunEnd> | RunEnd {
+  if (delivery.rules) adviseToAdopt(task, delivery);
   const attempt = readAttempt(task, delivery);
   const obstacle = beforeStart(task, attempt, host.cancelled, slot.trial);
   if (obstacle === undefined) return start(task, attempt, new TaskRun(task, attempt, slot, host));

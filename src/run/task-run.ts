@@ -4,7 +4,7 @@ import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
-import { childLogger, type Logger } from "../base/log.ts";
+import type { Logger } from "../base/log.ts";
 import { copyPlain } from "../base/plain-copy.ts";
 import type { Filter } from "../filter/on-run.ts";
 import type { CancelledIds } from "../queue/cancelled-ids.ts";
@@ -16,6 +16,7 @@ import type { Run } from "../task/context.ts";
 import type { JobFacts } from "../task/job-facts.ts";
 import type { Attempt } from "./attempt.ts";
 import { cancelledError, isCancel } from "./cancelled-error.ts";
+import { ownLogger, runLogger, showProgress } from "./engine-tools.ts";
 import { jobFacts } from "./job-facts.ts";
 
 /** For a function to return after it was told to. */
@@ -79,8 +80,7 @@ export class TaskRun implements Run {
     return this.#attempt.delivery.native;
   }
   get logger(): Logger {
-    const { job } = this.#attempt;
-    this.#logger ??= childLogger(this.#task.log, { queue: this.queue, ...(job && { job }), taskId: this.taskId });
+    this.#logger ??= runLogger(this.#task, this.#attempt);
     return this.#logger;
   }
   get job(): JobFacts {
@@ -102,6 +102,7 @@ export class TaskRun implements Run {
     clock.after(lingerMs, () => this.ended || this.reportStuck("cancel"), { unref: true });
   }
   progress(value: unknown): Promise<void> {
+    showProgress(this.#task, this.#attempt.delivery, value);
     return keepProgress(this.#task, this.#attempt.delivery, value);
   }
   suspend(): () => Promise<void> {
@@ -132,7 +133,7 @@ export class TaskRun implements Run {
       attempt: this.attempt,
       reason,
     }));
-    this.logger.warn(
+    ownLogger(this.#task, this.#attempt).warn(
       { attempt: this.attempt },
       `a run goes on ${lingerMs / 1000} s after its ${reason}: its function should look at fct.signal`,
     );

@@ -117,6 +117,9 @@ export function decodeBody(
   if (found?.can_not_json_serializable_keys) refusePickles(found.can_not_json_serializable_keys);
   const extra = found ?? noExtra;
   const own = found !== undefined && !isMarked;
+  if (found?.is_foreign === true && isMarked)
+    // a dead letter that is back
+    return { ...decodeForeign((parsed as JsonObject).raw, signature, convert), limits, extra };
   if (convert && !own) {
     const foreign = isMarked ? originalOf(parsed as JsonObject) : bodyValue(raw);
     const args = convertBody(convert, copyPlain(foreign));

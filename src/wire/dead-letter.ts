@@ -1,5 +1,6 @@
 /** The body of a dead letter, there and back. */
 import type { SerializedError } from "../base/errors.ts";
+import { bodyValue } from "../base/json.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { extraOf, isObject, parseBody, withoutExtra } from "./body.ts";
 import { readExtra, withExtra } from "./stamp.ts";
@@ -16,12 +17,27 @@ export interface RedrivenMessage {
   readonly from?: string;
 }
 
+interface DeathFacts {
+  readonly reason: string;
+  readonly letter?: string;
+  readonly attempts?: number;
+  readonly queue: string;
+  readonly error?: SerializedError;
+  /** No member of the body is ours, whatever its name. */
+  readonly foreign?: boolean;
+}
+
+/** The body as it was, beside an `extra`: redriven it is wrapped too. */
+function changeForeign(raw: unknown, change: (extra: JsonObject) => void): JsonObject {
+  const extra: JsonObject = { is_raw: true, is_foreign: true };
+  change(extra);
+  return { raw: bodyValue(raw), extra };
+}
+
 /** The copy for the dead-letter queue. It starts with a fresh count of attempts: `attempts` tells the old one. */
-export function deadLetterBody(
-  raw: unknown,
-  facts: { reason: string; letter?: string; attempts?: number; queue: string; error?: SerializedError },
-): JsonObject {
-  return withExtra(raw, (extra) => {
+export function deadLetterBody(raw: unknown, facts: DeathFacts): JsonObject {
+  const change = facts.foreign ? changeForeign : withExtra;
+  return change(raw, (extra) => {
     delete extra._advanced_retry_count;
     extra.reason = facts.reason;
     if (facts.attempts !== undefined) extra.attempts = facts.attempts;
@@ -45,8 +61,10 @@ export function redrivenMessage(id: string, raw: unknown): RedrivenMessage {
   const { is_raw: isRaw, task_id: _id, publish_time: _time, publish_time_format: _format, ...others } = extra;
   const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = others; // they were for its first start
   const message = { id: facts?.id ?? id, ...priority, ...letter, ...(typeof from === "string" ? { from } : {}) };
-  if (isRaw === true) return { ...message, body: body.raw };
   const { dead_letter: name, ...own } = rest;
+  if (isRaw === true && own.is_foreign === true)
+    return { ...message, body: { raw: body.raw, extra: { is_raw: true, is_foreign: true, dead_letter: name } } };
+  if (isRaw === true) return { ...message, body: body.raw };
   if (name === undefined)
     return { ...message, body: { ...withoutExtra(body), ...(Object.keys(own).length > 0 ? { extra: own } : {}) } };
   // What came without an `extra` is still found as it was.

@@ -47,7 +47,7 @@ const publishing = names(`
 `);
 
 const contract = names(`
-  Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended Features FinalStatus Handler JsonObject JsonText JsonValue
+  Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Rules SetEntry Settlement StartRow
   Store TimerEntry Timers
 `);
