@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const sources = ["src", "adapters", "test", "dist", "package.json", "tsconfig.json", "vitest.config.ts"];
+const sources = ["src", "adapters", "test", "dist", "docs", "package.json", "tsconfig.json", "vitest.config.ts"];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "string" }, all: { type: "boolean", default: false } },

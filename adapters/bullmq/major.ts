@@ -1,4 +1,4 @@
-/** What differs between BullMQ 5 and 6: nothing else of the adapter knows. Told by their shape, as bundles hide versions. */
+/** What differs between BullMQ 5 and 6, told by their shape: a bundle hides versions. No other file knows of it. */
 import type { Job, JobJson, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 
@@ -63,9 +63,9 @@ export function jobJson(job: Job): JobJson {
 }
 
 /**
- * KEYS: wait, paused, meta, prioritized, delayed, marker, events. ARGV: "paused" or "resumed". As BullMQ 5 pauses, which
- * parks what waits in `paused`; but where both lists have jobs, as when BullMQ 6 or another producer added some
- * meanwhile, they become one: BullMQ 5 itself renames one over the other, and what was there is gone.
+ * KEYS: wait, paused, meta, prioritized, delayed, marker, events. ARGV: "paused" or "resumed". As BullMQ 5 does, which
+ * parks what waits in "paused". Where both lists have jobs, as some that BullMQ 6 added meanwhile, they become one:
+ * BullMQ 5 itself renames one over the other, and what was there is gone.
  */
 const pauseScript = `
 local function toTail(from, to)
@@ -121,8 +121,8 @@ export function loopOf(worker: Worker, onRoom: () => void): Loop {
     resume: () => worker.resume(),
     wake() {
       // Both do their work before their first await.
-      void worker.pause(true);
-      void worker.resume();
+      worker.pause(true).catch(() => {});
+      worker.resume().catch(() => {});
     },
   };
 }
