@@ -31,6 +31,7 @@ const behaviourOverMemory = [
   "events",
   "fake-timers",
   "field",
+  "jobs",
   "native-results",
   "store-down",
   "time",

@@ -5,12 +5,10 @@ import type { Delivery } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import type { Attempt } from "./attempt.ts";
 
-type Told = Pick<Attempt, "delivery" | "job">;
-
 const levels = ["info", "warn", "error"] as const;
 
 /** Its lines go to the engine too where the task adopts what others have: their tools are looked at. */
-export function runLogger(task: OpenQueue, attempt: Told): Logger {
+export function runLogger(task: OpenQueue, attempt: Attempt): Logger {
   const own = ownLogger(task, attempt);
   const { delivery } = attempt;
   const { options, queue } = task;
@@ -26,8 +24,16 @@ export function runLogger(task: OpenQueue, attempt: Told): Logger {
 }
 
 /** For what funboost says of a run: no engine shows it. */
-export function ownLogger({ log, options }: OpenQueue, { delivery, job }: Told): Logger {
-  return childLogger(log, { queue: options.queue, ...(job && { job }), taskId: delivery.id });
+export function ownLogger({ log, options }: OpenQueue, { job, delivery: { id: taskId } }: Attempt): Logger {
+  const { queue } = options;
+  return childLogger(log, job === undefined ? { queue, taskId } : { queue, job, taskId });
+}
+
+/** As it is: no level and no fields are put to it. */
+export function logLine(task: OpenQueue, attempt: Attempt, line: string): void {
+  ownLogger(task, attempt).info({}, line);
+  const write = task.queue.tools?.log;
+  if (write) tell(() => write(attempt.delivery, line));
 }
 
 export function showProgress({ queue }: OpenQueue, delivery: Delivery, value: unknown): void {

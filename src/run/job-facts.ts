@@ -5,8 +5,10 @@ import type { Run } from "../task/context.ts";
 import type { JobFacts } from "../task/job-facts.ts";
 import { isObject, withoutExtra } from "../wire/body.ts";
 import { type Attempt, jobOf } from "./attempt.ts";
+import { logLine } from "./engine-tools.ts";
 
-export function jobFacts({ options, queue }: OpenQueue, attempt: Attempt, run: Omit<Run, "job">): JobFacts {
+export function jobFacts(task: OpenQueue, attempt: Attempt, run: Omit<Run, "job">): JobFacts {
+  const { options, queue } = task;
   const { delivery, limits, rules } = attempt;
   const maxAttempts = 1 + (limits.maxRetries ?? rules?.maxRetries ?? options.maxRetries);
   const known = queue.facts?.(delivery);
@@ -19,6 +21,6 @@ export function jobFacts({ options, queue }: OpenQueue, attempt: Attempt, run: O
     isLastAttempt: delivery.attempt >= maxAttempts,
     options: known?.options ?? {},
     progress: (value) => run.progress(value),
-    log: (line) => run.logger.info({}, line),
+    log: (line) => logLine(task, attempt, line),
   };
 }

@@ -25,6 +25,6 @@ export interface JobFacts<Data = unknown> {
   readonly options: Readonly<Record<string, unknown>>;
   /** As `fct.progress()`. */
   progress(value: unknown): Promise<void>;
-  /** A line of the log, as `fct.logger.info()`. */
+  /** A line of the log, here and where the engine keeps lines of its own. */
   log(line: string): void;
 }

@@ -30,11 +30,11 @@ function exportsOf(file: string): string[] {
 
 const core = names(`
   ArgsOf Boostable CheckedName FunctionFor InputOf MadeOf NoTask OutputOf ParametersOf Refused ResultOf Sent
-  AllConsuming Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
-  FatalError FilterParams FinalStatus FunboostError Handle LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
+  AdoptFunction AdoptHandler AdoptParams Adopted AllConsuming Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
+  FatalError FilterParams FinalStatus FunboostError Handle JobFacts LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskKind TaskMembers TaskParams TaskRecord
-  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError asCompleted boost brokerName checkTasks concurrencyPool configure
+  TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError adopt asCompleted boost brokerName checkTasks concurrencyPool configure
   consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown taskParams waitAll withLock wrapBroker
 `);
 
@@ -47,8 +47,8 @@ const publishing = names(`
 `);
 
 const contract = names(`
-  Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Features FinalStatus Handler JsonObject JsonText JsonValue
-  Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Rules SetEntry Settlement StartRow
+  Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Facts Features FinalStatus Handler JsonObject JsonText JsonValue
+  Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Retries Rules SetEntry Settlement StartRow
   Store TimerEntry Timers
 `);
 

@@ -8,7 +8,7 @@ import { bullmq } from "../../../adapters/bullmq/broker.ts";
 import { redisStore } from "../../../adapters/redis/store.ts";
 import { clock, sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Settlement } from "../../../src/contract/index.ts";
-import { boost, configure } from "../../../src/index.ts";
+import { adopt, boost, configure } from "../../../src/index.ts";
 import { gate } from "../../conformance/until.ts";
 import { consume, done, numbers, until } from "../../support/consuming.ts";
 import { serviceFor } from "../../support/services.ts";
@@ -110,6 +110,37 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     await until(() => seen.length === 2);
     await consumer.close();
     expect(seen.sort()).toEqual(["follow cyd", "unfollow bob"]);
+  });
+
+  it("adopt() takes plain jobs by name, with their own attempts and whole data; one without a handler fails", async () => {
+    const { broker, name } = await fresh();
+    const plain = native(name);
+    await plain.add("list", [1, 2], { attempts: 2, backoff: 10 });
+    await plain.add("whole", { extra: { plan: "gold" } });
+    const gone = await plain.add("gone", { x: 1 }, { attempts: 5 });
+    const seen: unknown[] = [];
+    const jobs = adopt(
+      { queue: name, broker, concurrency: 1 },
+      {
+        list: (data, { attemptsMade, maxAttempts, isLastAttempt, options }) => {
+          seen.push([data, attemptsMade, maxAttempts, isLastAttempt, options.attempts]);
+          if (!isLastAttempt) throw new Error("once more");
+        },
+        whole: (data, job) => {
+          seen.push([data, job.name, job.data]);
+          job.log("a line");
+        },
+      },
+    );
+    await jobs.consume();
+    await until(async () => seen.length === 3 && (await plain.getJobState(gone.id ?? "")) === "failed");
+    await jobs.close();
+    const whole = { extra: { plan: "gold" } };
+    expect(seen).toContainEqual([[1, 2], 0, 2, false, 2]);
+    expect(seen).toContainEqual([[1, 2], 1, 2, true, 2]);
+    expect(seen).toContainEqual([whole, "whole", whole]);
+    expect((await plain.getJob(gone.id ?? ""))?.failedReason).toMatch(/no task takes the job "gone"/);
+    expect((await plain.getJobLogs("2")).logs).toEqual(["a line"]);
   });
 
   it("a follow-up that a task pushes with a delay is delayed in BullMQ, and is not put in front", async () => {
