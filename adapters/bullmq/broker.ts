@@ -1,9 +1,10 @@
 /** BullMQ 5 and 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
-import type { Queue } from "bullmq";
+import type { Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type {
   Broker,
   BrokerQueue,
+  Children,
   Consumer,
   Counts,
   Features,
@@ -163,6 +164,7 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
     reschedule: (id, { delayMs }) => call(() => rescheduleJob(queue, client, id, delayMs)),
     update: (id, edit) => call(() => updateJob(queue, client, id, edit)),
+    children: ({ native }) => call(() => childrenOf(native as Job)),
   } satisfies Partial<BrokerQueue>;
 }
 
@@ -172,6 +174,11 @@ async function count(queue: Queue): Promise<Counts> {
   const counts = await queue.getJobCounts(...lists);
   const { wait = 0, paused = 0, prioritized = 0, delayed = 0, active = 0 } = counts;
   return { ready: wait + paused + prioritized, delayed, running: active };
+}
+
+async function childrenOf(job: Job): Promise<Children> {
+  const [results = {}, failures = {}] = await Promise.all([job.getChildrenValues(), job.getIgnoredChildrenFailures()]);
+  return { results, failures };
 }
 
 const states: Record<string, MessageState> = {

@@ -14,10 +14,16 @@
  * - ahead:      a message that goes before all that waits, last in first out: children of a running task.
  * - lease:      the time for which a delivery is ours; renewed while it runs, given to others when it ends.
  */
+import type { Ended, ResultOptions } from "./ended.ts";
 import type { Features } from "./features.ts";
+import type { Inspection, InspectSpec, RepairedRepeats } from "./inspection.ts";
+import type { Rules } from "./rules.ts";
 import type { Store } from "./store.ts";
 
+export type { Ended, FinalStatus, ResultOptions } from "./ended.ts";
 export type { Features } from "./features.ts";
+export type { Inspection, InspectSpec, RepairedRepeats, Repeat } from "./inspection.ts";
+export type { Rules } from "./rules.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -48,59 +54,6 @@ export interface Broker<QueueOptions = unknown> {
   address?(): string;
   /** Closes what this broker opened and nothing else. May be called twice. */
   close(): Promise<void>;
-}
-
-/** `options`: as a task's `brokerOptions`. */
-export type InspectSpec = Pick<QueueSpec, "queue" | "options">;
-
-/** What is in a queue. */
-export interface Inspection {
-  /** Jobs in each state, by the engine's own words. */
-  readonly states: Readonly<Record<string, number>>;
-  /** Of those that were read: how many of each name are in each state. */
-  readonly names: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly sampled: { readonly jobs: number; readonly of: number };
-  /** Of those that were read: how many have this option, by what it says. */
-  readonly options: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** Who wrote it, as far as it shows. */
-  readonly versions: readonly string[];
-  readonly paused: boolean;
-  /** How many an older version has parked while it paused the queue. */
-  readonly parked: number;
-  /** As older versions keep them. */
-  readonly repeats: readonly Repeat[];
-  readonly schedulers: readonly Repeat[];
-  /** Of those that were read. */
-  readonly flows: { readonly parents: number; readonly children: number };
-  /** Of those that were read: how many are kept from being added twice. */
-  readonly deduplicated: number;
-  readonly oldest?: {
-    readonly id: string;
-    readonly name: string;
-    readonly state: string;
-    readonly publishedAt: number;
-  };
-  /** What each finding means for a task on this queue. */
-  readonly notes: readonly string[];
-}
-
-/** Jobs that are made again and again. Times are epoch milliseconds. */
-export interface Repeat {
-  readonly key: string;
-  readonly name: string;
-  readonly next: number;
-  readonly every?: number;
-  readonly pattern?: string;
-  readonly tz?: string;
-  readonly endDate?: number;
-  /** False: what its jobs are to be given cannot be found. */
-  readonly hasData: boolean;
-}
-
-export interface RepairedRepeats {
-  readonly repaired: readonly (Repeat & { readonly scheduler: string })[];
-  /** They have no data, and stay as they are. */
-  readonly left: readonly Repeat[];
 }
 
 export interface QueueSpec {
@@ -162,6 +115,8 @@ export interface BrokerQueue {
    * `edit` may be called more than once, and what it throws comes out.
    */
   update?(id: string, edit: (stored: Stored) => Message["body"] | undefined): Promise<boolean>;
+  /** Of one that was published to wait for others: how those ended. Absent: this engine has no such messages. */
+  children?(delivery: Delivery): Promise<Children>;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
@@ -184,8 +139,8 @@ export interface Message {
   /** Epoch milliseconds; set by emulations that republish. Default: now. */
   readonly publishedAt?: number;
   /**
-   * True: its id was looked for among those that have ended, and not found. Who forgets ids at their end must still know
-   * those that have ended since. A redrive uses an id again.
+   * True: its id was looked for among those that have ended, and not found. Who forgets ids at their end must still
+   * know those that have ended since. A redrive uses an id again.
    */
   readonly once?: boolean;
   /** This engine's own options for the message. */
@@ -210,37 +165,17 @@ export interface Peeked {
   readonly body: unknown;
 }
 
+/** By the names that the engine gives them. */
+export interface Children {
+  readonly results: Readonly<Record<string, unknown>>;
+  /** Why each failed, of those whose failure did not fail this one. */
+  readonly failures: Readonly<Record<string, string>>;
+}
+
 export interface Stored {
   readonly body: unknown;
   /** False: known to be of others, where its engine can tell. */
   readonly ours: boolean;
-}
-
-export type FinalStatus = "done" | "failed" | "dead" | "cancelled" | "expired" | "filtered";
-
-/** How a message ended, as its engine keeps it. Times are epoch milliseconds. */
-export interface Ended {
-  readonly status: FinalStatus;
-  readonly result?: unknown;
-  /**
-   * The error as JSON, and where a result could not be carried: as the settlement's `record` had them. Of what `clear`
-   * removed: status "cancelled", and an error with code CLEARED.
-   */
-  readonly error?: JsonObject;
-  readonly lostAt?: string;
-  readonly attempts?: number;
-  readonly publishedAt?: number;
-  readonly startedAt?: number;
-  readonly endedAt?: number;
-  readonly host?: string;
-  readonly pid?: number;
-}
-
-export interface ResultOptions {
-  /** Waits for the end until it aborts. Without it the answer comes at once. */
-  readonly signal?: AbortSignal;
-  /** True: attempts, times and place of a message that is done too, where they cost the engine another call. */
-  readonly facts: boolean;
 }
 
 export type MessageState = "waiting" | "delayed" | "running" | "done" | "failed" | "unknown";
@@ -285,18 +220,6 @@ export interface Delivery {
   readonly rules?: Rules;
   /** The engine's own object for it. */
   readonly native: unknown;
-}
-
-/** How its publisher wants a message to go on, in its engine's way. The adapter reads it, the core decides by it. */
-export interface Rules {
-  /** Runs after the first. */
-  readonly maxRetries: number;
-  /** Limit of one run; undefined: none. */
-  readonly timeoutMs?: number;
-  /** The wait after a run that failed; "final": there is no other. `error` is what was thrown, made an Error. */
-  delayMs(attempt: number, error: Error): number | "final" | Promise<number | "final">;
-  /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
-  reads(error: unknown): "final" | "moved" | undefined;
 }
 
 /** Never rejects. Called as soon as a delivery is there; calls may overlap up to the window. */

@@ -10,7 +10,19 @@ export function guardedQueue(queue: BrokerQueue, where: string): BrokerQueue {
   const wrap = <T>(work: () => Promise<T>, name: string) => deadline(work(), callMs, `${name}()`, where);
   const calls = wrapCalls(
     queue,
-    ["count", "clear", "peek", "setPaused", "paused", "cancel", "askToEnd", "state", "reschedule", "update"],
+    [
+      "count",
+      "clear",
+      "peek",
+      "setPaused",
+      "paused",
+      "cancel",
+      "askToEnd",
+      "state",
+      "reschedule",
+      "update",
+      "children",
+    ],
     wrap,
   );
   const consume: BrokerQueue["consume"] = (handler, options) => inTime(queue.consume(handler, options), where);
