@@ -123,7 +123,10 @@ describe.skipIf(!url)("a queue that others wrote", () => {
       said.length = 0;
       const consumer = await task.consume();
       expect(await task.count()).toBeGreaterThanOrEqual(2 + schedulers.length);
-      expect(said).toContainEqual([{ queue: "old", waiting: expect.any(Number) }, expect.stringContaining("is paused")]);
+      expect(said).toContainEqual([
+        { queue: "old", waiting: expect.any(Number) },
+        expect.stringContaining("is paused"),
+      ]);
       await consumer.close();
     });
 
