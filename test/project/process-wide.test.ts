@@ -8,7 +8,7 @@ import type { ConfigureOptions } from "../../src/setup/configure.ts";
 import type { TraceHooks } from "../../src/task/trace.ts";
 
 /** The description of the key. Change it together with the shape, never the shape alone. */
-const key = "funboost.v2";
+const key = "funboost.v3";
 
 const words = (text: string) => text.split(" ");
 
@@ -30,7 +30,7 @@ const shape = {
   lifetime: words("generation shuttingDown used"),
   runs: "AsyncLocalStorage",
   "runs[]": [
-    ...words("args attempt cancel controller end ended headers host logger message native"),
+    ...words("args attempt cancel children controller end ended headers host logger message native"),
     ...words("progress publishedAt queue reportStuck slowDown stopReason suspend taskId"),
   ],
   signals: words("remove"),
@@ -41,7 +41,7 @@ const shape = {
     ...words("options outbox queue recorder scope store"),
   ],
   "tasks[].open.options": [
-    ...words("backoff broker brokerOptions concurrency convert deadLetter errors expireAfterMs filter input"),
+    ...words("adopt backoff broker brokerOptions concurrency convert deadLetter errors expireAfterMs filter input"),
     ...words("limits log maxCrashes maxRequeues maxRetries maxSuspended onRecord output pool prefetch"),
     ...words("publishTimeoutMs qpsScope queue record rpc timeoutMs use usePublish"),
   ],
