@@ -162,7 +162,7 @@ redis.call('ZADD', delayed, at, id)
 redis.call('PUBLISH', base .. 'earlierDelayed', at)
 return 1`),
 
-  /** ARGV: id, the job as it was read, and as it is to be. Answers 0 where it does not wait, "again" where it changed. */
+  /** ARGV: id, the job as it was read, and as it is to be. Answers 0: it does not wait; "again": it has changed. */
   update: createScript(`
 local id = ARGV[1]
 local text = redis.call('HGET', jobs, id)

@@ -4,6 +4,7 @@ import type { Redis } from "ioredis";
 import type {
   Broker,
   BrokerQueue,
+  Children,
   Consumer,
   Counts,
   Delivery,
@@ -176,6 +177,7 @@ function administration(queue: Queue, client: Redis, { explain }: RedisClients) 
     tools: createTools(queue, client),
     reschedule: (id, { delayMs }) => call(() => rescheduleJob(queue, client, id, delayMs)),
     update: (id, edit) => call(() => updateJob(queue, client, id, edit)),
+    children: ({ native }) => call(() => childrenOf(native as Job)),
   } satisfies Partial<BrokerQueue>;
 }
 
@@ -185,6 +187,11 @@ async function count(queue: Queue): Promise<Counts> {
   const counts = await queue.getJobCounts(...lists);
   const { wait = 0, paused = 0, prioritized = 0, delayed = 0, active = 0 } = counts;
   return { ready: wait + paused + prioritized, delayed, running: active };
+}
+
+async function childrenOf(job: Job): Promise<Children> {
+  const [results = {}, failures = {}] = await Promise.all([job.getChildrenValues(), job.getIgnoredChildrenFailures()]);
+  return { results, failures };
 }
 
 const states: Record<string, MessageState> = {

@@ -18,7 +18,7 @@ return 1`;
 /** KEYS base; ARGV id, delay, now. Among those of one millisecond the last, as BullMQ's changeDelay has it. */
 const rescheduleScript = `
 local base, id, delay, now = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-if redis.call('EXISTS', base .. id, base .. id .. ':lock') ~= 1 or redis.call('EXISTS', base .. id) == 0 then return 0 end
+if redis.call('EXISTS', base .. id) == 0 or redis.call('EXISTS', base .. id .. ':lock') == 1 then return 0 end
 if redis.call('ZREM', base .. 'delayed', id) + redis.call('ZREM', base .. 'prioritized', id) == 0 and
   redis.call('LREM', base .. 'wait', 1, id) == 0 and redis.call('LREM', base .. 'paused', 1, id) == 0 then return 0 end
 local first = (now + delay) * 0x1000

@@ -67,7 +67,8 @@ async function refuseUnreadable(client: Redis, base: string): Promise<void> {
   for (const [name, type] of Object.entries(types)) {
     const found = await client.type(base + name);
     if (found === type || found === "none") continue;
-    const text = `cannot read the queue: its key ${describe(base + name)} is a ${found}, and in Bull 4 and BullMQ 3 to 6 a ${type}.`;
+    const what = `its key ${describe(base + name)} is a ${found}, and in Bull 4 and BullMQ 3 to 6 a ${type}`;
+    const text = `cannot read the queue: ${what}.`;
     throw new FunboostError("BROKER_REFUSED", `${text} Which version wrote it? Is the prefix right?`, {
       where: "bullmq",
     });

@@ -44,8 +44,17 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
 /** Known, and in force, before the first fetch. */
 async function readSettings(state: ConsumerState): Promise<void> {
   const { queue } = state.task;
-  setBlockers(state, { queuePaused: (await queue.paused?.()) ?? false });
+  const queuePaused = (await queue.paused?.()) ?? false;
+  if (queuePaused) await sayPaused(state.task);
+  setBlockers(state, { queuePaused });
   await followLive(state);
+}
+
+/** Whoever has paused it may be long gone, and of another version. */
+async function sayPaused({ queue, options, log }: ConsumerState["task"]): Promise<void> {
+  const { ready } = (await queue.count?.().catch(() => undefined)) ?? {};
+  const waiting = ready === undefined ? {} : { waiting: ready };
+  log.warn({ queue: options.queue, ...waiting }, "the queue is paused: nothing runs until resume()");
 }
 
 async function consumeQueue(state: ConsumerState): Promise<ActiveConsumer> {

@@ -17,14 +17,14 @@
  */
 import type { Ended, ResultOptions } from "./ended.ts";
 import type { Features } from "./features.ts";
-import type { Inspection, RepairedRepeats } from "./inspection.ts";
-import type { Facts, Peeked, Retries, Rules, Stored } from "./jobs.ts";
+import type { Inspection, InspectSpec, RepairedRepeats } from "./inspection.ts";
+import type { Children, Facts, Peeked, Retries, Rules, Stored } from "./jobs.ts";
 import type { Store } from "./store.ts";
 
 export type { Ended, FinalStatus, ResultOptions } from "./ended.ts";
 export type { Features } from "./features.ts";
-export type { Inspection, RepairedRepeats, Repeat } from "./inspection.ts";
-export type { Facts, Peeked, Retries, Rules, Stored } from "./jobs.ts";
+export type { Inspection, InspectSpec, RepairedRepeats, Repeat } from "./inspection.ts";
+export type { Children, Facts, Peeked, Retries, Rules, Stored } from "./jobs.ts";
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 /** JSON leaves `undefined` members out. A bigint occurs only where a text had an integer that no number holds. */
@@ -56,9 +56,6 @@ export interface Broker<QueueOptions = unknown> {
   /** Closes what this broker opened and nothing else. May be called twice. */
   close(): Promise<void>;
 }
-
-/** `options`: as a task's `brokerOptions`. */
-export type InspectSpec = Pick<QueueSpec, "queue" | "options">;
 
 export interface QueueSpec {
   readonly queue: string;
@@ -127,6 +124,8 @@ export interface BrokerQueue {
    * `edit` may be called more than once, and what it throws comes out.
    */
   update?(id: string, edit: (stored: Stored) => Message["body"] | undefined): Promise<boolean>;
+  /** Of one that was published to wait for others: how those ended. Absent: this engine has no such messages. */
+  children?(delivery: Delivery): Promise<Children>;
   /**
    * Gives back what dead processes held, prunes what is over. Idempotent; called by the core every quarter of a lease,
    * by one process where there is a store. A lease that has lapsed may be a living holder's, if the server stood still:
@@ -159,8 +158,8 @@ export interface Message {
   /** What workers of others may do that take it; only where the queue keeps names. Ours ask the task. */
   readonly retries?: Retries;
   /**
-   * True: its id was looked for among those that have ended, and not found. Who forgets ids at their end must still know
-   * those that have ended since. A redrive uses an id again.
+   * True: its id was looked for among those that have ended, and not found. Who forgets ids at their end must still
+   * know those that have ended since. A redrive uses an id again.
    */
   readonly once?: boolean;
   /** This engine's own options for the message. */

@@ -1,4 +1,10 @@
-/** What is told of a queue that others use too. Types only. */
+/** What is in a queue that others fill. Types only. */
+
+/** `options`: as a task's `brokerOptions`. */
+export interface InspectSpec {
+  readonly queue: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
 
 /** What is in a queue. */
 export interface Inspection {

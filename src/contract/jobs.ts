@@ -41,3 +41,10 @@ export interface Stored {
   /** False: known to be of others, where its engine can tell. */
   readonly ours: boolean;
 }
+
+/** By the names that the engine gives them. */
+export interface Children {
+  readonly results: Readonly<Record<string, unknown>>;
+  /** Why each failed, of those whose failure did not fail this one. */
+  readonly failures: Readonly<Record<string, string>>;
+}

@@ -123,8 +123,8 @@ export interface TimerEntry {
 }
 
 /**
- * The first end of one life stays: whoever ended first is believed, not a run that lost its lease and ends late. That of
- * a later life replaces an earlier one: ids that an engine counts begin again when somebody empties its queue.
+ * The first end of one life stays: whoever ended first is believed, not a run that lost its lease and ends late. That
+ * of a later life replaces an earlier one: ids that an engine counts begin again when somebody empties its queue.
  */
 export interface NewResult {
   readonly id: string;

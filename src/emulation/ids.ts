@@ -16,9 +16,9 @@ import type {
 import { type ExtraFacts, readExtra, stampExtra } from "../wire/stamp.ts";
 
 /**
- * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule, update): the engine does not
- * know our ids. A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at a
- * redelivery.
+ * Cannot promise: that an id is published once, and anything by id (cancel, state, reschedule, update): the engine does
+ * not know our ids. A raw body that is no object stays as it is; its id is made when it is delivered, and may differ at
+ * a redelivery.
  */
 export function withIds(broker: Broker): Broker {
   return {

@@ -27,7 +27,8 @@ const finders: readonly Finder[] = [equalPublished, knownSinceEnd, keptResult];
 
 /** Where nobody is to be asked, no promise comes between the caller and the engine. */
 export function publishNew(task: KeyedQueue, messages: readonly Message[]): Promise<readonly Published[]> {
-  if (filterOf(task)) return publishUnknown(task, messages.map(onceIfGiven).map(withId)); // a filter's key belongs to an id
+  // A filter's key belongs to an id.
+  if (filterOf(task)) return publishUnknown(task, messages.map(onceIfGiven).map(withId));
   return messages.some(hasId) ? publishUnknown(task, messages.map(onceIfGiven)) : task.queue.publish(messages);
 }
 

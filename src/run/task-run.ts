@@ -6,6 +6,7 @@ import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
 import type { Logger } from "../base/log.ts";
 import { copyPlain } from "../base/plain-copy.ts";
+import type { Children } from "../contract/broker.ts";
 import type { Filter } from "../filter/on-run.ts";
 import type { CancelledIds } from "../queue/cancelled-ids.ts";
 import type { Tally } from "../queue/tally.ts";
@@ -75,6 +76,9 @@ export class TaskRun implements Run {
   }
   get headers(): Readonly<Record<string, string>> {
     return this.#attempt.limits.headers ?? {};
+  }
+  async children(): Promise<Children | undefined> {
+    return this.#task.queue.children?.(this.#attempt.delivery);
   }
   get native(): unknown {
     return this.#attempt.delivery.native;

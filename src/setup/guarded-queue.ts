@@ -21,6 +21,7 @@ export function guardedQueue(queue: BrokerQueue, where: string): BrokerQueue {
       "state",
       "reschedule",
       "update",
+      "children",
       "endedElsewhere",
     ],
     wrap,

@@ -4,6 +4,7 @@ import type { Duration } from "../base/duration.ts";
 import type { Logger } from "../base/log.ts";
 import { fitId } from "../base/message-id.ts";
 import { processWide } from "../base/process-wide.ts";
+import type { Children } from "../contract/broker.ts";
 import type { WaitOptions } from "./handle.ts";
 import type { JobFacts } from "./job-facts.ts";
 
@@ -22,6 +23,8 @@ export interface Run {
   readonly controller: AbortController;
   progress(value: unknown): Promise<void>;
   slowDown(after: Duration): Promise<void>;
+  /** Undefined: its engine has no flows. */
+  children(): Promise<Children | undefined>;
   /** Timers and sockets that a run leaves behind keep its context: to them it is over. */
   ended: boolean;
   /** Gives the slot back while the run waits; answers how to take one again. Nested waits give back one. */
@@ -86,6 +89,13 @@ export interface TaskContext {
    */
   progress<T = unknown>(value: T): Promise<void>;
   /**
+   * What the children of this job returned, in a flow that BullMQ's FlowProducer has built: by the keys of its
+   * `getChildrenValues()`, such as "bull:resize:17". Empty on other engines, which have no flows, and outside a task.
+   */
+  childResults<T = unknown>(): Promise<Readonly<Record<string, T>>>;
+  /** Why children failed whose failure their parent ignores (`ignoreDependencyOnFailure`), by the same keys. */
+  childFailures(): Promise<Readonly<Record<string, string>>>;
+  /**
    * Nothing of this queue starts for so long, as after a 429: in this process, or with `qpsScope: "global"` in all.
    * Outside a task it does nothing.
    */
@@ -137,6 +147,8 @@ export const fct: TaskContext = {
     return currentRun()?.job;
   },
   progress: async (value) => currentRun()?.progress(value),
+  childResults: async <T>() => ((await currentRun()?.children())?.results ?? {}) as Readonly<Record<string, T>>,
+  childFailures: async () => (await currentRun()?.children())?.failures ?? {},
   slowDown: async (after) => currentRun()?.slowDown(after),
   childId(name) {
     const run = currentRun();

@@ -35,6 +35,7 @@ const core = names(`
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskKind TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError adopt asCompleted boost brokerName checkTasks concurrencyPool configure
+  InspectOptions Inspection QueueInspection RepairOptions RepairedRepeats Repeat inspectQueue repairRepeats
   consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown taskParams waitAll withLock wrapBroker
 `);
 
@@ -49,6 +50,7 @@ const publishing = names(`
 const contract = names(`
   Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Facts Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Retries Rules SetEntry Settlement StartRow
+  Children InspectSpec Inspection NewResult RepairedRepeats Repeat Stored
   Store TimerEntry Timers
 `);
 

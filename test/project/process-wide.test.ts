@@ -30,7 +30,7 @@ const shape = {
   lifetime: words("generation shuttingDown used"),
   runs: "AsyncLocalStorage",
   "runs[]": [
-    ...words("args attempt cancel controller end ended headers host job logger message native"),
+    ...words("args attempt cancel children controller end ended headers host job logger message native"),
     ...words("progress publishedAt queue reportStuck slowDown stopReason suspend taskId"),
   ],
   signals: words("remove"),

@@ -15,7 +15,9 @@ const written = JSON.parse(readFileSync(new URL("written-by.json", import.meta.u
 
 const service = await serviceFor("redis");
 const url = service.unavailable ? "" : (service.settings?.REDIS_URL ?? "");
-configure({ signals: false, log: { level: "silent" } });
+const said: (readonly [object, string])[] = [];
+const say = (fields: object, text: string) => void said.push([fields, text]);
+configure({ signals: false, log: { level: "warn", logger: { debug: say, info: say, warn: say, error: say } } });
 const prefix = `i${process.pid}${Date.now().toString(36)}`;
 const redis = url ? new Redis(url) : (undefined as never);
 const ends: (() => Promise<unknown>)[] = [];
@@ -118,7 +120,13 @@ describe.skipIf(!url)("a queue that others wrote", () => {
       expect(new Date(report?.next ?? 0).getUTCFullYear()).toBe(2090);
       expect(await six.getDelayedCount()).toBe(schedulers.length); // none is there twice
       expect(await repairRepeats({ broker, queue: "old" })).toEqual({ repaired: [], left: [] });
+      said.length = 0;
       const consumer = await task.consume();
+      expect(await task.count()).toBeGreaterThanOrEqual(2 + schedulers.length);
+      expect(said).toContainEqual([
+        { queue: "old", waiting: expect.any(Number) },
+        expect.stringContaining("is paused"),
+      ]);
       await consumer.close();
     });
 
