@@ -126,9 +126,7 @@ async function openQueue(
   const queue = inNeutralContext(() => new bull.Queue(spec.queue, { ...options.queue, connection: client, prefix }));
   queue.on("error", () => {}); // each call reports its own
   await queue.waitUntilReady();
-  const publisher = await createPublisher(bull.Job, queue, client, options.job, clients.explain).catch(
-    (error: unknown) => Promise.reject(clients.explain(error)),
-  );
+  const publisher = await call(() => createPublisher(bull.Job, queue, client, options.job, clients.explain), clients);
   const consumers = new Set<Consumer>();
   return {
     features,
@@ -139,9 +137,7 @@ async function openQueue(
     ...(prefix === "bull" ? {} : { scope: `${prefix}:${spec.queue}` }),
     publish: publisher.publish,
     async consume(handler, consumeOptions) {
-      await refuseRepeats(client, queue.toKey(""), spec.queue).catch((error: unknown) =>
-        Promise.reject(clients.explain(error)),
-      );
+      await call(() => refuseRepeats(client, queue.toKey(""), spec.queue), clients);
       const worker = { lockDuration: spec.leaseMs, ...options.worker, prefix, adopt: spec.adopt ?? false };
       const consumer = await consumeJobs(bull, spec.queue, clients, worker, handler, consumeOptions);
       consumers.add(consumer);
@@ -162,22 +158,26 @@ function factsOf({ native }: Delivery): Facts {
   return { attemptsMade, options: { ...opts } };
 }
 
-function administration(queue: Queue, client: Redis, { explain }: RedisClients) {
-  const call = <T>(run: () => Promise<T>) => run().catch((error: unknown) => Promise.reject(explain(error)));
+function call<T>(run: () => Promise<T>, { explain }: RedisClients): Promise<T> {
+  return run().catch((error: unknown) => Promise.reject(explain(error)));
+}
+
+function administration(queue: Queue, client: Redis, clients: RedisClients) {
+  const of = <T>(run: () => Promise<T>) => call(run, clients);
   return {
-    count: () => call(() => count(queue)),
-    clear: () => call(() => queue.drain(true)),
-    peek: (n) => call(() => peek(queue, client, n)),
-    setPaused: (paused) => call(() => setPaused(queue, client, paused)),
-    paused: () => call(() => queue.isPaused()),
-    cancel: (ids) => call(() => cancelJobs(queue, client, ids)),
-    state: (id) => call(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
+    count: () => of(() => count(queue)),
+    clear: () => of(() => queue.drain(true)),
+    peek: (n) => of(() => peek(queue, client, n)),
+    setPaused: (paused) => of(() => setPaused(queue, client, paused)),
+    paused: () => of(() => queue.isPaused()),
+    cancel: (ids) => of(() => cancelJobs(queue, client, ids)),
+    state: (id) => of(async () => states[await queue.getJobState(anyJobId(id, queue))] ?? "unknown"),
     endedElsewhere: (id) =>
-      call(async () => endedElsewhere((await queue.getJob(anyJobId(id, queue))) as Job | undefined)),
+      of(async () => endedElsewhere((await queue.getJob(anyJobId(id, queue))) as Job | undefined)),
     tools: createTools(queue, client),
-    reschedule: (id, { delayMs }) => call(() => rescheduleJob(queue, client, id, delayMs)),
-    update: (id, edit) => call(() => updateJob(queue, client, id, edit)),
-    children: ({ native }) => call(() => childrenOf(native as Job)),
+    reschedule: (id, { delayMs }) => of(() => rescheduleJob(queue, client, id, delayMs)),
+    update: (id, edit) => of(() => updateJob(queue, client, id, edit)),
+    children: ({ native }) => of(() => childrenOf(native as Job)),
   } satisfies Partial<BrokerQueue>;
 }
 
