@@ -101,8 +101,8 @@ export const edits = cases({
 
   "a task expires so long after the time that it was moved to": edit(async ({ task, consume, patienceMs }) => {
     const job = task({ rpc: true, params: ["n"], expireAfter: "30s" }, (n: number) => n);
-    const handle = await job.publish([1], { expireAfter: 2_000 });
-    assert.equal(await handle.reschedule({ delay: 2_200 }), true);
+    const handle = await job.publish([1], { expireAfter: 3_000 });
+    assert.equal(await handle.reschedule({ delay: 3_300 }), true);
     await consume(job);
     assert.equal(await handle.waitResult({ timeout: patienceMs }), 1);
   }),
