@@ -428,7 +428,7 @@ describe.skipIf(!url)(`bullmq${skipped}`, () => {
     expect(await queue.state?.("nope")).toBe("unknown");
     expect(await queue.cancel?.(["2", "nope", "p"])).toEqual(["2", "p"]);
     expect(await queue.reschedule?.("4", { delayMs: 1 })).toBe(true);
-    expect(await queue.reschedule?.("1", { delayMs: 1 })).toBe(true);
+    expect(await queue.reschedule?.("nope", { delayMs: 1 })).toBe(false);
     const { seen, settled } = await consume(queue, () => sleep(50).then(done));
     await until(() => seen.length === 1);
     expect(await queue.cancel?.(["1"])).toEqual([]);
