@@ -191,6 +191,25 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     expect(failed).toMatchObject({ code: "TASK", cause: { name: "TypeError", message: "theirs" } });
   }, 30_000);
 
+  it("answers so too where a run before that one failed: an old worker's, or one of ours", async () => {
+    const { name, native, broker } = place();
+    const task = boost({ ...adopt, queue: name, broker, rpc: true, params: "object" }, (_data: object): void => {
+      throw new Error("ours");
+    });
+    const later = { attempts: 2, backoff: 500 };
+    const both = String((await native.add("both", {}, later)).id);
+    const consumer = await task.consume();
+    await until(async () => (await native.getJobState(both)) === "delayed"); // ours has failed it once
+    await consumer.close();
+    const theirs = String((await native.add("theirs", {}, later)).id);
+    const work = async ({ name, attemptsMade }: Job) =>
+      attemptsMade === 0 ? Promise.reject(new Error("theirs")) : `${name} ${attemptsMade}`;
+    open.push(new Worker(name, work, { connection: { url } as never, prefix }));
+    await until(async () => (await native.getCompletedCount()) === 2);
+    const answers = [both, theirs].map((id) => task.handle(id).waitResult({ timeout: "10s" }));
+    expect(await Promise.all(answers)).toEqual(["both 1", "theirs 1"]);
+  }, 30_000);
+
   it("tells Bull 4's listeners how its jobs end, in its own words", async () => {
     const { name, native, broker, key } = place();
     const redis = new Redis(url);
