@@ -33,8 +33,8 @@ const isOfBull = ({ opts: { timestamp, delay, attempts } }: Job): boolean =>
   timestamp !== undefined && delay !== undefined && attempts !== undefined;
 
 /**
- * Undefined for what one of ours ended: its result is in the store, if it is kept. Our name stays where a worker without
- * one takes the job next, and so does the reason of an earlier failure.
+ * Undefined for what one of ours ended: its result is in the store, if it is kept. Our name stays where a worker
+ * without one takes the job next, and so does the reason of an earlier failure.
  */
 export async function endedElsewhere(job: Job | undefined): Promise<Ended | undefined> {
   if (!job?.finishedOn || (job.processedBy === workerName && job.attemptsStarted < 2)) return undefined;

@@ -229,7 +229,7 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     await sleep(100);
     expect(heard.sort()).toEqual(["one", "used-up"]);
     const final = await native.getJob("final");
-    expect([final?.failedReason, final?.attemptsMade, final?.stacktrace.length]).toEqual(["never", 1, 1]);
+    expect([final?.failedReason, final?.attemptsMade, final?.stacktrace?.length]).toEqual(["never", 1, 1]);
   });
 
   it("tells Bull 4's listeners how its jobs end, in its own words", async () => {
