@@ -47,12 +47,16 @@ const meantForBullmq = new Set(["DelayedError", "WaitingError", "WaitingChildren
 
 /**
  * The core counts attempts: BullMQ is told just now that one more is allowed, or none. Right for jobs of others too.
+ * One that ends before its attempts are used up has not exhausted its retries: there is an event for that.
  */
 function failureOf(job: Job, error: Error, attempts: 1 | 2): Error {
-  job.opts.attempts = job.attemptsMade + attempts;
+  const isEarly = attempts === 1 && (job.opts.attempts ?? 0) > job.attemptsMade + 1;
+  if (!isEarly) job.opts.attempts = job.attemptsMade + attempts;
   job.opts.stackTraceLimit ??= 10;
   const isPlain = typeof error.message === "string" && !meantForBullmq.has(error.name);
   const mayStay = attempts === 1 || error.name !== "UnrecoverableError";
-  if (isPlain && mayStay && error.message !== rateLimited) return error;
-  return Object.assign(new Error(`${error.name}: ${String(error.message)}`), { stack: String(error.stack) });
+  const isKept = isPlain && mayStay && error.message !== rateLimited;
+  if (isKept && !isEarly) return error;
+  const shown = new Error(isKept ? error.message : `${error.name}: ${String(error.message)}`);
+  return Object.assign(shown, { stack: String(error.stack) }, isEarly ? { name: "UnrecoverableError" } : {});
 }

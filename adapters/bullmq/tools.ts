@@ -32,15 +32,20 @@ export function tellBull(worker: Worker, client: Redis, report: (error: unknown)
 const isOfBull = ({ opts: { timestamp, delay, attempts } }: Job): boolean =>
   timestamp !== undefined && delay !== undefined && attempts !== undefined;
 
-/** Undefined for what one of ours ended: its result is in the store, if it is kept. */
+/**
+ * Undefined for what one of ours ended: its result is in the store, if it is kept. Our name stays where a worker
+ * without one takes the job next, and so does the reason of an earlier failure.
+ */
 export async function endedElsewhere(job: Job | undefined): Promise<Ended | undefined> {
-  if (!job?.finishedOn || job.processedBy === workerName) return undefined;
+  if (!job?.finishedOn || (job.processedBy === workerName && job.attemptsStarted < 2)) return undefined;
+  const state = await job.getState();
+  if (state !== "completed" && state !== "failed") return undefined; // gone, or on its way again
   const facts = {
     ...{ attempts: job.attemptsMade, publishedAt: job.timestamp, endedAt: job.finishedOn },
     ...(job.processedOn === undefined ? {} : { startedAt: job.processedOn }),
   };
-  if (job.failedReason === undefined) return { status: "done", result: job.returnvalue ?? undefined, ...facts };
+  if (state === "completed") return { status: "done", result: job.returnvalue ?? undefined, ...facts };
   const stack = job.stacktrace?.at(-1);
   const name = /^(\w*Error)\b/.exec(stack ?? "")?.[1] ?? "Error";
-  return { status: "failed", error: { name, message: job.failedReason, ...(stack ? { stack } : {}) }, ...facts };
+  return { status: "failed", error: { name, message: job.failedReason ?? "", ...(stack ? { stack } : {}) }, ...facts };
 }

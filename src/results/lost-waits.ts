@@ -95,7 +95,7 @@ function createWatch(task: OpenQueue, store: Store): Watch {
     clearedAt: undefined,
     isLooking: false,
     isSet: false,
-    beside: false,
+    beside: task.options.adopt,
     ring: createAlarm(() => void turn(watch)),
   };
   watches.set(task, watch);

@@ -1,5 +1,5 @@
 /** An adopted queue beside what was there: history, old workers, jobs of an older funboost, our own jobs. */
-import { type Job, Queue, Worker } from "bullmq";
+import { type Job, Queue, QueueEvents, UnrecoverableError, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { bullmq } from "../../../adapters/bullmq/broker.ts";
@@ -190,6 +190,47 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     const failed = await bad.waitResult({ timeout: "10s" }).catch((error: Error) => error);
     expect(failed).toMatchObject({ code: "TASK", cause: { name: "TypeError", message: "theirs" } });
   }, 30_000);
+
+  it("answers so too where a run before that one failed: an old worker's, or one of ours", async () => {
+    const { name, native, broker } = place();
+    const task = boost({ ...adopt, queue: name, broker, rpc: true, params: "object" }, (_data: object): void => {
+      throw new Error("ours");
+    });
+    const later = { attempts: 2, backoff: 500 };
+    const both = String((await native.add("both", {}, later)).id);
+    const consumer = await task.consume();
+    await until(async () => (await native.getJobState(both)) === "delayed"); // ours has failed it once
+    await consumer.close();
+    const theirs = String((await native.add("theirs", {}, later)).id);
+    const work = async ({ name, attemptsMade }: Job) =>
+      attemptsMade === 0 ? Promise.reject(new Error("theirs")) : `${name} ${attemptsMade}`;
+    open.push(new Worker(name, work, { connection: { url } as never, prefix }));
+    await until(async () => (await native.getCompletedCount()) === 2);
+    const answers = [both, theirs].map((id) => task.handle(id).waitResult({ timeout: "10s" }));
+    expect(await Promise.all(answers)).toEqual(["both 1", "theirs 1"]);
+  }, 30_000);
+
+  it("tells that retries are exhausted where they are, as BullMQ does", async () => {
+    const { name, native, broker } = place();
+    const events = new QueueEvents(name, { connection: { url } as never, prefix });
+    open.push(events);
+    await events.waitUntilReady();
+    const heard: string[] = [];
+    events.on("retries-exhausted", ({ jobId }) => heard.push(jobId));
+    const task = boost({ ...adopt, queue: name, broker }, ({ final }: { final: boolean }): void => {
+      throw final ? new UnrecoverableError("never") : new Error("no");
+    });
+    await native.add("final", { final: true }, { attempts: 3, jobId: "final" });
+    await native.add("used up", { final: false }, { attempts: 2, jobId: "used-up" });
+    await native.add("one", { final: false }, { jobId: "one" });
+    await task.consume();
+    await until(async () => (await native.getFailedCount()) === 3);
+    await until(() => heard.length >= 2);
+    await sleep(100);
+    expect(heard.sort()).toEqual(["one", "used-up"]);
+    const final = await native.getJob("final");
+    expect([final?.failedReason, final?.attemptsMade, final?.stacktrace?.length]).toEqual(["never", 1, 1]);
+  });
 
   it("tells Bull 4's listeners how its jobs end, in its own words", async () => {
     const { name, native, broker, key } = place();
