@@ -69,14 +69,25 @@ export function adopt<B extends BrokerChoice = BrokerChoice>(
     definition.unknown = unknown;
     return definition;
   });
-  let consuming: TaskConsumer | undefined;
+  return { queue: params.queue, ...consumingOf(definitions) };
+}
+
+function consumingOf(definitions: readonly Definition[]): Omit<Adopted, "queue"> {
+  const begun = new Map<Promise<TaskConsumer>, AbortController>();
   return {
-    queue: params.queue,
-    async consume(options) {
-      consuming = await consumeAll(definitions, options);
-      return consuming;
+    consume(options) {
+      const stop = new AbortController();
+      const consumer = consumeAll(definitions, options, stop.signal);
+      begun.set(consumer, stop);
+      consumer.catch(() => begun.delete(consumer));
+      return consumer;
     },
-    close: async (options) => consuming?.close(options),
+    async close(options) {
+      const all = [...begun];
+      begun.clear();
+      for (const [, stop] of all) stop.abort(); // what still connects
+      await Promise.all(all.map(async ([each]) => (await each.catch(() => undefined))?.close(options)));
+    },
   };
 }
 
@@ -141,8 +152,12 @@ function adoptTask(definition: Definition, shared: TaskParams, name: string): De
   return definition;
 }
 
-async function consumeAll(definitions: readonly Definition[], options?: ConsumeOptions): Promise<TaskConsumer> {
-  const outcomes = await Promise.allSettled(definitions.map((each) => consume(each, options)));
+async function consumeAll(
+  definitions: readonly Definition[],
+  options: ConsumeOptions | undefined,
+  signal: AbortSignal,
+): Promise<TaskConsumer> {
+  const outcomes = await Promise.allSettled(definitions.map((each) => consume(each, options, signal)));
   const consumers = outcomes.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   const close: TaskConsumer["close"] = async (how) =>
     void (await Promise.all(consumers.map((each) => each.close(how))));

@@ -1,6 +1,7 @@
 /** One queue on Agenda: a job name. */
 import type { BrokerQueue, Features, QueueSpec } from "../../src/contract/index.ts";
 import { type AgendaConsumer, consumeJobs } from "./consume.ts";
+import { isOurs } from "./foreign.ts";
 import { idOf, jobName, rowId } from "./ids.ts";
 import { bodyOf, loadJobs, optionsOf, stateOf } from "./jobs.ts";
 import { createPublisher, dataOf } from "./publish.ts";
@@ -119,7 +120,7 @@ function edits({ table, call, notices, time, name, find }: EditParts) {
     async update(id, edit) {
       const job = await call(() => find(id));
       if (!job) return false;
-      const body = edit({ body: bodyOf(job), ours: true });
+      const body = edit({ body: bodyOf(job), ours: isOurs(job) });
       const data = dataOf(table, body ?? job.data ?? null);
       return call(() => table.update(name, String(job._id), data));
     },

@@ -46,6 +46,12 @@ export function bodyOf(text: string): unknown {
   return stored ? stored.data : text;
 }
 
+/** Ours, as far as its text tells. */
+export function isStoredByUs(text: string): boolean {
+  const stored = parse(text);
+  return stored !== undefined && isOurs(stored);
+}
+
 /** Undefined for what no version of Bee-Queue writes: whoever put it there, it must not hold up the others. */
 function parse(text: string): BeeJob | undefined {
   try {

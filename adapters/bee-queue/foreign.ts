@@ -4,7 +4,7 @@ import type { BeeJob } from "./bee.ts";
 
 /** An older funboost wrote no mark; most of its messages name the order of their arguments. */
 export function isOurs({ options, data }: BeeJob): boolean {
-  if (options.funboost === 1) return true;
+  if (options?.funboost === 1) return true;
   const extra = (data as { readonly extra?: JsonObject } | null)?.extra;
   return typeof extra === "object" && Array.isArray(extra?.order);
 }

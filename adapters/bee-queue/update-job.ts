@@ -2,7 +2,7 @@
 import { bodyText, parseJson } from "../../src/base/json.ts";
 import type { BrokerQueue } from "../../src/contract/index.ts";
 import type { BeeClients } from "./clients.ts";
-import { bodyOf } from "./delivery.ts";
+import { bodyOf, isStoredByUs } from "./delivery.ts";
 import { scripts } from "./scripts.ts";
 
 export async function updateJob(
@@ -14,7 +14,7 @@ export async function updateJob(
   for (;;) {
     const text = (await run(scripts.read, base, [id])) as string | null;
     if (text === null) return false;
-    const body = edit({ body: bodyOf(text), ours: true });
+    const body = edit({ body: bodyOf(text), ours: isStoredByUs(text) });
     const answer = await run(scripts.update, base, [id, text, body === undefined ? text : withData(text, body)]);
     if (answer !== "again") return answer === 1;
   }

@@ -4,6 +4,7 @@ import type { Redis } from "ioredis";
 import { clock } from "../../src/base/clock.ts";
 import { bodyText, parseJson } from "../../src/base/json.ts";
 import type { BrokerQueue } from "../../src/contract/index.ts";
+import { isStoredByUs } from "./foreign.ts";
 import { anyJobId } from "./job-ids.ts";
 
 /** KEYS base; ARGV id, data. Parents that wait for their children have not run. */
@@ -34,6 +35,8 @@ if redis.call('HEXISTS', base .. 'meta', 'paused') == 0 then
 end
 return 1`;
 
+const members = ["data", "opts", "name", "rjk", "parentKey"];
+
 export async function updateJob(
   queue: Queue,
   client: Redis,
@@ -41,9 +44,11 @@ export async function updateJob(
   edit: Parameters<NonNullable<BrokerQueue["update"]>>[1],
 ): Promise<boolean> {
   const id = anyJobId(taskId, queue);
-  const [data, opts] = await client.hmget(queue.toKey(id), "data", "opts");
+  const [data, opts, name, repeat, parent] = await client.hmget(queue.toKey(id), ...members);
   if (typeof data !== "string") return false;
-  const body = edit({ body: read(data), ours: /"funboost":1\b/.test(opts ?? "") });
+  const stored = read(data);
+  const ours = isStoredByUs(opts ?? "", stored, name !== queue.name, Boolean(repeat || parent));
+  const body = edit({ body: stored, ours });
   return (await client.eval(updateScript, 1, queue.toKey(""), id, body === undefined ? data : bodyText(body))) === 1;
 }
 

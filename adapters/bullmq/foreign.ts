@@ -20,9 +20,18 @@ const unmarked = new WeakSet<Job>();
  * them only with a delay, of which the data tells.
  */
 export function seeWhose(job: Job, { opts, name }: JobJson, queue: string): void {
-  if (name !== queue || job.repeatJobKey !== undefined || job.parentKey !== undefined) return;
-  const says = typeof opts === "string" ? (opts as string).includes('"attempts"') : "attempts" in (opts ?? {});
-  if (!says || isTimed(job.data)) unmarked.add(job);
+  const isMade = job.repeatJobKey !== undefined || job.parentKey !== undefined;
+  if (name === queue && !isMade && isOfOlder(opts, job.data)) unmarked.add(job);
+}
+
+function isOfOlder(opts: unknown, data: unknown): boolean {
+  const says = typeof opts === "string" ? opts.includes('"attempts"') : "attempts" in ((opts ?? {}) as object);
+  return !says || isTimed(data);
+}
+
+/** The same of one in its queue, by what its hash has. `made`: by a scheduler, or in a flow. */
+export function isStoredByUs(opts: string, data: unknown, isNamed: boolean, made: boolean): boolean {
+  return /"funboost":1\b/.test(opts) || (!isNamed && !made && isOfOlder(opts, data));
 }
 
 function isTimed(data: unknown): boolean {

@@ -67,6 +67,8 @@ async function join(
     const [consumer, task] = await Promise.all([registration.opening, openTask(definition)]);
     checkJoins(registration, task.options, concurrency);
     registration.consumer?.add(task);
+    for (const each of registration.consumed)
+      if (each !== definition && each.params.job === definition.params.job) registration.consumed.delete(each);
     return { ...(consumer as TaskConsumer), close: closeOf(registration, definition) };
   } catch (error) {
     registration.consumed.delete(definition);

@@ -6,7 +6,7 @@ import { anyJob, jobOf } from "../run/attempt.ts";
 import { createRunner, type Runner } from "../run/run.ts";
 import type { RunHost } from "../run/task-run.ts";
 import { createUnknownRunner } from "../run/unknown.ts";
-import { definitionOn } from "../setup/definition.ts";
+import { definitionOn, isAlone } from "../setup/definition.ts";
 import type { Definition, OpenQueue, OpenTask, UnknownJobs } from "../setup/model.ts";
 import { openTask } from "../setup/open.ts";
 import type { RunEnd } from "../slots/slot.ts";
@@ -66,7 +66,8 @@ export function createCrew(
     );
   for (const task of tasks) add(state, task);
   return {
-    run: (delivery, slot) => (state.sole ?? memberFor(state, delivery))?.run(delivery, slot) ?? runLate(delivery, slot),
+    run: (delivery, slot) =>
+      (soleOf(state) ?? memberFor(state, delivery))?.run(delivery, slot) ?? runLate(delivery, slot),
     tally: sumOf(unknown.tally, state.members),
     members: state.members,
     add: (task) => void add(state, task),
@@ -97,6 +98,11 @@ function add(state: State, task: OpenTask): Member {
 function filterOf(task: OpenQueue, report: State["report"]): Filter | undefined {
   const { options, store } = task;
   return options.filter?.when === "done" && store ? createFilter(task, options.filter, store, report) : undefined;
+}
+
+/** Until another is defined on its queue. */
+function soleOf({ sole, definition }: State): Member | undefined {
+  return sole && isAlone(definition) ? sole : undefined;
 }
 
 function memberFor({ byJob }: State, delivery: Delivery): Member | undefined {

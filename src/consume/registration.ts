@@ -1,7 +1,7 @@
 /** A consumer's entry among those of the process, from before it connects to its end. One for each queue. */
 import { clearInterval, setInterval, within } from "../base/clock.ts";
 import { FunboostError } from "../base/errors.ts";
-import { sameBroker, titleOf } from "../setup/definition.ts";
+import { definitionOn, sameBroker, titleOf } from "../setup/definition.ts";
 import type { Definition } from "../setup/model.ts";
 import type { RunningConsumer } from "./consumer.ts";
 import { consumers, type KnownConsumer } from "./consumers.ts";
@@ -48,10 +48,22 @@ function namesake({ consumed }: KnownConsumer, { params }: Definition): Definiti
   return [...consumed].find((each) => each.params.job === params.job);
 }
 
-/** The consumer of its queue, where that serves tasks of other names only. */
+/** The consumer of its queue, where that serves tasks of other names. */
 export function joinedBy(definition: Definition): Registration | undefined {
   const other = consumerOn(definition);
-  return other && other.consumed.size > 0 && !namesake(other, definition) ? (other as Registration) : undefined;
+  if (!other || other.consumed.size === 0) return undefined;
+  const older = namesake(other, definition);
+  return !older || isReplacedInside(other, older, definition) ? (other as Registration) : undefined;
+}
+
+/** Defined again, while others that it serves are not: they go on. */
+function isReplacedInside({ consumed }: KnownConsumer, older: Definition, definition: Definition): boolean {
+  const others = [...consumed].filter((each) => each !== older);
+  return others.length > 0 && isAgain(older, definition) && others.every((each) => definitionOn(each.params) === each);
+}
+
+function isAgain(older: Definition, { fn }: Definition): boolean {
+  return older.fn !== fn && Boolean(older.fn?.name) && older.fn?.name === fn?.name;
 }
 
 /**

@@ -71,7 +71,8 @@ function createClaims(store: Store, name: string) {
     release: async (ids: readonly string[]) => store.delete(await keysOf(ids)),
     async end(id: string) {
       const [key = ""] = await keysOf([id]);
-      await store.set([{ key, value: endedMark, ttlMs: endedMs }]);
+      const [holder] = await store.get([key]);
+      if (holder !== undefined) await store.set([{ key, value: endedMark, ttlMs: endedMs }]); // most were never claimed
     },
     async releaseAll() {
       await store.increment([{ key: generationKey, by: 1 }]);

@@ -135,11 +135,13 @@ export function checkParams(params: unknown): asserts params is TaskParams {
   within(queue as string, () => checkMembers(params, checks));
   if (params.deadLetter === queue)
     within(queue as string, () => refuseOption("deadLetter", queue, "another queue than the task's own"));
-  checkJob(queue as string, params.job);
+  checkJob(queue as string, params);
 }
 
 /** On BullMQ what has no name bears the queue's. */
-function checkJob(queue: string, job: unknown): void {
+function checkJob(queue: string, { job, deadLetter }: { readonly job?: unknown; readonly deadLetter?: unknown }): void {
+  if (job !== undefined && job === deadLetter)
+    within(queue, () => refuseOption("deadLetter", deadLetter, "another name than the task's job"));
   if (job === queue) within(queue, () => refuseOption("job", job, "another name than the queue's, which means none"));
   if (job === "*")
     within(queue, () => refuseOption("job", job, 'a name. What takes every other name: adopt({ queue }, { "*": fn })'));

@@ -53,6 +53,12 @@ export function tasksBeside(definition: Definition): readonly Definition[] {
   return all.filter((each) => each.fn && sameBroker(each, definition));
 }
 
+/** Asked for each message: most queues have one task. */
+export function isAlone(definition: Definition): boolean {
+  const all = definitions().get(definition.params.queue);
+  return all === undefined || all.length === 1 || tasksBeside(definition).length === 1;
+}
+
 /** A task as people name it. */
 export function titleOf({ queue, job }: { readonly queue: string; readonly job?: string | undefined }): string {
   return job === undefined ? `queue "${queue}"` : `queue "${queue}", job "${job}"`;

@@ -64,7 +64,7 @@ export function redrivenMessage(id: string, raw: unknown): RedrivenMessage {
   const { dead_letter: name, ...own } = rest;
   if (isRaw === true && own.is_foreign === true)
     return { ...message, body: { raw: body.raw, extra: { is_raw: true, is_foreign: true, dead_letter: name } } };
-  if (isRaw === true) return { ...message, body: body.raw };
+  if (isRaw === true) return { ...message, body: rawBody(body.raw, own.job) };
   if (name === undefined)
     return { ...message, body: { ...withoutExtra(body), ...(Object.keys(own).length > 0 ? { extra: own } : {}) } };
   // What came without an `extra` is still found as it was.
@@ -75,4 +75,9 @@ export function redrivenMessage(id: string, raw: unknown): RedrivenMessage {
       extra: { ...(Object.keys(own).length > 0 ? own : { is_auto_fill_extra: true }), dead_letter: name },
     },
   };
+}
+
+/** Where the body has the task's name, it keeps it. */
+function rawBody(raw: unknown, job: unknown): unknown {
+  return job === undefined ? raw : { raw, extra: { is_raw: true, job } };
 }

@@ -94,6 +94,49 @@ describe("who takes what", () => {
     expect(await (await unfollow.push()).waitResult()).toBe("unfollow");
   });
 
+  it("one that is defined again leaves the others consumed, also when it is closed", async () => {
+    const where = fresh();
+    const make = (version: number) =>
+      boost({ ...where, job: "follow", rpc: true }, function follow() {
+        return version;
+      });
+    const unfollow = boost({ ...where, job: "unfollow", rpc: true }, () => "unfollow");
+    await make(1).consume();
+    const others = await unfollow.consume();
+    const second = make(2);
+    const consumer = await second.consume();
+    expect(await (await second.push()).waitResult()).toBe(2);
+    await consumer.close();
+    expect(await (await unfollow.push()).waitResult()).toBe("unfollow");
+    await others.close();
+    await unfollow.push();
+    expect(await unfollow.count()).toBe(1);
+  });
+
+  it("a task alone on its queue leaves a name to the task that is defined for it later", async () => {
+    const where = fresh();
+    const plain = boost({ ...where, rpc: true }, (n: number) => `plain ${n}`);
+    await plain.consume();
+    const follow = boost({ ...where, job: "follow", rpc: true }, (n: number) => `follow ${n}`);
+    expect(await (await follow.push(1)).waitResult()).toBe("follow 1");
+    expect(await (await plain.push(1)).waitResult()).toBe("plain 1");
+  });
+
+  it("a raw body that is a dead letter comes back to its task", async () => {
+    const where = fresh();
+    const seen: unknown[] = [];
+    const follow = boost(
+      { ...where, job: "follow", rpc: true, maxRetries: 0, deadLetter: true, convert: (raw) => [raw] },
+      (text: unknown) => {
+        if (seen.push(text) === 1) throw new Error("no");
+      },
+    );
+    await follow.consume();
+    await expect((await follow.publishRaw("text")).waitResult()).rejects.toThrow("no");
+    expect(await follow.deadLetters.redrive()).toBe(1);
+    await expect.poll(() => seen).toEqual(["text", "text"]);
+  });
+
   it("a task alone on its queue, without a job, takes all names, as ever", async () => {
     const where = fresh();
     const all = boost({ ...where, rpc: true, params: ["n"] }, (n: number) => n);
@@ -128,6 +171,7 @@ describe("what is refused", () => {
     const name = fresh().queue;
     for (const job of ["", 5, name, "*", "x".repeat(191)])
       expect(() => boost({ queue: name, job: job as string }, () => {})).toThrow(/"job" is /);
+    expect(() => boost({ queue: name, job: "a", deadLetter: "a" }, () => {})).toThrow(/"deadLetter" is "a"/);
     expect(() => taskParams({ job: 5 as never })).toThrow(/"job" is 5/);
     expect(() => configure({ defaults: { job: "follow" } as never })).toThrow(/"job" cannot be a default/);
   });

@@ -79,3 +79,21 @@ it("types: a handler says what its data is, and its job is plain facts", () => {
   // @ts-expect-error there is no such policy
   expect(() => adopt({ ...fresh(), unknown: "ignore" }, { a: nothing })).toThrow();
 });
+
+it("close() also ends a consume() that still connects", async () => {
+  const { concurrency, ...where } = fresh();
+  const seen: unknown[] = [];
+  const jobs = adopt({ ...where, concurrency }, { a: (data) => seen.push(data) });
+  const consuming = jobs.consume();
+  await Promise.all([expect(consuming).rejects.toThrow(/stopped before it had begun/), jobs.close()]);
+  const send = publisher<(data: object) => unknown>({ ...where, job: "a", params: "object" });
+  await send.push({ n: 1 });
+  await expect.poll(() => send.count()).toBe(1);
+  const consumer = await jobs.consume();
+  await expect(jobs.consume()).rejects.toThrow(/consumed already/); // and the first goes on
+  await expect.poll(() => seen.length).toBe(1);
+  await jobs.close();
+  expect(consumer.status().running).toBe(0);
+  await send.push({ n: 2 });
+  expect(await send.count()).toBe(1);
+});

@@ -142,4 +142,19 @@ describe.skipIf(!url)(`jobs of Bee-Queue, adopted${skipped}`, () => {
     await until(() => heard.length > 0);
     expect(heard).toEqual([50]);
   });
+
+  it("changes a job of others as they would write it, and its rules stay", async () => {
+    const producer = new Bee<unknown>("edits", { ...settings, isWorker: false });
+    open.push(producer);
+    const { id } = await producer.createJob<unknown>(1).retries(1).save();
+    let seen: unknown;
+    const broker = beeQueue({ url, prefix });
+    const task = boost({ queue: "edits", broker, adopt: true, concurrency: 1 }, (n: number) => {
+      seen = [n, fct.job?.data, fct.job?.maxAttempts];
+    });
+    expect(await task.handle(String(id)).update([7])).toBe(true);
+    await task.consume();
+    await until(() => seen !== undefined);
+    expect(seen).toEqual([7, 7, 2]);
+  });
 });

@@ -262,6 +262,7 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     const { name, native, broker } = place();
     const seen: unknown[] = [];
     const task = boost({ ...adopt, queue: name, broker, deadLetter: true, maxRetries: 0 }, (data: object): void => {
+      expect(fct.job?.data).toEqual(data);
       seen.push(data);
       if (seen.length === 1) throw new Error("no");
     });
@@ -272,5 +273,23 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     expect(await task.deadLetters.redrive()).toBe(1);
     await until(() => seen.length === 2);
     expect(seen).toEqual([data, data]);
+  });
+
+  it("changes a job of an older funboost as ours, one of others as theirs", async () => {
+    const { name, native, broker, key } = place();
+    const redis = new Redis(url);
+    open.push({ close: () => redis.quit() });
+    const seen: unknown[] = [];
+    const task = boost({ ...adopt, queue: name, broker }, (n: number) => void seen.push([n, fct.job?.maxAttempts]));
+    const older = await native.add(name, { n: 1, extra: { order: ["n"] } });
+    await redis.hset(key(String(older.id)), "opts", "{}"); // as that wrote it
+    const theirs = await native.add(name, 1, { attempts: 2 });
+    for (const { id } of [older, theirs]) expect(await task.handle(String(id)).update([7])).toBe(true);
+    await task.consume();
+    await until(() => seen.length === 2);
+    expect(seen).toEqual([
+      [7, 4],
+      [7, 2],
+    ]);
   });
 });

@@ -78,3 +78,15 @@ it("waits for a publisher that lives", async () => {
   expect(await published).toEqual([{ id: "a" }]);
   expect(await queue.count?.()).toMatchObject({ ready: 1 });
 });
+
+it("writes nothing for what was never claimed", async () => {
+  const [store, broker] = [memoryStore(), bareBroker()];
+  await (await broker.open(spec("q"))).publish([{ body: { v: 1, extra: { task_id: "7" } } }]);
+  const queue = await emulate(broker, store).open(spec("q"));
+  await queue.publish([{ body: { v: 2 }, id: "a" }]);
+  const { settled, consumer } = await consume(queue);
+  consumer.setWindow(1);
+  await expect.poll(() => settled).toHaveLength(2);
+  await expect.poll(() => store.get(["known:bare:q:0:a", "known:bare:q:0:7"])).toEqual(["0", undefined]);
+  await consumer.close();
+});
