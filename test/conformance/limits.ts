@@ -92,6 +92,7 @@ export const limits = cases({
       return seen.run(n);
     });
     await job.pushMany(each(200));
+    await until("all are counted", async () => (await job.counts()).ready === 200); // some engines count late
     await consume(job);
     await until("the first have run", () => seen.started.length >= 2);
     await holds(
@@ -110,6 +111,7 @@ export const limits = cases({
     async run({ task, child, until, holds }) {
       const job = task({ params: ["value", "ms?"] }, (_value: number, _ms?: number) => {});
       await job.pushMany(range(300).map((n) => [n]));
+      await until("all are counted", async () => (await job.counts()).ready === 300);
       const params = { concurrency: 500, qps: 5 };
       const [one, two] = await Promise.all([child({ params }), child({ params })]);
       await until("both work", () => one.seen("start").length >= 2 && two.seen("start").length >= 2);
