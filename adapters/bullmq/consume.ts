@@ -144,7 +144,7 @@ function createReader({ settings }: Own, onLosses: (job: Job, losses: number) =>
     const opts: JobsOptions & BrokenOptions & OwnOptions = job.opts;
     const crashes = (opts.losses ?? 0) + (job.stalledCounter || 0);
     if (job.stalledCounter > 0) onLosses(job, crashes);
-    const delivery = {
+    const delivery: { -readonly [K in keyof Delivery]: Delivery[K] } = {
       id: taskId(job.id),
       body: job.data as unknown,
       attempt: (job.attemptsMade || 0) + (opts.attempt ?? 1),
@@ -152,11 +152,12 @@ function createReader({ settings }: Own, onLosses: (job: Job, losses: number) =>
       ahead: opts.lifo === true,
       publishedAt: opts.publishedAt ?? (job.timestamp || clock.now()),
       native: job,
-      ...(job.name === job.queueName ? {} : { job: job.name }),
-      ...(isOurs(job) ? {} : { rules: rulesOf(job, settings?.backoffStrategy) }),
-      ...(opts.unreadable === undefined ? {} : { unreadable: opts.unreadable }),
     };
-    return signal ? { ...delivery, signal } : delivery;
+    if (job.name !== job.queueName) delivery.job = job.name; // member by member: spreads cost more than all the rest
+    if (!isOurs(job)) delivery.rules = rulesOf(job, settings?.backoffStrategy);
+    if (opts.unreadable !== undefined) delivery.unreadable = opts.unreadable;
+    if (signal) delivery.signal = signal;
+    return delivery;
   };
 }
 
