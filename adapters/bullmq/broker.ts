@@ -89,21 +89,21 @@ export function bullmq(options: BullmqOptions = {}): Broker<BullmqQueueOptions> 
 }
 
 function inspecting(clients: RedisClients, defaultPrefix: string) {
-  const call = async <T>(run: (client: Redis) => Promise<T>) => {
+  const withClient = async <T>(run: (client: Redis) => Promise<T>) => {
     const client = await clients.get("commands");
-    return run(client).catch((error: unknown) => Promise.reject(clients.explain(error)));
+    return call(() => run(client), clients);
   };
   const prefixOf = (spec: InspectSpec) => checkSpec(spec).prefix ?? defaultPrefix;
   return {
     // Without a Queue of BullMQ's, which writes its version at once.
     inspect: async (spec) => {
       const base = `${prefixOf(spec)}:${spec.queue}:`;
-      return call((client) => inspectQueue(client, base));
+      return withClient((client) => inspectQueue(client, base));
     },
     async repairRepeats(spec, data) {
       const prefix = prefixOf(spec);
       const bull = await loadBullmq();
-      return call(async (client) => {
+      return withClient(async (client) => {
         const queue = inNeutralContext(() => new bull.Queue(spec.queue, { connection: client, prefix }));
         queue.on("error", () => {});
         await queue.waitUntilReady();

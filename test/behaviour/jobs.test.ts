@@ -78,15 +78,21 @@ describe("what is written", () => {
   });
 });
 
+/** A queue of two tasks, of which the first is consumed in its version 1. */
+async function followed() {
+  const where = fresh();
+  const make = (version: number) =>
+    boost({ ...where, job: "follow", rpc: true }, function follow() {
+      return version;
+    });
+  const unfollow = boost({ ...where, job: "unfollow", rpc: true }, () => "unfollow");
+  await make(1).consume();
+  return { make, unfollow };
+}
+
 describe("who takes what", () => {
   it("a function defined again under its job takes the place of the older one, and the others go on", async () => {
-    const where = fresh();
-    const make = (version: number) =>
-      boost({ ...where, job: "follow", rpc: true }, function follow() {
-        return version;
-      });
-    const unfollow = boost({ ...where, job: "unfollow", rpc: true }, () => "unfollow");
-    await make(1).consume();
+    const { make, unfollow } = await followed();
     await unfollow.consume();
     const second = make(2);
     await second.consume();
@@ -95,13 +101,7 @@ describe("who takes what", () => {
   });
 
   it("one that is defined again leaves the others consumed, also when it is closed", async () => {
-    const where = fresh();
-    const make = (version: number) =>
-      boost({ ...where, job: "follow", rpc: true }, function follow() {
-        return version;
-      });
-    const unfollow = boost({ ...where, job: "unfollow", rpc: true }, () => "unfollow");
-    await make(1).consume();
+    const { make, unfollow } = await followed();
     const others = await unfollow.consume();
     const second = make(2);
     const consumer = await second.consume();
