@@ -4,7 +4,7 @@ import type { JsonObject, Rules } from "../../src/contract/index.ts";
 
 /** What we write into a job's options. */
 export interface OwnOptions {
-  /** Ours. */
+  /** Ours, where it cannot be told from one of BullMQ's own. */
   readonly funboost?: 1;
   readonly attempt?: number;
   readonly publishedAt?: number;
@@ -12,26 +12,26 @@ export interface OwnOptions {
   readonly losses?: number;
 }
 
-/** Added by a funboost that wrote no mark. */
-const unmarked = new WeakSet<Job>();
+/** On a job that bears no mark of ours and is ours: a set of them would cost a microsecond a job. */
+const plain = Symbol("added by funboost");
 
 /**
- * Of a job that is just read: an older funboost left out `attempts`, which BullMQ's own add() always writes; it wrote
- * them only with a delay, of which the data tells.
+ * Of a job that is just read: we leave out `attempts`, which BullMQ's own add() always writes, and mark what needs
+ * them. An older funboost wrote them without a mark with a delay, of which the data tells.
  */
 export function seeWhose(job: Job, { opts, name }: JobJson, queue: string): void {
   const isMade = job.repeatJobKey !== undefined || job.parentKey !== undefined;
-  if (name === queue && !isMade && isOfOlder(opts, job.data)) unmarked.add(job);
+  if (name === queue && !isMade && isUnmarkedOurs(opts, job.data)) (job as Job & { [plain]?: true })[plain] = true;
 }
 
-function isOfOlder(opts: unknown, data: unknown): boolean {
+function isUnmarkedOurs(opts: unknown, data: unknown): boolean {
   const says = typeof opts === "string" ? opts.includes('"attempts"') : "attempts" in ((opts ?? {}) as object);
   return !says || isTimed(data);
 }
 
 /** The same of one in its queue, by what its hash has. `made`: by a scheduler, or in a flow. */
 export function isStoredByUs(opts: string, data: unknown, isNamed: boolean, made: boolean): boolean {
-  return /"funboost":1\b/.test(opts) || (!isNamed && !made && isOfOlder(opts, data));
+  return /"funboost":1\b/.test(opts) || (!isNamed && !made && isUnmarkedOurs(opts, data));
 }
 
 function isTimed(data: unknown): boolean {
@@ -40,7 +40,7 @@ function isTimed(data: unknown): boolean {
 }
 
 export function isOurs(job: Job): boolean {
-  return (job.opts as OwnOptions).funboost === 1 || unmarked.has(job);
+  return (job as Job & { [plain]?: true })[plain] === true || (job.opts as OwnOptions).funboost === 1;
 }
 
 type Strategy = NonNullable<WorkerOptions["settings"]>["backoffStrategy"];

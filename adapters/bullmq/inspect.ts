@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import { readStored } from "../../src/base/json.ts";
 import type { Inspection } from "../../src/contract/index.ts";
+import { isStoredByUs } from "./foreign.ts";
 import { notesOf } from "./inspect-notes.ts";
 import { taskId } from "./job-ids.ts";
 import { readRepeats } from "./repeats.ts";
@@ -42,7 +43,7 @@ export async function inspectQueue(client: Redis, base: string): Promise<Inspect
     states,
     ...summaryOf(jobs),
     sampled: { jobs: jobs.length, of: Object.values(states).reduce((sum, n) => sum + n, 0) },
-    versions: versionsOf(jobs, version, isPaused4 === 1),
+    versions: versionsOf(jobs, base, version, isPaused4 === 1),
     paused: paused + isPaused4 > 0,
     parked: states.paused ?? 0,
     repeats: legacy.map(({ pending: _, ...repeat }) => repeat),
@@ -138,12 +139,21 @@ function oldestOf(jobs: readonly SampledJob[]): Pick<Inspection, "oldest"> {
 }
 
 /** Bull 4 writes each job's time into its options too; BullMQ 5 and 6 count attempts in fields of their own. */
-function versionsOf(jobs: readonly SampledJob[], version: string | null, isPaused4: boolean): readonly string[] {
+function versionsOf(
+  jobs: readonly SampledJob[],
+  base: string,
+  version: string | null,
+  isPaused4: boolean,
+): readonly string[] {
   const ofBull = ({ opts, fields: { rjk } }: SampledJob) => typeof opts.timestamp === "number" && rjk === undefined;
   return [
     ...(version ? [version.replace(":", " ")] : []),
     ...(isPaused4 || jobs.some(ofBull) ? ["Bull 4"] : []),
     ...(!version && jobs.some((job) => job.fields.atm ?? job.fields.ats) ? ["BullMQ 5 or 6"] : []),
-    ...(jobs.some(({ opts }) => opts.funboost === 1) ? ["funboost"] : []),
+    ...(jobs.some(({ fields }) => isOurs(fields, base)) ? ["funboost"] : []),
   ];
+}
+
+function isOurs({ opts, name, parentKey, rjk }: SampledJob["fields"], base: string): boolean {
+  return opts !== undefined && isStoredByUs(opts, undefined, !base.endsWith(`:${name}:`), Boolean(parentKey ?? rjk));
 }

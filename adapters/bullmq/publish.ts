@@ -75,7 +75,9 @@ function newJob(
   const { job: name = queue.name } = message;
   const opts = jobOptions(message, priorityOf);
   const data = bodyText(message.body);
-  if (message.native || defaults || opts.delay) {
+  const isChecked = Boolean(message.native || defaults || opts.delay);
+  if (isChecked || name !== queue.name || opts.attempts) opts.funboost = 1;
+  if (isChecked) {
     const job = new Job(queue, name, undefined, { ...defaults, ...message.native, ...opts }, id);
     return { json: { ...jobJson(job), data }, id };
   }
@@ -85,12 +87,12 @@ function newJob(
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** `attempt` and `publishedAt` are ours, beside BullMQ's own: republished messages have them. All have our mark. */
+/** `attempt` and `publishedAt` are ours, beside BullMQ's own: republished messages have them. */
 function jobOptions(
   { ahead, priority = 0, delayMs = 0, attempt = 1, publishedAt, retries }: Message,
   priorityOf: PriorityOf,
-): JobsOptions {
-  const opts: Writable<JobsOptions & OwnOptions> = { funboost: 1 };
+): Writable<JobsOptions & OwnOptions> {
+  const opts: Writable<JobsOptions & OwnOptions> = {};
   const native = ahead ? 0 : priorityOf(priority);
   if (ahead) opts.lifo = true;
   if (native) opts.priority = native;
