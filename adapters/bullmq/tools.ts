@@ -20,12 +20,12 @@ export function createTools(queue: Queue, client: Redis): EngineTools {
 
 /** Bull 4 hears by notices, and else looks every 5 s: `job.finished()`, `global:completed`. BullMQ sends none. */
 export function tellBull(worker: Worker, client: Redis, report: (error: unknown) => void): void {
-  const tell = (job: Job | undefined, event: string, val: string) => {
+  const tell = (job: Job | undefined, event: string, val: () => string) => {
     if (!job?.finishedOn || !isOfBull(job)) return; // it may run again
-    client.publish(worker.toKey(event), JSON.stringify({ jobId: job.id, val })).catch(report);
+    client.publish(worker.toKey(event), JSON.stringify({ jobId: job.id, val: val() })).catch(report);
   };
-  worker.on("completed", (job: Job, result: unknown) => tell(job, "completed", JSON.stringify(result ?? null)));
-  worker.on("failed", (job, error) => tell(job, "failed", error.message));
+  worker.on("completed", (job: Job, result: unknown) => tell(job, "completed", () => JSON.stringify(result ?? null)));
+  worker.on("failed", (job, error) => tell(job, "failed", () => error.message));
 }
 
 /** Bull 4 writes these for each job. */
