@@ -132,29 +132,32 @@ function quietCopies(client: Redis): void {
   };
 }
 
-/** A pipeline's worth. */
+/** Some six commands of BullMQ. */
 const enoughBytes = 4_096;
 
 /**
- * What is written between two turns of the event loop goes out in one system call: ioredis makes one for each command,
- * a tenth of BullMQ's time. A whole pipeline goes out at once: the server works on it while the next is written.
+ * What is written between two turns of the event loop goes out in few system calls: ioredis makes one for each command,
+ * a tenth of BullMQ's time. Not in one: the server works on the first of it while the next is written. Given all at
+ * once, server and worker wait for each other: two thirds of the rate.
  */
 function writeTogether(stream: Socket): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  let held = 0;
   let corked = false;
   const release = () => {
+    held = 0;
     corked = false;
     stream.uncork();
   };
   stream.write = (...args: unknown[]) => {
-    const large = (args[0] as string | Uint8Array).length >= enoughBytes;
-    if (!corked && !large) {
+    held += (args[0] as string | Uint8Array).length;
+    if (!corked && held < enoughBytes) {
       corked = true;
       stream.cork();
       process.nextTick(() => corked && release());
     }
     const answer = write(...args);
-    if (corked && large) release();
+    if (held >= enoughBytes) release();
     return answer;
   };
 }
