@@ -1,15 +1,30 @@
 /** The results of the memory store, and who waits for them. */
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
-import type { NewResult, Results } from "../../src/contract/index.ts";
+import type { LateResult, Results } from "../../src/contract/index.ts";
 import { type Settle, waitFor } from "../shared/wait-for.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 
-type Kept = Pick<NewResult, "outcome" | "publishedAt">;
+interface Kept {
+  outcome: LateResult["outcome"];
+  readonly publishedAt: number | undefined;
+}
+
+/** Most results are read by nobody: a text is made at the first look. */
+function textOf(kept: Kept | undefined): string | undefined {
+  if (typeof kept?.outcome === "object") kept.outcome = JSON.stringify(kept.outcome);
+  return kept?.outcome as string | undefined;
+}
 
 /** Of two lives of an id. */
-const isLater = ({ publishedAt }: Kept, { publishedAt: other = Number.NEGATIVE_INFINITY }: Kept): boolean =>
+const isLater = ({ publishedAt }: LateResult, { publishedAt: other = Number.NEGATIVE_INFINITY }: Kept): boolean =>
   publishedAt !== undefined && publishedAt > other;
+
+function addQueue(queues: Map<string, ExpiringMap<Kept>>, queue: string): ExpiringMap<Kept> {
+  const made = createExpiringMap<Kept>();
+  queues.set(queue, made);
+  return made;
+}
 
 export function createResults(): Results & { clear(): void } {
   const queues = new Map<string, ExpiringMap<Kept>>();
@@ -18,26 +33,27 @@ export function createResults(): Results & { clear(): void } {
   const answer = (key: string, outcome: string | Error) => {
     for (const settle of waits.get(key) ?? []) settle(outcome);
   };
+  const atOnce = (queue: string, result: LateResult) => {
+    const { id, outcome, ttlMs, publishedAt } = result;
+    const known = queues.get(queue) ?? addQueue(queues, queue);
+    const before = known.get(id);
+    if (before && !isLater(result, before)) return;
+    const kept = { outcome, publishedAt };
+    known.put(id, kept, clock.monotonic() + ttlMs);
+    if (waits.size > 0 && waits.has(keyOf(queue, id))) answer(keyOf(queue, id), textOf(kept) as string);
+  };
+  const put = async (queue: string, results: readonly LateResult[]) => {
+    for (const result of results) atOnce(queue, result);
+  };
   return {
-    async put(queue, results) {
-      const now = clock.monotonic();
-      const known = queues.get(queue) ?? createExpiringMap<Kept>();
-      queues.set(queue, known);
-      for (const result of results) {
-        const { id, outcome, ttlMs } = result;
-        const kept = known.get(id);
-        if (kept && !isLater(result, kept)) continue;
-        known.put(id, result, now + ttlMs);
-        if (waits.size > 0) answer(keyOf(queue, id), outcome);
-      }
-    },
-    get: async (queue, ids) => ids.map((id) => queues.get(queue)?.get(id)?.outcome),
+    put: Object.assign(put, { atOnce }),
+    get: async (queue, ids) => ids.map((id) => textOf(queues.get(queue)?.get(id))),
     async delete(queue, ids) {
       for (const id of ids) queues.get(queue)?.delete(id);
     },
     async wait(queue, id, signal) {
       signal.throwIfAborted();
-      return queues.get(queue)?.get(id)?.outcome ?? waitFor(waits, keyOf(queue, id), signal);
+      return textOf(queues.get(queue)?.get(id)) ?? waitFor(waits, keyOf(queue, id), signal);
     },
     clear() {
       queues.clear();

@@ -26,10 +26,7 @@ export function memoryStore(): Store {
     durable: false,
     now: async () => clock.now(),
     get: async (keys) => keys.map((key) => values.get(key)),
-    async set(entries) {
-      const now = clock.monotonic();
-      return entries.map((entry) => setOne(values, entry, now));
-    },
+    set: createSet(values),
     async delete(keys) {
       for (const key of keys) values.delete(key);
     },
@@ -63,6 +60,11 @@ function createLists(lists: ExpiringMap<string[]>): Store["list"] {
     },
     read: async (key, from, limit) => (lists.get(key) ?? []).slice(from, from + limit),
   };
+}
+
+function createSet(values: ExpiringMap<string>): Store["set"] {
+  const atOnce = (entry: SetEntry) => setOne(values, entry, clock.monotonic());
+  return Object.assign(async (entries: readonly SetEntry[]) => entries.map(atOnce), { atOnce });
 }
 
 function setOne(values: ExpiringMap<string>, { key, value, ttlMs, if: condition }: SetEntry, now: number): boolean {

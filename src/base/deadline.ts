@@ -33,7 +33,7 @@ export function lateError(what: string, ms: number, server: string, where: strin
 
 type Call = (...args: never[]) => Promise<unknown>;
 
-/** The same object, with each of the named calls that it has wrapped. */
+/** The same object, with each of the named calls that it has wrapped; what a call itself has, it keeps. */
 export function wrapCalls<T extends object>(
   target: T,
   names: readonly (keyof T & string)[],
@@ -42,7 +42,7 @@ export function wrapCalls<T extends object>(
   const copy: Record<string, unknown> = { ...(target as Record<string, unknown>) };
   for (const name of names) {
     const call = target[name] as Call | undefined;
-    if (call) copy[name] = (...args: never[]) => wrap(() => call.apply(target, args), name);
+    if (call) copy[name] = Object.assign((...args: never[]) => wrap(() => call.apply(target, args), name), call);
   }
   return copy as T;
 }

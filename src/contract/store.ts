@@ -13,7 +13,7 @@ export interface Store {
   now(): Promise<number>;
   get(keys: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Answers for each entry whether it was written. */
-  set(entries: readonly SetEntry[]): Promise<readonly boolean[]>;
+  set: SetKeys;
   delete(keys: readonly string[]): Promise<void>;
   /** Answers the new values; a missing key counts from 0. `ttlMs` is set when the key is made. */
   increment(
@@ -88,6 +88,12 @@ export interface ReservedStart {
   readonly number: number;
 }
 
+/** `atOnce`: of a store in this process. It is written when the call returns, and the answer is there. */
+export interface SetKeys {
+  (entries: readonly SetEntry[]): Promise<readonly boolean[]>;
+  readonly atOnce?: (entry: SetEntry) => boolean;
+}
+
 export interface SetEntry {
   readonly key: string;
   readonly value: string;
@@ -134,9 +140,20 @@ export interface NewResult {
   readonly publishedAt?: number;
 }
 
+/** As `NewResult`; what is no text becomes JSON when it is read. Nobody changes it later. */
+export interface LateResult extends Omit<NewResult, "outcome"> {
+  readonly outcome: string | object;
+}
+
+/** `atOnce`: of a store in this process. It has what it was given when the call returns. */
+export interface PutResults {
+  (queue: string, results: readonly NewResult[]): Promise<void>;
+  readonly atOnce?: (queue: string, result: LateResult) => void;
+}
+
 /** Final outcomes as text, by queue and task id. */
 export interface Results {
-  put(queue: string, results: readonly NewResult[]): Promise<void>;
+  put: PutResults;
   get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Drops what is kept; who waits goes on waiting. */
   delete(queue: string, ids: readonly string[]): Promise<void>;

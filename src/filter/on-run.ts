@@ -13,6 +13,7 @@ import type { Delivery, Settlement } from "../contract/broker.ts";
 import type { SetEntry, Store } from "../contract/store.ts";
 import type { FilterOptions } from "../options/filter.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import { setAtOnce } from "../store/at-once.ts";
 import { insist } from "../store/insist.ts";
 import type { Outcome } from "../task/outcome.ts";
 import { filterKey, isCancelled, releaseEntry } from "./key.ts";
@@ -37,7 +38,8 @@ export interface ClaimedCall {
 }
 
 export interface Filter {
-  claim(call: ClaimedCall): Promise<Claim>;
+  /** No promise where the store has it at once. */
+  claim(call: ClaimedCall): Promise<Claim> | Claim;
   /** From then on no equal message runs. Its claim is not renewed any more: it must be written. `outcome` as JSON. */
   doneMark(key: string, id: string, outcome: string): SetEntry;
   /** It has ended otherwise, for good or for now. */
@@ -98,14 +100,17 @@ async function renew(claims: Claims): Promise<void> {
     await store.set(lapsed.map(([key, id]) => ({ key, value: runMark(id), ttlMs: claimMs, if: "absent" as const })));
 }
 
-function take(claims: Claims, key: string, id: string): Promise<Claim> {
+function take(claims: Claims, key: string, id: string): Promise<Claim> | Claim {
   const { task, store, owners, claimMs } = claims;
   const claim: SetEntry = { key, value: runMark(id), ttlMs: claimMs, if: "absent" };
-  return insist(task, () => store.set([claim])).then(([claimed]) => {
+  const decide = (claimed: boolean | undefined): Promise<Claim> | Claim => {
     if (!claimed) return meet(claims, key, id);
     owners.set(key, id);
     return { may: "run", key };
-  });
+  };
+  const claimed = setAtOnce(store, claim);
+  if (claimed !== undefined) return decide(claimed);
+  return insist(task, () => store.set([claim])).then(([each]) => decide(each));
 }
 
 /** Somebody has it: another message, or this one before. */

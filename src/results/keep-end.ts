@@ -3,6 +3,7 @@ import { toError } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
 import type { TaskRow } from "../options/record.ts";
 import type { OpenQueue } from "../setup/model.ts";
+import { putAtOnce, setAtOnce } from "../store/at-once.ts";
 import { insist } from "../store/insist.ts";
 import { type Outcome, toRecord } from "../task/outcome.ts";
 import { type EndWrite, type Keeper, type KeepRequest, keepers, resultKeeper, writesOf } from "./keepers.ts";
@@ -41,7 +42,8 @@ export async function answerCancelled(task: RecordedTask, id: string): Promise<v
 /** Nobody here knows whether its publisher asked for a result. */
 const unstarted: KeepRequest = { limits: { rpc: true }, args: undefined, doneMark: undefined };
 
-function carryOut(task: RecordedTask, write: EndWrite): Promise<unknown> {
+/** Undefined: it is written already. */
+function carryOut(task: RecordedTask, write: EndWrite): Promise<unknown> | undefined {
   switch (write.to) {
     case "keys":
       return setKeys(task, write);
@@ -50,11 +52,22 @@ function carryOut(task: RecordedTask, write: EndWrite): Promise<unknown> {
     case "hook":
       return callHook(task, write);
     case "results":
-      return insist(task, () => task.store?.results.put(task.scope, [write.entry]) ?? Promise.resolve());
+      return putResult(task, write.entry);
   }
 }
 
-function setKeys(task: OpenQueue, { entries, otherwise }: Write<"keys">): Promise<unknown> {
+function putResult(task: OpenQueue, entry: Write<"results">["entry"]): Promise<unknown> | undefined {
+  const { store, scope } = task;
+  if (!store || putAtOnce(store, scope, entry)) return undefined;
+  const outcome = typeof entry.outcome === "string" ? entry.outcome : JSON.stringify(entry.outcome);
+  return insist(task, () => store.results.put(scope, [{ ...entry, outcome }]));
+}
+
+function setKeys(task: OpenQueue, { entries, otherwise }: Write<"keys">): Promise<unknown> | undefined {
+  const [first] = entries;
+  const written = task.store && first && entries.length === 1 ? setAtOnce(task.store, first) : undefined;
+  if (written === false && otherwise) return setKeys(task, { to: "keys", entries: otherwise });
+  if (written !== undefined) return undefined;
   const set = (each: Write<"keys">["entries"]) => insist(task, () => task.store?.set(each) ?? Promise.resolve([]));
   return otherwise ? set(entries).then(([written]) => (written === false ? set(otherwise) : [])) : set(entries);
 }

@@ -1,5 +1,5 @@
 /** What is kept of a task's end: keepers, in their order. Each answers the write that it wants, and makes none. */
-import type { NewResult, SetEntry } from "../contract/store.ts";
+import type { LateResult, SetEntry } from "../contract/store.ts";
 import type { ArgsTexts, OnRecord } from "../options/record.ts";
 import { movedMark } from "../queue/redrive-marks.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -26,7 +26,7 @@ export type EndWrite =
   | { readonly to: "hook"; readonly hook: OnRecord; readonly outcome: Outcome; readonly args: ArgsTexts }
   | {
       readonly to: "results";
-      readonly entry: NewResult;
+      readonly entry: LateResult;
     };
 
 /** An end, and the texts that are made of it: once, by whoever needs them first. */
@@ -99,11 +99,13 @@ export const resultKeeper: Keeper = {
     // Whoever publishes an equal message gets the handle of the first, and may ask it.
     return limits.rpc ?? (options.rpc !== undefined || options.filter?.when === "published");
   },
-  write({ options: { rpc, filter } }, end) {
+  write({ options: { rpc, filter, onRecord } }, end) {
     const ttlMs = Math.max(rpc?.ttlMs ?? 1_800_000, filter?.when === "published" ? filter.ttlMs : 0);
     const { id, publishedAt, endedAt } = end.outcome;
     // Where nobody knows when this life began, it was before its end.
-    return { to: "results", entry: { id, outcome: jsonOf(end), ttlMs, publishedAt: publishedAt ?? endedAt } };
+    // A text where a hook sees it first: that may change it.
+    const outcome = end.json ?? (onRecord ? jsonOf(end) : end.outcome);
+    return { to: "results", entry: { id, outcome, ttlMs, publishedAt: publishedAt ?? endedAt } };
   },
 };
 

@@ -75,18 +75,19 @@ function start(task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<
 
 /** Not while an equal message runs, and not after one was done. */
 function startOnce(filter: Filter, task: RunnableTask, attempt: Attempt, current: TaskRun): Promise<RunEnd> | RunEnd {
-  let claiming: Promise<Claim>;
+  let claiming: Promise<Claim> | Claim;
   try {
     claiming = filter.claim(attempt);
   } catch (error) {
     // The task's own key function threw.
     return endEarly(task, attempt, { why: "bad message", error: copyError(error) }, current.host.tally);
   }
-  return claiming.then((claim) => {
+  const goOn = (claim: Claim): Promise<RunEnd> | RunEnd => {
     if (claim.may === "wait") return { settlement: claim.settlement };
     if (claim.may === "end") return endFiltered(task, attempt, claim.owner).then(toRunEnd);
     return executeClaimed(filter, claim.key, task, attempt, current);
-  });
+  };
+  return claiming instanceof Promise ? claiming.then(goOn) : goOn(claiming);
 }
 
 function executeClaimed(

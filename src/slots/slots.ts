@@ -172,7 +172,8 @@ function release(state: State, slot: TakenSlot): void {
   const { rate, trials, resuming, ahead, waiting, idlers } = state;
   slot.end();
   if (slot.trial) trials.isOpen = false;
-  if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || rate || hasSuspects(state)) pump(state);
+  if (resuming.length > 0 || ahead.length > 0 || waiting.length > 0 || hasSuspects(state)) pump(state);
+  else if (rate) updateWindow(state);
   if (idlers.length > 0 && isIdle(state)) for (const wake of idlers.splice(0)) wake();
 }
 

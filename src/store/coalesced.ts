@@ -45,21 +45,19 @@ function answerAll<Item, Answer>(
   );
 }
 
-/** The same store, with those calls joined that a run makes. */
+/** The same store, with those calls joined that a run makes, but for what is written at once anyway. */
 export function coalescedStore(store: Store): Store {
   const puts = new Map<string, Store["results"]["put"]>();
+  const put: Store["results"]["put"] = (queue, results) => {
+    const known = puts.get(queue) ?? joinedPut(store, queue);
+    puts.set(queue, known);
+    return known(queue, results);
+  };
   return {
     ...store,
     get: coalesce((keys) => store.get(keys)),
-    set: coalesce((entries) => store.set(entries)),
-    results: {
-      ...store.results,
-      put(queue, results) {
-        const known = puts.get(queue) ?? joinedPut(store, queue);
-        puts.set(queue, known);
-        return known(queue, results);
-      },
-    },
+    set: store.set.atOnce ? store.set : coalesce((entries) => store.set(entries)),
+    results: store.results.put.atOnce ? store.results : { ...store.results, put },
   };
 }
 

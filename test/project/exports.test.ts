@@ -50,8 +50,8 @@ const publishing = names(`
 const contract = names(`
   Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Facts Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Retries Rules SetEntry Settlement StartRow
-  Children InspectSpec Inspection NewResult RepairedRepeats Repeat Stored
-  Store TimerEntry Timers
+  Children InspectSpec Inspection LateResult NewResult PutResults RepairedRepeats Repeat Stored
+  SetKeys Store TimerEntry Timers
 `);
 
 const kit = names(`
