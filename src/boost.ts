@@ -20,6 +20,7 @@ import { defineFunction } from "./setup/function-definition.ts";
 import type { Definition } from "./setup/model.ts";
 import { openTask } from "./setup/open.ts";
 import type { Boostable, FunctionLike, ParametersOf, ResultOf, Sent } from "./task/function-types.ts";
+import { type TaskEvents, type TaskListener, taskEvents } from "./task/listeners.ts";
 import type { AnyFunction } from "./wire/signature.ts";
 
 /** A boosted function. Called plainly it runs here and now, without a queue. */
@@ -40,6 +41,15 @@ export interface TaskMembers<Args extends readonly unknown[], R> extends Publish
   setConcurrency(concurrency: number | null): Promise<void>;
   /** Resolves when nothing waits, is delayed or runs. */
   waitIdle(options?: WaitIdleOptions): Promise<void>;
+  /**
+   * Calls `listener` for what becomes of the runs of this task in this process, when what is kept of it is kept and
+   * before it is acknowledged: after a crash an end may be told twice. What a listener throws is logged. Answers what
+   * takes the listener away.
+   *
+   * @example
+   * const stop = task.on("failed", ({ id, error }) => alerts.send(`task ${id}: ${error?.message}`));
+   */
+  on<E extends keyof TaskEvents>(event: E, listener: TaskListener<E, R>): () => void;
   readonly deadLetters: DeadLetters;
   /** Rows of tasks that ended, newest first. Needs `record` on the task. */
   records(query?: RecordsQuery): Promise<TaskRow<R>[]>;
@@ -130,7 +140,25 @@ function consumingMembers(definition: Definition) {
     setQps: async (qps: Qps | null) => setLiveQps(await openTask(definition), qps),
     setConcurrency: async (n: number | null) => setLiveConcurrency(await openTask(definition), n),
     waitIdle: (options?: WaitIdleOptions) => waitIdle(definition, options),
+    on: (event: keyof TaskEvents, listener: TaskListener<keyof TaskEvents>) => listen(definition, event, listener),
     deadLetters: deadLettersOf(definition),
     records: async (query?: RecordsQuery) => queryRecords(await openTask(definition), query),
   };
+}
+
+function listen(
+  { listeners, params }: Definition,
+  event: keyof TaskEvents,
+  listener: TaskListener<keyof TaskEvents>,
+): () => void {
+  const where = params.queue;
+  if (!taskEvents.includes(event))
+    throw new FunboostError(
+      "BAD_OPTION",
+      `on() takes ${taskEvents.map(describe).join(", ")}; got ${describe(event)}.`,
+      { where },
+    );
+  if (typeof listener !== "function")
+    throw new FunboostError("BAD_OPTION", `on("${event}") takes a function, got ${describe(listener)}.`, { where });
+  return listeners.add(event, listener);
 }

@@ -60,6 +60,7 @@ export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task/er
 export type { Boostable, NoTask, ParametersOf, Refused, ResultOf, Sent } from "./task/function-types.ts";
 export type { Handle, WaitOptions } from "./task/handle.ts";
 export type { JobFacts } from "./task/job-facts.ts";
+export type { TaskEvents, TaskListener } from "./task/listeners.ts";
 export type { LostRecord, TaskRecord } from "./task/outcome.ts";
 export type { TraceHooks } from "./task/trace.ts";
 export { type LockOptions, withLock } from "./with-lock.ts";

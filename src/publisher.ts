@@ -15,7 +15,7 @@ import type { ResultOf } from "./task/function-types.ts";
 /** What a task has and a publisher has not: these calls say so. */
 const ofTasks = [
   ...(["consume", "pause", "resume", "paused", "setQps", "setConcurrency"] as const),
-  ...(["waitIdle", "records", "deadLetters"] as const),
+  ...(["waitIdle", "on", "records", "deadLetters"] as const),
 ] satisfies Exclude<keyof TaskMembers<never, never>, keyof Publishing<never, never> | "params">[];
 
 /** The task options that mean something where nothing runs. */
@@ -34,7 +34,7 @@ type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...
  * the definition that both sides share, else from an `import type` of the task, or from `input`. It has `push`,
  * `pushMany`, `publish`, `publishMany`, `publishRaw`, `count`, `counts`, `clear`, `info`, `stats`, `features` and
  * `handle`.
- * `consume`, `pause`, `resume`, `paused`, `setQps`, `setConcurrency`, `waitIdle`, `records` and `deadLetters` need the
+ * `consume`, `pause`, `resume`, `paused`, `setQps`, `setConcurrency`, `waitIdle`, `on`, `records` and `deadLetters` need the
  * task itself: asked for here they throw UNSUPPORTED.
  * Where the task declares `params`, give the same list here; where its queue has several tasks, its `job`. What a
  * definition says of retries and `output` is the task's; of a task with a `job`, BullMQ's jobs bear the retries, for

@@ -3,7 +3,7 @@
 /**
  * Raised whenever the shape of what lies under it changes: an old copy and a new one must not read each other's state.
  */
-const processKey = Symbol.for("funboost.v3");
+const processKey = Symbol.for("funboost.v4");
 
 /** The one state of this name in the process, made by whoever asks first. */
 export function processWide<T>(name: string, create: () => T): () => T {

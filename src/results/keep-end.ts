@@ -51,6 +51,8 @@ function carryOut(task: RecordedTask, write: EndWrite): Promise<unknown> | undef
       return recorderOf(task)?.keep(write.outcome, write.args, write.json) ?? Promise.resolve();
     case "hook":
       return callHook(task, write);
+    case "listeners":
+      return void tellEnd(task, write.outcome);
     case "results":
       return putResult(task, write.entry);
   }
@@ -70,6 +72,12 @@ function setKeys(task: OpenQueue, { entries, otherwise }: Write<"keys">): Promis
   if (written !== undefined) return undefined;
   const set = (each: Write<"keys">["entries"]) => insist(task, () => task.store?.set(each) ?? Promise.resolve([]));
   return otherwise ? set(entries).then(([written]) => (written === false ? set(otherwise) : [])) : set(entries);
+}
+
+/** A copy: who waits for the result, or reads the row, gets it as it was. */
+function tellEnd({ listeners, options, log }: OpenQueue, outcome: Outcome): void {
+  const event = outcome.status === "done" || outcome.status === "filtered" ? "done" : "failed";
+  if (listeners.has(event)) listeners.tell(event, toRecord(structuredClone(outcome), options.errors), log);
 }
 
 /** The user's own table: an error of theirs is said and does not touch the task. */

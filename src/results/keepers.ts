@@ -24,6 +24,8 @@ export type EndWrite =
   | { readonly to: "rows"; readonly outcome: Outcome; readonly args: ArgsTexts; readonly json: string | undefined }
   /** No store has a part in it. */
   | { readonly to: "hook"; readonly hook: OnRecord; readonly outcome: Outcome; readonly args: ArgsTexts }
+  /** No store has a part in it. */
+  | { readonly to: "listeners"; readonly outcome: Outcome }
   | {
       readonly to: "results";
       readonly entry: LateResult;
@@ -109,6 +111,12 @@ export const resultKeeper: Keeper = {
   },
 };
 
+/** Told by task.on(). */
+const listeners: Keeper = {
+  isAsked: ({ listeners }) => listeners.has("done") || listeners.has("failed"),
+  write: (_, { outcome }) => ({ to: "listeners", outcome }),
+};
+
 /**
  * The order that crash safety hangs on. Whoever is killed between two of these has not acknowledged the message: it
  * comes again.
@@ -116,11 +124,12 @@ export const resultKeeper: Keeper = {
  * 2. What must be known of a message that is over: its given id, and the dead letter that it was.
  * 3. Its row, and then the task's own hook, which finds the row.
  * 4. The result: who waits for it finds all else.
+ * 5. Those who listen in this process.
  */
-export const keepers: readonly Keeper[] = [doneMark, messageMarks, row, hook, resultKeeper];
+export const keepers: readonly Keeper[] = [doneMark, messageMarks, row, hook, resultKeeper, listeners];
 
 /**
- * Whether any of them is asked: for most ends none is. Each by its name: in a loop, one call for all five, they cost a
+ * Whether any of them is asked: for most ends none is. Each by its name: in a loop, one call for all, they cost a
  * twentieth of a run on memory (measured).
  */
 export function isKept(task: OpenQueue, request: KeepRequest): boolean {
@@ -129,7 +138,8 @@ export function isKept(task: OpenQueue, request: KeepRequest): boolean {
     messageMarks.isAsked(task, request) ||
     row.isAsked(task, request) ||
     hook.isAsked(task, request) ||
-    resultKeeper.isAsked(task, request)
+    resultKeeper.isAsked(task, request) ||
+    listeners.isAsked(task, request)
   );
 }
 

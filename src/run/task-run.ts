@@ -107,6 +107,7 @@ export class TaskRun implements Run {
   }
   progress(value: unknown): Promise<void> {
     showProgress(this.#task, this.#attempt.delivery, value);
+    this.#task.listeners.tell("progress", { id: this.taskId, value }, this.#task.log);
     return keepProgress(this.#task, this.#attempt.delivery, value);
   }
   suspend(): () => Promise<void> {

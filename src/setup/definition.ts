@@ -5,6 +5,7 @@ import { processWide } from "../base/process-wide.ts";
 import type { Broker } from "../contract/broker.ts";
 import { paramDefaults } from "../options/resolve.ts";
 import type { TaskParams } from "../options/task.ts";
+import { createListeners } from "../task/listeners.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
 import { configuration } from "./configure.ts";
 import type { Definition } from "./model.ts";
@@ -15,7 +16,11 @@ const definitions = processWide("definitions", () => new Map<string, Definition[
 export function define(params: TaskParams, fn: AnyFunction | undefined, signature: Signature): Definition {
   // What may be missing of one argument that is an object, a schema says.
   const read = params.input && signature.kind === "object" ? { ...signature, required: 0 } : signature;
-  return { params, fn, signature: read, unknown: undefined, task: undefined, open: undefined, opening: undefined };
+  const listeners = createListeners();
+  return {
+    ...{ params, fn, signature: read, listeners },
+    ...{ unknown: undefined, task: undefined, open: undefined, opening: undefined },
+  };
 }
 
 /** Without the function: nothing here reads a source. */

@@ -4,6 +4,7 @@ import type { BrokerQueue, Features, Message, Published } from "../contract/brok
 import type { Store } from "../contract/store.ts";
 import type { ArgsTexts, RowOutcome } from "../options/record.ts";
 import type { Options, TaskParams } from "../options/task.ts";
+import type { Listeners } from "../task/listeners.ts";
 import type { AnyFunction, Signature } from "../wire/signature.ts";
 
 /**
@@ -20,6 +21,8 @@ export interface Definition {
   readonly signature: Signature;
   /** Of its queue, where adopt() says. */
   unknown?: UnknownJobs | undefined;
+  /** Of task.on(). */
+  readonly listeners: Listeners;
   /** The public object made from it. */
   task: unknown;
   /** Set once it is open, so that the hot path needs no await. */
@@ -37,6 +40,7 @@ export interface OpenQueue {
   readonly scope: string;
   readonly leaseMs: number;
   readonly log: Logger;
+  readonly listeners: Listeners;
 }
 
 /** A definition made ready: options, broker, store and queue. */

@@ -97,6 +97,7 @@ async function open(definition: Definition): Promise<OpenTask> {
     scope: scopeOf(broker, queue, options),
     leaseMs: leaseMs(),
     log: createLogger({ ...config.log, ...options.log }),
+    listeners: definition.listeners,
     recorder: undefined,
     outbox: undefined,
     deadLetters: once(async () => (await openGuarded(home, deadLettersOf(options), options)).queue),

@@ -8,7 +8,7 @@ import type { ConfigureOptions } from "../../src/setup/configure.ts";
 import type { TraceHooks } from "../../src/task/trace.ts";
 
 /** The description of the key. Change it together with the shape, never the shape alone. */
-const key = "funboost.v3";
+const key = "funboost.v4";
 
 const words = (text: string) => text.split(" ");
 
@@ -35,9 +35,9 @@ const shape = {
   ],
   signals: words("remove"),
   tasks: "Set",
-  "tasks[]": words("fn open opening params signature task unknown"),
+  "tasks[]": words("fn listeners open opening params signature task unknown"),
   "tasks[].open": [
-    ...words("address brokerName call deadLetters definition leaseMs log native"),
+    ...words("address brokerName call deadLetters definition leaseMs listeners log native"),
     ...words("options outbox queue recorder scope store"),
   ],
   "tasks[].open.options": [
