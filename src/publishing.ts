@@ -1,6 +1,6 @@
 /** The publishing half of a task: what boost() and publisher() both answer. */
 import { describe, FunboostError } from "./base/errors.ts";
-import type { Counts } from "./contract/broker.ts";
+import type { Counts, FinalStatus, MessageState } from "./contract/broker.ts";
 import type { PublishOptions } from "./options/publish.ts";
 import { publishAll, publishOne, publishRaw } from "./publish/publish.ts";
 import type { PublishItem } from "./publish/to-message.ts";
@@ -8,7 +8,9 @@ import { callQueue } from "./queue/call-queue.ts";
 import { clearQueue } from "./queue/clear-queue.ts";
 import { type QueueInfo, queueInfo } from "./queue/info.ts";
 import { queueStats, type StatsPoint, type StatsQuery } from "./queue/stats.ts";
+import { cancelTasks } from "./results/cancel-tasks.ts";
 import { TaskHandle } from "./results/handle.ts";
+import { statesOf } from "./results/read-outcome.ts";
 import { brokerOf, nameOfBroker, titleOf } from "./setup/definition.ts";
 import { type Support, supportOf } from "./setup/features.ts";
 import type { Definition } from "./setup/model.ts";
@@ -47,6 +49,18 @@ export interface Publishing<Args extends readonly unknown[], R> {
   features(): Promise<Support>;
   /** The handle of a task that was published anywhere. */
   handle(id: string): Handle<R, Args>;
+  /**
+   * `handle.state()` of many, in their order: the store is asked once for all, the engine within one tick.
+   *
+   * @example
+   * const states = await task.states(orders.map(({ id }) => id)); // ["done", "waiting", "running", ...]
+   */
+  states(ids: readonly string[]): Promise<(MessageState | FinalStatus)[]>;
+  /**
+   * `handle.cancel()` of many: for each, in their order, whether it is cancelled or told to end. False: it was over, or
+   * is not known.
+   */
+  cancelMany(ids: readonly string[]): Promise<boolean[]>;
 }
 
 /** One line of it in `console.log()`, instead of all its members. */
@@ -76,7 +90,12 @@ export function publishingMembers(definition: Definition): Publishing<readonly u
       const { native, queue, store } = await openTask(definition);
       return supportOf(native, queue.features, store);
     },
-    handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id) }),
+    handle: (id) => new TaskHandle(definition, { id: checkedId(definition, id, "handle()") }),
+    states: async (ids) => {
+      const states = await statesOf(await openTask(definition), checkedIds(definition, ids, "states()"));
+      return states.map((state) => state ?? "unknown");
+    },
+    cancelMany: async (ids) => cancelTasks(await openTask(definition), checkedIds(definition, ids, "cancelMany()")),
   };
 }
 
@@ -98,8 +117,15 @@ function checkedArgs({ params }: Definition, args: readonly unknown[]): readonly
   return args;
 }
 
-function checkedId({ params }: Definition, id: string): string {
+function checkedId({ params }: Definition, id: string, call: string): string {
   if (typeof id !== "string" || id === "")
-    throw new FunboostError("BAD_OPTION", `handle() takes a task id, got ${describe(id)}.`, { where: params.queue });
+    throw new FunboostError("BAD_OPTION", `${call} takes a task id, got ${describe(id)}.`, { where: params.queue });
   return id;
+}
+
+function checkedIds(definition: Definition, ids: readonly string[], call: string): readonly string[] {
+  const { queue } = definition.params;
+  if (!Array.isArray(ids))
+    throw new FunboostError("BAD_OPTION", `${call} takes a list of task ids, got ${describe(ids)}.`, { where: queue });
+  return ids.map((id: string) => checkedId(definition, id, `${call}, in its list,`));
 }

@@ -16,9 +16,10 @@ const clocksMs = 5_000;
 const keyOf = (scope: string, day: number) => `cancels:${encodeURIComponent(scope)}:${day}`;
 const today = () => Math.floor(clock.now() / dayMs);
 
-/** Whoever runs it hears of it at once. */
-export async function askToCancel(store: Store, scope: string, id: string): Promise<void> {
-  await store.list.append(keyOf(scope, today()), [`${clock.now()} ${id}`], 2 * dayMs);
+/** Whoever runs one hears of it at once. */
+export async function askToCancel(store: Store, scope: string, ids: readonly string[]): Promise<void> {
+  const entries = ids.map((id) => `${clock.now()} ${id}`);
+  await store.list.append(keyOf(scope, today()), entries, 2 * dayMs);
   await store.notify(liveChannel(scope), "cancel");
 }
 

@@ -11,7 +11,7 @@ import { openTask } from "../setup/open.ts";
 import { suspendFor, waitSignal } from "../task/context.ts";
 import type { Handle, WaitOptions } from "../task/handle.ts";
 import { type LostRecord, type Outcome, resultOf, type TaskRecord, toRecord } from "../task/outcome.ts";
-import { cancelTask } from "./cancel-task.ts";
+import { cancelTasks } from "./cancel-tasks.ts";
 import { followProgress, readProgress } from "./progress.ts";
 import { readRowOrLost } from "./query-records.ts";
 import { readOutcome, stateOf } from "./read-outcome.ts";
@@ -70,7 +70,8 @@ export class TaskHandle<R> implements Handle<R> {
   }
 
   async cancel(): Promise<boolean> {
-    return cancelTask(await this.#open(), this.id);
+    const [isCancelled = false] = await cancelTasks(await this.#open(), [this.id]);
+    return isCancelled;
   }
 
   /** What began before is another task's, that had this id before it. */

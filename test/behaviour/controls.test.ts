@@ -96,7 +96,7 @@ describe("cancel", () => {
     const store = memoryStore();
     const cancels = createCancelledIds(store, "s", () => {});
     const publishedAt = Date.now() + 2_000;
-    await askToCancel(store, "s", "a");
+    await askToCancel(store, "s", ["a"]);
     await cancels.refresh();
     expect(cancels.has("a", publishedAt, {})).toBe(true);
     expect(cancels.has("a", publishedAt, { givenId: true })).toBe(false);
@@ -121,11 +121,11 @@ describe("cancel", () => {
       read: (...args: Parameters<Store["list"]["read"]>) => store.list.read(...args),
     };
     const cancels = createCancelledIds({ ...store, list: lists }, "s", (id) => heard.push(id));
-    for (const id of ["a", "b"]) await askToCancel(store, "s", id);
+    for (const id of ["a", "b"]) await askToCancel(store, "s", [id]);
     await cancels.refresh();
     store = memoryStore();
     await cancels.refresh();
-    for (const id of ["c", "d"]) await askToCancel(store, "s", id);
+    for (const id of ["c", "d"]) await askToCancel(store, "s", [id]);
     await cancels.refresh();
     expect(heard).toEqual(["a", "b", "c", "d"]);
   });

@@ -27,6 +27,25 @@ export const cancels = kept({
     assert.equal(await handle.cancel(), false);
   },
 
+  async "many are cancelled at once, and tell their states"({ task, consume, until }) {
+    const job = task({ rpc: true, backoff: 0, concurrency: 1 }, (n: number) => (n < 0 ? n : untilAborted()));
+    await consume(job);
+    const [ended, running] = [await job.push(-1), await job.push(0)];
+    const waiting = await job.publishMany([1, 2, 3].map((n) => ({ args: [n] as [number], delay: "1h" })));
+    await ended.waitResult();
+    await until("one runs", async () => (await running.state()) !== "waiting");
+    const ids = [ended, ...waiting, running].map((handle) => handle.id);
+    const [first, ...others] = await job.states(ids);
+    assert.equal(first, "done");
+    assert.ok(others.every((state) => state !== "done"));
+    const cancelled = await job.cancelMany(ids);
+    assert.deepEqual(cancelled, [false, true, true, true, true]);
+    const errors = await Promise.all([...waiting, running].map((handle) => rejection(handle.waitResult())));
+    assert.deepEqual(new Set(errors.map(({ code }) => code)), new Set(["CANCELLED"]));
+    assert.deepEqual(new Set((await job.states(ids)).slice(1)), new Set(["cancelled"]));
+    assert.deepEqual([await job.states([]), await job.cancelMany([])], [[], []]);
+  },
+
   "a task that ends well although it was cancelled is done": {
     needs: ["ids"], // an engine that cannot tell what runs has it cancelled at once
     async run({ task, consume, until }) {
