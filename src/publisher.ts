@@ -34,8 +34,8 @@ type PublisherOf<F, S extends Schema, K extends TaskKind> = F extends { push(...
  * the definition that both sides share, else from an `import type` of the task, or from `input`. It has `push`,
  * `pushMany`, `publish`, `publishMany`, `publishRaw`, `count`, `counts`, `clear`, `info`, `stats`, `features`,
  * `states`, `cancelMany` and `handle`.
- * `consume`, `pause`, `resume`, `paused`, `setQps`, `setConcurrency`, `waitIdle`, `on`, `records` and `deadLetters` need
- * the task itself: asked for here they throw UNSUPPORTED.
+ * `consume`, `pause`, `resume`, `paused`, `setQps`, `setConcurrency`, `waitIdle`, `on`, `records` and `deadLetters` are
+ * the task's own: asked for here they throw UNSUPPORTED.
  * Where the task declares `params`, give the same list here; where its queue has several tasks, its `job`. What a
  * definition says of retries and `output` is the task's; of a task with a `job`, BullMQ's jobs bear the retries, for
  * workers of others.
