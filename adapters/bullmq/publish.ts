@@ -75,6 +75,7 @@ function newJob(
   const { job: name = queue.name } = message;
   const opts = jobOptions(message, priorityOf);
   const data = bodyText(message.body);
+  if (message.foreign) return { json: { ...jobJson(new Job(queue, name, undefined, message.foreign, id)), data }, id };
   if (message.native || defaults || opts.delay) {
     const job = new Job(queue, name, undefined, { ...defaults, ...message.native, ...opts }, id);
     return { json: { ...jobJson(job), data }, id };

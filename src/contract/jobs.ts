@@ -1,4 +1,5 @@
 /** What is told of messages in engines that others use too. Types only. */
+import type { JsonObject } from "./broker.ts";
 
 /** How often a message runs again that failed, and when. */
 export interface Retries {
@@ -28,6 +29,8 @@ export interface Rules {
   delayMs(attempt: number, error: Error): number | "final" | Promise<number | "final">;
   /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
   reads(error: unknown): "final" | "moved" | undefined;
+  /** What is to be given as `Message.foreign`, so that it is there again as it was. Absent: that cannot be. */
+  foreign?(): JsonObject;
 }
 
 export interface Peeked {
