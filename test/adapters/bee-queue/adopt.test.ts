@@ -147,7 +147,13 @@ describe.skipIf(!url)(`jobs of Bee-Queue, adopted${skipped}`, () => {
     const [job] = await bee.getJobs("waiting", { start: 0, end: 10 });
     expect(job).toMatchObject({ data, options: { retries: 2, backoff: { strategy: "exponential", delay: 20 } } });
     expect(job?.options).toMatchObject({ timeout: 5_000, stacktraces: [] });
-    expect(Object.keys(job?.options ?? {}).sort()).toEqual(["backoff", "retries", "stacktraces", "timeout", "timestamp"]);
+    expect(Object.keys(job?.options ?? {}).sort()).toEqual([
+      "backoff",
+      "retries",
+      "stacktraces",
+      "timeout",
+      "timestamp",
+    ]);
     await task.consume();
     await until(() => attempts.length === 6, 20_000);
     expect(attempts).toEqual([1, 2, 3, 1, 2, 3]);
