@@ -92,6 +92,7 @@ function sayBeside({ jobs, open, kills, cut, stalled, runs, ...faults }: BesideO
   const counts = besideFaults.map((fault) => `${fault} ${faults[fault].length}`).join(", ");
   const by = Object.entries(runs).map(([role, n]) => `${role} ${n}`);
   const memory = `${Math.round(process.memoryUsage.rss() / 1e6)} MB`;
+  for (const fault of besideFaults) for (const text of faults[fault].slice(-5)) console.log(`${fault}: ${text}`);
   console.log(`${new Date().toISOString()} jobs ${jobs}, open ${open}, kills ${kills}, ${counts}`);
   console.log(
     `  runs ${by.join(", ")}; ${cut} of ours cut off; ${stalled} stalled by BullMQ's own rule; ${memory} here`,
@@ -104,7 +105,6 @@ async function besideStorm(minutes: number): Promise<void> {
   if (service.unavailable) throw new Error(service.unavailable);
   const url = service.settings?.REDIS_URL ?? "";
   const outcome = await playBeside({ url, forMs: minutes * 60_000, leaseMs: 5_000, say: sayBeside });
-  for (const fault of besideFaults) for (const text of outcome[fault].slice(0, 20)) console.log(`${fault}: ${text}`);
   sayBeside(outcome);
   if (besideFaults.some((fault) => outcome[fault].length > 0)) process.exitCode = 1;
   await service.stop();

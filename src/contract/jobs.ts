@@ -1,5 +1,4 @@
 /** What is told of messages in engines that others use too. Types only. */
-import type { JsonObject } from "./broker.ts";
 
 /** How often a message runs again that failed, and when. */
 export interface Retries {
@@ -30,7 +29,7 @@ export interface Rules {
   /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
   reads(error: unknown): "final" | "moved" | undefined;
   /** What is to be given as `Message.foreign`, so that it is there again as it was. Absent: that cannot be. */
-  foreign?(): JsonObject;
+  foreign?(): Readonly<Record<string, unknown>>;
 }
 
 export interface Peeked {

@@ -149,9 +149,10 @@ export function decodeBody(
 
 /** What it would be without its task's name: where the engine delivers text, text. */
 function givenTo(body: JsonObject, raw: unknown): unknown {
-  const original = originalOf(body);
-  const asText = typeof original !== "string" && textOf(raw) !== undefined && extraOf(body)?.job !== undefined;
-  return asText ? stringifyJson(original) : original;
+  const { job, is_raw: isRaw } = extraOf(body) ?? noExtra;
+  if (job === undefined) return originalOf(body);
+  const given = isRaw === true ? body.raw : withoutExtra(body);
+  return typeof given === "string" || textOf(raw) === undefined ? given : stringifyJson(given);
 }
 
 /**

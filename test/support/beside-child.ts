@@ -46,6 +46,7 @@ const bullOf = async (role: Role): Promise<Bullmq> =>
     : ((await import(process.env.FUNBOOST_BULLMQ_6 ?? "bullmq")) as Bullmq);
 
 async function main({ role, n, url, prefix, queue, file, leaseMs }: BesideJob): Promise<void> {
+  process.on("disconnect", () => process.exit()); // none outlives the storm
   const out = openSync(file, "a");
   const say = (...words: readonly unknown[]) => void writeSync(out, `${[role, n, Date.now(), ...words].join("/")}\n`);
   const { hostname, port } = new URL(url);

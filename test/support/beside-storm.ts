@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Queue } from "bullmq";
+import { workerName } from "../../adapters/bullmq/tools.ts";
 import { sleep } from "../../src/base/clock.ts";
 import { type BesideProcesses, startBeside } from "./beside-processes.ts";
-import { createLedger, type Ledger, type Seen } from "./beside-seen.ts";
+import { createLedger, type Ledger, type Seen, type Start } from "./beside-seen.ts";
 
 const strikeEveryMs = 700;
 const sweepEvery = 8;
@@ -59,10 +60,13 @@ async function endOf(native: Queue, id: string, { name, added, starts }: Seen): 
     const removes = name === "removed" || (id.startsWith("producer-") && name.startsWith("good"));
     return [removes && done === (name === "good at 3" ? 3 : 1) ? undefined : "lost", "gone"];
   }
-  const found = `${state} ${job.attemptsMade} ${job.failedReason ?? ""}`;
+  const { processedBy = "a worker of theirs" } = job;
+  const found = `${state} ${job.attemptsMade} ${job.failedReason ?? ""} (last with ${processedBy})`;
   if (state !== "completed" && state !== "failed") return ["open", found];
-  // BullMQ's own rule: what was lost twice has failed. What ours alone lost has not.
-  const lostByOthers = starts.some((each, i) => each.role !== "ours" && (!each.ended || i === starts.length - 1));
+  // BullMQ's own rule: what was lost twice has failed. What ours alone lost has not. One that was killed between its
+  // fetch and its run has written nothing down.
+  const isLost = ({ role, ended }: Start, i: number) => role !== "ours" && (!ended || i === starts.length - 1);
+  const lostByOthers = starts.some(isLost) || processedBy !== workerName;
   if (state === "failed" && lostByOthers && job.failedReason?.includes("stalled")) return ["stalled", found];
   const fits = `${state} ${job.attemptsMade}` === ends[name] && done === job.attemptsMade;
   return [fits ? undefined : "byRules", found];
