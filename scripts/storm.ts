@@ -2,13 +2,16 @@
  * What is too long for CI: cases that kill, stop and restart, again and again.
  * npm run storm -- [--broker NAME,...] [--clause NAME,...] [--times N] [--json FILE]
  * npm run storm -- --qps NAME,... [--broker NAME,...] [--times N]: one rate for processes, of which one may be killed
+ * npm run storm -- --beside [--minutes N]: workers and producers of BullMQ 5, 6 and ours on one queue, all killed at random
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Reporter } from "vitest/node";
 import type { Outcome } from "../test/conformance/run-case.ts";
+import { type BesideOutcome, playBeside } from "../test/support/beside-storm.ts";
 import { choose, runKits, sayErrors } from "../test/support/kit-run.ts";
 import { playQps, type QpsOutcome, qpsBrokers, qpsPlace, qpsScenarios } from "../test/support/qps-storm.ts";
+import { serviceFor } from "../test/support/services.ts";
 
 /** Says of a round only what no row says. */
 const quiet: Reporter = { onTestRunEnd: sayErrors };
@@ -83,17 +86,44 @@ async function qpsStorm(scenarioNames: string, brokerNames: string, times: numbe
   );
 }
 
+const besideFaults = ["lost", "doubled", "byRules"] as const;
+
+function sayBeside({ jobs, open, kills, cut, stalled, runs, ...faults }: BesideOutcome): void {
+  const counts = besideFaults.map((fault) => `${fault} ${faults[fault].length}`).join(", ");
+  const by = Object.entries(runs).map(([role, n]) => `${role} ${n}`);
+  const memory = `${Math.round(process.memoryUsage.rss() / 1e6)} MB`;
+  for (const fault of besideFaults) for (const text of faults[fault].slice(-5)) console.log(`${fault}: ${text}`);
+  console.log(`${new Date().toISOString()} jobs ${jobs}, open ${open}, kills ${kills}, ${counts}`);
+  console.log(
+    `  runs ${by.join(", ")}; ${cut} of ours cut off; ${stalled} stalled by BullMQ's own rule; ${memory} here`,
+  );
+}
+
+async function besideStorm(minutes: number): Promise<void> {
+  if (!(minutes > 0)) throw new Error(`--minutes is "${minutes}". Allowed: more than 0.`);
+  const service = await serviceFor("redis", { direct: true });
+  if (service.unavailable) throw new Error(service.unavailable);
+  const url = service.settings?.REDIS_URL ?? "";
+  const outcome = await playBeside({ url, forMs: minutes * 60_000, leaseMs: 5_000, say: sayBeside });
+  sayBeside(outcome);
+  if (besideFaults.some((fault) => outcome[fault].length > 0)) process.exitCode = 1;
+  await service.stop();
+}
+
 async function main(): Promise<void> {
   const option = (standard: string) => ({ type: "string", default: standard }) as const;
   const { values } = parseArgs({
     options: {
       json: { type: "string" },
       qps: { type: "string" },
+      beside: { type: "boolean", default: false },
+      minutes: option("1"),
       broker: option(usual.broker),
       clause: option(usual.clause),
       times: option(usual.times),
     },
   });
+  if (values.beside) return besideStorm(Number(values.minutes));
   const times = Number(values.times);
   if (!Number.isInteger(times) || times < 1) throw new Error(`--times is "${values.times}". Allowed: 1, 2, 3 ...`);
   if (values.qps !== undefined) return qpsStorm(values.qps, values.broker, times);

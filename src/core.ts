@@ -16,7 +16,7 @@ export {
   TimeoutError,
   WaitTimeoutError,
 } from "./base/errors.ts";
-export type { Logger, LogLevel, LogLine, LogOptions } from "./base/log.ts";
+export type { Logger, LogLevel, LogLine, LogOptions, TaskLogger } from "./base/log.ts";
 export { boost, getOrCreate, type Task, type TaskMembers } from "./boost.ts";
 export type { ConsumeOptions, TaskConsumer } from "./consume/consume.ts";
 export { type AllConsuming, consumeAll } from "./consume/consume-all.ts";

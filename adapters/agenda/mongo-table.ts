@@ -162,7 +162,8 @@ async function insert(
 ): Promise<readonly boolean[]> {
   const docs = list.map(({ id, data, nextRunAt, rank, publishedAt, failCount }) => ({
     ...blank,
-    ...{ _id: idOf(id), name, data, nextRunAt, priority: 0 - rank, startDate: publishedAt, failCount },
+    ...{ _id: idOf(id), name, data, nextRunAt, priority: 0 - rank, failCount },
+    ...(publishedAt ? { startDate: publishedAt } : {}),
   }));
   try {
     await jobs.insertMany(docs, { ordered: false });

@@ -97,7 +97,7 @@ function newJob(
   name: string,
   message: Message,
 ): { readonly id: string; readonly job: NewJob } {
-  const { id, body, delayMs = 0, attempt = 1, publishedAt, native } = message;
+  const { id, body, delayMs = 0, attempt = 1, publishedAt, foreign, native } = message;
   const [option] = Object.keys(native ?? {});
   if (option !== undefined)
     throw new FunboostError("BAD_OPTION", `takes no brokerOptions for one message, got ${describe(option)}.`, {
@@ -110,17 +110,17 @@ function newJob(
       { where: "agenda" },
     );
   const { at, rank } = time.ticket(delayMs);
-  const data = id === undefined ? body : withId(bodyValue(body), id);
-  const row = id === undefined ? table.newId() : rowId(table, name, id);
+  const data = id === undefined || foreign ? body : withId(bodyValue(body), id);
+  const row = id === undefined ? table.newId() : foreign && table.isId(id) ? id : rowId(table, name, id);
   const failCount = attempt > 1 ? attempt - 1 : null;
   return {
-    id: id ?? row,
+    id: foreign ? row : (id ?? row),
     job: {
       id: row,
       data: dataOf(table, data),
       nextRunAt: at,
       rank,
-      publishedAt: new Date(publishedAt ?? time.now()),
+      publishedAt: foreign ? undefined : new Date(publishedAt ?? time.now()),
       failCount,
     },
   };

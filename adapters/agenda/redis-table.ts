@@ -106,11 +106,12 @@ const unlockArguments = (row: UnlockedRow) => [
 ];
 
 function newFields(name: string, { id, data, nextRunAt, publishedAt, failCount }: NewJob): readonly string[] {
+  const created = (publishedAt ?? nextRunAt).toISOString();
   const times = {
     nextRunAt: nextRunAt.toISOString(),
-    startDate: publishedAt.toISOString(),
-    createdAt: publishedAt.toISOString(),
-    updatedAt: publishedAt.toISOString(),
+    ...(publishedAt ? { startDate: publishedAt.toISOString() } : {}),
+    createdAt: created,
+    updatedAt: created,
   };
   return Object.entries({
     ...blank,

@@ -13,7 +13,8 @@ export interface NewJob {
   readonly nextRunAt: Date;
   /** Its place among those of one millisecond. */
   readonly rank: number;
-  readonly publishedAt: Date;
+  /** Undefined: a job of others. */
+  readonly publishedAt: Date | undefined;
   readonly failCount: number | null;
 }
 

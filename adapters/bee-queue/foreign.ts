@@ -17,6 +17,20 @@ export function rulesOf(job: BeeJob, attempt: number): Rules {
     ...(timeout ? { timeoutMs: timeout } : {}),
     delayMs: () => nextDelay(job.options),
     reads: () => undefined,
+    foreign: () => asPublished(job.options, attempt),
+  };
+}
+
+/** As it was before the first of its runs, but for the delay of that. */
+function asPublished(options: BeeJob["options"], attempt: number): JsonObject {
+  const { funboost: _, attempt: _attempt, ahead: _ahead, delay: _delay, ...others } = options;
+  const { timestamp: _time, stacktraces: _traces, retries, backoff, ...own } = others;
+  const runs = attempt - 1;
+  const isDoubled = backoff?.strategy === "exponential" && Number(backoff.delay) > 0;
+  return {
+    ...own,
+    retries: (Number(retries) || 0) + runs,
+    ...(backoff ? { backoff: isDoubled ? { ...backoff, delay: Number(backoff.delay) / 2 ** runs } : backoff } : {}),
   };
 }
 

@@ -63,15 +63,16 @@ async function save(
 }
 
 function newJob(
-  { id, body, delayMs = 0, attempt = 1, publishedAt, ahead, native }: Message,
+  { id, body, delayMs = 0, attempt = 1, publishedAt, ahead, foreign, native }: Message,
   { bee, name }: OpenQueue,
   defaults: object | undefined,
 ): NewJob {
   checkMessageOptions(native, name);
   const job = bee.createJob(undefined);
-  if (defaults || native) Object.assign(job.options, defaults, native);
+  if (foreign) Object.assign(job.options, foreign);
+  else if (defaults || native) Object.assign(job.options, defaults, native);
   if (id !== undefined) job.setId(checkId(id, name));
-  job.options.funboost = 1;
+  if (!foreign) job.options.funboost = 1;
   if (publishedAt !== undefined) job.options.timestamp = publishedAt;
   if (attempt > 1) job.options.attempt = attempt;
   if (ahead) job.options.ahead = true;

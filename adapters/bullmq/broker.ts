@@ -1,5 +1,5 @@
 /** BullMQ 5 and 6: its own ids, delay, priority, retry, lifo and pause; jobs stay readable in BullMQ's tools. */
-import type { Job, Queue } from "bullmq";
+import type { Job, Queue, QueueOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import type {
   Broker,
@@ -20,7 +20,7 @@ import { checkNames } from "../shared/check-names.ts";
 import { inNeutralContext } from "../shared/neutral-context.ts";
 import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
 import { peek } from "./broken-jobs.ts";
-import { loadBullmq } from "./bullmq.ts";
+import { type Bullmq, loadBullmq } from "./bullmq.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
 import { consumeJobs } from "./consume.ts";
 import { rescheduleJob, updateJob } from "./edit-jobs.ts";
@@ -104,13 +104,18 @@ function inspecting(clients: RedisClients, defaultPrefix: string) {
       const prefix = prefixOf(spec);
       const bull = await loadBullmq();
       return withClient(async (client) => {
-        const queue = inNeutralContext(() => new bull.Queue(spec.queue, { connection: client, prefix }));
-        queue.on("error", () => {});
-        await queue.waitUntilReady();
+        const queue = await openNative(bull, spec.queue, { connection: client, prefix });
         return repairAll(queue, client, data).finally(() => queue.close());
       });
     },
   } satisfies Partial<Broker>;
+}
+
+async function openNative({ Queue }: Bullmq, name: string, options: QueueOptions): Promise<Queue> {
+  const queue = inNeutralContext(() => new Queue(name, options));
+  queue.on("error", () => {}); // each call reports its own
+  await queue.waitUntilReady();
+  return queue;
 }
 
 async function openQueue(
@@ -123,9 +128,7 @@ async function openQueue(
   const bull = await loadBullmq();
   const client = await clients.get("commands");
   const prefix = options.prefix ?? defaultPrefix;
-  const queue = inNeutralContext(() => new bull.Queue(spec.queue, { ...options.queue, connection: client, prefix }));
-  queue.on("error", () => {}); // each call reports its own
-  await queue.waitUntilReady();
+  const queue = await openNative(bull, spec.queue, { ...options.queue, connection: client, prefix });
   const publisher = await call(() => createPublisher(bull.Job, queue, client, options.job, clients.explain), clients);
   const consumers = new Set<Consumer>();
   return {

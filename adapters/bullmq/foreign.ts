@@ -50,8 +50,17 @@ export function rulesOf(job: Job, strategy: Strategy): Rules {
     maxRetries: Math.ceil(Number(job.opts.attempts) || 1) - 1,
     delayMs: (attempt, error) => delayMs(job, strategy, attempt, error),
     reads,
+    foreign: () => Object.fromEntries(Object.entries(job.opts).filter(([name]) => !ofItsFirstLife.has(name))),
   };
 }
+
+/** Not what it is published with again: ours, what held for its first start, and those that waited for it. */
+const ofItsFirstLife: ReadonlySet<string> = new Set([
+  ...["funboost", "attempt", "publishedAt", "losses", "unreadable"],
+  ...["delay", "timestamp", "jobId", "deduplication", "debounce", "repeat", "repeatJobKey", "prevMillis"],
+  ...["parent", "failParentOnFailure", "continueParentOnFailure"],
+  ...["ignoreDependencyOnFailure", "removeDependencyOnFailure"],
+]);
 
 async function delayMs(job: Job, strategy: Strategy, attempt: number, error: Error): Promise<number | "final"> {
   const backoff = backoffOf(job.opts);

@@ -75,6 +75,7 @@ function newJob(
   const { job: name = queue.name } = message;
   const opts = jobOptions(message, priorityOf);
   const data = bodyText(message.body);
+  if (message.foreign) return { json: { ...jobJson(new Job(queue, name, undefined, message.foreign, id)), data }, id };
   const isChecked = Boolean(message.native || defaults || opts.delay);
   if (isChecked || name !== queue.name || opts.attempts) opts.funboost = 1;
   if (isChecked) {

@@ -25,6 +25,19 @@ export interface Logger {
   error(fields: object, text: string): void;
 }
 
+interface LogCall {
+  (textOrError: string | Error): void;
+  (fields: object, text: string): void;
+}
+
+/**
+ * What `fct.logger` is: a text or an error alone will do.
+ *
+ * @example
+ * const say = (logger: TaskLogger) => logger.info("started");
+ */
+export type TaskLogger = { readonly [Name in keyof Logger]: LogCall };
+
 export interface LogOptions {
   /** @default "info" */
   readonly level?: LogLevel;
@@ -81,6 +94,15 @@ export function summaryWanted({ level = "info", summary = true }: LogOptions): b
 /** Fields of `base` on every line. */
 export function childLogger(logger: Logger, base: object): Logger {
   const method = (name: keyof Logger) => (fields: object, text: string) => logger[name](withBase(base, fields), text);
+  return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
+}
+
+/** A text or an error alone is a line too, as to most loggers. */
+export function taskLogger(logger: Logger): TaskLogger {
+  const method = (name: keyof Logger) => (given: object | string, text?: string) => {
+    if (typeof given === "string") logger[name]({}, given);
+    else logger[name](given, text ?? (isError(given) ? toError(given).message : ""));
+  };
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
 }
 

@@ -162,6 +162,8 @@ export interface Message {
    * know those that have ended since. A redrive uses an id again.
    */
   readonly once?: boolean;
+  /** It is of others, and is published as they did, without our mark: what `rules.foreign` told. `body` is its data. */
+  readonly foreign?: Readonly<Record<string, unknown>>;
   /** This engine's own options for the message. */
   readonly native?: Readonly<Record<string, unknown>>;
 }

@@ -28,6 +28,8 @@ export interface Rules {
   delayMs(attempt: number, error: Error): number | "final" | Promise<number | "final">;
   /** What a thrown value means to the engine. "moved": the run itself has moved its message. Undefined: it failed. */
   reads(error: unknown): "final" | "moved" | undefined;
+  /** What is to be given as `Message.foreign`, so that it is there again as it was. Absent: that cannot be. */
+  foreign?(): Readonly<Record<string, unknown>>;
 }
 
 export interface Peeked {

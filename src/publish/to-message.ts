@@ -5,8 +5,7 @@
 import { clock } from "../base/clock.ts";
 import { describe, FunboostError, needsStore, toError } from "../base/errors.ts";
 import { asBody, JsonText } from "../base/json.ts";
-import type { JsonObject, Message, Retries } from "../contract/broker.ts";
-import { planOf } from "../options/backoff.ts";
+import type { JsonObject, Message } from "../contract/broker.ts";
 import { type PublishOptions, resolvePublish } from "../options/publish.ts";
 import type { Definition, OpenQueue } from "../setup/model.ts";
 import { currentRun } from "../task/context.ts";
@@ -14,6 +13,7 @@ import { traceHeaders } from "../task/trace.ts";
 import { encodeBody, encodeText } from "../wire/call.ts";
 import type { MessageLimits } from "../wire/limits.ts";
 import { stampExtra, stampRaw } from "../wire/stamp.ts";
+import { retriesOf } from "./retries.ts";
 
 export interface PublishItem<Args extends readonly unknown[] = readonly unknown[]> extends PublishOptions {
   readonly args: Args;
@@ -52,21 +52,19 @@ function withTrace(limits: MessageLimits | undefined): MessageLimits | undefined
  * may take it.
  */
 export function named(
-  { queue, options }: OpenQueue,
+  task: OpenQueue,
   message: Message,
-  { isRaw = false, maxRetries = options.maxRetries }: { readonly isRaw?: boolean; readonly maxRetries?: number } = {},
+  {
+    isRaw = false,
+    maxRetries = task.options.maxRetries,
+  }: { readonly isRaw?: boolean; readonly maxRetries?: number } = {},
 ): Message {
+  const { queue, options } = task;
   const { job, ...rest } = message;
   if (queue.keepsJob)
-    return job === undefined && !options.adopt ? message : { ...message, retries: retriesOf(options, maxRetries) };
+    return job === undefined && !options.adopt ? message : { ...message, retries: retriesOf(task, maxRetries) };
   if (job === undefined) return message;
   return { ...rest, body: asBody(isRaw ? stampRaw(message.body, job) : stampExtra(message.body, { job })) };
-}
-
-/** What no other worker could ask, a function, is the default. */
-function retriesOf({ backoff }: OpenQueue["options"], max: number): Retries {
-  const { type, baseMs, jitter } = typeof backoff === "function" ? planOf(undefined) : backoff;
-  return { max, type, baseMs, jitter };
 }
 
 /** Before the first use nobody knows what the engine holds: text suits all. */

@@ -69,6 +69,7 @@ function copyOf(
     queue,
     error: serializeError(error),
     foreign,
+    ...(foreign && rules.foreign ? { theirs: rules.foreign() } : {}),
   });
   return stampExtra(copy, {
     id: (foreign ? undefined : readExtra(copy)?.id) ?? id,

@@ -1,5 +1,5 @@
 /** What a run tells of itself, also to the tools of its engine: nothing waits for these, and no run fails by them. */
-import { childLogger, type Logger } from "../base/log.ts";
+import { childLogger, type Logger, type TaskLogger, taskLogger } from "../base/log.ts";
 import { stringifyDeep } from "../base/stringify-deep.ts";
 import type { Delivery } from "../contract/broker.ts";
 import type { OpenQueue } from "../setup/model.ts";
@@ -8,19 +8,19 @@ import type { Attempt } from "./attempt.ts";
 const levels = ["info", "warn", "error"] as const;
 
 /** Its lines go to the engine too where the task adopts what others have: their tools are looked at. */
-export function runLogger(task: OpenQueue, attempt: Attempt): Logger {
+export function runLogger(task: OpenQueue, attempt: Attempt): TaskLogger {
   const own = ownLogger(task, attempt);
   const { delivery } = attempt;
   const { options, queue } = task;
   const write = options.adopt ? queue.tools?.log : undefined;
-  if (!write) return own;
+  if (!write) return taskLogger(own);
   const both = { ...own };
   for (const level of levels)
     both[level] = (fields, text) => {
       own[level](fields, text);
       tell(() => write(delivery, lineOf(level, fields, text)));
     };
-  return both;
+  return taskLogger(both);
 }
 
 /** For what funboost says of a run: no engine shows it. */

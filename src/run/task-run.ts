@@ -4,7 +4,7 @@ import { clock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { FunboostError, isFunboostError } from "../base/errors.ts";
 import { points, tell } from "../base/events.ts";
-import type { Logger } from "../base/log.ts";
+import type { TaskLogger } from "../base/log.ts";
 import { copyPlain } from "../base/plain-copy.ts";
 import type { Children } from "../contract/broker.ts";
 import type { Filter } from "../filter/on-run.ts";
@@ -41,7 +41,7 @@ export class TaskRun implements Run {
   readonly #attempt: Attempt;
   readonly #slot: Slot;
   #controller: AbortController | undefined;
-  #logger: Logger | undefined;
+  #logger: TaskLogger | undefined;
   #job: JobFacts | undefined;
   #args: readonly unknown[] | undefined;
   #message: unknown;
@@ -83,7 +83,7 @@ export class TaskRun implements Run {
   get native(): unknown {
     return this.#attempt.delivery.native;
   }
-  get logger(): Logger {
+  get logger(): TaskLogger {
     this.#logger ??= runLogger(this.#task, this.#attempt);
     return this.#logger;
   }

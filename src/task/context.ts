@@ -1,7 +1,7 @@
 /** The running task, through AsyncLocalStorage: `fct`. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Duration } from "../base/duration.ts";
-import type { Logger } from "../base/log.ts";
+import type { TaskLogger } from "../base/log.ts";
 import { fitId } from "../base/message-id.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { Children } from "../contract/broker.ts";
@@ -19,7 +19,7 @@ export interface Run {
   readonly headers: Readonly<Record<string, string>>;
   readonly native: unknown;
   readonly job: JobFacts;
-  readonly logger: Logger;
+  readonly logger: TaskLogger;
   readonly controller: AbortController;
   progress(value: unknown): Promise<void>;
   slowDown(after: Duration): Promise<void>;
@@ -75,8 +75,11 @@ export interface TaskContext {
   readonly publishedAt: Date | undefined;
   /** Aborts at the task's timeout, when it is cancelled, and when the process must stop. */
   readonly signal: AbortSignal | undefined;
-  /** Writes lines that carry queue and task id; outside a task it writes nothing. */
-  readonly logger: Logger;
+  /**
+   * Writes lines that carry queue and task id: `info({ file }, "started")`, or `info("started")`. Outside a task it
+   * writes nothing.
+   */
+  readonly logger: TaskLogger;
   readonly headers: Readonly<Record<string, string>>;
   /** The engine's own object for the message, such as BullMQ's Job. */
   readonly native: unknown;
@@ -108,7 +111,7 @@ export interface TaskContext {
 }
 
 const quiet = () => {};
-const noLogger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+const noLogger: TaskLogger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 const noHeaders = Object.freeze({});
 
 export const fct: TaskContext = {

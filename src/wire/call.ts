@@ -1,11 +1,11 @@
 /** The wire envelope, Python funboost's: the arguments by name at top level, and `extra`. Nobody else knows it. */
 
 import { describe, toError } from "../base/errors.ts";
-import { bodyValue } from "../base/json.ts";
+import { bodyValue, stringifyJson } from "../base/json.ts";
 import { copyPlain } from "../base/plain-copy.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { bindByName, bindByOrder, checkOrder, checkTakesOne, refuseMessage, toMembers, toValues } from "./arguments.ts";
-import { extraOf, isObject, originalOf, parseBody, whatItIs, withoutExtra } from "./body.ts";
+import { extraOf, isObject, originalOf, parseBody, textOf, whatItIs, withoutExtra } from "./body.ts";
 import { type Extra, type MessageLimits, noExtra, noLimits, readLimits, writeLimits } from "./limits.ts";
 import type { Signature } from "./signature.ts";
 
@@ -121,7 +121,7 @@ export function decodeBody(
     // a dead letter that is back
     return { ...decodeForeign((parsed as JsonObject).raw, signature, convert), limits, extra };
   if (convert && !own) {
-    const foreign = isMarked ? originalOf(parsed as JsonObject) : bodyValue(raw);
+    const foreign = isMarked ? givenTo(parsed as JsonObject, raw) : bodyValue(raw);
     const args = convertBody(convert, copyPlain(foreign));
     return { args, limits, extra, foreign: true, converted: true, body: parseBody(foreign), unbound: undefined };
   }
@@ -145,6 +145,14 @@ export function decodeBody(
     unbound = toError(error);
   }
   return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as the rest
+}
+
+/** What it would be without its task's name: where the engine delivers text, text. */
+function givenTo(body: JsonObject, raw: unknown): unknown {
+  const { job, is_raw: isRaw } = extraOf(body) ?? noExtra;
+  if (job === undefined) return originalOf(body);
+  const given = isRaw === true ? body.raw : withoutExtra(body);
+  return typeof given === "string" || textOf(raw) === undefined ? given : stringifyJson(given);
 }
 
 /**

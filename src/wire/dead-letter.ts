@@ -10,6 +10,8 @@ export interface RedrivenMessage {
   readonly id: string;
   readonly body: unknown;
   readonly job?: string;
+  /** It goes back as one of others. */
+  readonly foreign?: JsonObject;
   readonly priority?: number;
   /** The dead letter's own name: one message may be buried several times. Undefined: not buried by us. */
   readonly letter?: string;
@@ -25,9 +27,11 @@ interface DeathFacts {
   readonly error?: SerializedError;
   /** No member of the body is ours, whatever its name. */
   readonly foreign?: boolean;
+  /** What its engine needs to have it again as it was. */
+  readonly theirs?: JsonObject;
 }
 
-/** The body as it was, beside an `extra`: redriven it is wrapped too. */
+/** The body as it was, beside an `extra`: redriven it is wrapped too, where the engine cannot have it as it was. */
 function changeForeign(raw: unknown, change: (extra: JsonObject) => void): JsonObject {
   const extra: JsonObject = { is_raw: true, is_foreign: true };
   change(extra);
@@ -44,6 +48,7 @@ export function deadLetterBody(raw: unknown, facts: DeathFacts): JsonObject {
     extra.dead_from = facts.queue;
     if (facts.letter !== undefined) extra.dead_letter = facts.letter;
     if (facts.error) extra.error = facts.error;
+    if (facts.theirs) extra.theirs = facts.theirs;
   });
 }
 
@@ -62,6 +67,8 @@ export function redrivenMessage(id: string, raw: unknown): RedrivenMessage {
   const { misfire_grace_time: _grace, countdown: _countdown, ...rest } = others; // they were for its first start
   const message = { id: facts?.id ?? id, ...priority, ...letter, ...(typeof from === "string" ? { from } : {}) };
   const { dead_letter: name, ...own } = rest;
+  if (isRaw === true && own.is_foreign === true && isObject(own.theirs))
+    return { ...message, body: body.raw, foreign: own.theirs };
   if (isRaw === true && own.is_foreign === true)
     return { ...message, body: { raw: body.raw, extra: { is_raw: true, is_foreign: true, dead_letter: name } } };
   if (isRaw === true) return { ...message, body: rawBody(body.raw, own.job) };

@@ -1,6 +1,6 @@
 /** What is written into a message's `extra` and read from it: its id, its times, its place. */
 import { isTimeMs } from "../base/duration.ts";
-import { bodyText } from "../base/json.ts";
+import { bodyText, bodyValue } from "../base/json.ts";
 import type { JsonObject } from "../contract/index.ts";
 import { extraOf, isObject, parseBody, textOf } from "./body.ts";
 import { formatTime } from "./time-text.ts";
@@ -36,9 +36,11 @@ export function stampExtra(body: unknown, facts: ExtraFacts): JsonObject {
   });
 }
 
-/** A body that is sent as it is, but for its task's name. */
+/** A body that is sent as it is, but for its task's name: text stays text, a value a value. */
 export function stampRaw(body: unknown, job: string): JsonObject {
-  return stampExtra(typeof body === "string" ? body : bodyText(body), { job });
+  const raw = bodyValue(body);
+  if (isObject(raw)) return stampExtra(bodyText(body), { job });
+  return extraOf(parseBody(raw)) ? stampExtra(raw, { job }) : { raw, extra: { is_raw: true, job } };
 }
 
 /** The name in a message's body. */

@@ -59,7 +59,7 @@ describe("what is written", () => {
     expect(sent.map(({ body }) => body)).toEqual([
       { a: 1, extra: { is_auto_fill_extra: true, job: "follow" } },
       { raw: "text", extra: { is_raw: true, job: "follow" } },
-      { raw: "[1]", extra: { is_raw: true, job: "follow" } },
+      { raw: [1], extra: { is_raw: true, job: "follow" } },
     ]);
   });
 
@@ -76,6 +76,27 @@ describe("what is written", () => {
     });
     expect(sent[1]).toMatchObject({ job: "follow", retries: { max: 7 } });
   });
+
+  it.each([
+    [{ factor: 1, base: 500, jitter: false }, "fixed", 500, undefined],
+    [{ base: 500, cap: 500, jitter: false }, "fixed", 500, undefined],
+    [{ base: 500, cap: 2_000, jitter: false }, "exponential", 500, undefined], // 500, 1000, 2000: the cap says nothing
+    [{ base: 500, cap: 1_999, jitter: false }, "exponential", 500, /"backoff" has a cap of 1999 ms/],
+    [{ base: 500, factor: 3, jitter: false }, "exponential", 500, /"backoff" has the factor 3/],
+  ] as const)(
+    "backoff %j is told as well as it can be, and once where it cannot",
+    async (backoff, type, baseMs, says) => {
+      const { broker, sent, queue } = noting(true);
+      const lines: string[] = [];
+      const write = (_fields: object, text: string) => void lines.push(text);
+      const log = { logger: { debug: write, info: write, warn: write, error: write }, level: "warn" } as const;
+      const follow = boost({ queue, job: "follow", broker, params: ["n"], backoff, log }, (_n: number) => {});
+      await follow.push(1);
+      await follow.push(2);
+      expect(sent.map(({ retries }) => retries)).toEqual([1, 2].map(() => ({ max: 3, type, baseMs, jitter: false })));
+      expect(lines).toEqual(says ? [expect.stringMatching(says)] : []);
+    },
+  );
 });
 
 /** A queue of two tasks, of which the first is consumed in its version 1. */

@@ -266,6 +266,27 @@ export const jobs = cases({
     ]);
   },
 
+  async "publishRaw() gives a task with a job what it gives one without"({ task, consume, until, queue }) {
+    const bodies = ["line;of;csv", '{"n": 1}', "[1, 2]", "7", [1, [2]], { n: 1 }, 7, null];
+    const seen = new Map<string, unknown[]>();
+    for (const job of [undefined, "named"]) {
+      const got: unknown[] = [];
+      const params = { queue: `${queue}-${job ?? "bare"}`, concurrency: 1, ...(job === undefined ? {} : { job }) };
+      const each = task({ ...params, convert: (raw) => [raw] }, (raw: unknown) => void got.push(raw));
+      await consume(each);
+      for (const body of bodies) await each.publishRaw(body);
+      await until("all have run", () => got.length === bodies.length);
+      seen.set(job ?? "bare", got);
+    }
+    assert.deepEqual(seen.get("named"), seen.get("bare"));
+    const bound: unknown[] = [];
+    const other = task({ queue: `${queue}-bound`, job: "named", params: ["n"] }, (n: number) => void bound.push(n));
+    await consume(other);
+    for (const body of ['{"n":1}', { n: 2 }, { n: 3, extra: {} }]) await other.publishRaw(body);
+    await until("all have run", () => bound.length === 3);
+    assert.deepEqual(bound.sort(), [1, 2, 3]);
+  },
+
   async "adopt() fails, completes or leaves a job that no handler takes, and nothing else stops"(context) {
     const { broker, consume, patienceMs, task } = context;
     for (const unknown of ["fail", "complete", "leave"] as const) {

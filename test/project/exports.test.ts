@@ -33,7 +33,7 @@ const core = names(`
   AdoptFunction AdoptHandler AdoptParams Adopted AllConsuming Backoff BackoffFunction BrokerChoice BrokerName Brokers Completed ConcurrencyPool Configuration ConsumeOptions ConsumerStatus DeadLetterError DeadLetters DefinitionParams Duration ErrorClass ErrorCode
   FatalError FilterParams FinalStatus FunboostError Handle JobFacts LockOptions LogLevel LogLine LogOptions LostRecord Logger Middleware OnRecord Outgoing
   PublishError PublishItem PublishMiddleware PublishOptions PublisherParams Publishing Qps QpsLimit QueueInfo RecordParams RecordsQuery RequeueError
-  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskEvents TaskListener TaskKind TaskMembers TaskParams TaskRecord
+  ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskEvents TaskKind TaskListener TaskLogger TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError adopt asCompleted boost brokerName checkTasks concurrencyPool configure
   InspectOptions Inspection QueueInspection RepairOptions RepairedRepeats Repeat inspectQueue repairRepeats
   consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown taskParams waitAll withLock wrapBroker

@@ -13,11 +13,14 @@ export type Role = (typeof roles)[number];
 
 export interface BesideJob {
   readonly role: Role;
+  /** Which of all processes. */
+  readonly n: number;
   readonly url: string;
   readonly prefix: string;
   readonly queue: string;
-  /** Lines: `role want/id/name`, `role added/id/name`, `role start/id/attempt`, `role end/id/attempt`. */
+  /** Lines: `role/n/time/` and `want/id/name`, `added/id/name`, `start/id/attempt` or `end/id/attempt`. */
   readonly file: string;
+  readonly leaseMs: number;
 }
 
 const fixed = { attempts: 3, backoff: { type: "fixed", delay: 100 } };
@@ -42,12 +45,13 @@ const bullOf = async (role: Role): Promise<Bullmq> =>
     ? ((await import("bullmq-5")) as unknown as Bullmq)
     : ((await import(process.env.FUNBOOST_BULLMQ_6 ?? "bullmq")) as Bullmq);
 
-async function main({ role, url, prefix, queue, file }: BesideJob): Promise<void> {
+async function main({ role, n, url, prefix, queue, file, leaseMs }: BesideJob): Promise<void> {
+  process.on("disconnect", () => process.exit()); // none outlives the storm
   const out = openSync(file, "a");
-  const say = (...words: readonly unknown[]) => void writeSync(out, `${role} ${words.join("/")}\n`);
+  const say = (...words: readonly unknown[]) => void writeSync(out, `${[role, n, Date.now(), ...words].join("/")}\n`);
   const { hostname, port } = new URL(url);
   const connection = { host: hostname, port: Number(port || 6379), maxRetriesPerRequest: null };
-  configure({ signals: false, log: { level: "silent" }, lease: 3_000 });
+  configure({ signals: false, log: { level: "silent" }, lease: leaseMs });
   const broker = bullmq({ url, prefix, storePrefix: `${prefix}:` });
 
   async function run(name: string, id: string, attempt: number, Final: new (text: string) => Error): Promise<string> {
@@ -61,7 +65,7 @@ async function main({ role, url, prefix, queue, file }: BesideJob): Promise<void
 
   async function produce(names: readonly string[], add: (name: string, id: string) => Promise<unknown>) {
     for (let i = 0; ; i++) {
-      const [name = "", id] = [names[i % names.length], `${role}-${process.pid}-${i}`];
+      const [name = "", id] = [names[i % names.length], `${role}-${n}-${i}`];
       say("want", id, name);
       await add(name, id);
       say("added", id, name);
@@ -83,7 +87,7 @@ async function main({ role, url, prefix, queue, file }: BesideJob): Promise<void
     await produce(Object.keys(kinds), (name, id) => bare.add(name, { id }, { ...kinds[name], jobId: id }));
   } else {
     const { Worker, UnrecoverableError } = await bullOf(role);
-    const options = { connection, prefix, concurrency: 8, lockDuration: 3_000, stalledInterval: 1_200 };
+    const options = { connection, prefix, concurrency: 8, lockDuration: leaseMs, stalledInterval: 1_200 };
     new Worker(
       queue,
       ({ name, data, attemptsMade }) => run(name, data.id, attemptsMade, UnrecoverableError),

@@ -75,4 +75,39 @@ describe.skipIf(!url)(`jobs of Agenda, adopted${skipped}`, () => {
     },
     60_000,
   );
+
+  it("come back from the dead letters as they were", async () => {
+    const broker = agenda({ url, collection });
+    const runs: unknown[] = [];
+    const task = boost(
+      {
+        ...{ queue: "back", broker, adopt: true, concurrency: 1, rpc: false, deadLetter: true },
+        brokerOptions: { backoff },
+      },
+      (data: object) => {
+        runs.push([fct.attempt, data]);
+        throw new Error("no");
+      },
+    );
+    const consumer = await task.consume();
+    const backend = await backendFor(url, collection);
+    const theirs = new Agenda({ backend, processEvery: 50 });
+    await theirs.ready;
+    open.push(
+      () => theirs.stop(),
+      () => backend.disconnect(),
+    );
+    const data = { a: 1, extra: { plan: "pro" } };
+    await theirs.now("back", data);
+    await until(async () => (await task.deadLetters.count()) === 1, 20_000);
+    await consumer.close();
+    expect(await task.deadLetters.redrive()).toBe(1);
+    const { jobs } = await theirs.db.queryJobs({ name: "back" });
+    const again = jobs.find(({ nextRunAt }) => nextRunAt);
+    expect(again?.data).toEqual(data);
+    expect([again?.startDate ?? null, again?.failCount ?? null]).toEqual([null, null]);
+    await task.consume();
+    await until(() => runs.length === 6, 20_000);
+    expect(runs).toEqual([1, 2, 3, 1, 2, 3].map((attempt) => [attempt, data]));
+  }, 60_000);
 });

@@ -127,6 +127,38 @@ describe.skipIf(!url)(`jobs of Bee-Queue, adopted${skipped}`, () => {
     expect(runs).toBe(3);
   });
 
+  it("come back from the dead letters as they were, for their own workers", async () => {
+    const bee = new Bee<object>("back", { ...settings, getEvents: false, isWorker: false });
+    open.push(bee);
+    const data = { a: 1, extra: { plan: "pro" } };
+    await bee.createJob(data).setId("order-7").retries(2).backoff("exponential", 20).timeout(5_000).save();
+    const attempts: unknown[] = [];
+    const task = boost(
+      { queue: "back", broker: beeQueue({ url, prefix }), adopt: true, concurrency: 1, deadLetter: true },
+      (_data: object) => {
+        attempts.push(fct.attempt);
+        throw new Error("no");
+      },
+    );
+    const consumer = await task.consume();
+    await until(async () => (await task.deadLetters.count()) === 1, 20_000);
+    await consumer.close();
+    expect(await task.deadLetters.redrive()).toBe(1);
+    const [job] = await bee.getJobs("waiting", { start: 0, end: 10 });
+    expect(job).toMatchObject({ data, options: { retries: 2, backoff: { strategy: "exponential", delay: 20 } } });
+    expect(job?.options).toMatchObject({ timeout: 5_000, stacktraces: [] });
+    expect(Object.keys(job?.options ?? {}).sort()).toEqual([
+      "backoff",
+      "retries",
+      "stacktraces",
+      "timeout",
+      "timestamp",
+    ]);
+    await task.consume();
+    await until(() => attempts.length === 6, 20_000);
+    expect(attempts).toEqual([1, 2, 3, 1, 2, 3]);
+  }, 60_000);
+
   it("tells their listeners how far a job is", async () => {
     const producer = new Bee<object>("far", { ...settings, isWorker: false });
     open.push(producer);

@@ -166,13 +166,14 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     const task = boost({ ...adopt, queue: name, broker }, async (_data: object) => {
       fct.logger.info({ file: "a" }, "half");
       fct.logger.debug({}, "not shown");
+      fct.logger.info("done");
       await fct.progress({ percent: 50 });
     });
     await task.consume();
     const id = String(job.id);
     await until(async () => (await native.getJobState(id)) === "completed");
     expect((await native.getJob(id))?.progress).toEqual({ percent: 50 });
-    expect((await native.getJobLogs(id)).logs).toEqual(['info half {"file":"a"}']);
+    expect((await native.getJobLogs(id)).logs).toEqual(['info half {"file":"a"}', "info done"]);
     expect(await task.handle(id).progress()).toEqual({ percent: 50 });
   });
 

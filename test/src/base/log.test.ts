@@ -1,7 +1,7 @@
 /** What reaches a logger: errors without what they carry besides their text; and that no logger can break the work. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FunboostError, isFunboostError } from "../../../src/base/errors.ts";
-import { childLogger, createLogger, type Logger, type LogLine } from "../../../src/base/log.ts";
+import { childLogger, createLogger, type Logger, type LogLine, taskLogger } from "../../../src/base/log.ts";
 import { FatalError } from "../../../src/task/errors.ts";
 
 let said: string[] = [];
@@ -28,6 +28,20 @@ function httpError() {
     config: { headers: { Authorization: "Bearer secret" } },
   });
 }
+
+describe("a task's logger", () => {
+  it("takes a text or an error alone, and fields with a text", () => {
+    const { lines, logger } = keeping();
+    const log = taskLogger(childLogger(createLogger({ logger }), { taskId: "t" }));
+    log.info("started");
+    log.error(new Error("no"));
+    log.warn({ n: 1 }, "few");
+    expect(lines.map(({ text }) => text)).toEqual(["started", "no", "few"]);
+    expect(lines.map(({ fields }) => Object.keys(fields))).toEqual([["taskId"], ["taskId", "error"], ["taskId", "n"]]);
+    taskLogger(createLogger()).info("alone");
+    expect(said.join("")).toMatch(/ info alone\n$/);
+  });
+});
 
 describe("a logger that fails", () => {
   it("is told once on stderr, and its lines go on", () => {
