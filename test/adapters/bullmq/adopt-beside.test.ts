@@ -91,7 +91,7 @@ describe.skipIf(!url)(`an adopted queue of BullMQ${skipped}`, () => {
     );
     for (const { id } of [...waiting, ...delayed]) {
       const opts = JSON.parse((await redis.hget(`${prefix}:${name}:${id}`, "opts")) ?? "");
-      expect(opts.funboost).toBe(1);
+      expect(opts.funboost).toBe("attempts" in opts ? 1 : undefined); // a mark where it is needed alone
       delete opts.funboost; // as 0.1 wrote it
       await redis.hset(`${prefix}:${name}:${id}`, "opts", JSON.stringify(opts));
     }
