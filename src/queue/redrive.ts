@@ -107,7 +107,8 @@ function holdBack({ aside }: State): Promise<Settlement> {
 async function move(state: State, redriven: RedrivenMessage): Promise<Settlement> {
   try {
     for (const id of [redriven.id, newIdOf(redriven.letter)]) state.brought.add(id);
-    if (await moveOnce(state.task, redriven)) state.moved++;
+    const bring = (id: string) => void state.brought.add(id);
+    if (await moveOnce(state.task, redriven, bring)) state.moved++;
     state.lastAt = clock.monotonic();
     return { outcome: "done" };
   } catch (error) {
@@ -117,29 +118,34 @@ async function move(state: State, redriven: RedrivenMessage): Promise<Settlement
 }
 
 /** False: a redrive that was killed had moved it already. */
-async function moveOnce(task: OpenQueue, { letter, from: _, ...redriven }: RedrivenMessage): Promise<boolean> {
+async function moveOnce(
+  task: OpenQueue,
+  { letter, from: _, ...redriven }: RedrivenMessage,
+  bring: (id: string) => void,
+): Promise<boolean> {
   const { store, scope } = task;
   const message = redriven as Message & { readonly id: string };
-  if (!store) return !(await wasMoved(task, message.id)) && publishAgain(task, message, letter, false);
-  if (letter === undefined) return publishAgain(task, message, undefined, false);
+  if (!store) return !(await wasMoved(task, message.id)) && publishAgain(task, message, letter, false, bring);
+  if (letter === undefined) return publishAgain(task, message, undefined, false, bring);
   const key = movedKey(scope, letter);
   const [before] = await store.get([key]);
   if (before === moved) return false;
   await store.set([{ key, value: moving, ttlMs: markedMs }]);
-  const isNew = await publishAgain(task, message, letter, before === moving);
+  const isNew = await publishAgain(task, message, letter, before === moving, bring);
   await store.set([movedMark(task, letter)]);
   return isNew;
 }
 
 /**
  * Under its old id, where the engine takes it again: what it has kept of the first life may stand in the way.
- * `again`: it may be there already.
+ * `again`: it may be there already. `bring` is told under which other id it is back.
  */
 async function publishAgain(
   task: OpenQueue,
   message: Message & { readonly id: string },
   letter: string | undefined,
   again: boolean,
+  bring: (id: string) => void,
 ): Promise<boolean> {
   const { queue, store, scope, options } = task;
   const { id, ...anew } = message;
@@ -151,6 +157,7 @@ async function publishAgain(
   // A name of its own that stays the same: the engine takes it once.
   const newId = newIdOf(letter);
   const [published] = await queue.publish([newId === undefined ? anew : { ...anew, id: newId }]);
+  if (published) bring(published.id); // engines may name a job of others in their own way
   return published?.existing !== true;
 }
 

@@ -184,6 +184,28 @@ export const wire = cases({
     },
   },
 
+  "a dead letter of the engine's own client comes back as it was, as often as it fails": {
+    foreign: true,
+    async run({ task, consume, until, publishForeign }) {
+      const seen: unknown[] = [];
+      const job = task({ adopt: true, concurrency: 1, maxRetries: 0, deadLetter: true }, (data: object) => {
+        seen.push([data, fct.attempt, fct.job?.name]);
+        throw new Error("no");
+      });
+      const isDead = async () => (await job.deadLetters.count()) === 1;
+      await consume(job); // some make their tables then
+      await publishForeign({ file: "a.mov", height: 720 });
+      await until("the dead letter is there", isDead);
+      const life = [...seen];
+      assert.deepEqual((life[0] as unknown[]).slice(0, 2), [{ file: "a.mov", height: 720 }, 1]);
+      for (const lives of [2, 3]) {
+        assert.equal(await job.deadLetters.redrive(), 1);
+        await until("it is dead again", async () => seen.length === lives * life.length && (await isDead()));
+        assert.deepEqual(seen.slice(-life.length), life);
+      }
+    },
+  },
+
   "a thousand malformed messages between good ones lose nothing and stop nothing": {
     alone: true,
     timeoutMs: 60_000,
