@@ -87,7 +87,7 @@ async function main({ role, n, url, prefix, queue, file, leaseMs }: BesideJob): 
     await produce(Object.keys(kinds), (name, id) => bare.add(name, { id }, { ...kinds[name], jobId: id }));
   } else {
     const { Worker, UnrecoverableError } = await bullOf(role);
-    const options = { connection, prefix, concurrency: 8, lockDuration: leaseMs, stalledInterval: 1_200 };
+    const options = { name: role, connection, prefix, concurrency: 8, lockDuration: leaseMs, stalledInterval: 1_200 };
     new Worker(
       queue,
       ({ name, data, attemptsMade }) => run(name, data.id, attemptsMade, UnrecoverableError),
