@@ -1,6 +1,5 @@
 /** Until when each wait of a process waits: one timer for all, however many they are. */
 import { clock } from "../base/clock.ts";
-import { processWide } from "../base/process-wide.ts";
 
 export interface Waiter {
   /** It has waited for so long, ... */
@@ -73,4 +72,4 @@ function endLate(lines: Lines): void {
   }
 }
 
-export const deadlines = processWide("deadlines", createDeadlines);
+export const deadlines = createDeadlines();

@@ -63,7 +63,7 @@ class HeardWait implements Waiter, Abortable {
   }
 
   begin(store: Store, hear: Hear): void {
-    deadlines().add(this);
+    deadlines.add(this);
     if (this.#signal) addAbortable(this.#signal, this);
     this.#unwatch = watchWait(this.#task, store, this.#known, (loss) => this.#lost(loss));
     this.#listen(store, hear);
@@ -118,7 +118,7 @@ class HeardWait implements Waiter, Abortable {
     const answer = this.#answer;
     if (!answer) return undefined;
     this.#answer = undefined;
-    deadlines().delete(this);
+    deadlines.delete(this);
     if (this.#signal) deleteAbortable(this.#signal, this);
     this.#unwatch?.();
     this.#forget?.();

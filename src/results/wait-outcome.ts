@@ -49,7 +49,7 @@ async function waitWithSignal(task: OpenQueue, known: KnownTask, how: HowToWait)
   // any() instead of a listener on the caller's signal: hundreds of waits may share one.
   const stop = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
   const waiter = { timeoutMs, until: 0, late: () => late.abort(waitedTooLong(known.id, timeoutMs, options.queue)) };
-  deadlines().add(waiter);
+  deadlines.add(waiter);
   let cleared: Outcome | undefined;
   const lose = (loss: Loss) => {
     if (loss === "cleared") cleared = clearedOutcome(options, known.id);
@@ -62,7 +62,7 @@ async function waitWithSignal(task: OpenQueue, known: KnownTask, how: HowToWait)
     if (cleared) return cleared;
     throw stop.aborted ? stop.reason : error;
   } finally {
-    deadlines().delete(waiter);
+    deadlines.delete(waiter);
     unwatch?.();
   }
 }
