@@ -2,7 +2,7 @@
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { LateResult, Results } from "../../src/contract/index.ts";
-import { type Settle, waitFor } from "../shared/wait-for.ts";
+import { answer, hear, type Settle, type WaitMap, waitFor } from "../shared/wait-for.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 
 interface Kept {
@@ -16,9 +16,26 @@ function textOf(kept: Kept | undefined): string | undefined {
   return kept?.outcome as string | undefined;
 }
 
+const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
+
 /** Of two lives of an id. */
 const isLater = ({ publishedAt }: LateResult, { publishedAt: other = Number.NEGATIVE_INFINITY }: Kept): boolean =>
   publishedAt !== undefined && publishedAt > other;
+
+function createWait(waits: WaitMap, read: (queue: string, id: string) => string | undefined): Results["wait"] {
+  const wait = async (queue: string, id: string, signal: AbortSignal) => {
+    signal.throwIfAborted();
+    return read(queue, id) ?? waitFor(waits, keyOf(queue, id), signal);
+  };
+  return Object.assign(wait, {
+    hear(queue: string, id: string, heard: Settle) {
+      const outcome = read(queue, id);
+      if (outcome === undefined) return hear(waits, keyOf(queue, id), heard);
+      heard(outcome);
+      return () => {};
+    },
+  });
+}
 
 function addQueue(queues: Map<string, ExpiringMap<Kept>>, queue: string): ExpiringMap<Kept> {
   const made = createExpiringMap<Kept>();
@@ -28,11 +45,7 @@ function addQueue(queues: Map<string, ExpiringMap<Kept>>, queue: string): Expiri
 
 export function createResults(): Results & { clear(): void } {
   const queues = new Map<string, ExpiringMap<Kept>>();
-  const waits = new Map<string, Set<Settle>>();
-  const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
-  const answer = (key: string, outcome: string | Error) => {
-    for (const settle of waits.get(key) ?? []) settle(outcome);
-  };
+  const waits: WaitMap = new Map();
   const atOnce = (queue: string, result: LateResult) => {
     const { id, outcome, ttlMs, publishedAt } = result;
     const known = queues.get(queue) ?? addQueue(queues, queue);
@@ -40,7 +53,7 @@ export function createResults(): Results & { clear(): void } {
     if (before && !isLater(result, before)) return;
     const kept = { outcome, publishedAt };
     known.put(id, kept, clock.monotonic() + ttlMs);
-    if (waits.size > 0 && waits.has(keyOf(queue, id))) answer(keyOf(queue, id), textOf(kept) as string);
+    if (waits.size > 0 && waits.has(keyOf(queue, id))) answer(waits, keyOf(queue, id), textOf(kept) as string);
   };
   const put = async (queue: string, results: readonly LateResult[]) => {
     for (const result of results) atOnce(queue, result);
@@ -51,14 +64,12 @@ export function createResults(): Results & { clear(): void } {
     async delete(queue, ids) {
       for (const id of ids) queues.get(queue)?.delete(id);
     },
-    async wait(queue, id, signal) {
-      signal.throwIfAborted();
-      return textOf(queues.get(queue)?.get(id)) ?? waitFor(waits, keyOf(queue, id), signal);
-    },
+    wait: createWait(waits, (queue, id) => textOf(queues.get(queue)?.get(id))),
     clear() {
       queues.clear();
       for (const key of [...waits.keys()])
         answer(
+          waits,
           key,
           new FunboostError("STORE", "the store was closed while a result was waited for.", { where: "memory" }),
         );

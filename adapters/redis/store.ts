@@ -5,6 +5,7 @@ import { checkNames } from "../shared/check-names.ts";
 import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
 import { createRedisNotices, type RedisNotices } from "../shared/redis-notices.ts";
 import { createRedisWaits } from "../shared/redis-waits.ts";
+import type { Settle } from "../shared/wait-for.ts";
 import { type StoreScript, storeScripts } from "./store-scripts.ts";
 
 export interface RedisStoreOptions {
@@ -215,7 +216,9 @@ function createResults({ client, run, call, key, notices }: Server) {
       const keys = ids.map((id) => keyOf(queue, id));
       if (keys.length > 0) await call(async () => remove(await client(), keys));
     },
-    wait: (queue, id, signal) => waiting.wait(keyOf(queue, id), signal),
+    wait: Object.assign((queue: string, id: string, signal: AbortSignal) => waiting.wait(keyOf(queue, id), signal), {
+      hear: (queue: string, id: string, heard: Settle) => waiting.hear(keyOf(queue, id), heard),
+    }),
   };
   return { api, close: waiting.close };
 }

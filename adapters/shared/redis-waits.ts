@@ -14,6 +14,8 @@ interface Waiter {
 
 export interface RedisWaits {
   wait(key: string, signal: AbortSignal): Promise<string>;
+  /** What is answered ends it: called at the latest when it is settled. */
+  hear(key: string, settle: Settle): () => void;
   /** Ends what still waits with an error. */
   close(): Promise<void>;
 }
@@ -24,17 +26,19 @@ export function createRedisWaits(
   { hear, onBack }: RedisNotices,
 ): RedisWaits {
   const waiters = new Set<Waiter>();
+  /** Once: it leaves when it is told. */
+  const tell = (waiter: Waiter, outcome: string) => waiters.has(waiter) && waiter.settle(outcome);
   let stopPolling: (() => Promise<void>) | undefined;
   async function check(waiter: Waiter): Promise<void> {
     const outcome = waiters.has(waiter) ? await readOne(waiter.key) : undefined;
-    if (outcome !== undefined) waiter.settle(outcome);
+    if (outcome !== undefined) tell(waiter, outcome);
   }
   const checkAll = async () => void (await Promise.allSettled([...waiters].map(check)));
   onBack(() => void checkAll());
   function begin(waiter: Waiter): () => void {
     waiters.add(waiter);
     stopPolling ??= repeat(pollMs, checkAll, () => {});
-    const onNotice = (outcome: string) => (outcome ? waiter.settle(outcome) : void check(waiter).catch(() => {}));
+    const onNotice = (outcome: string) => (outcome ? tell(waiter, outcome) : void check(waiter).catch(() => {}));
     // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
     const listening = hear(waiter.key, onNotice).catch(() => () => {});
     void listening.then(() => check(waiter)).catch(() => {});
@@ -52,5 +56,9 @@ export function createRedisWaits(
     for (const waiter of [...waiters]) waiter.settle(error);
     await polling?.();
   }
-  return { wait: (key, signal) => waitOnce(signal, (settle) => begin({ key, settle })), close };
+  return {
+    wait: (key, signal) => waitOnce(signal, (settle) => begin({ key, settle })),
+    hear: (key, settle) => begin({ key, settle }),
+    close,
+  };
 }

@@ -54,8 +54,27 @@ export function reserveInRow(kept: RowState | undefined, row: StartRow, now: num
   return { state, reservation: { starts, nextMs: Math.max(0, state.next - now) }, endsAt };
 }
 
-const whereMoved = ({ moved }: RowState, number: number, places: number): number =>
-  moved.findIndex((each) => each[0] % places === number % places);
+const notMoved: Moved = [0, Infinity];
+
+/** By hand, as the next one: with a full list they are most of what a start costs. */
+function whereMoved({ moved }: RowState, number: number, places: number): number {
+  const place = number % places;
+  for (let i = 0; i < moved.length; i++) if ((moved[i] as Moved)[0] % places === place) return i;
+  return -1;
+}
+
+/** Which of them may be used first. */
+function firstMoved(moved: readonly Moved[]): number {
+  let best = 0;
+  let bestAt = Infinity;
+  for (let i = 0; i < moved.length; i++) {
+    const freeAt = (moved[i] as Moved)[1];
+    if (freeAt >= bestAt) continue;
+    best = i;
+    bestAt = freeAt;
+  }
+  return best;
+}
 
 /** Not what was reserved again since. */
 function giveBack(state: RowState, { places, perMs }: StartRow, number: number, now: number): void {
@@ -86,8 +105,8 @@ function stepOn(state: RowState, perMs: number): void {
 function reserveOne(state: RowState, { places, perMs, aheadMs = Infinity, lateMs = 0 }: StartRow, now: number) {
   const { moved } = state;
   const dueAt = Math.max(now, nextInRow(state, places, perMs));
-  const first = moved.reduce((best, [, freeAt], i) => (freeAt < (moved[best]?.[1] ?? Infinity) ? i : best), 0);
-  const [lastNumber, freeAt] = moved[first] ?? [0, Infinity];
+  const first = firstMoved(moved);
+  const [lastNumber, freeAt] = moved[first] ?? notMoved;
   const besideAt = Math.max(now, freeAt, state.last + perMs / 2);
   const at = Math.min(dueAt, besideAt);
   if (at > now + aheadMs) return undefined;
@@ -109,8 +128,8 @@ function reserveOne(state: RowState, { places, perMs, aheadMs = Infinity, lateMs
 function nextInRow(state: RowState, places: number, perMs: number): number {
   const { moved } = state;
   for (; ; stepOn(state, perMs)) {
-    const [, freeAt = 0] = moved[whereMoved(state, state.number, places)] ?? [];
-    if (freeAt <= state.next) return state.next;
+    const at = whereMoved(state, state.number, places);
+    if (at < 0 || (moved[at] as Moved)[1] <= state.next) return state.next;
     if (moved.length === places) return Infinity;
   }
 }

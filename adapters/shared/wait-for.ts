@@ -19,14 +19,29 @@ export function waitOnce(signal: AbortSignal, begin: (settle: Settle) => () => v
   });
 }
 
+/** By key. Most keys have one that waits: a set for each would be a tenth of what a wait takes. */
+export type WaitMap = Map<string, Settle | Set<Settle>>;
+
 /** With what the key's waiters are settled with; an abort ends this wait only. */
-export function waitFor(waits: Map<string, Set<Settle>>, key: string, signal: AbortSignal): Promise<string> {
-  return waitOnce(signal, (settle) => {
-    const there = waits.get(key) ?? new Set();
-    waits.set(key, there.add(settle));
-    return () => {
-      there.delete(settle);
-      if (there.size === 0) waits.delete(key);
-    };
-  });
+export function waitFor(waits: WaitMap, key: string, signal: AbortSignal): Promise<string> {
+  return waitOnce(signal, (settle) => hear(waits, key, settle));
+}
+
+/** What is answered ends it: called at the latest when it is settled. */
+export function hear(waits: WaitMap, key: string, settle: Settle): () => void {
+  const there = waits.get(key);
+  if (there === undefined) waits.set(key, settle);
+  else if (there instanceof Set) there.add(settle);
+  else waits.set(key, new Set([there, settle]));
+  return () => {
+    const left = waits.get(key);
+    if (left === settle) waits.delete(key);
+    else if (left instanceof Set && left.delete(settle) && left.size === 0) waits.delete(key);
+  };
+}
+
+export function answer(waits: WaitMap, key: string, outcome: string | Error): void {
+  const there = waits.get(key);
+  if (there instanceof Set) for (const settle of [...there]) settle(outcome);
+  else there?.(outcome);
 }

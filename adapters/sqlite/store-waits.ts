@@ -1,13 +1,15 @@
 /** Who waits in this process for a result of a SQLite store. */
 import { queueMicrotask } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
-import { type Settle, waitFor } from "../shared/wait-for.ts";
+import type { Results } from "../../src/contract/index.ts";
+import { answer, hear, type Settle, type WaitMap, waitOnce } from "../shared/wait-for.ts";
 import { jsonText, type SqliteFile } from "./file.ts";
 import { createRowReader } from "./row-reader.ts";
 
 export interface Waits {
   readonly topic: string;
   wait(queue: string, id: string, signal: AbortSignal): Promise<string>;
+  hear(queue: string, id: string, heard: Settle): () => void;
   close(): void;
 }
 
@@ -23,8 +25,6 @@ export interface WaitsSql {
   readonly results: string;
 }
 
-type WaitMap = Map<string, Set<Settle>>;
-
 /** One read per news for all waits of a process, however many they are. */
 export function createWaits(file: SqliteFile, sql: WaitsSql): Waits {
   const topic = "results";
@@ -36,15 +36,16 @@ export function createWaits(file: SqliteFile, sql: WaitsSql): Waits {
     readAfter: (last) => answerNew(file, sql, waits, last),
   });
   const check = createCheck(file, sql.results, waits);
+  const hearOne: Waits["hear"] = (queue, id, heard) => {
+    reader.start();
+    const forget = hear(waits, keyOf(queue, id), heard);
+    check(queue, id);
+    return forget;
+  };
   return {
     topic,
-    wait(queue, id, signal) {
-      signal.throwIfAborted();
-      reader.start();
-      const waiting = waitFor(waits, keyOf(queue, id), signal);
-      check(queue, id);
-      return waiting;
-    },
+    wait: (queue, id, signal) => waitOnce(signal, (settle) => hearOne(queue, id, settle)),
+    hear: hearOne,
     close() {
       reader.stop();
       const error = new FunboostError("STORE", "the store was closed while a result was waited for.", {
@@ -55,8 +56,20 @@ export function createWaits(file: SqliteFile, sql: WaitsSql): Waits {
   };
 }
 
-function answer(waits: WaitMap, key: string, outcome: string | Error): void {
-  for (const settle of [...(waits.get(key) ?? [])]) settle(outcome);
+/** The first wait may open the file. */
+export function waitWhenOpen(open: () => Promise<Waits>): Results["wait"] {
+  const wait = async (queue: string, id: string, signal: AbortSignal) => (await open()).wait(queue, id, signal);
+  return Object.assign(wait, {
+    hear(queue: string, id: string, heard: Settle) {
+      let forget: (() => void) | undefined;
+      let isOver = false;
+      void open().then((waits) => isOver || (forget = waits.hear(queue, id, heard)), heard);
+      return () => {
+        isOver = true;
+        forget?.();
+      };
+    },
+  });
 }
 
 /** Only the outcomes that somebody waits for are read. Answers the numbers of all new rows. */

@@ -8,7 +8,7 @@ import { jsonText, openFile, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
 import { createNotices, type Notices } from "./store-notices.ts";
 import { part, prune, pruneLimit, sql } from "./store-sql.ts";
-import { createWaits, type Waits } from "./store-waits.ts";
+import { createWaits, type Waits, waitWhenOpen } from "./store-waits.ts";
 
 const pruneMs = 30_000;
 
@@ -233,6 +233,6 @@ function createResults(use: () => Promise<OpenStore>, read: Call, write: Call): 
         return ids.map((id) => found.get(id));
       }),
     delete: async (queue, ids) => void (await write((file) => file.run(sql.dropResults, [queue, jsonText(ids)]))),
-    wait: async (queue, id, signal) => (await use()).waits.wait(queue, id, signal),
+    wait: waitWhenOpen(async () => (await use()).waits),
   };
 }

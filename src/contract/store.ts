@@ -157,6 +157,15 @@ export interface Results {
   get(queue: string, ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Drops what is kept; who waits goes on waiting. */
   delete(queue: string, ids: readonly string[]): Promise<void>;
-  /** Resolves with the outcome when it is there. Coalesced: one connection for all waits of a process. */
-  wait(queue: string, id: string, signal: AbortSignal): Promise<string>;
+  wait: WaitForResult;
+}
+
+/**
+ * Resolves with the outcome when it is there. Coalesced: one connection for all waits of a process.
+ * `hear`: the same for many that wait, without a promise and a signal for each. `heard` is called once, maybe before
+ * the call returns, unless what is answered is called before: it ends the wait.
+ */
+export interface WaitForResult {
+  (queue: string, id: string, signal: AbortSignal): Promise<string>;
+  readonly hear?: (queue: string, id: string, heard: (outcome: string | Error) => void) => () => void;
 }

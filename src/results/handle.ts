@@ -91,7 +91,8 @@ export class TaskHandle<R> implements Handle<R> {
     return this.#definition.open ?? openTask(this.#definition);
   }
 
-  async #wait(task: OpenQueue, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
+  /** No `async`: ten thousand may wait. */
+  #wait(task: OpenQueue, options: WaitOptions = {}, facts: boolean): Promise<Outcome> {
     const { rpc, queue } = task.options;
     checkWait(options);
     if (!(this.#rpc ?? rpc)) {

@@ -166,11 +166,16 @@ export function waitSignal({ signal }: WaitOptions): AbortSignal | undefined {
 }
 
 /** Gives the running task's slot back for as long as `work` takes. */
-export async function suspendFor<T>(work: Promise<T>): Promise<T> {
-  const resume = currentRun()?.suspend();
+export function suspendFor<T>(work: Promise<T>): Promise<T> {
+  const run = currentRun();
+  return run ? suspend(run, work) : work;
+}
+
+async function suspend<T>(run: Run, work: Promise<T>): Promise<T> {
+  const resume = run.suspend();
   try {
     return await work;
   } finally {
-    await resume?.();
+    await resume();
   }
 }

@@ -51,7 +51,7 @@ const contract = names(`
   Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Facts Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Retries Rules SetEntry Settlement StartRow
   Children InspectSpec Inspection LateResult NewResult PutResults RepairedRepeats Repeat Stored
-  SetKeys Store TimerEntry Timers
+  SetKeys Store TimerEntry Timers WaitForResult
 `);
 
 const kit = names(`

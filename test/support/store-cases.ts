@@ -2,6 +2,7 @@
 import { expect, vi } from "vitest";
 import { clock, sleep } from "../../src/base/clock.ts";
 import type { ReservedStart, StartRow, Store } from "../../src/contract/index.ts";
+import { hearCases } from "./store-hear-cases.ts";
 
 interface StoreContext {
   readonly store: Store;
@@ -544,5 +545,6 @@ export const storeCases: Readonly<Record<string, StoreCase>> = {
   ...timers,
   ...news,
   ...results,
+  ...hearCases,
   ...life,
 };
