@@ -37,11 +37,17 @@ export interface Store {
   release(name: string, owner: string): Promise<void>;
   readonly timers: Timers;
   readonly list: {
-    /** Answers the lengths after it. `ttlMs`: see `Ttl`. */
+    /**
+     * Answers the lengths after it. `ttlMs`: the list is kept for at least so long from now, so that the longest one
+     * given holds for all of it: several write to one, each with a ttl of its own. `expire` sets it as it says.
+     */
     append(
       entries: readonly (Ttl & { readonly key: string; readonly items: readonly string[] })[],
     ): Promise<readonly number[]>;
-    /** `limit` items from index `from`, oldest first; a negative index counts from the end. */
+    /**
+     * `limit` items from index `from`, oldest first; a negative index counts from the end, and before the first is the
+     * first.
+     */
     read(key: string, from: number, limit: number): Promise<readonly string[]>;
   };
   readonly map: Maps;
