@@ -1,8 +1,8 @@
 /** Memory store: the shared state of one process, which ends with it. */
 import { clock, queueMicrotask } from "../../src/base/clock.ts";
 import type { Holding, Reservation, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
-import { type RowState, reserveInRow } from "../shared/start-row.ts";
 import { listFrom } from "../shared/list-from.ts";
+import { type RowState, reserveInRow } from "../shared/start-row.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 import { createIndex, createMaps, type StoredIndex, type StoredMap } from "./store-maps.ts";
 import { createResults } from "./store-results.ts";
