@@ -180,11 +180,7 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     else closeConnection(db);
   };
   return {
-    path,
-    run,
-    get,
-    json,
-    read,
+    ...{ path, run, get, json, read },
     readInOrder: (work) => (isWaiting() ? write(work) : read(work)),
     write,
     announce: news.announce,

@@ -13,7 +13,7 @@ export interface StoreContext {
 
 export type StoreCase = (context: StoreContext) => Promise<void>;
 
-export const never = () => new AbortController().signal;
+export const never = (): AbortSignal => new AbortController().signal;
 export const byId = (entries: readonly { readonly id: string }[]) => entries.map(({ id }) => id).sort();
 export const soon = (holds: () => void) => vi.waitFor(holds, { timeout: 2_000, interval: 5 });
 

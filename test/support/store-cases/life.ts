@@ -1,6 +1,6 @@
 /** What every store promises of being closed. */
 import { expect } from "vitest";
-import { type StoreCase } from "./case.ts";
+import type { StoreCase } from "./case.ts";
 
 export const life: Record<string, StoreCase> = {
   "keeps over a close what it calls durable": async ({ store, open }) => {

@@ -1,7 +1,7 @@
 /** What every store promises of values. */
 import { expect } from "vitest";
 import { sleep } from "../../../src/base/clock.ts";
-import { type StoreCase } from "./case.ts";
+import type { StoreCase } from "./case.ts";
 
 export const values: Record<string, StoreCase> = {
   "tells its time, the same to all and going on": async ({ store, other }) => {
