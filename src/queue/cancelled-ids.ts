@@ -18,7 +18,7 @@ const today = () => Math.floor(clock.now() / dayMs);
 
 /** Whoever runs it hears of it at once. */
 export async function askToCancel(store: Store, scope: string, id: string): Promise<void> {
-  await store.list.append(keyOf(scope, today()), [`${clock.now()} ${id}`], 2 * dayMs);
+  await store.list.append([{ key: keyOf(scope, today()), items: [`${clock.now()} ${id}`], ttlMs: 2 * dayMs }]);
   await store.notify(liveChannel(scope), "cancel");
 }
 

@@ -50,8 +50,9 @@ export function configuration(): Configuration {
 }
 
 const storeFunctions = [
-  "get set delete increment reserve lease release notify subscribe close",
-  "timers.add timers.lease timers.ack timers.remove timers.count timers.clear",
+  "get set delete increment reserve lease release expire notify subscribe close",
+  "timers.add timers.lease timers.ack timers.remove timers.read timers.count timers.clear",
+  "map.put map.get map.read map.remove index.put index.remove index.read index.count",
   "list.append list.read results.put results.get results.delete results.wait",
 ].flatMap((names) => names.split(" "));
 

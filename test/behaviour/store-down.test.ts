@@ -141,7 +141,13 @@ function through(store: Store, how: (call: string, first: unknown) => Promise<un
           : call,
       ]),
     ) as T;
-  return { ...wrap(store), timers: wrap(store.timers), list: wrap(store.list), results: wrap(store.results) };
+  return {
+    ...wrap(store),
+    timers: wrap(store.timers),
+    list: wrap(store.list),
+    map: wrap(store.map),
+    results: wrap(store.results),
+  };
 }
 
 describe("a store in trouble", () => {

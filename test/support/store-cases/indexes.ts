@@ -1,0 +1,122 @@
+/** What every store promises of indexes, and of pages. */
+import { expect } from "vitest";
+import { clock, sleep } from "../../../src/base/clock.ts";
+import type { Store } from "../../../src/contract/index.ts";
+import type { StoreCase } from "./case.ts";
+
+const member = (id: string, ttlMs?: number) => ({ id, value: `v${id}`, ...(ttlMs === undefined ? {} : { ttlMs }) });
+
+async function idsOf({ index }: Store, name: string, how: { limit: number; prefix?: string }): Promise<string[]> {
+  const ids: string[] = [];
+  for (let after: string | undefined, n = 0; n < 200; n++) {
+    const page = await index.read(name, after === undefined ? how : { ...how, after });
+    expect(page.items.length).toBeLessThanOrEqual(how.limit);
+    for (const { id, value } of page.items) {
+      expect(value).toBe(`v${id}`);
+      ids.push(id);
+    }
+    if (page.after === undefined) return ids;
+    after = page.after;
+  }
+  throw new Error("its pages do not end");
+}
+
+/** The longest that a timer of 10 ms came too late while `work` was done. */
+async function latest(work: () => Promise<void>): Promise<number> {
+  let late = 0;
+  let before = clock.monotonic();
+  const watch = setInterval(() => {
+    late = Math.max(late, clock.monotonic() - before - 10);
+    before = clock.monotonic();
+  }, 10);
+  await sleep(30);
+  late = 0;
+  await work();
+  await sleep(15);
+  clearInterval(watch);
+  return late;
+}
+
+export const indexes: Record<string, StoreCase> = {
+  "reads an index by the bytes of its ids, in pages, with a prefix": async ({ store, other }) => {
+    const ids = ["", "A", "a", "a:", "a:1", "a:10", "a:2", "a;", "b", "ä", "日", "\uffff", "\u{1F600}"];
+    await store.index.put(
+      "i",
+      ids.toReversed().map((id) => member(id)),
+    );
+    await store.index.put("another", [member("a:3")]);
+    await store.index.put("i", []);
+    for (const limit of [1, 3, ids.length, 100]) expect(await idsOf(other, "i", { limit })).toEqual(ids);
+    for (const limit of [1, 2, 100]) {
+      expect(await idsOf(other, "i", { limit, prefix: "a:" })).toEqual(["a:", "a:1", "a:10", "a:2"]);
+      expect(await idsOf(other, "i", { limit, prefix: "\u{1F600}" })).toEqual(["\u{1F600}"]);
+      expect(await idsOf(other, "i", { limit, prefix: "none" })).toEqual([]);
+    }
+    expect([await other.index.count("i"), await other.index.count("none")]).toEqual([ids.length, 0]);
+    await other.index.remove("i", ["a:", "none", "ä"]);
+    await other.index.remove("i", []);
+    expect(await idsOf(store, "i", { limit: 4 })).toEqual(ids.filter((id) => id !== "a:" && id !== "ä"));
+    expect(await store.index.count("i")).toBe(ids.length - 2);
+    await store.index.put("i", [{ id: "b", value: "old" }, member("b")]);
+    expect(await store.index.count("i")).toBe(ids.length - 2);
+    expect(await idsOf(store, "i", { limit: 1, prefix: "b" })).toEqual(["b"]);
+  },
+  "ends members of an index, each by the ttl given last": async ({ store, other }) => {
+    await store.index.put("i", [
+      member("a", 120),
+      member("b"),
+      member("c", 10_000),
+      member("d", 120),
+      member("e", 120),
+    ]);
+    await store.index.put("i", [member("c", 120), member("d", 10_000), member("e")]);
+    expect(await idsOf(other, "i", { limit: 2 })).toEqual(["a", "b", "c", "d", "e"]);
+    await sleep(160);
+    expect([await idsOf(other, "i", { limit: 1 }), await other.index.count("i")]).toEqual([["b", "d"], 2]);
+    await store.index.put("i", [member("a")]);
+    await sleep(160);
+    expect(await idsOf(other, "i", { limit: 9 })).toEqual(["a", "b", "d"]);
+  },
+  "lets the process breathe while it reads 100,000 of each kind in pages of 1,000": async ({ store }) => {
+    const all = Array.from({ length: 100_000 }, (_, n) => String(n).padStart(6, "0"));
+    for (let from = 0; from < all.length; from += 1_000) {
+      const ids = all.slice(from, from + 1_000);
+      await Promise.all([
+        store.index.put(
+          "i",
+          ids.map((id) => member(id)),
+        ),
+        store.list.append([{ key: "l", items: ids }]),
+        store.map.put([{ key: "m", fields: ids.map((id) => [id, id] as const) }]),
+        store.timers.add(ids.map((id) => ({ queue: "q", id, payload: id, dueInMs: 60_000 + Number(id) }))),
+      ]);
+    }
+    const seen = { index: 0, list: 0, map: 0, timers: 0 };
+    const late = await latest(async () => {
+      for (let from = 0; from < all.length; from += 1_000)
+        seen.list += (await store.list.read("l", from, 1_000)).length;
+    });
+    const reads = {
+      index: (from: { after?: string; limit: number }) => store.index.read("i", from),
+      map: (from: { after?: string; limit: number }) => store.map.read("m", from),
+      timers: (from: { after?: string; limit: number }) => store.timers.read("q", from),
+    };
+    const lates = [late];
+    for (const [name, read] of Object.entries(reads) as [keyof typeof reads, (typeof reads)["index" | "map"]][])
+      lates.push(
+        await latest(async () => {
+          for (let after: string | undefined, n = 0; n < 400; n++) {
+            const page = await read({ limit: 1_000, ...(after === undefined ? {} : { after }) });
+            seen[name] += page.items.length;
+            after = page.after;
+            if (after === undefined) break;
+          }
+        }),
+      );
+    expect(seen.map).toBeGreaterThanOrEqual(100_000);
+    expect(seen).toMatchObject({ index: 100_000, list: 100_000, timers: 100_000 });
+    const ms = { list: lates[0], index: lates[1], map: lates[2], timers: lates[3] };
+    // 20 ms on a quiet machine; tests run beside others.
+    for (const each of Object.values(ms)) expect(each, JSON.stringify(ms)).toBeLessThan(60);
+  },
+};
