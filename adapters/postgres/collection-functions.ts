@@ -126,7 +126,7 @@ export const collectionFunctions: Readonly<Record<string, string>> = {
     select coalesce(jsonb_agg(jsonb_build_array(queue, id, payload) order by was, id), '[]') into r from leased;
     select min(t.due) into d from unnest(q) each cross join lateral (
       select due from $S.timer where queue = each order by due limit 1) t;
-    return jsonb_build_array(r, greatest(0, d - $S.now_ms())); end`,
+    return jsonb_build_array(r, case when d is not null then greatest(0, d - $S.now_ms()) end); end`,
   ack_timers: `declare e jsonb; r jsonb := '[]'; begin
     for e in select value from jsonb_array_elements(a) loop
       delete from $S.timer where queue = e->>0 and id = e->>1 and token = e->>2;

@@ -39,9 +39,7 @@ export function createMaps(call: Call): Maps {
       const all = await call<[boolean[] | null, number][]>("put_map", rows, [...keyLocks(entries), ...leases]);
       return all.map(
         ([written, size], i): MapWritten =>
-          written
-            ? { written, size }
-            : { written: (entries[i]?.fields ?? []).map(() => false), size, lost: true },
+          written ? { written, size } : { written: (entries[i]?.fields ?? []).map(() => false), size, lost: true },
       );
     },
     get: async (key, fields) => known(await call<(string | null)[]>("get_map", [key, fields])),
@@ -117,7 +115,6 @@ export function createTimers(call: Call): Timers {
       };
     },
     count: (queues) => call("count_timers", queues),
-    clear: async (queues) =>
-      void (await call("clear_timers", queues, queueLocks(queues.map((queue) => ({ queue }))))),
+    clear: async (queues) => void (await call("clear_timers", queues, queueLocks(queues.map((queue) => ({ queue }))))),
   };
 }

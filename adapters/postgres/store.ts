@@ -92,7 +92,10 @@ function checkOptions(options: PostgresStoreOptions): void {
     throw refuse("url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.");
   if (pool !== undefined && typeof (pool as Partial<PgPool> | null)?.connect !== "function")
     throw refuse(`pool must be a Pool of "pg", got ${describe(pool)}.`);
-  if (schema !== undefined && !(typeof schema === "string" && schema.length <= longestSchema && /^[a-z_]\w*$/i.test(schema)))
+  if (
+    schema !== undefined &&
+    !(typeof schema === "string" && schema.length <= longestSchema && /^[a-z_]\w*$/i.test(schema))
+  )
     throw refuse(`schema must be a name of letters, digits and _, at most ${longestSchema}, got ${describe(schema)}.`);
 }
 

@@ -32,8 +32,10 @@ export function openBroker(choice: string | Broker): Promise<OpenBroker> {
 
 async function connect(choice: string | Broker): Promise<OpenBroker> {
   const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
-  const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
-  const store = own ?? configuration().store;
+  const configured = configuration().store;
+  const offered = broker.store?.(configured);
+  const own = offered && (await deadline(offered, openMs, "connecting to the store", broker.name));
+  const store = own ?? configured;
   return { broker, store: store && guardedStore(store) };
 }
 

@@ -74,7 +74,12 @@ const brokers = {
   temporal: "TemporalMessageOptions TemporalOptions TemporalQueueOptions temporal",
 };
 
-const stores = { memory: "memoryStore", redis: "RedisStoreOptions redisStore", sqlite: "sqliteStore" };
+const stores = {
+  memory: "memoryStore",
+  postgres: "PostgresStoreOptions postgresStore",
+  redis: "RedisStoreOptions redisStore",
+  sqlite: "sqliteStore",
+};
 
 describe("public exports", () => {
   it("of the package: these entries, and no other", () => {
