@@ -11,9 +11,6 @@ const mostCharacters = 4_000_000;
 const again = /^(40P01|40001)$/;
 const mostTries = 6;
 
-/** Answers each call of the batch with what it returns. */
-export type Ask = (calls: readonly AskedCall[]) => Promise<readonly unknown[]>;
-
 export interface AskedCall {
   readonly name: string;
   readonly args: unknown;

@@ -1,6 +1,17 @@
 /** Lists, maps, indexes and timers of the PostgreSQL store. */
 import { randomUUID } from "node:crypto";
-import type { Field, Index, LeasedTimers, Maps, MapWritten, Store, Timers } from "../../src/contract/index.ts";
+import type {
+  Field,
+  From,
+  Index,
+  LeasedTimers,
+  Maps,
+  MapWritten,
+  Page,
+  Store,
+  Timers,
+  WaitingTimer,
+} from "../../src/contract/index.ts";
 import type { Batches } from "./batches.ts";
 
 type Call = Batches["call"];
@@ -82,17 +93,7 @@ export function createTimers(call: Call): Timers {
         entries.map(({ queue, id, dueInMs, payload }) => [queue, id, dueInMs, payload]),
         queueLocks(entries),
       )),
-    async lease(queues, { limit, ttlMs }): Promise<LeasedTimers> {
-      const token = randomUUID();
-      const locks = queueLocks(queues.map((queue) => ({ queue })));
-      const [rows, nextDueMs] = await call<[[string, string, string][], number | null]>(
-        "lease_timers",
-        [queues, limit, ttlMs, token],
-        locks,
-      );
-      const entries = rows.map(([queue, id, payload]) => ({ queue, id, payload, token }));
-      return nextDueMs === null ? { entries } : { entries, nextDueMs };
-    },
+    lease: (queues, how) => leaseTimers(call, queues, how),
     ack: (leased) =>
       call(
         "ack_timers",
@@ -105,16 +106,31 @@ export function createTimers(call: Call): Timers {
         entries.map(({ queue, id }) => [queue, id]),
         queueLocks(entries),
       ),
-    async read(queue, { after, limit }) {
-      const [due, id] = after === undefined ? [Number.MIN_SAFE_INTEGER, ""] : (JSON.parse(after) as [number, string]);
-      const rows = await call<[string, string, number, boolean, number][]>("read_timers", [queue, due, id, limit + 1]);
-      const page = pageOf(rows, limit, (row) => JSON.stringify([row[4], row[0]]));
-      return {
-        ...page,
-        items: page.items.map(([name, payload, dueInMs, leased]) => ({ id: name, payload, dueInMs, leased })),
-      };
-    },
+    read: (queue, from) => readTimers(call, queue, from),
     count: (queues) => call("count_timers", queues),
     clear: async (queues) => void (await call("clear_timers", queues, queueLocks(queues.map((queue) => ({ queue }))))),
   };
+}
+
+async function readTimers(call: Call, queue: string, { after, limit }: From): Promise<Page<WaitingTimer>> {
+  const [due, id] = after === undefined ? [Number.MIN_SAFE_INTEGER, ""] : (JSON.parse(after) as [number, string]);
+  const rows = await call<[string, string, number, boolean, number][]>("read_timers", [queue, due, id, limit + 1]);
+  const page = pageOf(rows, limit, (row) => JSON.stringify([row[4], row[0]]));
+  const items = page.items.map(([name, payload, dueInMs, leased]) => ({ id: name, payload, dueInMs, leased }));
+  return { ...page, items };
+}
+
+async function leaseTimers(
+  call: Call,
+  queues: readonly string[],
+  { limit, ttlMs }: Parameters<Timers["lease"]>[1],
+): Promise<LeasedTimers> {
+  const token = randomUUID();
+  const [rows, nextDueMs] = await call<[[string, string, string][], number | null]>(
+    "lease_timers",
+    [queues, limit, ttlMs, token],
+    queueLocks(queues.map((queue) => ({ queue }))),
+  );
+  const entries = rows.map(([queue, id, payload]) => ({ queue, id, payload, token }));
+  return nextDueMs === null ? { entries } : { entries, nextDueMs };
 }

@@ -33,24 +33,9 @@ const longestSchema = 50; // a channel's name has 63 bytes
 export function postgresStore(options: PostgresStoreOptions = {}): Store {
   checkOptions(options);
   const source = createSource(options, describeSchema(options.schema ?? "funboost"));
-  const raw = createBatches(source.open);
-  const batches: Batches = {
-    ...raw,
-    call: (name, args, locks) => source.explained(raw.call(name, args, locks)),
-    step: (step) => source.explained(raw.step(step)),
-  };
+  const batches = explainedBatches(source);
   const { call } = batches;
-  const waits: Waits = createWaits(
-    batches,
-    () => notices.heard(),
-    () => notices.start(),
-  );
-  const notices = createNotices({
-    open: source.open,
-    batches,
-    onResults: waits.onResults,
-    onBack: () => waits.onResults(),
-  });
+  const { notices, waits } = createNews(source, batches);
   return {
     format: 2,
     name: "postgres",
@@ -63,12 +48,6 @@ export function postgresStore(options: PostgresStoreOptions = {}): Store {
     list: createLists(call),
     map: createMaps(call),
     index: createIndex(call),
-    expire: async (keys) =>
-      void (await call(
-        "expire",
-        keys.map(({ key, ttlMs }) => [key, ttlMs]),
-        keyLocks(keys),
-      )),
     notify: async (channel, text) => void (await call("notify", [channel, text])),
     subscribe: (channel, listener, onSwitch) => source.explained(notices.subscribe(channel, listener, onSwitch)),
     results: createResults(call, waits),
@@ -79,6 +58,25 @@ export function postgresStore(options: PostgresStoreOptions = {}): Store {
       await source.close();
     },
   };
+}
+
+function explainedBatches({ open, explained }: Source): Batches {
+  const raw = createBatches(open);
+  return {
+    ...raw,
+    call: (name, args, locks) => explained(raw.call(name, args, locks)),
+    step: (step) => explained(raw.step(step)),
+  };
+}
+
+function createNews({ open }: Source, batches: Batches) {
+  const waits: Waits = createWaits(
+    batches,
+    () => notices.heard(),
+    () => notices.start(),
+  );
+  const notices = createNotices({ open, batches, onResults: waits.onResults, onBack: () => waits.onResults() });
+  return { notices, waits };
 }
 
 function checkOptions(options: PostgresStoreOptions): void {
@@ -98,6 +96,8 @@ function checkOptions(options: PostgresStoreOptions): void {
   )
     throw refuse(`schema must be a name of letters, digits and _, at most ${longestSchema}, got ${describe(schema)}.`);
 }
+
+type Source = ReturnType<typeof createSource>;
 
 /** Opened at the first use, and again after it was closed. */
 function createSource({ url = defaultUrl, pool: given }: PostgresStoreOptions, schema: Schema) {
@@ -142,8 +142,12 @@ async function prune(pool: PgPool, { prunes }: Schema): Promise<void> {
   for (const statement of prunes) while (((await pool.query(statement)).rowCount ?? 0) > 0);
 }
 
-function createValues({ call }: Batches): Pick<Store, "get" | "set" | "delete" | "increment"> {
+function createValues({ call }: Batches): Pick<Store, "get" | "set" | "delete" | "increment" | "expire"> {
   return {
+    async expire(keys) {
+      const rows = keys.map(({ key, ttlMs }) => [key, ttlMs]);
+      await call("expire", rows, keyLocks(keys));
+    },
     get: async (keys) => (await call<(string | null)[]>("get", keys)).map((value) => value ?? undefined),
     set: (entries) =>
       call(

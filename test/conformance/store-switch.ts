@@ -28,7 +28,8 @@ export function switchedStore(broker: Broker): { readonly broker: Broker; readon
     },
   };
   const own = broker.store ?? (async () => ({ ...memoryStore(), scope: "shared" as const })); // stands in for a server's
-  return { broker: { ...broker, store: async () => switched(await own(), state) }, storeSwitch };
+  const store = async () => switched((await own()) ?? memoryStore(), state);
+  return { broker: { ...broker, store }, storeSwitch };
 }
 
 function switched(store: Store, state: State): Store {

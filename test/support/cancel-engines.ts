@@ -21,7 +21,7 @@ function deaf(broker: Broker): Broker {
   const { store } = broker;
   if (!store) return broker;
   const silent = async (): Promise<Store> => ({
-    ...(await store()),
+    ...((await store()) as Store),
     notify: async () => {},
     subscribe: async () => () => {},
   });
@@ -52,7 +52,7 @@ export function noting(broker: Broker, keptAt: Map<string, number>): Broker {
       },
     }));
   const noted = async (): Promise<Store> => {
-    const inner = await store();
+    const inner = (await store()) as Store;
     const append: Store["list"]["append"] = async (entries) => {
       const lengths = await inner.list.append(entries);
       for (const { key, items } of entries)
