@@ -1,9 +1,9 @@
 /** Maps and indexes of the memory store. */
 import { clock } from "../../src/base/clock.ts";
 import type { Field, Holding, Index, MapEntry, Maps, MapWritten } from "../../src/contract/index.ts";
+import { yielding } from "../shared/yielding.ts";
 import type { ExpiringMap } from "./expiring-map.ts";
 import { createSorted, type Sorted } from "./sorted.ts";
-import { yielding } from "./yielding.ts";
 
 interface Value {
   text: string;
@@ -40,11 +40,11 @@ export function createMaps(maps: ExpiringMap<StoredMap>, isHeld: (holding: Holdi
       let last = after;
       for (const [field, { text, number }] of maps.get(key) ?? []) {
         if (number <= Number(after)) continue;
-        if (items.length === limit) return yielding({ items, after: last }, limit);
+        if (items.length === limit) return yielding({ items, after: last });
         items.push([field, text]);
         last = String(number);
       }
-      return yielding({ items }, items.length);
+      return yielding({ items });
     },
     async remove(key, fields) {
       const map = maps.get(key);
@@ -104,8 +104,8 @@ async function readIndex(
     if (!id.startsWith(prefix)) break;
     if (value.until <= now) continue;
     const last = items.at(-1);
-    if (last && items.length === limit) return yielding({ items, after: last.id }, limit);
+    if (last && items.length === limit) return yielding({ items, after: last.id });
     items.push({ id, value: value.value });
   }
-  return yielding({ items }, items.length);
+  return yielding({ items });
 }

@@ -1,8 +1,8 @@
 /** The timers of the memory store. */
 import { clock } from "../../src/base/clock.ts";
 import type { From, LeasedTimers, Page, TimerEntry, Timers, WaitingTimer } from "../../src/contract/index.ts";
+import { yielding } from "../shared/yielding.ts";
 import { createHeap, type Due, type Heap } from "./heap.ts";
-import { yielding } from "./yielding.ts";
 
 interface Timer extends Due {
   readonly queue: string;
@@ -133,5 +133,5 @@ async function readTimers(timers: readonly Timer[], { after, limit }: From): Pro
     dueInMs: timer.dueAt - now,
     leased: isLeased(timer, now),
   }));
-  return yielding(isMore && last ? { items, after: `${last.dueAt} ${last.sequence}` } : { items }, items.length);
+  return yielding(isMore && last ? { items, after: `${last.dueAt} ${last.sequence}` } : { items });
 }

@@ -3,11 +3,11 @@ import { clock, queueMicrotask } from "../../src/base/clock.ts";
 import type { Holding, Reservation, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
 import { listFrom } from "../shared/list-from.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { yielding } from "../shared/yielding.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 import { createIndex, createMaps, type StoredIndex, type StoredMap } from "./store-maps.ts";
 import { createResults } from "./store-results.ts";
 import { createTimers, type TimerQueue } from "./store-timers.ts";
-import { yielding } from "./yielding.ts";
 
 /**
  * A store for one process: results, limits and timers without a server.
@@ -84,7 +84,7 @@ function createLists(lists: ExpiringMap<string[]>): Store["list"] {
       const list = lists.get(key) ?? [];
       const start = listFrom(from, list.length);
       const items = list.slice(start, start + Math.max(0, limit));
-      return yielding(items, items.length);
+      return yielding(items);
     },
   };
 }

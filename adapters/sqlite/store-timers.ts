@@ -37,7 +37,7 @@ const sql = {
   clear: `delete from funboost_timer where queue in ${listed}`,
 };
 
-export function createTimers(read: Call, write: Call): Timers {
+export function createTimers(read: Call, page: Call, write: Call): Timers {
   return {
     add: async (entries) =>
       void (await write((file) => {
@@ -65,7 +65,7 @@ export function createTimers(read: Call, write: Call): Timers {
         return entries.map(({ queue, id }) => removed.delete(JSON.stringify([queue, id])));
       }, entries.length),
     read: (queue, { after, limit }) =>
-      read((file) => {
+      page((file) => {
         const [due, id] = after === undefined ? [Number.MIN_SAFE_INTEGER, ""] : (JSON.parse(after) as [number, string]);
         const rows = file.json<[string, string, number, number, number][]>(sql.read, [queue, due, id, limit + 1]);
         const items = rows

@@ -3,6 +3,7 @@ import { repeat } from "../../src/base/clock.ts";
 import { readStored } from "../../src/base/json.ts";
 import type { Reservation, Results, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { yielding } from "../shared/yielding.ts";
 import { loadDriver } from "./driver.ts";
 import { jsonText, openFile, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
@@ -33,6 +34,8 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     const { file } = await use();
     return file.readInOrder(() => work(file));
   };
+  /** Pages, read in a loop. */
+  const page: Call = async (work) => yielding(await read(work));
   return {
     format: 2,
     name: "sqlite",
@@ -43,10 +46,10 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     reserve: (key, row) => write((file) => reserve(file, key, row)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
-    timers: createTimers(read, write),
-    list: createLists(read, write),
-    map: createMaps(read, write),
-    index: createIndex(read, write),
+    timers: createTimers(read, page, write),
+    list: createLists(page, write),
+    map: createMaps(read, page, write),
+    index: createIndex(read, page, write),
     expire: (keys) =>
       write((file) => {
         for (const { key, ttlMs } of keys) for (const each of sql.expire) file.run(each, [ttlMs, key]);

@@ -67,7 +67,7 @@ function describeStore(place: Place, is: Pick<Store, "name" | "scope" | "durable
         } finally {
           for (const store of opened) await store.close();
         }
-      });
+      }, 60_000);
     }
   });
 }
