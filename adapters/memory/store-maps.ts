@@ -1,6 +1,6 @@
 /** Maps and indexes of the memory store. */
 import { clock } from "../../src/base/clock.ts";
-import type { Field, Holding, Index, MapEntry, Maps, MapWritten } from "../../src/contract/index.ts";
+import type { Field, From, Holding, Index, MapEntry, Maps, MapWritten, Page } from "../../src/contract/index.ts";
 import { yielding } from "../shared/yielding.ts";
 import type { ExpiringMap } from "./expiring-map.ts";
 import { createSorted, type Sorted } from "./sorted.ts";
@@ -35,17 +35,7 @@ export function createMaps(maps: ExpiringMap<StoredMap>, isHeld: (holding: Holdi
       const map = maps.get(key);
       return fields.map((field) => map?.get(field)?.text);
     },
-    async read(key, { after = "0", limit }) {
-      const items: Field[] = [];
-      let last = after;
-      for (const [field, { text, number }] of maps.get(key) ?? []) {
-        if (number <= Number(after)) continue;
-        if (items.length === limit) return yielding({ items, after: last });
-        items.push([field, text]);
-        last = String(number);
-      }
-      return yielding({ items });
-    },
+    read: async (key, from) => yielding(readMap(maps.get(key) ?? new Map(), from)),
     async remove(key, fields) {
       const map = maps.get(key);
       const removed = fields.filter((field) => map?.delete(field)).length;
@@ -53,6 +43,18 @@ export function createMaps(maps: ExpiringMap<StoredMap>, isHeld: (holding: Holdi
       return removed;
     },
   };
+}
+
+function readMap(map: StoredMap, { after = "0", limit }: From): Page<Field> {
+  const items: Field[] = [];
+  let last = after;
+  for (const [field, { text, number }] of map) {
+    if (number <= Number(after)) continue;
+    if (items.length === limit) return { items, after: last };
+    items.push([field, text]);
+    last = String(number);
+  }
+  return { items };
 }
 
 interface Member {

@@ -36,9 +36,6 @@ export function memoryStore(): Store {
       const now = clock.monotonic();
       return entries.map((entry) => setOne(values, entry, now));
     },
-    async delete(keys) {
-      for (const key of keys) for (const each of [values, lists, maps]) each.delete(key);
-    },
     increment: async (counters) => counters.map((counter) => increment(values, counter)),
     reserve: async (key, row) => reserve(rows, key, row),
     lease: leases.lease,
@@ -47,10 +44,7 @@ export function memoryStore(): Store {
     list: createLists(lists),
     map: createMaps(maps, leases.isHeld),
     index: createIndex(indexes),
-    async expire(keys) {
-      for (const { key, ttlMs } of keys)
-        for (const each of [values, lists, maps]) endIn(each as ExpiringMap<unknown>, key, ttlMs);
-    },
+    ...endings([values, lists, maps]),
     notify: notices.notify,
     subscribe: notices.subscribe,
     results,
@@ -62,6 +56,18 @@ export function memoryStore(): Store {
 
 function endOf(ttlMs: number | undefined, now = clock.monotonic()): number {
   return ttlMs === undefined ? Number.POSITIVE_INFINITY : now + ttlMs;
+}
+
+/** Of values, lists and maps alike. */
+function endings(all: readonly ExpiringMap<unknown>[]): Pick<Store, "delete" | "expire"> {
+  return {
+    async delete(keys) {
+      for (const key of keys) for (const each of all) each.delete(key);
+    },
+    async expire(keys) {
+      for (const { key, ttlMs } of keys) for (const each of all) endIn(each, key, ttlMs);
+    },
+  };
 }
 
 function endIn(map: ExpiringMap<unknown>, key: string, ttlMs: number): void {
