@@ -31,12 +31,7 @@ export function memoryStore(): Store {
     scope: "process",
     durable: false,
     now: async () => clock.now(),
-    get: async (keys) => keys.map((key) => values.get(key)),
-    async set(entries) {
-      const now = clock.monotonic();
-      return entries.map((entry) => setOne(values, entry, now));
-    },
-    increment: async (counters) => counters.map((counter) => increment(values, counter)),
+    ...createValues(values),
     reserve: async (key, row) => reserve(rows, key, row),
     lease: leases.lease,
     release: leases.release,
@@ -56,6 +51,17 @@ export function memoryStore(): Store {
 
 function endOf(ttlMs: number | undefined, now = clock.monotonic()): number {
   return ttlMs === undefined ? Number.POSITIVE_INFINITY : now + ttlMs;
+}
+
+function createValues(values: ExpiringMap<string>): Pick<Store, "get" | "set" | "increment"> {
+  return {
+    get: async (keys) => keys.map((key) => values.get(key)),
+    async set(entries) {
+      const now = clock.monotonic();
+      return entries.map((entry) => setOne(values, entry, now));
+    },
+    increment: async (counters) => counters.map((counter) => increment(values, counter)),
+  };
 }
 
 /** Of values, lists and maps alike. */

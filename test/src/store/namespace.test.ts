@@ -128,17 +128,3 @@ describe("storeOf()", () => {
     await expect(storeOf(() => {}, "a")).rejects.toThrow(/storeOf\(\) takes a task made by boost\(\), got/);
   });
 });
-
-describe("a store of another contract", () => {
-  it("is refused by its name, with what to do", async () => {
-    const { format: _, ...first } = memoryStore();
-    const broker = { ...memory(), store: async () => first as Store };
-    const task = boost({ queue: `storeof${n++}`, broker }, () => {});
-    await expect(task.push()).rejects.toThrow(
-      /the store "memory" has no `format`.*takes format 2\. Update the package/,
-    );
-    const third = { ...memoryStore(), format: 3 } as unknown as Store;
-    const later = boost({ queue: `storeof${n++}`, broker: { ...memory(), store: async () => third } }, () => {});
-    await expect(later.push()).rejects.toThrow(/has `format` 3/);
-  });
-});
