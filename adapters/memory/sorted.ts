@@ -40,19 +40,39 @@ function placeOf<T>(list: readonly T[], id: string, idOf: (each: T) => string): 
   return low;
 }
 
+type Pieces<V> = Item<V>[][];
+
+const idOf = (item: Item<unknown>): string => item.id;
+const lastOf = (piece: readonly Item<unknown>[]): string => piece.at(-1)?.id ?? "";
+
+function insert<V>(pieces: Pieces<V>, item: Item<V>): void {
+  const at = Math.min(placeOf(pieces, item.id, lastOf), Math.max(0, pieces.length - 1));
+  const piece = pieces[at];
+  if (!piece) return void pieces.push([item]);
+  piece.splice(placeOf(piece, item.id, idOf), 0, item);
+  if (piece.length > 2 * pieceSize) pieces.splice(at + 1, 0, piece.splice(pieceSize));
+}
+
+function remove<V>(pieces: Pieces<V>, id: string): void {
+  const at = placeOf(pieces, id, lastOf);
+  const piece = pieces[at];
+  piece?.splice(placeOf(piece, id, idOf), 1);
+  if (piece?.length === 0) pieces.splice(at, 1);
+}
+
+function* itemsFrom<V>(pieces: Pieces<V>, id: string, behind: boolean): Generator<Item<V>> {
+  const first = placeOf(pieces, id, lastOf);
+  for (let i = first; i < pieces.length; i++) {
+    const piece = pieces[i] as Item<V>[];
+    let place = i === first ? placeOf(piece, id, idOf) : 0;
+    if (behind && piece[place]?.id === id) place++;
+    for (; place < piece.length; place++) yield piece[place] as Item<V>;
+  }
+}
+
 export function createSorted<V>(): Sorted<V> {
-  const pieces: Item<V>[][] = [];
+  const pieces: Pieces<V> = [];
   const byId = new Map<string, Item<V>>();
-  const lastOf = (piece: Item<V>[]) => piece.at(-1)?.id ?? "";
-  const pieceOf = (id: string) => placeOf(pieces, id, lastOf);
-  const idOf = (item: Item<V>) => item.id;
-  const insert = (item: Item<V>) => {
-    const at = Math.min(pieceOf(item.id), Math.max(0, pieces.length - 1));
-    const piece = pieces[at];
-    if (!piece) return void pieces.push([item]);
-    piece.splice(placeOf(piece, item.id, idOf), 0, item);
-    if (piece.length > 2 * pieceSize) pieces.splice(at + 1, 0, piece.splice(pieceSize));
-  };
   return {
     get size() {
       return byId.size;
@@ -66,24 +86,13 @@ export function createSorted<V>(): Sorted<V> {
       }
       const item = { id, value };
       byId.set(id, item);
-      insert(item);
+      insert(pieces, item);
     },
     delete(id) {
       if (!byId.delete(id)) return false;
-      const at = pieceOf(id);
-      const piece = pieces[at];
-      piece?.splice(placeOf(piece, id, idOf), 1);
-      if (piece?.length === 0) pieces.splice(at, 1);
+      remove(pieces, id);
       return true;
     },
-    *from(id, behind) {
-      const at = pieceOf(id);
-      for (let i = at; i < pieces.length; i++) {
-        const piece = pieces[i] as Item<V>[];
-        let start = i === at ? placeOf(piece, id, idOf) : 0;
-        if (i === at && behind && piece[start]?.id === id) start++;
-        for (; start < piece.length; start++) yield piece[start] as Item<V>;
-      }
-    },
+    from: (id, behind) => itemsFrom(pieces, id, behind),
   };
 }

@@ -1,9 +1,9 @@
 /** Maps and indexes of the memory store. */
 import { clock } from "../../src/base/clock.ts";
-import type { Field, Holding, Index, MapEntry, Maps, MapWritten } from "../../src/contract/index.ts";
+import type { Field, From, Holding, Index, MapEntry, Maps, MapWritten, Page } from "../../src/contract/index.ts";
+import { yielding } from "../shared/yielding.ts";
 import type { ExpiringMap } from "./expiring-map.ts";
 import { createSorted, type Sorted } from "./sorted.ts";
-import { yielding } from "./yielding.ts";
 
 interface Value {
   text: string;
@@ -35,17 +35,7 @@ export function createMaps(maps: ExpiringMap<StoredMap>, isHeld: (holding: Holdi
       const map = maps.get(key);
       return fields.map((field) => map?.get(field)?.text);
     },
-    async read(key, { after = "0", limit }) {
-      const items: Field[] = [];
-      let last = after;
-      for (const [field, { text, number }] of maps.get(key) ?? []) {
-        if (number <= Number(after)) continue;
-        if (items.length === limit) return yielding({ items, after: last }, limit);
-        items.push([field, text]);
-        last = String(number);
-      }
-      return yielding({ items }, items.length);
-    },
+    read: async (key, from) => yielding(readMap(maps.get(key) ?? new Map(), from)),
     async remove(key, fields) {
       const map = maps.get(key);
       const removed = fields.filter((field) => map?.delete(field)).length;
@@ -53,6 +43,18 @@ export function createMaps(maps: ExpiringMap<StoredMap>, isHeld: (holding: Holdi
       return removed;
     },
   };
+}
+
+function readMap(map: StoredMap, { after = "0", limit }: From): Page<Field> {
+  const items: Field[] = [];
+  let last = after;
+  for (const [field, { text, number }] of map) {
+    if (number <= Number(after)) continue;
+    if (items.length === limit) return { items, after: last };
+    items.push([field, text]);
+    last = String(number);
+  }
+  return { items };
 }
 
 interface Member {
@@ -104,8 +106,8 @@ async function readIndex(
     if (!id.startsWith(prefix)) break;
     if (value.until <= now) continue;
     const last = items.at(-1);
-    if (last && items.length === limit) return yielding({ items, after: last.id }, limit);
+    if (last && items.length === limit) return yielding({ items, after: last.id });
     items.push({ id, value: value.value });
   }
-  return yielding({ items }, items.length);
+  return yielding({ items });
 }

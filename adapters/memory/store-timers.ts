@@ -1,8 +1,8 @@
 /** The timers of the memory store. */
 import { clock } from "../../src/base/clock.ts";
 import type { From, LeasedTimers, Page, TimerEntry, Timers, WaitingTimer } from "../../src/contract/index.ts";
+import { yielding } from "../shared/yielding.ts";
 import { createHeap, type Due, type Heap } from "./heap.ts";
-import { yielding } from "./yielding.ts";
 
 interface Timer extends Due {
   readonly queue: string;
@@ -20,25 +20,9 @@ export interface TimerQueue {
 export function createTimers(queues: Map<string, TimerQueue>): Timers {
   let sequence = 0;
   let tokens = 0;
-  const add = ({ queue: name, id, dueInMs, payload }: TimerEntry) => {
-    const queue = queues.get(name) ?? { byId: new Map<string, Timer>(), due: createHeap<Timer>() };
-    queues.set(name, queue);
-    drop(queue, id);
-    const timer: Timer = {
-      queue: name,
-      id,
-      payload,
-      token: undefined,
-      dueAt: clock.monotonic() + dueInMs,
-      sequence: ++sequence,
-      slot: -1,
-    };
-    queue.byId.set(id, timer);
-    queue.due.add(timer);
-  };
   return {
     async add(entries) {
-      for (const entry of entries) add(entry);
+      for (const entry of entries) addTimer(queues, entry, ++sequence);
     },
     lease: async (names, { limit, ttlMs }) =>
       leaseDue(
@@ -67,6 +51,20 @@ export function createTimers(queues: Map<string, TimerQueue>): Timers {
   };
 }
 
+function addTimer(
+  queues: Map<string, TimerQueue>,
+  { queue: name, id, dueInMs, payload }: TimerEntry,
+  sequence: number,
+): void {
+  const queue = queues.get(name) ?? { byId: new Map<string, Timer>(), due: createHeap<Timer>() };
+  queues.set(name, queue);
+  drop(queue, id);
+  const dueAt = clock.monotonic() + dueInMs;
+  const timer: Timer = { queue: name, id, payload, token: undefined, dueAt, sequence, slot: -1 };
+  queue.byId.set(id, timer);
+  queue.due.add(timer);
+}
+
 function isLeased(timer: Timer | undefined, now: number): boolean {
   return timer?.token !== undefined && timer.dueAt > now;
 }
@@ -79,18 +77,18 @@ function drop(queue: TimerQueue, id: string): boolean {
 /** A leased one is due again when its lease ends. */
 function leaseDue(queues: readonly TimerQueue[], limit: number, ttlMs: number, token: string): LeasedTimers {
   const now = clock.monotonic();
-  const entries: LeasedTimers["entries"][number][] = [];
-  let next = firstOf(queues);
-  while (next && entries.length < limit) {
-    const [queue, timer] = next;
-    if (timer.dueAt > now) break;
-    queue.due.remove(timer);
+  const found: (readonly [TimerQueue, Timer])[] = [];
+  for (let first = firstOf(queues); first && first[1].dueAt <= now && found.length < limit; first = firstOf(queues)) {
+    first[0].due.remove(first[1]);
+    found.push(first);
+  }
+  const entries = found.map(([{ due }, timer]) => {
     timer.token = token;
     timer.dueAt = now + ttlMs;
-    queue.due.add(timer);
-    entries.push({ queue: timer.queue, id: timer.id, payload: timer.payload, token });
-    next = firstOf(queues);
-  }
+    due.add(timer);
+    return { queue: timer.queue, id: timer.id, payload: timer.payload, token };
+  });
+  const next = firstOf(queues);
   return next ? { entries, nextDueMs: Math.max(0, next[1].dueAt - now) } : { entries };
 }
 
@@ -133,5 +131,5 @@ async function readTimers(timers: readonly Timer[], { after, limit }: From): Pro
     dueInMs: timer.dueAt - now,
     leased: isLeased(timer, now),
   }));
-  return yielding(isMore && last ? { items, after: `${last.dueAt} ${last.sequence}` } : { items }, items.length);
+  return yielding(isMore && last ? { items, after: `${last.dueAt} ${last.sequence}` } : { items });
 }

@@ -3,11 +3,11 @@ import { clock, queueMicrotask } from "../../src/base/clock.ts";
 import type { Holding, Reservation, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
 import { listFrom } from "../shared/list-from.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { yielding } from "../shared/yielding.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 import { createIndex, createMaps, type StoredIndex, type StoredMap } from "./store-maps.ts";
 import { createResults } from "./store-results.ts";
 import { createTimers, type TimerQueue } from "./store-timers.ts";
-import { yielding } from "./yielding.ts";
 
 /**
  * A store for one process: results, limits and timers without a server.
@@ -31,15 +31,7 @@ export function memoryStore(): Store {
     scope: "process",
     durable: false,
     now: async () => clock.now(),
-    get: async (keys) => keys.map((key) => values.get(key)),
-    async set(entries) {
-      const now = clock.monotonic();
-      return entries.map((entry) => setOne(values, entry, now));
-    },
-    async delete(keys) {
-      for (const key of keys) for (const each of [values, lists, maps]) each.delete(key);
-    },
-    increment: async (counters) => counters.map((counter) => increment(values, counter)),
+    ...createValues(values),
     reserve: async (key, row) => reserve(rows, key, row),
     lease: leases.lease,
     release: leases.release,
@@ -47,10 +39,7 @@ export function memoryStore(): Store {
     list: createLists(lists),
     map: createMaps(maps, leases.isHeld),
     index: createIndex(indexes),
-    async expire(keys) {
-      for (const { key, ttlMs } of keys)
-        for (const each of [values, lists, maps]) endIn(each as ExpiringMap<unknown>, key, ttlMs);
-    },
+    ...endings([values, lists, maps]),
     notify: notices.notify,
     subscribe: notices.subscribe,
     results,
@@ -62,6 +51,29 @@ export function memoryStore(): Store {
 
 function endOf(ttlMs: number | undefined, now = clock.monotonic()): number {
   return ttlMs === undefined ? Number.POSITIVE_INFINITY : now + ttlMs;
+}
+
+function createValues(values: ExpiringMap<string>): Pick<Store, "get" | "set" | "increment"> {
+  return {
+    get: async (keys) => keys.map((key) => values.get(key)),
+    async set(entries) {
+      const now = clock.monotonic();
+      return entries.map((entry) => setOne(values, entry, now));
+    },
+    increment: async (counters) => counters.map((counter) => increment(values, counter)),
+  };
+}
+
+/** Of values, lists and maps alike. */
+function endings(all: readonly ExpiringMap<unknown>[]): Pick<Store, "delete" | "expire"> {
+  return {
+    async delete(keys) {
+      for (const key of keys) for (const each of all) each.delete(key);
+    },
+    async expire(keys) {
+      for (const { key, ttlMs } of keys) for (const each of all) endIn(each, key, ttlMs);
+    },
+  };
 }
 
 function endIn(map: ExpiringMap<unknown>, key: string, ttlMs: number): void {
@@ -84,7 +96,7 @@ function createLists(lists: ExpiringMap<string[]>): Store["list"] {
       const list = lists.get(key) ?? [];
       const start = listFrom(from, list.length);
       const items = list.slice(start, start + Math.max(0, limit));
-      return yielding(items, items.length);
+      return yielding(items);
     },
   };
 }

@@ -29,7 +29,9 @@ return redis.call('LRANGE', KEYS[1], from, from + ARGV[2] - 1)`,
    */
   mapPut: {
     keys: undefined,
-    lua: `if KEYS[2] and redis.call('HGET', KEYS[2], 'fence') ~= ARGV[3] then return {-1 - redis.call('HLEN', KEYS[1])} end
+    lua: `if KEYS[2] and redis.call('HGET', KEYS[2], 'fence') ~= ARGV[3] then
+  return {-1 - redis.call('HLEN', KEYS[1])}
+end
 local answer = {0}
 for i = 4, #ARGV, 2 do
   local new = redis.call(ARGV[2] == '1' and 'HSETNX' or 'HSET', KEYS[1], ARGV[i], ARGV[i + 1])
@@ -62,8 +64,8 @@ end`,
   indexRead: {
     keys: 3,
     lua: `${dropEnded}
-local answer = {}
-for _, id in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2] ~= '+' and ARGV[2] .. '\\255' or '+', 'LIMIT', 0, ARGV[3])) do
+local answer, to = {}, ARGV[2] ~= '+' and ARGV[2] .. '\\255' or '+'
+for _, id in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], to, 'LIMIT', 0, ARGV[3])) do
   answer[#answer + 1] = id
   answer[#answer + 1] = redis.call('HGET', KEYS[2], id) or ''
 end

@@ -33,14 +33,14 @@ end`,
     keys: undefined,
     lua: `${now}
 local limit, ends = tonumber(ARGV[1]), string.format('%.3f', now + ARGV[2])
-local found, answer = {}, {''}
+local found, answer, till = {}, {''}, string.format('%.3f', now)
 for k = 1, #KEYS, 4 do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[k + 1], '-inf', now, 'LIMIT', 0, limit)) do
     redis.call('ZADD', KEYS[k], redis.call('ZSCORE', KEYS[k + 1], id), id)
     redis.call('ZREM', KEYS[k + 1], id)
     redis.call('HDEL', KEYS[k + 3], id)
   end
-  local first = redis.call('ZRANGEBYSCORE', KEYS[k], '-inf', string.format('%.3f', now), 'WITHSCORES', 'LIMIT', 0, limit)
+  local first = redis.call('ZRANGEBYSCORE', KEYS[k], '-inf', till, 'WITHSCORES', 'LIMIT', 0, limit)
   for i = 1, #first, 2 do found[#found + 1] = {k, first[i], tonumber(first[i + 1]), #found} end
 end
 if #KEYS > 4 then

@@ -44,11 +44,11 @@ const sql = {
   countMembers: `select count(*) as n from funboost_index where name = ? and ${live}`,
 };
 
-export function createLists(read: Call, write: Call): Store["list"] {
+export function createLists(page: Call, write: Call): Store["list"] {
   return {
     append: (entries) => write((file) => entries.map((entry) => append(file, entry)), entries.length),
     read: (key, from, limit) =>
-      read((file) => {
+      page((file) => {
         const length = file.get<{ next: number }>(sql.list, [key])?.next;
         if (length === undefined || limit < 1) return [];
         return file.json<string[]>(sql.items, [key, listFrom(from, length), limit]);
@@ -67,7 +67,7 @@ function append(file: SqliteFile, { key, items, ttlMs }: Parameters<Store["list"
   return length;
 }
 
-export function createMaps(read: Call, write: Call): Maps {
+export function createMaps(read: Call, page: Call, write: Call): Maps {
   const sizeOf = (file: SqliteFile, key: string) => file.get<{ size: number }>(sql.map, [key])?.size;
   return {
     put: (entries) =>
@@ -82,7 +82,7 @@ export function createMaps(read: Call, write: Call): Maps {
         return fields.map((field) => found.get(field));
       }),
     read: (key, { after, limit }) =>
-      read((file) => {
+      page((file) => {
         if (sizeOf(file, key) === undefined) return { items: [] };
         const rows =
           after === undefined
@@ -130,7 +130,7 @@ function putMap(
   return { written, size };
 }
 
-export function createIndex(read: Call, write: Call): Index {
+export function createIndex(read: Call, page: Call, write: Call): Index {
   return {
     put: async (name, members) => {
       // Of two of one id the last stays, as rows of one statement come one after the other.
@@ -139,14 +139,14 @@ export function createIndex(read: Call, write: Call): Index {
     },
     remove: async (name, ids) => void (await write((file) => file.run(sql.dropMembers, [name, jsonText(ids)]))),
     read: (name, { after, limit, prefix = "" }) =>
-      read((file) => {
+      page((file) => {
         // An empty id is a text too, so "none" is what no id can be: a number.
         const values = [name, after ?? prefix, after ?? 0, limit + 1];
         const rows = file.json<[string, string][]>(sql.members, values);
-        const page = pageOf(rows, limit, ([id]) => id);
-        const items = page.items.filter(([id]) => id.startsWith(prefix)).map(([id, value]) => ({ id, value }));
-        const isLast = items.length < page.items.length || rows.at(limit)?.[0].startsWith(prefix) === false;
-        return page.after === undefined || isLast ? { items } : { items, after: page.after };
+        const found = pageOf(rows, limit, ([id]) => id);
+        const items = found.items.filter(([id]) => id.startsWith(prefix)).map(([id, value]) => ({ id, value }));
+        const isLast = items.length < found.items.length || rows.at(limit)?.[0].startsWith(prefix) === false;
+        return found.after === undefined || isLast ? { items } : { items, after: found.after };
       }),
     count: (name) => read((file) => file.get<{ n: number }>(sql.countMembers, [name])?.n ?? 0),
   };

@@ -1,6 +1,6 @@
 /** The timers of the SQLite store. */
 import { randomUUID } from "node:crypto";
-import type { LeasedTimers, TimerEntry, Timers } from "../../src/contract/index.ts";
+import type { From, LeasedTimers, Page, TimerEntry, Timers, WaitingTimer } from "../../src/contract/index.ts";
 import { jsonText, listOf, type SqliteFile, texts } from "./file.ts";
 import type { Call } from "./store-calls.ts";
 import { listed, nowMs } from "./store-sql.ts";
@@ -37,7 +37,7 @@ const sql = {
   clear: `delete from funboost_timer where queue in ${listed}`,
 };
 
-export function createTimers(read: Call, write: Call): Timers {
+export function createTimers(read: Call, page: Call, write: Call): Timers {
   return {
     add: async (entries) =>
       void (await write((file) => {
@@ -46,34 +46,15 @@ export function createTimers(read: Call, write: Call): Timers {
     lease: (queues, how) => write((file) => lease(file, queues, how.limit, how.ttlMs)),
     ack: (leased) =>
       write((file) => {
-        const removed = new Set<string>();
-        for (const [, own] of groups(leased, ({ queue, token }) => JSON.stringify([queue, token]))) {
-          const { queue, token } = own[0] as (typeof own)[number];
-          const ids = jsonText(own.map(({ id }) => id));
-          for (const id of dropFound(file, queue, file.json(sql.held, [queue, token, ids])))
-            removed.add(JSON.stringify([queue, token, id]));
-        }
-        // Of two of one entry the first has removed it.
-        return leased.map(({ queue, token, id }) => removed.delete(JSON.stringify([queue, token, id])));
+        const groupOf = ({ queue, token }: Leased) => JSON.stringify([queue, token]);
+        return dropOf(file, leased, groupOf, ({ queue, token }, ids) => file.json(sql.held, [queue, token, ids]));
       }, leased.length),
     remove: (entries) =>
       write((file) => {
-        const removed = new Set<string>();
-        for (const [queue, own] of groups(entries, (each) => each.queue))
-          for (const id of dropFound(file, queue, file.json(sql.free, [queue, jsonText(own.map((each) => each.id))])))
-            removed.add(JSON.stringify([queue, id]));
-        return entries.map(({ queue, id }) => removed.delete(JSON.stringify([queue, id])));
+        const groupOf = ({ queue }: Named) => queue;
+        return dropOf(file, entries, groupOf, ({ queue }, ids) => file.json(sql.free, [queue, ids]));
       }, entries.length),
-    read: (queue, { after, limit }) =>
-      read((file) => {
-        const [due, id] = after === undefined ? [Number.MIN_SAFE_INTEGER, ""] : (JSON.parse(after) as [number, string]);
-        const rows = file.json<[string, string, number, number, number][]>(sql.read, [queue, due, id, limit + 1]);
-        const items = rows
-          .slice(0, limit)
-          .map(([id, payload, dueInMs, leased]) => ({ id, payload, dueInMs, leased: leased > 0 && dueInMs > 0 }));
-        const last = rows[limit - 1];
-        return rows.length > limit && last ? { items, after: JSON.stringify([last[4], last[0]]) } : { items };
-      }),
+    read: (queue, from) => page((file) => readPage(file, queue, from)),
     count: (queues) => read((file) => queues.map((queue) => file.get<{ n: number }>(sql.count, [queue])?.n ?? 0)),
     clear: async (queues) => void (await write((file) => file.run(sql.clear, [jsonText(queues)]))),
   };
@@ -95,9 +76,38 @@ function addAll(file: SqliteFile, queue: string, entries: readonly TimerEntry[])
   file.run(sql.add, [queue, jsonText(rows)]);
 }
 
-function dropFound(file: SqliteFile, queue: string, ids: readonly string[]): readonly string[] {
-  if (ids.length > 0) file.run(sql.drop, [queue, jsonText(ids)]);
-  return ids;
+interface Named {
+  readonly queue: string;
+  readonly id: string;
+}
+
+type Leased = Named & { readonly token: string };
+
+/** Removes those of each group that `find` finds. Of two of one entry the first has removed it. */
+function dropOf<E extends Named>(
+  file: SqliteFile,
+  entries: readonly E[],
+  groupOf: (entry: E) => string,
+  find: (first: E, ids: string) => readonly string[],
+): readonly boolean[] {
+  const removed = new Map<string, Set<string>>();
+  for (const [group, own] of groups(entries, groupOf)) {
+    const first = own[0] as E;
+    const ids = find(first, jsonText(own.map(({ id }) => id)));
+    if (ids.length > 0) file.run(sql.drop, [first.queue, jsonText(ids)]);
+    removed.set(group, new Set(ids));
+  }
+  return entries.map((each) => removed.get(groupOf(each))?.delete(each.id) === true);
+}
+
+function readPage(file: SqliteFile, queue: string, { after, limit }: From): Page<WaitingTimer> {
+  const [due, id] = after === undefined ? [Number.MIN_SAFE_INTEGER, ""] : (JSON.parse(after) as [number, string]);
+  const rows = file.json<[string, string, number, number, number][]>(sql.read, [queue, due, id, limit + 1]);
+  const items = rows
+    .slice(0, limit)
+    .map(([id, payload, dueInMs, leased]) => ({ id, payload, dueInMs, leased: leased > 0 && dueInMs > 0 }));
+  const last = rows[limit - 1];
+  return rows.length > limit && last ? { items, after: JSON.stringify([last[4], last[0]]) } : { items };
 }
 
 type Due = readonly [id: string, payload: string, due: number];

@@ -3,6 +3,7 @@ import { repeat } from "../../src/base/clock.ts";
 import { readStored } from "../../src/base/json.ts";
 import type { Reservation, Results, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { yielding } from "../shared/yielding.ts";
 import { loadDriver } from "./driver.ts";
 import { jsonText, openFile, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
@@ -25,14 +26,7 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
   checkOptions(options);
   let opening: Promise<OpenStore> | undefined;
   const use = () => (opening ??= open(options));
-  const write: Call = async (work, weight) => {
-    const { file } = await use();
-    return file.write(() => work(file), weight);
-  };
-  const read: Call = async (work) => {
-    const { file } = await use();
-    return file.readInOrder(() => work(file));
-  };
+  const { read, page, write } = callsOn(use);
   return {
     format: 2,
     name: "sqlite",
@@ -40,17 +34,14 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
     durable: true,
     now: () => read((file) => file.get<{ now: number }>(sql.now, [])?.now as number),
     ...createValues(read, write),
+    ...endings(write),
     reserve: (key, row) => write((file) => reserve(file, key, row)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
-    timers: createTimers(read, write),
-    list: createLists(read, write),
-    map: createMaps(read, write),
-    index: createIndex(read, write),
-    expire: (keys) =>
-      write((file) => {
-        for (const { key, ttlMs } of keys) for (const each of sql.expire) file.run(each, [ttlMs, key]);
-      }, keys.length),
+    timers: createTimers(read, page, write),
+    list: createLists(page, write),
+    map: createMaps(read, page, write),
+    index: createIndex(read, page, write),
     async notify(channel, text) {
       const { file, notices } = await use();
       await file.write(() => file.run(sql.addNotice, [channel, text]));
@@ -62,6 +53,21 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
       const store = opening;
       opening = undefined;
       await (await store?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+function callsOn(use: () => Promise<OpenStore>): { readonly read: Call; readonly page: Call; readonly write: Call } {
+  const read: Call = async (work) => {
+    const { file } = await use();
+    return file.readInOrder(() => work(file));
+  };
+  return {
+    read,
+    page: async (work) => yielding(await read(work)), // pages are read in a loop
+    async write(work, weight) {
+      const { file } = await use();
+      return file.write(() => work(file), weight);
     },
   };
 }
@@ -95,6 +101,20 @@ async function pruneAll(file: SqliteFile): Promise<void> {
   for (const statement of prune) while ((await file.write(() => file.run(statement), pruneLimit)) >= pruneLimit);
 }
 
+/** Of values, lists and maps alike. */
+function endings(write: Call): Pick<Store, "delete" | "expire"> {
+  return {
+    delete: (keys) =>
+      write((file) => {
+        for (const each of sql.drop) file.run(each, [jsonText(keys)]);
+      }, keys.length),
+    expire: (keys) =>
+      write((file) => {
+        for (const { key, ttlMs } of keys) for (const each of sql.expire) file.run(each, [ttlMs, key]);
+      }, keys.length),
+  };
+}
+
 function createValues(read: Call, write: Call) {
   return {
     get: (keys) =>
@@ -103,10 +123,6 @@ function createValues(read: Call, write: Call) {
         return keys.map((key) => found.get(key));
       }),
     set: (entries) => write((file) => entries.map((entry) => setOne(file, entry))),
-    delete: (keys) =>
-      write((file) => {
-        for (const each of sql.drop) file.run(each, [jsonText(keys)]);
-      }, keys.length),
     increment: (counters) =>
       write((file) =>
         counters.map(({ key, by, ttlMs }) =>

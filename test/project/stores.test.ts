@@ -9,6 +9,7 @@ import { postgresStore } from "../../adapters/postgres/store.ts";
 import { redisStore } from "../../adapters/redis/store.ts";
 import { sqliteStore } from "../../adapters/sqlite/store.ts";
 import type { Store } from "../../src/contract/index.ts";
+import { dropSchemas } from "../support/drop-schemas.ts";
 import { serviceFor } from "../support/services.ts";
 import { storeCases } from "../support/store-cases.ts";
 
@@ -45,6 +46,7 @@ const postgres: Place = () => {
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   if (url) await deleteKeys();
+  if (database.settings?.POSTGRES_URL) await dropSchemas(database.settings.POSTGRES_URL, run);
   await service.stop();
   await database.stop();
 });
@@ -74,7 +76,7 @@ function describeStore(place: Place, is: Pick<Store, "name" | "scope" | "durable
         } finally {
           for (const store of opened) await store.close();
         }
-      });
+      }, 60_000);
     }
   });
 }

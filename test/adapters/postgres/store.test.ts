@@ -7,12 +7,14 @@ import { postgresStore } from "../../../adapters/postgres/store.ts";
 import { decode, encode } from "../../../adapters/postgres/text.ts";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Store } from "../../../src/contract/index.ts";
+import { dropSchemas } from "../../support/drop-schemas.ts";
 import { serviceFor } from "../../support/services.ts";
 
 const service = await serviceFor("postgres");
 const url = service.settings?.POSTGRES_URL ?? "";
 const run = `own${process.pid}${Date.now().toString(36)}`;
 const opened: (Store | PgPool)[] = [];
+const roles: string[] = [];
 let counter = 0;
 const newSchema = () => `${run}_${counter++}`;
 
@@ -31,6 +33,7 @@ function openPool(connectionString = url): PgPool {
 
 afterAll(async () => {
   for (const each of opened) await ("end" in each ? each.end() : each.close());
+  if (url) await dropSchemas(url, run, roles);
   await service.stop();
 });
 
@@ -73,6 +76,7 @@ describe.skipIf(service.unavailable !== undefined && !process.env.REQUIRED_SERVI
       const schema = newSchema();
       const admin = openPool();
       await admin.query(`create role ${schema} login`);
+      roles.push(schema);
       const theirs = new URL(url);
       theirs.username = schema;
       const error = await open(schema, { url: theirs.href })

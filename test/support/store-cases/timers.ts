@@ -45,9 +45,9 @@ export const timers: Record<string, StoreCase> = {
   },
   "leases timers of several queues in one call, by the time at which they are due": async ({ store, other }) => {
     const since = clock.monotonic();
-    await store.timers.add([timer("late", 30, "r"), timer("a", 0, "q"), timer("no", 0, "another")]);
-    await store.timers.add([timer("b", 15, "s"), timer("far", 10_000, "s"), timer("near", 5_000, "r")]);
-    await sleep(60);
+    await store.timers.add([timer("late", 300, "r"), timer("a", 0, "q"), timer("no", 0, "another")]);
+    await store.timers.add([timer("b", 20, "s"), timer("far", 10_000, "s"), timer("near", 5_000, "r")]);
+    await sleep(330);
     const queues = ["q", "none", "r", "s", "q"];
     const first = await other.timers.lease(queues, { limit: 2, ttlMs: 60_000 });
     expect(first.entries.map(({ queue, id }) => [queue, id])).toEqual([
