@@ -65,10 +65,11 @@ export const collectionFunctions: Readonly<Record<string, string>> = {
     end loop;
     return r; end`,
   get_map: `begin
-    return (select coalesce(jsonb_agg(v.value order by k.n), '[]')
-      from jsonb_array_elements_text(a->1) with ordinality k(field, n)
-      left join $S.map m on m.key = a->>0 and (m.expires is null or m.expires > $S.now_ms())
-      left join $S.map_field v on v.key = m.key and v.field = k.field); end`,
+    return (select coalesce(jsonb_agg((
+        select v.value from $S.map m join $S.map_field v on v.key = m.key
+        where m.key = a->>0 and v.key = a->>0 and v.field = k.field
+          and (m.expires is null or m.expires > $S.now_ms())
+      ) order by k.n), '[]') from jsonb_array_elements_text(a->1) with ordinality k(field, n)); end`,
   read_map: `begin
     if not exists (select 1 from $S.map where key = a->>0 and (expires is null or expires > $S.now_ms()))
       then return '[]'; end if;
