@@ -1,6 +1,8 @@
 /** What only the store on PostgreSQL can get wrong; what all stores promise is in test/project/stores.test.ts. */
 import { Pool } from "pg";
 import { afterAll, describe, expect, it, vi } from "vitest";
+import { agenda } from "../../../adapters/agenda/broker.ts";
+import { memoryStore } from "../../../adapters/memory/store.ts";
 import type { PgPool } from "../../../adapters/postgres/connection.ts";
 import { describeSchema } from "../../../adapters/postgres/schema.ts";
 import { postgresStore } from "../../../adapters/postgres/store.ts";
@@ -8,7 +10,7 @@ import { decode, encode } from "../../../adapters/postgres/text.ts";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Store } from "../../../src/contract/index.ts";
 import { dropSchemas } from "../../support/drop-schemas.ts";
-import { serviceFor } from "../../support/services.ts";
+import { serviceFor, startPrivate } from "../../support/services.ts";
 
 const service = await serviceFor("postgres");
 const url = service.settings?.POSTGRES_URL ?? "";
@@ -93,6 +95,35 @@ describe.skipIf(service.unavailable !== undefined && !process.env.REQUIRED_SERVI
       expect(await store.set([{ key: "a", value: "1" }])).toEqual([true]);
       expect(await store.lease("l", "me", 1_000)).toEqual({ fence: 1 });
     });
+    it("is what Agenda on PostgreSQL keeps its results in, unless another is configured or it may not", async () => {
+      const role = `${run}_agenda`;
+      const admin = openPool();
+      const broker = agenda({ url });
+      const given = memoryStore();
+      expect(await broker.store?.(given)).toBe(given);
+      expect((await broker.store?.())?.name).toBe("postgres");
+      await broker.close();
+      await admin.query(`create role ${role} login`);
+      roles.push(role);
+      const theirs = new URL(url);
+      theirs.username = role;
+      const refused = agenda({ url: theirs.href });
+      expect(await refused.store?.()).toBeUndefined();
+      await refused.close();
+    });
+    it("rejects what is written while its server is down, and goes on when it is up again", async () => {
+      const own = await startPrivate("postgres", { durable: true });
+      const store = open(newSchema(), { url: own.settings?.POSTGRES_URL ?? "" });
+      await store.set([{ key: "a", value: "1" }]);
+      await own.kill();
+      await expect(store.set([{ key: "b", value: "1" }])).rejects.toMatchObject({ code: "BROKER_DOWN" });
+      await expect(store.get(["a"])).rejects.toMatchObject({ code: "BROKER_DOWN" });
+      await own.restart();
+      expect(await store.set([{ key: "b", value: "2", if: "absent" }])).toEqual([true]);
+      expect(await store.get(["a", "b"])).toEqual(["1", "2"]);
+      await store.close();
+      await own.stop();
+    }, 30_000);
     it("uses a pool of the user's, and does not close it", async () => {
       const pool = openPool();
       const store = open(newSchema(), { pool });
