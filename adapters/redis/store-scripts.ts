@@ -130,5 +130,3 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], #ARGV[1] < 16384 and ARGV[1] or '')`,
   },
 } as const;
-
-export type StoreScript = keyof typeof storeScripts;

@@ -177,16 +177,16 @@ export const collections: Record<string, StoreCase> = {
   "ends maps and indexes by the ttl given last, and keeps without one what was set": async ({ store, other }) => {
     const put = (key: string, ttlMs?: number) =>
       store.map.put([{ key, fields: [["f", "1"]], ...(ttlMs === undefined ? {} : { ttlMs }) }]);
-    await put("short, then none", 120);
+    await put("short, then none", 400);
     await put("short, then none");
-    await put("short, then long", 120);
+    await put("short, then long", 400);
     await put("short, then long", 10_000);
     await put("long, then short", 10_000);
-    await put("long, then short", 120);
+    await put("long, then short", 400);
     await put("none");
-    await store.map.put([{ key: "none", fields: [["f", "2"]], if: "absent", ttlMs: 120 }]);
+    await store.map.put([{ key: "none", fields: [["f", "2"]], if: "absent", ttlMs: 400 }]);
     await put("for ever");
-    await sleep(160);
+    await sleep(450);
     const keys = ["short, then none", "short, then long", "long, then short", "none", "for ever"];
     const values = await Promise.all(keys.map(async (key) => (await other.map.get(key, ["f"]))[0]));
     expect(values).toEqual([undefined, "1", undefined, undefined, "1"]);
@@ -206,11 +206,11 @@ export const collections: Record<string, StoreCase> = {
       (await other.list.read(key, 0, 1))[0],
       ...(await other.map.get(key, ["f"])),
     ];
-    for (const key of names) await fill(key, key === "sooner" ? 10_000 : key === "stays" ? 120 : undefined);
+    for (const key of names) await fill(key, key === "sooner" ? 10_000 : key === "stays" ? 400 : undefined);
     await other.expire([
-      { key: "ends", ttlMs: 120 },
+      { key: "ends", ttlMs: 400 },
       { key: "stays", ttlMs: 10_000 },
-      { key: "sooner", ttlMs: 120 },
+      { key: "sooner", ttlMs: 400 },
       { key: "none", ttlMs: 10_000 },
     ]);
     await other.expire([]);
@@ -218,7 +218,7 @@ export const collections: Record<string, StoreCase> = {
     const all = ["1", "1", "1"];
     const none = [undefined, undefined, undefined];
     expect(await Promise.all([...names, "none"].map(read))).toEqual([all, all, all, none, none]);
-    await sleep(160);
+    await sleep(450);
     expect(await Promise.all(names.map(read))).toEqual([none, all, none, none]);
     await fill("gone");
     expect([await read("gone"), await other.list.read("gone", 0, 5)]).toEqual([all, ["1"]]);

@@ -26,20 +26,15 @@ async function breathe(read: (from: { after?: string; limit: number }) => Promis
   let turns = 0;
   let pages = 0;
   let items = 0;
-  const turn = () => {
-    turns += 1;
-    next = setImmediate(turn);
-  };
-  let next = setImmediate(turn);
   const { user } = process.cpuUsage();
   for (let after: string | undefined; pages < 500; ) {
+    setImmediate(() => void (turns += 1));
     const page = await read({ limit: 1_000, ...(after === undefined ? {} : { after }) });
     pages += 1;
     items += page.items.length;
     after = page.after;
     if (after === undefined) break;
   }
-  clearImmediate(next);
   // By processor time: tests run beside others. A timer of 10 ms is then 20 ms late at most.
   expect((process.cpuUsage().user - user) / 1_000 / pages).toBeLessThan(20);
   expect(turns).toBeGreaterThanOrEqual(pages - 1);
@@ -72,22 +67,22 @@ export const indexes: Record<string, StoreCase> = {
   },
   "ends members of an index, each by the ttl given last": async ({ store, other }) => {
     await store.index.put("i", [
-      member("a", 120),
+      member("a", 400),
       member("b"),
       member("c", 10_000),
-      member("d", 120),
-      member("e", 120),
+      member("d", 400),
+      member("e", 400),
     ]);
-    await store.index.put("i", [member("c", 120), member("d", 10_000), member("e")]);
+    await store.index.put("i", [member("c", 400), member("d", 10_000), member("e")]);
     expect(await idsOf(other, "i", { limit: 2 })).toEqual(["a", "b", "c", "d", "e"]);
-    await sleep(160);
+    await sleep(450);
     expect([await idsOf(other, "i", { limit: 1 }), await other.index.count("i")]).toEqual([["b", "d"], 2]);
     await store.index.put("i", [member("a")]);
-    await sleep(160);
+    await sleep(450);
     expect(await idsOf(other, "i", { limit: 9 })).toEqual(["a", "b", "d"]);
   },
-  "lets the process breathe while it reads 100,000 of each kind in pages of 1,000": async ({ store }) => {
-    const all = Array.from({ length: 100_000 }, (_, n) => String(n).padStart(6, "0"));
+  "lets the process breathe while it reads 20,000 of each kind in pages of 1,000": async ({ store }) => {
+    const all = Array.from({ length: 20_000 }, (_, n) => String(n).padStart(6, "0"));
     for (let from = 0; from < all.length; from += 1_000) {
       const ids = all.slice(from, from + 1_000);
       await Promise.all([
