@@ -55,6 +55,7 @@ export { brokerName, registerBroker, wrapBroker } from "./setup/catalog.ts";
 export { type ConfigureOptions as Configuration, configure } from "./setup/configure.ts";
 export { queues } from "./setup/definition.ts";
 export type { Support } from "./setup/features.ts";
+export { storeOf } from "./store-of.ts";
 export { fct, type TaskContext } from "./task/context.ts";
 export { DeadLetterError, FatalError, RequeueError, RetryError } from "./task/errors.ts";
 export type { Boostable, NoTask, ParametersOf, Refused, ResultOf, Sent } from "./task/function-types.ts";

@@ -3,7 +3,9 @@
 import { hostname } from "node:os";
 import type { Agenda, AgendaBackend, JobParameters } from "agenda";
 import { durationMs } from "../../src/base/duration.ts";
+import { isFunboostError } from "../../src/base/errors.ts";
 import type { Broker, Store } from "../../src/contract/index.ts";
+import { postgresStore } from "../postgres/store.ts";
 import { redisStore } from "../redis/store.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
@@ -57,6 +59,9 @@ export function agenda(options: AgendaOptions = {}): Broker<AgendaQueueOptions> 
       return queue;
     },
     ...(source === "redis" && options.url ? { store: async () => (store ??= storeOf(options)) } : {}),
+    ...(source === "postgres" && !options.backend
+      ? { store: async (configured?: Store) => configured ?? usable((store ??= postgresStore({ url: options.url }))) }
+      : {}),
     address: () => addressOf(source, options.url),
     async close() {
       const ending = opening;
@@ -154,6 +159,18 @@ function storeOf({ url, storePrefix }: AgendaOptions): Store {
     ...(url === undefined ? {} : { url }),
     ...(storePrefix === undefined ? {} : { prefix: storePrefix }),
   });
+}
+
+/** Agenda's own user may have no right to make tables, and `pg` may lie where only its backend finds it: none then. */
+async function usable(store: Store): Promise<Store | undefined> {
+  try {
+    await store.now();
+    return store;
+  } catch (error) {
+    if (!isFunboostError(error) || !/^(BROKER_REFUSED|MISSING_PEER)$/.test(error.code)) throw error;
+    await store.close();
+    return undefined;
+  }
 }
 
 function addressOf(source: Source, url: string | undefined): string {

@@ -1,8 +1,11 @@
 /** Memory store: the shared state of one process, which ends with it. */
 import { clock, queueMicrotask } from "../../src/base/clock.ts";
-import type { Reservation, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
+import type { Holding, Reservation, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
+import { listFrom } from "../shared/list-from.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { yielding } from "../shared/yielding.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
+import { createIndex, createMaps, type StoredIndex, type StoredMap } from "./store-maps.ts";
 import { createResults } from "./store-results.ts";
 import { createTimers, type TimerQueue } from "./store-timers.ts";
 
@@ -17,30 +20,31 @@ export function memoryStore(): Store {
   const rows = createExpiringMap<RowState>();
   const leases = createLeases();
   const lists = createExpiringMap<string[]>();
+  const maps = createExpiringMap<StoredMap>();
+  const indexes = new Map<string, StoredIndex>();
   const timers = new Map<string, TimerQueue>();
   const notices = createChannels();
   const results = createResults();
   return {
+    format: 2,
     name: "memory",
     scope: "process",
     durable: false,
     now: async () => clock.now(),
-    get: async (keys) => keys.map((key) => values.get(key)),
-    set: createSet(values),
-    async delete(keys) {
-      for (const key of keys) values.delete(key);
-    },
-    increment: async (counters) => counters.map((counter) => increment(values, counter)),
+    ...createValues(values),
     reserve: async (key, row) => reserve(rows, key, row),
     lease: leases.lease,
     release: leases.release,
     timers: createTimers(timers),
     list: createLists(lists),
+    map: createMaps(maps, leases.isHeld),
+    index: createIndex(indexes),
+    ...endings([values, lists, maps]),
     notify: notices.notify,
     subscribe: notices.subscribe,
     results,
     async close() {
-      for (const each of [values, rows, leases, lists, timers, notices, results]) each.clear();
+      for (const each of [values, rows, leases, lists, maps, indexes, timers, notices, results]) each.clear();
     },
   };
 }
@@ -49,16 +53,48 @@ function endOf(ttlMs: number | undefined, now = clock.monotonic()): number {
   return ttlMs === undefined ? Number.POSITIVE_INFINITY : now + ttlMs;
 }
 
+function createValues(values: ExpiringMap<string>): Pick<Store, "get" | "set" | "increment"> {
+  return {
+    get: async (keys) => keys.map((key) => values.get(key)),
+    set: createSet(values),
+    increment: async (counters) => counters.map((counter) => increment(values, counter)),
+  };
+}
+
+/** Of values, lists and maps alike. */
+function endings(all: readonly ExpiringMap<unknown>[]): Pick<Store, "delete" | "expire"> {
+  return {
+    async delete(keys) {
+      for (const key of keys) for (const each of all) each.delete(key);
+    },
+    async expire(keys) {
+      for (const { key, ttlMs } of keys) for (const each of all) endIn(each, key, ttlMs);
+    },
+  };
+}
+
+function endIn(map: ExpiringMap<unknown>, key: string, ttlMs: number): void {
+  const value = map.get(key);
+  if (value !== undefined) map.put(key, value, endOf(ttlMs));
+}
+
 function createLists(lists: ExpiringMap<string[]>): Store["list"] {
   return {
-    async append(key, items, ttlMs) {
+    append: async (entries) =>
+      entries.map(({ key, items, ttlMs }) => {
+        const list = lists.get(key) ?? [];
+        for (const item of items) list.push(item);
+        const end = lists.until(key) ?? Number.POSITIVE_INFINITY;
+        const longer = Number.isFinite(end) ? Math.max(end, endOf(ttlMs)) : endOf(ttlMs);
+        if (list.length > 0) lists.put(key, list, ttlMs === undefined ? end : longer);
+        return list.length;
+      }),
+    async read(key, from, limit) {
       const list = lists.get(key) ?? [];
-      for (const item of items) list.push(item);
-      const end = lists.until(key) ?? Number.POSITIVE_INFINITY;
-      const longer = Number.isFinite(end) ? Math.max(end, endOf(ttlMs)) : endOf(ttlMs);
-      lists.put(key, list, ttlMs === undefined ? end : longer);
+      const start = listFrom(from, list.length);
+      const items = list.slice(start, start + Math.max(0, limit));
+      return yielding(items);
     },
-    read: async (key, from, limit) => (lists.get(key) ?? []).slice(from, from + limit),
   };
 }
 
@@ -105,6 +141,7 @@ function createLeases() {
     async release(name: string, owner: string) {
       if (holders.get(name)?.owner === owner) holders.delete(name);
     },
+    isHeld: (holding: Holding) => holders.get(holding.lease)?.fence === holding.fence,
     clear: () => holders.clear(),
   };
 }

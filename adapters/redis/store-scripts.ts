@@ -1,8 +1,8 @@
 /** What the Redis store does in one step on the server. Times are the server's own. */
 
-const now = "local t = redis.call('TIME'); local now = t[1] * 1000 + t[2] / 1000";
+export const now = "local t = redis.call('TIME'); local now = t[1] * 1000 + t[2] / 1000";
 
-/** name -> number of keys and text. `ARGV` are texts; "" stands for "none". */
+/** name -> number of keys, where it is always the same, and text. `ARGV` are texts; "" stands for "none". */
 export const storeScripts = {
   /** KEYS key; ARGV value, ttlMs, expected. Writes if the key holds what is expected. */
   setEqual: {
@@ -113,68 +113,6 @@ return tonumber(fence)`,
     keys: 1,
     lua: "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
   },
-  /** KEYS due, leased, payloads; ARGV id, dueInMs, payload, ... */
-  timersAdd: {
-    keys: 3,
-    lua: `${now}
-for i = 1, #ARGV, 3 do
-  redis.call('ZREM', KEYS[2], ARGV[i])
-  redis.call('ZADD', KEYS[1], string.format('%.3f', now + ARGV[i + 1]), ARGV[i])
-  redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])
-end`,
-  },
-  /** KEYS due, leased, payloads; ARGV limit, ttlMs. Answers the time to the next one or "", then id, payload, ... */
-  timersLease: {
-    keys: 3,
-    lua: `${now}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])) do
-  redis.call('ZADD', KEYS[1], redis.call('ZSCORE', KEYS[2], id), id)
-  redis.call('ZREM', KEYS[2], id)
-end
-local answer = {''}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.3f', now), 'LIMIT', 0, ARGV[1])) do
-  redis.call('ZREM', KEYS[1], id)
-  redis.call('ZADD', KEYS[2], string.format('%.3f', now + ARGV[2]), id)
-  answer[#answer + 1] = id
-  answer[#answer + 1] = redis.call('HGET', KEYS[3], id) or ''
-end
-for k = 1, 2 do
-  local first = redis.call('ZRANGE', KEYS[k], 0, 0, 'WITHSCORES')[2]
-  if first and (answer[1] == '' or first - now < tonumber(answer[1])) then
-    answer[1] = string.format('%.3f', math.max(first - now, 0))
-  end
-end
-return answer`,
-  },
-  /** KEYS leased, payloads; ARGV ids. */
-  timersAck: {
-    keys: 2,
-    lua: `for _, id in ipairs(ARGV) do
-  if redis.call('ZREM', KEYS[1], id) == 1 then redis.call('HDEL', KEYS[2], id) end
-end`,
-  },
-  /** KEYS due, leased, payloads; ARGV ids. A lease that is over protects no longer. Answers what was removed. */
-  timersRemove: {
-    keys: 3,
-    lua: `${now}
-local removed = {}
-for _, id in ipairs(ARGV) do
-  local free = tonumber(redis.call('ZSCORE', KEYS[2], id) or now) <= now
-  if free and redis.call('ZREM', KEYS[1], id) + redis.call('ZREM', KEYS[2], id) > 0 then
-    redis.call('HDEL', KEYS[3], id)
-    removed[#removed + 1] = id
-  end
-end
-return removed`,
-  },
-  /** KEYS due, leased. */
-  timersCount: { keys: 2, lua: "return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])" },
-  /** KEYS list; ARGV ttlMs, items ... */
-  append: {
-    keys: 1,
-    lua: `for i = 2, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
-if ARGV[1] ~= '' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end`,
-  },
   /**
    * KEYS result; ARGV outcome, ttlMs, publishedAt. A list: the outcome, and which life of the id it is of. Waiters hear
    * of it with the outcome, if it is short.
@@ -192,5 +130,3 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], #ARGV[1] < 16384 and ARGV[1] or '')`,
   },
 } as const;
-
-export type StoreScript = keyof typeof storeScripts;

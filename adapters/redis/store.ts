@@ -1,12 +1,13 @@
 /** The store on Redis: every change is one command or one script, sent together with what the same tick sends. */
 import type { Cluster, Redis, RedisOptions } from "ioredis";
-import type { Results, SetEntry, Store, Timers } from "../../src/contract/index.ts";
+import type { Results, SetEntry, Store } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
-import { createRedisClients, type RedisClients } from "../shared/redis-clients.ts";
-import { createRedisNotices, type RedisNotices } from "../shared/redis-notices.ts";
+import { createRedisClients } from "../shared/redis-clients.ts";
 import { createRedisWaits } from "../shared/redis-waits.ts";
 import type { Settle } from "../shared/wait-for.ts";
-import { type StoreScript, storeScripts } from "./store-scripts.ts";
+import { createIndex, createLists, createMaps } from "./store-collections.ts";
+import { createServer, type Server, ttl } from "./store-server.ts";
+import { createTimers } from "./store-timers.ts";
 
 export interface RedisStoreOptions {
   /** @default "redis://127.0.0.1:6379" */
@@ -15,15 +16,6 @@ export interface RedisStoreOptions {
   readonly connection?: Redis | Cluster | RedisOptions;
   /** Of all keys and channels. On a cluster give it a hash tag: "{funboost}:". @default "funboost:" */
   readonly prefix?: string;
-}
-
-interface Server {
-  client(): Promise<Redis>;
-  run(name: StoreScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
-  /** Runs `work`; its errors come out in our words. */
-  call<T>(work: () => Promise<T>): Promise<T>;
-  key(kind: string, name: string): string;
-  readonly notices: RedisNotices;
 }
 
 /**
@@ -40,6 +32,7 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
   const { client, call, key, notices } = server;
   const results = createResults(server);
   return {
+    format: 2,
     name: "redis",
     scope: "shared",
     durable: true,
@@ -47,7 +40,16 @@ export function redisStore(options: RedisStoreOptions = {}): Store {
     ...keyValues(server),
     ...limits(server),
     timers: createTimers(server),
-    list: lists(server),
+    list: createLists(server),
+    map: createMaps(server),
+    index: createIndex(server),
+    expire: (keys) =>
+      call(async () => {
+        const redis = await client();
+        await Promise.all(
+          keys.flatMap((each) => collections(server, each.key).map((name) => redis.pexpire(name, ttl(each.ttlMs)))),
+        );
+      }),
     notify: (channel, text) => call(async () => void (await (await client()).publish(key("notify", channel), text))),
     subscribe: (channel, listener, onSwitch) => call(() => notices.hear(key("notify", channel), listener, onSwitch)),
     results: results.api,
@@ -62,32 +64,8 @@ function timeMs([seconds, micros]: readonly (number | string)[]): number {
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
-function createServer(clients: RedisClients, prefix: string): Server {
-  const prepared = new WeakSet<Redis>();
-  async function client(): Promise<Redis> {
-    const redis = await clients.get("commands");
-    if (prepared.has(redis)) return redis;
-    prepared.add(redis);
-    for (const [name, { keys, lua }] of Object.entries(storeScripts))
-      redis.defineCommand(`funboost:${name}`, { numberOfKeys: keys, lua });
-    return redis;
-  }
-  return {
-    client,
-    async run(name, keys, args) {
-      const commands = (await client()) as unknown as Record<
-        string,
-        (...all: readonly (string | number)[]) => Promise<unknown>
-      >;
-      return commands[`funboost:${name}`]?.(...keys, ...args);
-    },
-    call: (work) => work().catch((error: unknown) => Promise.reject(clients.explain(error))),
-    key: (kind, name) => `${prefix}${kind}:${name}`,
-    notices: createRedisNotices(clients),
-  };
-}
-
-const ttl = (ms: number | undefined): string => (ms === undefined ? "" : String(Math.max(1, Math.ceil(ms))));
+/** Under one name of ours: a value, a list, a map. */
+const collections = ({ key }: Server, name: string) => ["kv", "list", "map"].map((kind) => key(kind, name));
 
 function keyValues(server: Server): Pick<Store, "get" | "set" | "delete" | "increment"> {
   const { client, run, call, key } = server;
@@ -95,7 +73,17 @@ function keyValues(server: Server): Pick<Store, "get" | "set" | "delete" | "incr
   return {
     get: (keys) => call(async () => (keys.length ? read(await client(), keys.map(kv)) : [])),
     set: (entries) => call(() => Promise.all(entries.map((entry) => write(server, kv(entry.key), entry)))),
-    delete: (keys) => call(async () => void (keys.length && (await remove(await client(), keys.map(kv))))),
+    delete: (keys) =>
+      call(
+        async () =>
+          void (
+            keys.length &&
+            (await remove(
+              await client(),
+              keys.flatMap((each) => collections(server, each)),
+            ))
+          ),
+      ),
     increment: (counters) =>
       call(() =>
         Promise.all(
@@ -150,48 +138,6 @@ function limits({ run, call, key }: Server): Pick<Store, "reserve" | "lease" | "
         return typeof fence === "number" ? { fence } : null;
       }),
     release: (name, owner) => call(async () => void (await run("release", [key("lease", name)], [owner]))),
-  };
-}
-
-function lists({ client, run, call, key }: Server): Store["list"] {
-  return {
-    append: (name, items, ttlMs) =>
-      call(async () => void (items.length && (await run("append", [key("list", name)], [ttl(ttlMs), ...items])))),
-    read: (name, from, limit) =>
-      call(async () => (limit < 1 ? [] : (await client()).lrange(key("list", name), from, from + limit - 1))),
-  };
-}
-
-function createTimers({ client, run, call, key }: Server): Timers {
-  const keysOf = (queue: string) =>
-    [key("timers:due", queue), key("timers:leased", queue), key("timers:payload", queue)] as const;
-  return {
-    add: (queue, entries) =>
-      call(
-        async () =>
-          void (
-            entries.length &&
-            (await run(
-              "timersAdd",
-              keysOf(queue),
-              entries.flatMap((each) => [each.id, each.dueInMs, each.payload]),
-            ))
-          ),
-      ),
-    lease: (queue, limit, ttlMs) =>
-      call(async () => {
-        const [next, ...flat] = (await run("timersLease", keysOf(queue), [limit, ttlMs])) as string[];
-        const entries = Array.from({ length: flat.length / 2 }, (_, i) => ({
-          id: flat[2 * i] as string,
-          payload: flat[2 * i + 1] as string,
-        }));
-        return next ? { entries, nextDueMs: Number(next) } : { entries };
-      }),
-    ack: (queue, ids) => call(async () => void (ids.length && (await run("timersAck", keysOf(queue).slice(1), ids)))),
-    remove: (queue, ids) =>
-      call(async () => (ids.length ? ((await run("timersRemove", keysOf(queue), ids)) as string[]) : [])),
-    count: (queue) => call(async () => Number(await run("timersCount", keysOf(queue).slice(0, 2), []))),
-    clear: (queue) => call(async () => void (await remove(await client(), keysOf(queue)))),
   };
 }
 

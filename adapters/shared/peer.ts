@@ -18,6 +18,7 @@ export const testedPeers = {
   "bee-queue": ["2.0.0"],
   bullmq: ["5.73.5", "6.4.0"],
   ioredis: ["5.3.2", "6.0.0"],
+  pg: ["8.23.1"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Peer = keyof typeof testedPeers;

@@ -37,6 +37,8 @@ export interface SqliteFile {
    */
   json<T>(sql: string, values?: readonly SqlValue[]): T;
   read<T>(work: () => T): Promise<T>;
+  /** Behind the writes that wait, in their transaction; with none it is a read. */
+  readInOrder<T>(work: () => T): Promise<T>;
   /**
    * Runs `work` in a write transaction, with what else was asked for in this tick. It may run more than once: no
    * effects outside the file.
@@ -59,6 +61,8 @@ export interface Part {
   readonly name: string;
   readonly version: number;
   readonly schema: string;
+  /** Tables that came later, if they do not exist. */
+  readonly later?: string;
   /** Columns that came later. Older versions go on with a file that has them. */
   readonly added?: readonly { readonly table: string; readonly column: string; readonly type: string }[];
 }
@@ -155,7 +159,7 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     presence.check();
     run("begin immediate");
   };
-  const { write, idle } = createWriter(
+  const { write, idle, isWaiting } = createWriter(
     { begin, commit: () => void run("commit"), rollback: () => void run("rollback") },
     path,
   );
@@ -176,11 +180,8 @@ function createFile(db: Connection, path: string, leave: (close: () => Promise<v
     else closeConnection(db);
   };
   return {
-    path,
-    run,
-    get,
-    json,
-    read,
+    ...{ path, run, get, json, read },
+    readInOrder: (work) => (isWaiting() ? write(work) : read(work)),
     write,
     announce: news.announce,
     listen: news.listen,
@@ -206,19 +207,22 @@ function createStatements(db: Connection) {
   };
 }
 
-function applySchema(file: SqliteFile, { name, version, schema, added = [] }: Part): void {
+function applySchema(file: SqliteFile, { name, version, schema, later = "", added = [] }: Part): void {
+  const make = (tables: string) => {
+    for (const statement of tables.split(/;\s*$/m)) if (statement.trim() !== "") file.run(statement);
+  };
   file.run("create table if not exists funboost_schema (part text primary key, version integer not null)");
   const found =
     file.get<{ version: number }>("select version from funboost_schema where part = ?", [name])?.version ?? 0;
-  if (found === version) return addColumns(file, added);
   if (found > version) {
     const what = `${name} version ${found}, this one knows ${version}`;
     const text = `the file ${JSON.stringify(file.path)} was written by a newer funboost (${what}).`;
     throw new FunboostError("BROKER_REFUSED", `${text} Update funboost, or use another file.`, { where: "sqlite" });
   }
-  for (const statement of schema.split(/;\s*$/m)) if (statement.trim() !== "") file.run(statement);
+  if (found < version) make(schema);
+  make(later);
   addColumns(file, added);
-  file.run("insert into funboost_schema (part, version) values (?, ?)", [name, version]);
+  if (found < version) file.run("insert into funboost_schema (part, version) values (?, ?)", [name, version]);
 }
 
 function addColumns(file: SqliteFile, added: NonNullable<Part["added"]>): void {

@@ -59,16 +59,44 @@ create table if not exists funboost_result (
 create index if not exists funboost_result_expires on funboost_result (expires);
 `;
 
+/** Of the second contract. Version 0.1 goes on beside these. */
+const later = `
+create table if not exists funboost_map (
+  key text primary key,
+  size integer not null,
+  expires integer
+) without rowid;
+create index if not exists funboost_map_expires on funboost_map (expires) where expires is not null;
+create table if not exists funboost_map_field (
+  key text not null,
+  field text not null,
+  value text not null,
+  primary key (key, field)
+) without rowid;
+create table if not exists funboost_index (
+  name text not null,
+  id text not null,
+  value text not null,
+  expires integer,
+  primary key (name, id)
+) without rowid;
+create index if not exists funboost_index_expires on funboost_index (expires) where expires is not null;
+`;
+
 export const part = {
   name: "store",
   version: 1,
   schema,
-  added: [{ table: "funboost_result", column: "published", type: "integer" }],
+  later,
+  added: [
+    { table: "funboost_result", column: "published", type: "integer" },
+    { table: "funboost_timer", column: "token", type: "text" },
+  ],
 };
 
-const nowMs = "cast(unixepoch('subsec') * 1000 as integer)";
-const live = `(expires is null or expires > ${nowMs})`;
-const listed = "(select value from json_each(?))";
+export const nowMs = "cast(unixepoch('subsec') * 1000 as integer)";
+export const live = `(expires is null or expires > ${nowMs})`;
+export const listed = "(select value from json_each(?))";
 
 /** Rows that one prune step removes at most. */
 export const pruneLimit = 1000;
@@ -83,7 +111,13 @@ export const sql = {
     on conflict (key) do update set value = excluded.value, expires = excluded.expires
     where funboost_value.expires <= ${nowMs}`,
   putEqual: `update funboost_value set value = ?, expires = ${nowMs} + ? where key = ? and value = ? and ${live}`,
-  drop: `delete from funboost_value where key in ${listed}`,
+  /** Values, lists and maps alike. */
+  drop: ["value", "list_item", "list", "map_field", "map"].map(
+    (each) => `delete from funboost_${each} where key in ${listed}`,
+  ),
+  expire: ["value", "list", "map"].map(
+    (each) => `update funboost_${each} set expires = ${nowMs} + ? where key = ? and ${live}`,
+  ),
   increment: `insert into funboost_value (key, value, expires) values (?, ?, ${nowMs} + ?)
     on conflict (key) do update set
     value = iif(
@@ -104,34 +138,6 @@ export const sql = {
   dropLease: "delete from funboost_lease where name = ?",
   addLease: `insert into funboost_lease (name, owner, expires) values (?, ?, ${nowMs} + ?) returning fence`,
   release: "delete from funboost_lease where name = ? and owner = ?",
-
-  addTimers: `insert into funboost_timer (queue, id, due, leased, payload)
-    select ?, value ->> '$[0]', ${nowMs} + (value ->> '$[1]'), 0, value ->> '$[2]' from json_each(?) where true
-    on conflict (queue, id) do update set due = excluded.due, leased = 0, payload = excluded.payload`,
-  dueTimers: `select ${listOf(`json_array(${texts("id", "payload")})`)} from (
-    select id, payload from funboost_timer where queue = ? and due <= ${nowMs} order by due limit ?)`,
-  leaseTimers: `update funboost_timer set leased = 1, due = ${nowMs} + ? where queue = ? and id in ${listed}`,
-  /** The first that are due, however they are named. */
-  leaseFirst: `update funboost_timer set leased = 1, due = ${nowMs} + ? where queue = ? and id in (
-    select id from funboost_timer where queue = ? and due <= ${nowMs} order by due limit ?)`,
-  knownTimers: `select ${listOf(texts("id"))} from funboost_timer where queue = ? and id in ${listed}`,
-  nextTimer: `select max(0, min(due) - ${nowMs}) as n from funboost_timer where queue = ?`,
-  ackTimers: `delete from funboost_timer where queue = ? and leased = 1 and id in ${listed}`,
-  freeTimers: `select ${listOf(texts("id"))} from funboost_timer
-    where queue = ? and id in ${listed} and (leased = 0 or due <= ${nowMs})`,
-  dropTimers: `delete from funboost_timer where queue = ? and id in ${listed}`,
-  countTimers: "select count(*) as n from funboost_timer where queue = ?",
-  clearTimers: "delete from funboost_timer where queue = ?",
-
-  list: `select next from funboost_list where key = ? and ${live}`,
-  putList: `insert into funboost_list (key, next, expires) values (?, ?, ${nowMs} + ?)
-    on conflict (key) do update set next = excluded.next,
-      expires = iif(excluded.expires is null, expires, max(excluded.expires, coalesce(expires, 0)))`,
-  dropList: "delete from funboost_list where key = ?",
-  dropItems: "delete from funboost_list_item where key = ?",
-  addItems: "insert into funboost_list_item (key, n, item) select ?, ? + key, value from json_each(?)",
-  items: `select ${listOf(texts("item"))} from (
-    select item from funboost_list_item where key = ? and n >= ? order by n limit ?)`,
 
   addNotice: `insert into funboost_notice (channel, text, at) values (?, ?, ${nowMs})`,
   lastNotice: "select coalesce(max(seq), 0) as n from funboost_notice",
@@ -169,6 +175,14 @@ export const prune = [
   `delete from funboost_list_item where (key, n) in (
     select item.key, item.n from funboost_list list join funboost_list_item item on item.key = list.key
     where list.expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_index where (name, id) in (
+    select name, id from funboost_index where expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_map_field where (key, field) in (
+    select field.key, field.field from funboost_map map join funboost_map_field field on field.key = map.key
+    where map.expires <= ${nowMs} limit ${pruneLimit})`,
+  `delete from funboost_map where key in (
+    select key from funboost_map map where expires <= ${nowMs}
+    and not exists (select 1 from funboost_map_field field where field.key = map.key) limit ${pruneLimit})`,
   `delete from funboost_list where key in (
     select key from funboost_list list where expires <= ${nowMs}
     and not exists (select 1 from funboost_list_item item where item.key = list.key) limit ${pruneLimit})`,

@@ -1,13 +1,17 @@
 /** SQLite store: the shared state of all processes on one machine, in the file of the SQLite broker. */
 import { repeat } from "../../src/base/clock.ts";
 import { readStored } from "../../src/base/json.ts";
-import type { Reservation, Results, SetEntry, StartRow, Store, Timers } from "../../src/contract/index.ts";
+import type { Reservation, Results, SetEntry, StartRow, Store } from "../../src/contract/index.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { yielding } from "../shared/yielding.ts";
 import { loadDriver } from "./driver.ts";
 import { jsonText, openFile, type SqliteFile } from "./file.ts";
 import { checkOptions, chosenFile, type SqliteOptions } from "./options.ts";
+import type { Call } from "./store-calls.ts";
+import { createIndex, createLists, createMaps } from "./store-maps.ts";
 import { createNotices, type Notices } from "./store-notices.ts";
 import { part, prune, pruneLimit, sql } from "./store-sql.ts";
+import { createTimers } from "./store-timers.ts";
 import { createWaits, type Waits, waitWhenOpen } from "./store-waits.ts";
 
 const pruneMs = 30_000;
@@ -22,25 +26,22 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
   checkOptions(options);
   let opening: Promise<OpenStore> | undefined;
   const use = () => (opening ??= open(options));
-  const write: Call = async (work) => {
-    const { file } = await use();
-    return file.write(() => work(file));
-  };
-  const read: Call = async (work) => {
-    const { file } = await use();
-    return file.read(() => work(file));
-  };
+  const { read, page, write } = callsOn(use);
   return {
+    format: 2,
     name: "sqlite",
     scope: "host",
     durable: true,
     now: () => read((file) => file.get<{ now: number }>(sql.now, [])?.now as number),
     ...createValues(read, write),
+    ...endings(write),
     reserve: (key, row) => write((file) => reserve(file, key, row)),
     lease: (name, owner, ttlMs, term) => write((file) => lease(file, { name, owner, ttlMs, term })),
     release: async (name, owner) => void (await write((file) => file.run(sql.release, [name, owner]))),
-    timers: createTimers(read, write),
-    list: createLists(read, write),
+    timers: createTimers(read, page, write),
+    list: createLists(page, write),
+    map: createMaps(read, page, write),
+    index: createIndex(read, page, write),
     async notify(channel, text) {
       const { file, notices } = await use();
       await file.write(() => file.run(sql.addNotice, [channel, text]));
@@ -56,7 +57,20 @@ export function sqliteStore(options: SqliteOptions = {}): Store {
   };
 }
 
-type Call = <T>(work: (file: SqliteFile) => T) => Promise<T>;
+function callsOn(use: () => Promise<OpenStore>): { readonly read: Call; readonly page: Call; readonly write: Call } {
+  const read: Call = async (work) => {
+    const { file } = await use();
+    return file.readInOrder(() => work(file));
+  };
+  return {
+    read,
+    page: async (work) => yielding(await read(work)), // pages are read in a loop
+    async write(work, weight) {
+      const { file } = await use();
+      return file.write(() => work(file), weight);
+    },
+  };
+}
 
 interface OpenStore {
   readonly file: SqliteFile;
@@ -87,6 +101,20 @@ async function pruneAll(file: SqliteFile): Promise<void> {
   for (const statement of prune) while ((await file.write(() => file.run(statement), pruneLimit)) >= pruneLimit);
 }
 
+/** Of values, lists and maps alike. */
+function endings(write: Call): Pick<Store, "delete" | "expire"> {
+  return {
+    delete: (keys) =>
+      write((file) => {
+        for (const each of sql.drop) file.run(each, [jsonText(keys)]);
+      }, keys.length),
+    expire: (keys) =>
+      write((file) => {
+        for (const { key, ttlMs } of keys) for (const each of sql.expire) file.run(each, [ttlMs, key]);
+      }, keys.length),
+  };
+}
+
 function createValues(read: Call, write: Call) {
   return {
     get: (keys) =>
@@ -95,7 +123,6 @@ function createValues(read: Call, write: Call) {
         return keys.map((key) => found.get(key));
       }),
     set: (entries) => write((file) => entries.map((entry) => setOne(file, entry))),
-    delete: async (keys) => void (await write((file) => file.run(sql.drop, [jsonText(keys)]))),
     increment: (counters) =>
       write((file) =>
         counters.map(({ key, by, ttlMs }) =>
@@ -153,68 +180,6 @@ function lease(file: SqliteFile, { name, owner, ttlMs, term }: Asked): { fence: 
   }
   file.run(sql.dropLease, [name]);
   return { fence: file.get<{ fence: number }>(sql.addLease, [name, owner, ttlMs])?.fence as number };
-}
-
-function createTimers(read: Call, write: Call): Timers {
-  return {
-    add: async (queue, entries) =>
-      void (await write((file) =>
-        file.run(sql.addTimers, [
-          queue,
-          jsonText(entries.map(({ id, dueInMs, payload }) => [id, Math.ceil(dueInMs), payload])),
-        ]),
-      )),
-    lease: (queue, limit, ttlMs) =>
-      write((file) => {
-        const due = leaseDue(file, queue, limit, ttlMs);
-        const nextDueMs = file.get<{ n: number | null }>(sql.nextTimer, [queue])?.n ?? undefined;
-        return {
-          entries: due.map(([id, payload]) => ({ id, payload })),
-          ...(nextDueMs === undefined ? {} : { nextDueMs }),
-        };
-      }),
-    ack: async (queue, ids) => void (await write((file) => file.run(sql.ackTimers, [queue, jsonText(ids)]))),
-    remove: (queue, ids) =>
-      write((file) => {
-        const free = file.json<string[]>(sql.freeTimers, [queue, jsonText(ids)]);
-        if (free.length > 0) file.run(sql.dropTimers, [queue, jsonText(free)]);
-        return free;
-      }),
-    count: (queue) => read((file) => file.get<{ n: number }>(sql.countTimers, [queue])?.n ?? 0),
-    clear: async (queue) => void (await write((file) => file.run(sql.clearTimers, [queue]))),
-  };
-}
-
-/** Foreign rows whose ids are no text of ours can be leased, to be out of the way, and not given out. */
-function leaseDue(
-  file: SqliteFile,
-  queue: string,
-  limit: number,
-  ttlMs: number,
-): readonly (readonly [string, string])[] {
-  const due = file.json<[string, string][]>(sql.dueTimers, [queue, limit]);
-  if (due.length === 0) return due;
-  const ids = jsonText(due.map(([id]) => id));
-  const leased = file.run(sql.leaseTimers, [ttlMs, queue, ids]);
-  if (leased === due.length) return due;
-  file.run(sql.leaseFirst, [ttlMs, queue, queue, due.length - leased]);
-  const known = new Set(file.json<string[]>(sql.knownTimers, [queue, ids]));
-  return due.filter(([id]) => known.has(id));
-}
-
-function createLists(read: Call, write: Call): Store["list"] {
-  return {
-    append: (key, items, ttlMs) =>
-      write((file) => {
-        const next = file.get<{ next: number }>(sql.list, [key])?.next;
-        // It may have expired.
-        if (next === undefined) for (const drop of [sql.dropList, sql.dropItems]) file.run(drop, [key]);
-        file.run(sql.addItems, [key, next ?? 0, jsonText(items)]);
-        file.run(sql.putList, [key, (next ?? 0) + items.length, ttlMs ?? null]);
-      }),
-    read: (key, from, limit) =>
-      read((file) => (file.get(sql.list, [key]) ? file.json<string[]>(sql.items, [key, from, limit]) : [])),
-  };
 }
 
 function createResults(use: () => Promise<OpenStore>, read: Call, write: Call): Results {

@@ -99,7 +99,7 @@ export function createWriter(transactions: Transactions, path: string) {
     if (!scheduled) emptied();
     return promise;
   };
-  return { write, idle };
+  return { write, idle, isWaiting: () => waiting.length > 0 };
 }
 
 function rejectAll(jobs: readonly Job[], path: string, error: unknown): void {

@@ -45,8 +45,11 @@ export interface Broker<QueueOptions = unknown> {
    * it would never work (password, version, name).
    */
   open(spec: QueueSpec): Promise<BrokerQueue>;
-  /** The shared state on this broker's own server, where it can hold one. Asked once; closed with the broker. */
-  store?(): Promise<Store>;
+  /**
+   * The shared state on this broker's own server, where it can hold one. Asked once; closed with the broker.
+   * `configured`: what the user has set. None: that is used.
+   */
+  store?(configured?: Store): Promise<Store | undefined>;
   /** What is in a queue, whoever put it there, and what that means here. It reads only, a bounded part of it. */
   inspect?(spec: InspectSpec): Promise<Inspection>;
   /** Repeats of older versions of the engine become such as this one keeps. `data`: of those that have lost theirs. */

@@ -5,6 +5,8 @@
  * Calls of one tick are sent together. Sockets and timers never keep the process alive: the core does while it waits.
  */
 export interface Store {
+  /** The contract that it follows. The core refuses a store of another one by name. */
+  readonly format: 2;
   readonly name: string;
   /** Who sees it: this process, the processes of this machine, or all. */
   readonly scope: "process" | "host" | "shared";
@@ -14,6 +16,7 @@ export interface Store {
   get(keys: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Answers for each entry whether it was written. */
   set: SetKeys;
+  /** Values, lists and maps alike. */
   delete(keys: readonly string[]): Promise<void>;
   /** Answers the new values; a missing key counts from 0. `ttlMs` is set when the key is made. */
   increment(
@@ -35,13 +38,22 @@ export interface Store {
   readonly timers: Timers;
   readonly list: {
     /**
-     * `ttlMs`: the list is kept for at least so long from now, so that the longest one given holds for all of it.
-     * Without one what was set stays, and a new list has no end.
+     * Answers the lengths after it. `ttlMs`: the list is kept for at least so long from now, so that the longest one
+     * given holds for all of it: several write to one, each with a ttl of its own. `expire` sets it as it says.
      */
-    append(key: string, items: readonly string[], ttlMs?: number): Promise<void>;
-    /** `limit` items from index `from`, oldest first. */
+    append(
+      entries: readonly (Ttl & { readonly key: string; readonly items: readonly string[] })[],
+    ): Promise<readonly number[]>;
+    /**
+     * `limit` items from index `from`, oldest first; a negative index counts from the end, and before the first is the
+     * first.
+     */
     read(key: string, from: number, limit: number): Promise<readonly string[]>;
   };
+  readonly map: Maps;
+  readonly index: Index;
+  /** Of values, lists and maps alike: each ends so much time from now. What is not there stays so. */
+  expire(keys: readonly { readonly key: string; readonly ttlMs: number }[]): Promise<void>;
   /** To every subscriber that is there now; lost otherwise: whoever listens polls too. */
   notify(channel: string, text: string): Promise<void>;
   /** `onSwitch`: notices are lost from now on, or are back; absent calls where they cannot be lost. */
@@ -101,31 +113,110 @@ export interface SetEntry {
   readonly if?: "absent" | { readonly equals: string };
 }
 
-/** Messages that are due later. None is lost: what is leased and not acknowledged is leased again. */
+/** `ttlMs` counts from the call that gives one. Without one what was set stays, and a new key has none. */
+export interface Ttl {
+  readonly ttlMs?: number;
+}
+
+/** A read of many: `limit` from 1 to 1,000, and `after` as the last page gave it. */
+export interface From {
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** It may be shorter than asked for; without `after` it was the last. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly after?: string;
+}
+
+/** The write happens only while this term of this lease is held: a stopped writer writes nothing later. */
+export interface Holding {
+  readonly lease: string;
+  readonly fence: number;
+}
+
+export type Field = readonly [field: string, value: string];
+
+export interface MapEntry extends Ttl {
+  readonly key: string;
+  readonly fields: readonly Field[];
+  /** Each field is written only where it is not there. */
+  readonly if?: "absent";
+  readonly holding?: Holding;
+}
+
+export interface MapWritten {
+  /** For each field whether it was written. */
+  readonly written: readonly boolean[];
+  /** Fields of the map after it. */
+  readonly size: number;
+  /** `holding` is over: nothing was written. */
+  readonly lost?: true;
+}
+
+export interface Maps {
+  put(entries: readonly MapEntry[]): Promise<readonly MapWritten[]>;
+  get(key: string, fields: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** In no order. A field that is there all the time is read once at least. */
+  read(key: string, from: From): Promise<Page<Field>>;
+  /** Answers how many were there. */
+  remove(key: string, fields: readonly string[]): Promise<number>;
+}
+
+/** Members by name, in the order of the bytes of their ids: what a console lists. */
+export interface Index {
+  put(name: string, members: readonly (Ttl & { readonly id: string; readonly value: string })[]): Promise<void>;
+  remove(name: string, ids: readonly string[]): Promise<void>;
+  read(
+    name: string,
+    from: From & { readonly prefix?: string },
+  ): Promise<Page<{ readonly id: string; readonly value: string }>>;
+  count(name: string): Promise<number>;
+}
+
+/** What is due later. Nothing is lost: what is leased and not acknowledged is leased again. */
 export interface Timers {
-  /** An id that is there already is replaced. */
-  add(queue: string, entries: readonly TimerEntry[]): Promise<void>;
-  /** Those that are due; `nextDueMs` is milliseconds from now until the next one. */
-  lease(
-    queue: string,
-    limit: number,
-    ttlMs: number,
-  ): Promise<{
-    readonly entries: readonly { readonly id: string; readonly payload: string }[];
-    readonly nextDueMs?: number;
-  }>;
-  /** Removes those that are leased: one that was added again meanwhile stays. */
-  ack(queue: string, ids: readonly string[]): Promise<void>;
-  /** Removes those that are not leased; answers the ids that it removed. */
-  remove(queue: string, ids: readonly string[]): Promise<readonly string[]>;
-  count(queue: string): Promise<number>;
-  clear(queue: string): Promise<void>;
+  /** An id of the queue that is there already is replaced, and its lease is over. */
+  add(entries: readonly TimerEntry[]): Promise<void>;
+  /** Those of any of the queues that are due; `nextDueMs` is milliseconds from now until the next one of these. */
+  lease(queues: readonly string[], how: { readonly limit: number; readonly ttlMs: number }): Promise<LeasedTimers>;
+  /** Removes those that this lease still holds; false: added again, leased by another or removed meanwhile. */
+  ack(
+    leased: readonly { readonly queue: string; readonly id: string; readonly token: string }[],
+  ): Promise<readonly boolean[]>;
+  /** Removes those that are not leased; answers for each whether it did. */
+  remove(entries: readonly { readonly queue: string; readonly id: string }[]): Promise<readonly boolean[]>;
+  /** By the time at which they are due. */
+  read(queue: string, from: From): Promise<Page<WaitingTimer>>;
+  count(queues: readonly string[]): Promise<readonly number[]>;
+  clear(queues: readonly string[]): Promise<void>;
 }
 
 export interface TimerEntry {
+  readonly queue: string;
   readonly id: string;
   readonly dueInMs: number;
   readonly payload: string;
+}
+
+export interface LeasedTimers {
+  /** One token a call of `lease`. */
+  readonly entries: readonly {
+    readonly queue: string;
+    readonly id: string;
+    readonly payload: string;
+    readonly token: string;
+  }[];
+  readonly nextDueMs?: number;
+}
+
+export interface WaitingTimer {
+  readonly id: string;
+  readonly payload: string;
+  /** Below zero: it is late. */
+  readonly dueInMs: number;
+  readonly leased: boolean;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Publishes due timers into their queue while it is consumed here. */
 import { clock, sleep, withJitter } from "../base/clock.ts";
 import { acceptedOf, isFunboostError, toError } from "../base/errors.ts";
-import type { BrokerQueue, Store } from "../contract/index.ts";
+import type { BrokerQueue, LeasedTimers, Store } from "../contract/index.ts";
 import { trustedMs } from "../store/lease.ts";
 import { fire } from "./firing.ts";
 
@@ -24,8 +24,8 @@ interface Pump {
   readonly store: Store;
   readonly name: string;
   readonly onError: (error: Error) => void;
-  /** Ids of what is published, and the store did not hear of it yet. */
-  unacked: readonly string[];
+  /** What is published, and the store did not hear of it yet. */
+  unacked: readonly Entry[];
 }
 
 /** Answers a function that stops it, and resolves when it is idle. */
@@ -70,17 +70,14 @@ function enlist(store: Store, name: string, wake: () => void): () => void {
   };
 }
 
-interface Entry {
-  readonly id: string;
-  readonly payload: string;
-}
+type Entry = LeasedTimers["entries"][number];
 
 /** Publishes what is due; answers how long nothing will be. */
 async function turn(pump: Pump): Promise<number> {
   const { timers } = pump.store;
   if (pump.unacked.length > 0) await ack(pump, pump.unacked);
   const from = clock.monotonic();
-  const { entries, nextDueMs } = await timers.lease(pump.name, batch, leaseMs);
+  const { entries, nextDueMs } = await timers.lease([pump.name], { limit: batch, ttlMs: leaseMs });
   if (clock.monotonic() - from > trustedMs(leaseMs)) return 0; // somebody else has them by now
   if (entries.length === 0) return Math.max(1, Math.min(nextDueMs ?? pollMs, withJitter(pollMs)));
   return (await publish(pump, entries)) ? 0 : downMs;
@@ -93,16 +90,14 @@ async function publish(pump: Pump, entries: readonly Entry[]): Promise<boolean> 
     (error: unknown) => ({ error, accepted: new Set(acceptedOf(error)) }),
   );
   const left = failure ? entries.filter(({ id }) => !failure.accepted.has(id)) : [];
-  const accepted = failure ? [...failure.accepted] : entries.map(({ id }) => id);
+  const accepted = failure ? entries.filter(({ id }) => failure.accepted.has(id)) : entries;
   if (accepted.length > 0) await ack(pump, accepted);
   if (!failure || left.length === 0) return true;
   const isRefused = !(isFunboostError(failure.error) && failure.error.code === "BROKER_DOWN");
   if (isRefused && left.length > 1) return publishSingly(pump, left);
   pump.onError(toError(failure.error));
-  await pump.store.timers.add(
-    pump.name,
-    left.map((entry) => ({ ...entry, dueInMs: isRefused ? refusedMs : downMs })),
-  );
+  const dueInMs = isRefused ? refusedMs : downMs;
+  await pump.store.timers.add(left.map(({ queue, id, payload }) => ({ queue, id, payload, dueInMs })));
   return false;
 }
 
@@ -112,8 +107,8 @@ async function publishSingly(pump: Pump, entries: readonly Entry[]): Promise<boo
   return true;
 }
 
-async function ack(pump: Pump, ids: readonly string[]): Promise<void> {
-  pump.unacked = ids;
-  await pump.store.timers.ack(pump.name, ids);
+async function ack(pump: Pump, published: readonly Entry[]): Promise<void> {
+  pump.unacked = published;
+  await pump.store.timers.ack(published);
   pump.unacked = [];
 }

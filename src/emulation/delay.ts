@@ -100,26 +100,27 @@ function calls(queue: BrokerQueue, { timers }: Store, name: string): Partial<Bro
     ...(state && {
       // A timer is not found by its id: while there are some, the engine's word is not all.
       async state(id: string) {
-        const [known, later] = await Promise.all([state(id), timers.count(name)]);
+        const [known, [later]] = await Promise.all([state(id), timers.count([name])]);
         return isOpen(known) || later === 0 ? known : undefined;
       },
     }),
     ...(count && {
       async count() {
-        const [counts, later] = await Promise.all([count(), timers.count(name)]);
+        const [counts, [later = 0]] = await Promise.all([count(), timers.count([name])]);
         return { ...counts, delayed: counts.delayed + later };
       },
     }),
     ...(clear && {
       async clear() {
-        await timers.clear(name);
+        await timers.clear([name]);
         await clear();
       },
     }),
     ...(cancel && {
       async cancel(ids: readonly string[]) {
-        const later = await timers.remove(name, ids);
-        const others = ids.filter((id) => !later.includes(id));
+        const removed = await timers.remove(ids.map((id) => ({ queue: name, id })));
+        const later = ids.filter((_, i) => removed[i]);
+        const others = ids.filter((_, i) => !removed[i]);
         return others.length === 0 ? later : [...later, ...(await cancel(others))];
       },
     }),
@@ -140,13 +141,13 @@ async function publish(
     if (delayMs > 0) {
       const id = message.id ?? uuidv7();
       const payload = timerPayload({ ...message, id, publishedAt: message.publishedAt ?? now });
-      timers.push({ id, dueInMs: delayMs, payload });
+      timers.push({ queue: name, id, dueInMs: delayMs, payload });
       later.set(message, { id });
     }
     return message;
   });
   if (timers.length > 0) {
-    await store.timers.add(name, timers);
+    await store.timers.add(timers);
     wakePumps(store, name);
   }
   return publishExcept(undelayed, later, (rest) => queue.publish(rest)).catch((error: unknown) => {

@@ -18,8 +18,8 @@ const today = () => Math.floor(clock.now() / dayMs);
 
 /** Whoever runs one hears of it at once. */
 export async function askToCancel(store: Store, scope: string, ids: readonly string[]): Promise<void> {
-  const entries = ids.map((id) => `${clock.now()} ${id}`);
-  await store.list.append(keyOf(scope, today()), entries, 2 * dayMs);
+  const items = ids.map((id) => `${clock.now()} ${id}`);
+  await store.list.append([{ key: keyOf(scope, today()), items, ttlMs: 2 * dayMs }]);
   await store.notify(liveChannel(scope), "cancel");
 }
 

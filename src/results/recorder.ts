@@ -125,10 +125,8 @@ async function write(store: Store, scope: string, lines: readonly Line[], ttlMs:
     else hours.set(hour, [row]);
     entries.push({ key: prefix + id, value: text, ttlMs });
   }
-  await Promise.all([
-    store.set(entries),
-    ...[...hours].map(([hour, texts]) => store.list.append(listKey(scope, hour), texts, ttlMs + hourMs)),
-  ]);
+  const lists = Array.from(hours, ([hour, items]) => ({ key: listKey(scope, hour), items, ttlMs: ttlMs + hourMs }));
+  await Promise.all([store.set(entries), store.list.append(lists)]);
 }
 
 /**

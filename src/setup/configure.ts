@@ -11,6 +11,7 @@ import { boolean, type Check, checkMembers, isRecord, log, refuseOption } from "
 import { resolveLog } from "../options/resolve.ts";
 import type { TaskParams } from "../options/task.ts";
 import { checkDefaults } from "../options/task-checks.ts";
+import { checkFormat } from "../store/format.ts";
 import { setTraceHooks, type TraceHooks } from "../task/trace.ts";
 import { setTimezone } from "../wire/time-text.ts";
 import { catalog } from "./catalog.ts";
@@ -50,8 +51,9 @@ export function configuration(): Configuration {
 }
 
 const storeFunctions = [
-  "get set delete increment reserve lease release notify subscribe close",
-  "timers.add timers.lease timers.ack timers.remove timers.count timers.clear",
+  "get set delete increment reserve lease release expire notify subscribe close",
+  "timers.add timers.lease timers.ack timers.remove timers.read timers.count timers.clear",
+  "map.put map.get map.read map.remove index.put index.remove index.read index.count",
   "list.append list.read results.put results.get results.delete results.wait",
 ].flatMap((names) => names.split(" "));
 
@@ -64,6 +66,7 @@ const checks: Readonly<Record<keyof ConfigureOptions, Check>> = {
     checkMembers(value, Object.fromEntries(names.map((each) => [each, brokerOptions])), name);
   },
   store(value, name) {
+    checkFormat(value);
     const missing = storeFunctions.filter((path) => typeof member(value, path) !== "function");
     const lacks = isRecord(value) ? `; it lacks ${missing.join(", ")}` : "";
     if (missing.length > 0)

@@ -4,6 +4,7 @@ import { createLogger } from "../base/log.ts";
 import { processWide } from "../base/process-wide.ts";
 import type { Broker } from "../contract/broker.ts";
 import type { Store } from "../contract/store.ts";
+import { checkFormat } from "../store/format.ts";
 import { guardedStore } from "../store/guarded.ts";
 import { catalog, noSuchBroker } from "./catalog.ts";
 import { configuration } from "./configure.ts";
@@ -32,8 +33,11 @@ export function openBroker(choice: string | Broker): Promise<OpenBroker> {
 
 async function connect(choice: string | Broker): Promise<OpenBroker> {
   const broker = typeof choice === "string" ? await loadBroker(choice) : choice;
-  const own = broker.store ? await deadline(broker.store(), openMs, "connecting to the store", broker.name) : undefined;
-  const store = own ?? configuration().store;
+  const configured = configuration().store;
+  const offered = broker.store?.(configured);
+  const own = offered && (await deadline(offered, openMs, "connecting to the store", broker.name));
+  const store = own ?? configured;
+  checkFormat(store);
   return { broker, store: store && guardedStore(store) };
 }
 

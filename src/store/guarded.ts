@@ -10,12 +10,21 @@ import { type HealthRecord, healthOf, shareHealth } from "./health.ts";
 const storeCallMs = 10_000;
 
 const guards = new WeakMap<Store, Store>();
+/** Of each guard the one whose calls of one tick are sent in their order. */
+const ordered = new WeakMap<Store, Store>();
+
+const calls = ["now", "get", "set", "delete", "increment", "reserve", "lease", "release", "expire", "notify"] as const;
 
 /** One for each store, however many brokers use it: an outage is one. */
 export function guardedStore(store: Store): Store {
   const known = guards.get(store) ?? createGuard(store);
   guards.set(store, known);
   return known;
+}
+
+/** A guarded store, whose joined calls overtake others, and are overtaken, without these. */
+export function inOrder(guard: Store): Store {
+  return ordered.get(guard) ?? guard;
 }
 
 function createGuard(store: Store): Store {
@@ -32,14 +41,18 @@ function createGuard(store: Store): Store {
     const coming = store.subscribe(...how);
     return undoIfLate(wrap()(() => coming, "subscribe") as typeof coming, coming, (stop) => stop());
   };
-  const guard = coalescedStore({
-    ...wrapCalls(store, ["now", "get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], wrap()),
+  const guarded: Store = {
+    ...wrapCalls(store, calls, wrap()),
     subscribe,
-    timers: wrapCalls(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], wrap("timers.")),
+    timers: wrapCalls(store.timers, ["add", "lease", "ack", "remove", "read", "count", "clear"], wrap("timers.")),
     list: wrapCalls(store.list, ["append", "read"], wrap("list.")),
+    map: wrapCalls(store.map, ["put", "get", "read", "remove"], wrap("map.")),
+    index: wrapCalls(store.index, ["put", "remove", "read", "count"], wrap("index.")),
     results: wrapCalls(store.results, ["put", "get", "delete"], wrap("results.")),
-  });
-  shareHealth(store, guard);
+  };
+  const guard = coalescedStore(guarded);
+  ordered.set(guard, guarded);
+  for (const each of [guarded, guard]) shareHealth(store, each);
   return guard;
 }
 

@@ -95,10 +95,7 @@ it("a timer whose payload is no message becomes a bad message with its id, and t
   await queue.publish([{ id: "good", body: { n: 1 }, delayMs: 1 }]);
   const scope = scopeOf(plain, queue, { queue: "q" });
   const payloads = [broken, "5", "null", "{}"];
-  await store.timers.add(
-    scope,
-    payloads.map((payload, i) => ({ id: `odd${i}`, dueInMs: 0, payload })),
-  );
+  await store.timers.add(payloads.map((payload, i) => ({ queue: scope, id: `odd${i}`, dueInMs: 0, payload })));
   const seen: unknown[] = [];
   const errors: unknown[] = [];
   const consumer = await queue.consume(

@@ -141,7 +141,13 @@ function through(store: Store, how: (call: string, first: unknown) => Promise<un
           : call,
       ]),
     ) as T;
-  return { ...wrap(store), timers: wrap(store.timers), list: wrap(store.list), results: wrap(store.results) };
+  return {
+    ...wrap(store),
+    timers: wrap(store.timers),
+    list: wrap(store.list),
+    map: wrap(store.map),
+    results: wrap(store.results),
+  };
 }
 
 describe("a store in trouble", () => {
@@ -172,7 +178,8 @@ describe("a store in trouble", () => {
 
   it("with one call that always fails fills no log, and holds nothing else", async () => {
     const { log, said } = listening();
-    const isRow = (call: string, first: unknown) => call === "append" && String(first).startsWith("records:");
+    const isRow = (call: string, first: unknown) =>
+      call === "append" && JSON.stringify(first).startsWith('[{"key":"records:');
     const store = through(memoryStore(), (call, first) => (isRow(call, first) ? down() : undefined));
     const { queue: other, ...rest } = onStore(store);
     const recorded = boost({ ...rest, queue: `${other}.recorded`, log, record: true, concurrency: 5 }, () => 1);

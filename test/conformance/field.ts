@@ -18,7 +18,10 @@ function deaf(broker: Broker): Broker {
   if (!store) return broker;
   return {
     ...broker,
-    store: async () => ({ ...(await store()), notify: async () => {}, subscribe: async () => () => {} }),
+    async store(configured) {
+      const own = await store(configured);
+      return own && { ...own, notify: async () => {}, subscribe: async () => () => {} };
+    },
   };
 }
 

@@ -28,14 +28,17 @@ export function switchedStore(broker: Broker): { readonly broker: Broker; readon
     },
   };
   const own = broker.store ?? (async () => ({ ...memoryStore(), scope: "shared" as const })); // stands in for a server's
-  return { broker: { ...broker, store: async () => switched(await own(), state) }, storeSwitch };
+  const store = async () => switched((await own()) ?? memoryStore(), state);
+  return { broker: { ...broker, store }, storeSwitch };
 }
 
 function switched(store: Store, state: State): Store {
   return {
-    ...through(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "notify"], state),
-    timers: through(store.timers, ["add", "lease", "ack", "remove", "count", "clear"], state),
+    ...through(store, ["get", "set", "delete", "increment", "reserve", "lease", "release", "expire", "notify"], state),
+    timers: through(store.timers, ["add", "lease", "ack", "remove", "read", "count", "clear"], state),
     list: through(store.list, ["append", "read"], state),
+    map: through(store.map, ["put", "get", "read", "remove"], state),
+    index: through(store.index, ["put", "remove", "read", "count"], state),
     results: through(store.results, ["put", "get", "delete", "wait"], state),
     // Notices are lost meanwhile.
     subscribe: async (channel, listener) => {

@@ -91,6 +91,7 @@ describe("rooms", () => {
       "publish-only",
       "publisher",
       "publishing",
+      "store-of",
       "with-lock",
     ]);
     expect(Object.keys(rooms).filter((room) => !built.some((file) => roomOf(file) === room))).toEqual([]);

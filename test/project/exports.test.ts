@@ -36,7 +36,7 @@ const core = names(`
   ResultError RetryError Schema StatsPoint StatsQuery Support Task TaskConsumer TaskContext TaskDefinition TaskError TaskEvents TaskKind TaskListener TaskLogger TaskMembers TaskParams TaskRecord
   TaskRow TimeoutError TraceHooks WaitIdleOptions WaitOptions WaitTimeoutError adopt asCompleted boost brokerName checkTasks concurrencyPool configure
   InspectOptions Inspection QueueInspection RepairOptions RepairedRepeats Repeat inspectQueue repairRepeats
-  consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown taskParams waitAll withLock wrapBroker
+  consumeAll defineTask fct getOrCreate getTask isFunboostError publisher queues registerBroker shutdown storeOf taskParams waitAll withLock wrapBroker
 `);
 
 const publishing = names(`
@@ -51,7 +51,7 @@ const contract = names(`
   Broker BrokerFactory BrokerName BrokerQueue Brokers ConsumeOptions Consumer Counts Delivery Ended EngineTools Facts Features FinalStatus Handler JsonObject JsonText JsonValue
   Message MessageState Peeked Published QueueSpec Reservation ReservedStart ResultOptions Results Retries Rules SetEntry Settlement StartRow
   Children InspectSpec Inspection LateResult NewResult PutResults RepairedRepeats Repeat Stored
-  SetKeys Store TimerEntry Timers WaitForResult
+  Field From Holding Index LeasedTimers MapEntry Maps MapWritten Page SetKeys Store TimerEntry Timers Ttl WaitForResult WaitingTimer
 `);
 
 const kit = names(`
@@ -74,7 +74,12 @@ const brokers = {
   temporal: "TemporalMessageOptions TemporalOptions TemporalQueueOptions temporal",
 };
 
-const stores = { memory: "memoryStore", redis: "RedisStoreOptions redisStore", sqlite: "sqliteStore" };
+const stores = {
+  memory: "memoryStore",
+  postgres: "PostgresStoreOptions postgresStore",
+  redis: "RedisStoreOptions redisStore",
+  sqlite: "sqliteStore",
+};
 
 describe("public exports", () => {
   it("of the package: these entries, and no other", () => {

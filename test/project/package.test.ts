@@ -88,6 +88,7 @@ describe("the packed package", () => {
       "stores/memory",
       "stores/sqlite",
       "stores/redis",
+      "stores/postgres",
     ];
     const entries = [".", "core", "publisher", "contract", "adapter", "conformance", ...wildcards];
     const args = [
@@ -142,7 +143,7 @@ describe("the README's example", () => {
 });
 
 describe("the public entries that need no peer", () => {
-  const stores = ["funboost/stores/memory", "funboost/stores/sqlite", "funboost/stores/redis"];
+  const stores = ["memory", "sqlite", "redis", "postgres"].map((name) => `funboost/stores/${name}`);
   const entries = [
     "funboost",
     "funboost/core",
@@ -235,11 +236,12 @@ const clients: readonly { readonly entry: string; readonly install: string }[] =
   { entry: "adapters/agenda", install: "agenda" },
   { entry: "adapters/temporal", install: "@temporalio/client" },
   { entry: "stores/redis", install: "ioredis" },
+  { entry: "stores/postgres", install: "pg" },
 ];
 
 describe("the declarations of an adapter hold under tsc --strict --skipLibCheck false with @types/node and", () => {
   it.each(clients)("$install: $entry", async ({ entry, install }) => {
-    if (entry !== "stores/redis")
+    if (!entry.startsWith("stores/"))
       expect(readFileSync(join(root, "README.md"), "utf8")).toContain(`npm install ${install}`);
     const modules = join(app.folder, "node_modules");
     const linked = [...install.split(" "), "@types/node"].map((name) => join(modules, name));

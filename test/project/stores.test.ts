@@ -1,17 +1,20 @@
-/** Every store keeps the contract: the same cases over memory, a SQLite file and Redis. What only one of them can get wrong is in its unit test. */
+/** Every store keeps the contract: the same cases over memory, a SQLite file, Redis and PostgreSQL. What only one of them can get wrong is in its unit test. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../adapters/memory/store.ts";
+import { postgresStore } from "../../adapters/postgres/store.ts";
 import { redisStore } from "../../adapters/redis/store.ts";
 import { sqliteStore } from "../../adapters/sqlite/store.ts";
 import type { Store } from "../../src/contract/index.ts";
+import { dropSchemas } from "../support/drop-schemas.ts";
 import { serviceFor } from "../support/services.ts";
 import { storeCases } from "../support/store-cases.ts";
 
 const service = await serviceFor("redis");
+const database = await serviceFor("postgres");
 const url = service.settings?.REDIS_URL ?? "";
 const run = `stores${process.pid}${Date.now().toString(36)}`;
 const folder = mkdtempSync(join(tmpdir(), "funboost-stores-"));
@@ -35,11 +38,17 @@ const redis: Place = () => {
   const prefix = `${run}:${counter++}:`;
   return () => redisStore({ url, prefix });
 };
+const postgres: Place = () => {
+  const schema = `${run}_${counter++}`;
+  return () => postgresStore({ url: database.settings?.POSTGRES_URL, schema });
+};
 
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   if (url) await deleteKeys();
+  if (database.settings?.POSTGRES_URL) await dropSchemas(database.settings.POSTGRES_URL, run);
   await service.stop();
+  await database.stop();
 });
 
 async function deleteKeys(): Promise<void> {
@@ -67,7 +76,7 @@ function describeStore(place: Place, is: Pick<Store, "name" | "scope" | "durable
         } finally {
           for (const store of opened) await store.close();
         }
-      });
+      }, 60_000);
     }
   });
 }
@@ -75,12 +84,17 @@ function describeStore(place: Place, is: Pick<Store, "name" | "scope" | "durable
 describeStore(memory, { name: "memory", scope: "process", durable: false });
 describeStore(sqlite, { name: "sqlite", scope: "host", durable: true });
 
-if (service.unavailable === undefined) {
-  describeStore(redis, { name: "redis", scope: "shared", durable: true });
-} else {
+for (const [server, place, name] of [
+  [service, redis, "redis"],
+  [database, postgres, "postgres"],
+] as const) {
+  if (server.unavailable === undefined) {
+    describeStore(place, { name, scope: "shared", durable: true });
+    continue;
+  }
   // A skip that shows; a failure where REQUIRED_SERVICES names the service.
-  const required = (process.env.REQUIRED_SERVICES ?? "").split(",").includes(service.name);
-  it.skipIf(!required)(`the redis store: no ${service.name} here: ${service.unavailable}`, () => {
-    throw new Error(`REQUIRED_SERVICES names ${service.name}: ${service.unavailable}`);
+  const required = (process.env.REQUIRED_SERVICES ?? "").split(",").includes(server.name);
+  it.skipIf(!required)(`the ${name} store: no ${server.name} here: ${server.unavailable}`, () => {
+    throw new Error(`REQUIRED_SERVICES names ${server.name}: ${server.unavailable}`);
   });
 }

@@ -21,7 +21,7 @@ function deaf(broker: Broker): Broker {
   const { store } = broker;
   if (!store) return broker;
   const silent = async (): Promise<Store> => ({
-    ...(await store()),
+    ...((await store()) as Store),
     notify: async () => {},
     subscribe: async () => () => {},
   });
@@ -52,10 +52,12 @@ export function noting(broker: Broker, keptAt: Map<string, number>): Broker {
       },
     }));
   const noted = async (): Promise<Store> => {
-    const inner = await store();
-    const append: Store["list"]["append"] = async (key, items, ttlMs) => {
-      await inner.list.append(key, items, ttlMs);
-      if (key.startsWith("cancels:")) note(items.map((item) => item.slice(item.indexOf(" ") + 1)));
+    const inner = (await store()) as Store;
+    const append: Store["list"]["append"] = async (entries) => {
+      const lengths = await inner.list.append(entries);
+      for (const { key, items } of entries)
+        if (key.startsWith("cancels:")) note(items.map((item) => item.slice(item.indexOf(" ") + 1)));
+      return lengths;
     };
     return { ...inner, list: { ...inner.list, append } };
   };

@@ -49,8 +49,10 @@ const losingRows: StoreLie = ({ list }) => {
   return {
     list: {
       ...list,
-      append: async (key, items, ttlMs) =>
-        key.startsWith("records:") && ++n % 2 === 0 ? undefined : list.append(key, items, ttlMs),
+      append: (entries) =>
+        list.append(
+          entries.map((each) => (each.key.startsWith("records:") && ++n % 2 === 0 ? { ...each, items: [] } : each)),
+        ),
     },
   };
 };
@@ -168,11 +170,7 @@ export const storeFaults = {
     return {
       timers: {
         ...timers,
-        add: (queue, entries) =>
-          timers.add(
-            queue,
-            entries.filter(() => ++n % 10 > 0),
-          ),
+        add: (entries) => timers.add(entries.filter(() => ++n % 10 > 0)),
       },
     };
   }),

@@ -191,10 +191,10 @@ describe("a store's", () => {
       execute(`insert into funboost_result (queue, id, outcome, expires) values ('q', ${each}, '{}', ${far})`);
       execute(`insert into funboost_notice (channel, text, at) values (${each}, ${each}, ${far})`);
     }
-    await store.timers.add("q", [{ id: "good", dueInMs: 0, payload: "{}" }]);
+    await store.timers.add([{ queue: "q", id: "good", dueInMs: 0, payload: "{}" }]);
     await store.results.put("q", [{ id: "good", outcome: "{}", ttlMs: 60_000 }]);
     await store.notify("c", "hello");
-    const { entries } = await store.timers.lease("q", 10, 60_000);
+    const { entries } = await store.timers.lease(["q"], { limit: 10, ttlMs: 60_000 });
     expect(entries.map(({ id, payload }) => [id, payload])).toEqual([
       ["t0", "a\ufffd"],
       ["t1", "a\ufffd"],
@@ -203,22 +203,19 @@ describe("a store's", () => {
     expect(await store.results.get("q", ["r0", "r1", "good"])).toEqual(["a\ufffd", "a\ufffd", "{}"]);
     expect(await waiting).toBe("{}");
     await until(() => notices.includes("hello"));
-    await store.timers.ack("q", ["t0", "t1", "good"]);
-    expect(await store.timers.count("q")).toBe(0);
+    await store.timers.ack(entries);
+    expect(await store.timers.count(["q"])).toEqual([0]);
   });
 
   it("timers whose ids cannot be named are put off, and keep none of the others", async () => {
     const { store, execute } = open();
-    await store.timers.count("q"); // the tables are there
+    await store.timers.count(["q"]); // the tables are there
     for (const each of odd)
       execute(`insert into funboost_timer (queue, id, due, leased, payload) values ('q', ${each}, 1, 0, '{}')`);
     const good = ["good", "\ufffd"];
-    await store.timers.add(
-      "q",
-      good.map((id) => ({ id, dueInMs: 0, payload: "{}" })),
-    );
-    expect((await store.timers.lease("q", 2, 60_000)).entries).toEqual([]);
-    const { entries, nextDueMs } = await store.timers.lease("q", 10, 60_000);
+    await store.timers.add(good.map((id) => ({ queue: "q", id, dueInMs: 0, payload: "{}" })));
+    expect((await store.timers.lease(["q"], { limit: 2, ttlMs: 60_000 })).entries).toEqual([]);
+    const { entries, nextDueMs } = await store.timers.lease(["q"], { limit: 10, ttlMs: 60_000 });
     expect(entries.map(({ id }) => id)).toEqual(good);
     expect(nextDueMs).toBeGreaterThan(1_000);
   });

@@ -8,7 +8,7 @@ import Libsql from "libsql";
 import { afterEach, describe, expect, it } from "vitest";
 import { defaultFile, sqlite } from "../../../adapters/sqlite/broker.ts";
 import { jsonText, openFile, type SqliteDriver } from "../../../adapters/sqlite/file.ts";
-import { part, prune, pruneLimit, sql } from "../../../adapters/sqlite/store-sql.ts";
+import { part, prune, pruneLimit } from "../../../adapters/sqlite/store-sql.ts";
 import { sleep } from "../../../src/base/clock.ts";
 import type { Broker, BrokerQueue, Consumer, Delivery, Settlement } from "../../../src/contract/index.ts";
 
@@ -376,7 +376,10 @@ describe("pruning", () => {
     await file.write(() => {
       for (let i = 0; i < 20; i++) {
         file.run("insert into funboost_list (key, next, expires) values (?, 2500, ?)", [`k${i}`, i === 0 ? null : 1]);
-        file.run(sql.addItems, [`k${i}`, 0, items]);
+        file.run("insert into funboost_list_item (key, n, item) select ?, key, value from json_each(?)", [
+          `k${i}`,
+          items,
+        ]);
       }
     });
     const step = async (statement: string) => {

@@ -93,9 +93,9 @@ it("does not publish twice when only the acknowledgement failed", async () => {
   let fail = true;
   const timers: Store["timers"] = {
     ...store.timers,
-    ack: async (queue, ids) => {
+    ack: async (leased) => {
       if (fail) throw new Error("the store is away");
-      await store.timers.ack(queue, ids);
+      return store.timers.ack(leased);
     },
   };
   const queue = await delayed({ ...store, timers }).open(spec("q"));

@@ -1,13 +1,8 @@
 /** What a store promises that tells of results by a call. */
 import { expect } from "vitest";
-import { sleep } from "../../src/base/clock.ts";
-import type { Store } from "../../src/contract/index.ts";
-
-interface Stores {
-  readonly store: Store;
-  readonly other: Store;
-  open(): Promise<Store>;
-}
+import { sleep } from "../../../src/base/clock.ts";
+import type { Store } from "../../../src/contract/index.ts";
+import type { StoreCase } from "./case.ts";
 
 const put = ({ results }: Store, id: string, outcome: string) => results.put("q", [{ id, outcome, ttlMs: 10_000 }]);
 
@@ -23,7 +18,7 @@ function ear({ results }: Store) {
   return { hear, told };
 }
 
-export const hearCases: Readonly<Record<string, (stores: Stores) => Promise<void>>> = {
+export const hearCases: Readonly<Record<string, StoreCase>> = {
   "tells all who hear, once, of what is there and of what comes": async ({ store, other }) => {
     if (!store.results.wait.hear) return;
     const { hear, told } = ear(store);
