@@ -50,11 +50,9 @@ const ends: Readonly<Record<string, string>> = {
 type Fault = "lost" | "doubled" | "byRules" | "open" | "stalled" | "never added" | undefined;
 
 /** What is wrong with how it ended; undefined: nothing. */
-async function endOf({ native, ledger }: World, id: string, one: Seen): Promise<[Fault, string]> {
+async function endOf(native: Queue, id: string, { name, added, starts }: Seen): Promise<[Fault, string]> {
   const state = await native.getJobState(id);
   const job = await native.getJob(id);
-  ledger.read(); // a run writes before it ends
-  const { name, added, starts } = one;
   if (!job && state !== "unknown") return ["open", state];
   const done = new Set(starts.filter(({ ended }) => ended).map(({ attempt }) => attempt)).size;
   if (!job) {
@@ -88,10 +86,11 @@ interface World {
   readonly outcome: BesideOutcome;
 }
 
-async function judge(world: World, id: string, one: Seen, isLast: boolean) {
-  const { native, ledger, processes, outcome } = world;
-  const [fault, found] = await endOf(world, id, one);
-  if (fault === "open" && !isLast) return;
+async function judge({ native, ledger, processes, outcome }: World, id: string, one: Seen, isLast: boolean) {
+  const { at } = one;
+  const [fault, found] = await endOf(native, id, one);
+  ledger.read();
+  if (!isLast && (fault === "open" || one.at !== at)) return; // it has run meanwhile
   ledger.seen.delete(id);
   if (fault === "never added") return;
   outcome.jobs++;
