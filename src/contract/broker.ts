@@ -107,10 +107,7 @@ export interface BrokerQueue {
   paused?(): Promise<boolean>;
   /** Removes those of these messages that wait or are delayed; answers the ids that it removed. */
   cancel?(ids: readonly string[]): Promise<readonly string[]>;
-  /**
-   * Tells those of these messages that run to end: the signals of their deliveries abort with code CANCELLED. Answers
-   * their ids. Absent: told through a store.
-   */
+  /** Makes the signals of those that run abort with CANCELLED; answers their ids. Absent: they are told by a store. */
   askToEnd?(ids: readonly string[]): Promise<readonly string[]>;
   /** Undefined: it cannot be told, as what a timer holds. */
   state?(id: string): Promise<MessageState | undefined>;

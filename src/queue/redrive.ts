@@ -5,7 +5,7 @@ import { FunboostError, isFunboostError, toError } from "../base/errors.ts";
 import { readStored } from "../base/json.ts";
 import { isOpen } from "../base/task-state.ts";
 import type { BrokerQueue, Consumer, Delivery, Message, Settlement } from "../contract/broker.ts";
-import type { NewResult } from "../contract/store.ts";
+import type { NewResult } from "../contract/results.ts";
 import { abortSignal, checkMembers, numberIn, whole } from "../options/checks.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import { createRate } from "../slots/rate.ts";

@@ -2,7 +2,8 @@
 import { clock } from "../base/clock.ts";
 import { FunboostError, isFunboostError, WaitTimeoutError } from "../base/errors.ts";
 import { readStored } from "../base/json.ts";
-import type { Store, WaitForResult } from "../contract/store.ts";
+import type { WaitForResult } from "../contract/results.ts";
+import type { Store } from "../contract/store.ts";
 import type { OpenQueue } from "../setup/model.ts";
 import type { Outcome } from "../task/outcome.ts";
 import { type Abortable, addAbortable, deleteAbortable } from "./aborts.ts";

@@ -1,5 +1,6 @@
 /** What is kept of a task's end: keepers, in their order. Each answers the write that it wants, and makes none. */
-import type { LateResult, SetEntry } from "../contract/store.ts";
+import type { LateResult } from "../contract/results.ts";
+import type { SetEntry } from "../contract/store.ts";
 import type { ArgsTexts, OnRecord } from "../options/record.ts";
 import { movedMark } from "../queue/redrive-marks.ts";
 import type { OpenQueue } from "../setup/model.ts";

@@ -1,6 +1,7 @@
 /** Writes to a store of this process, there when the call returns: no promise, and no text that nobody reads. */
 import { isWatched, storing } from "../base/events.ts";
-import type { LateResult, SetEntry, Store } from "../contract/store.ts";
+import type { LateResult } from "../contract/results.ts";
+import type { SetEntry, Store } from "../contract/store.ts";
 
 /** False: it must be put with a promise. Whoever watches a store sees promises alone. */
 export function putAtOnce({ results }: Store, queue: string, result: LateResult): boolean {
