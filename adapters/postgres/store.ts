@@ -210,6 +210,6 @@ function createResults(call: Batches["call"], waits: Waits): Results {
       return found.map((value) => value ?? undefined);
     },
     delete: async (queue, ids) => void (await call("drop_results", [queue, ids])),
-    wait: waits.wait,
+    wait: Object.assign(waits.wait, { hear: waits.hear }),
   };
 }

@@ -1,7 +1,7 @@
 /** Who waits in this process for a result: told by notices, with a poll behind them; one read for all of a tick. */
 import { queueMicrotask, repeat } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
-import { type Settle, waitFor } from "../shared/wait-for.ts";
+import { answer, hear, type Settle, type WaitMap, waitOnce } from "../shared/wait-for.ts";
 import type { Batches } from "./batches.ts";
 
 const pollMs = 500;
@@ -11,11 +11,10 @@ const mostIds = 1_000;
 
 export interface Waits {
   wait(queue: string, id: string, signal: AbortSignal): Promise<string>;
+  hear(queue: string, id: string, heard: Settle): () => void;
   onResults(queue?: string, ids?: readonly string[]): void;
   close(): void;
 }
-
-type WaitMap = Map<string, Set<Settle>>;
 
 const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
 function partsOf(key: string): readonly [queue: string, id: string] {
@@ -31,16 +30,19 @@ export function createWaits(batches: Batches, heard: () => boolean, listen: () =
     for (const key of waits.keys()) check(...partsOf(key));
   };
   const polling = createPolling(() => waits.size > 0, heard, checkAll);
+  const hearOne: Waits["hear"] = (queue, id, settle) => {
+    polling.start();
+    const forget = hear(waits, keyOf(queue, id), settle);
+    // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
+    void listen().then(
+      () => check(queue, id),
+      () => {},
+    );
+    return forget;
+  };
   return {
-    async wait(queue, id, signal) {
-      signal.throwIfAborted();
-      polling.start();
-      const waiting = waitFor(waits, keyOf(queue, id), signal);
-      const look = () => check(queue, id);
-      // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
-      void listen().then(look, () => {});
-      return waiting;
-    },
+    wait: (queue, id, signal) => waitOnce(signal, (settle) => hearOne(queue, id, settle)),
+    hear: hearOne,
     onResults(queue, ids) {
       if (queue === undefined || ids === undefined) return checkAll();
       for (const id of ids) if (waits.has(keyOf(queue, id))) check(queue, id);
@@ -67,10 +69,6 @@ function createPolling(cares: () => boolean, heard: () => boolean, checkAll: () 
       stop = undefined;
     },
   };
-}
-
-function answer(waits: WaitMap, key: string, outcome: string | Error): void {
-  for (const settle of [...(waits.get(key) ?? [])]) settle(outcome);
 }
 
 /** Those of one tick are asked for together. */
