@@ -8,6 +8,7 @@ import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
 import { giveUpWhenSilent } from "../shared/silence.ts";
+import { inTurn } from "./in-turn.ts";
 import type { AgendaLink } from "./link.ts";
 import { createPostgresTable, type Pool, type PoolClient } from "./postgres-table.ts";
 import { unreadableUrl, withoutSecrets } from "./urls.ts";
@@ -41,6 +42,7 @@ export async function connectPostgres(url: string | undefined, tableName: string
   // Its own way of making the table locks it at each start, and fails where two processes start together.
   const backend = new Backend({ poolConfig, ...own, ensureSchema: false });
   const pool = poolOf(backend) as Pool;
+  pool.query = inTurn({ most: connections - 1, patienceMs: answerTimeoutMs }, pool.query.bind(pool));
   pool.on("error", () => {}); // each call reports its own
   pool.on("acquire", (client) => client.unref());
   pool.on("connect", watch);

@@ -112,7 +112,7 @@ export function decodeBody(
 ): Call {
   const parsed = parseBody(raw);
   const found = extraOf(parsed);
-  const isMarked = found !== undefined && (found.is_raw === true || found.is_auto_fill_extra === true);
+  const isMarked = found !== undefined && (found.is_raw === true || isFilled(found));
   const limits = readLimits(found, publishedAtMs);
   if (found?.can_not_json_serializable_keys) refusePickles(found.can_not_json_serializable_keys);
   const extra = found ?? noExtra;
@@ -145,6 +145,11 @@ export function decodeBody(
     unbound = toError(error);
   }
   return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as the rest
+}
+
+/** It came without an `extra`. Where its id is in there too, it would have one without its task's name, and be a call. */
+function isFilled({ is_auto_fill_extra: filled, job, task_id: id }: Extra): boolean {
+  return filled === true && !(job !== undefined && id !== undefined);
 }
 
 /** What it would be without its task's name: where the engine delivers text, text. */

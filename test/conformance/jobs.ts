@@ -274,8 +274,10 @@ export const jobs = cases({
       const params = { queue: `${queue}-${job ?? "bare"}`, concurrency: 1, ...(job === undefined ? {} : { job }) };
       const each = task({ ...params, convert: (raw) => [raw] }, (raw: unknown) => void got.push(raw));
       await consume(each);
-      for (const body of bodies) await each.publishRaw(body);
-      await until("all have run", () => got.length === bodies.length);
+      for (const [i, body] of bodies.entries()) {
+        await each.publishRaw(body);
+        await until("it has run", () => got.length > i); // not all engines keep an order
+      }
       seen.set(job ?? "bare", got);
     }
     assert.deepEqual(seen.get("named"), seen.get("bare"));

@@ -39,24 +39,27 @@ const params = ["value", "ms?"];
 const trace = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate: "vendor=1" };
 
 export const telling = cases({
-  async "listeners of a task hear its ends, its retries and its progress"({ task, until }) {
-    const job = task({ maxRetries: 1, backoff: 10 }, async (what: string) => {
-      await fct.progress(what);
-      if (what === "bad") throw new Error("no");
-      return `${what}!`;
-    });
-    const heard: string[] = [];
-    job.on("done", ({ result, attempts }) => heard.push(`done ${result} ${attempts}`));
-    job.on("failed", ({ error, attempts }) => heard.push(`failed ${error?.message} ${attempts}`));
-    job.on("retry", ({ attempt, error }) => heard.push(`retry ${attempt} ${error.message}`));
-    job.on("progress", ({ value }) => heard.push(`progress ${value}`));
-    await job.consume();
-    await job.push("good");
-    await until("the first has ended", () => heard.length === 2);
-    await job.push("bad");
-    await until("both have ended", () => heard.length === 6);
-    const first = ["progress good", "done good! 1"];
-    assert.deepEqual(heard, [...first, "progress bad", "retry 1 no", "progress bad", "failed no 2"]);
+  "listeners of a task hear its ends, its retries and its progress": {
+    store: true, // for progress
+    async run({ task, until }) {
+      const job = task({ maxRetries: 1, backoff: 10 }, async (what: string) => {
+        await fct.progress(what);
+        if (what === "bad") throw new Error("no");
+        return `${what}!`;
+      });
+      const heard: string[] = [];
+      job.on("done", ({ result, attempts }) => heard.push(`done ${result} ${attempts}`));
+      job.on("failed", ({ error, attempts }) => heard.push(`failed ${error?.message} ${attempts}`));
+      job.on("retry", ({ attempt, error }) => heard.push(`retry ${attempt} ${error.message}`));
+      job.on("progress", ({ value }) => heard.push(`progress ${value}`));
+      await job.consume();
+      await job.push("good");
+      await until("the first has ended", () => heard.length === 2);
+      await job.push("bad");
+      await until("both have ended", () => heard.length === 6);
+      const first = ["progress good", "done good! 1"];
+      assert.deepEqual(heard, [...first, "progress bad", "retry 1 no", "progress bad", "failed no 2"]);
+    },
   },
   async "events follow a task from its publish to its settlement"(context) {
     const { task, broker, until } = context;
