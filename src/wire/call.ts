@@ -147,7 +147,7 @@ export function decodeBody(
   return { args, limits, extra, foreign, converted: false, body, unbound }; // a spread here costs as much as the rest
 }
 
-/** It came without an `extra`. Where its id is in there too, it would have one without its task's name, and be a call. */
+/** It came without an `extra`. With its id in there it would have one without its task's name too, and be a call. */
 function isFilled({ is_auto_fill_extra: filled, job, task_id: id }: Extra): boolean {
   return filled === true && !(job !== undefined && id !== undefined);
 }
