@@ -86,6 +86,7 @@ async function qpsStorm(scenarioNames: string, brokerNames: string, times: numbe
   );
 }
 
+const besideWorkers = ["ours", "worker5", "worker6"];
 const besideFaults = ["lost", "doubled", "byRules"] as const;
 
 function sayBeside({ jobs, open, kills, cut, stalled, runs, ...faults }: BesideOutcome): void {
@@ -104,10 +105,12 @@ async function besideStorm(minutes: number): Promise<void> {
   const service = await serviceFor("redis", { direct: true });
   if (service.unavailable) throw new Error(service.unavailable);
   const url = service.settings?.REDIS_URL ?? "";
-  const outcome = await playBeside({ url, forMs: minutes * 60_000, leaseMs: 5_000, say: sayBeside });
+  const options = { url, forMs: minutes * 60_000, leaseMs: 5_000, say: sayBeside };
+  const outcome = await playBeside(options).finally(() => service.stop());
   sayBeside(outcome);
-  if (besideFaults.some((fault) => outcome[fault].length > 0)) process.exitCode = 1;
-  await service.stop();
+  const idle = besideWorkers.filter((role) => !outcome.runs[role]);
+  if (idle.length > 0) console.log(`nothing was run by ${idle.join(", ")}`);
+  if (idle.length > 0 || besideFaults.some((fault) => outcome[fault].length > 0)) process.exitCode = 1;
 }
 
 async function main(): Promise<void> {

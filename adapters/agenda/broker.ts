@@ -164,7 +164,7 @@ function storeOf({ url, storePrefix }: AgendaOptions): Store {
 /** Agenda's own user may have no right to make tables, and `pg` may lie where only its backend finds it: none then. */
 async function usable(store: Store): Promise<Store | undefined> {
   try {
-    await store.now();
+    await store.set([{ key: "usable", value: "", ttlMs: 1_000 }]);
     return store;
   } catch (error) {
     if (!isFunboostError(error) || !/^(BROKER_REFUSED|MISSING_PEER)$/.test(error.code)) throw error;

@@ -13,6 +13,6 @@ export function rulesOf(job: Job, backoff: AgendaBackoff | undefined): Rules {
     maxRetries: backoff ? Number.MAX_SAFE_INTEGER : 0,
     delayMs: (attempt, error) => backoff?.({ attempt, error, jobName: job.name, jobData: job.data }) ?? "final",
     reads: () => undefined,
-    foreign: () => ({}), // its data is all that it has
+    foreign: () => ({}), // its data; Agenda's own priority does not come back
   };
 }

@@ -102,12 +102,15 @@ async function readIndex(
 ): ReturnType<Index["read"]> {
   const now = clock.monotonic();
   const items: { id: string; value: string }[] = [];
+  const ended: string[] = [];
+  let isCut = false;
   for (const { id, value } of index?.from(after ?? prefix, after !== undefined) ?? []) {
-    if (!id.startsWith(prefix)) break;
-    if (value.until <= now) continue;
-    const last = items.at(-1);
-    if (last && items.length === limit) return yielding({ items, after: last.id });
-    items.push({ id, value: value.value });
+    isCut = items.length === limit;
+    if (isCut || !id.startsWith(prefix)) break;
+    if (value.until <= now) ended.push(id);
+    else items.push({ id, value: value.value });
   }
-  return yielding({ items });
+  for (const id of ended) index?.delete(id);
+  const last = items.at(-1);
+  return yielding(isCut && last ? { items, after: last.id } : { items });
 }

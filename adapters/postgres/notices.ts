@@ -108,45 +108,61 @@ interface Ears {
   readonly onBack: () => void;
 }
 
+interface Life {
+  isOver: boolean;
+}
+
 /** Keeps one connection listening, from the first need on. */
 function createListener(sources: NoticeSources, { hear, onLost, onBack }: Ears) {
-  let starting: Promise<void> | undefined;
   let end: (() => void) | undefined;
-  let closed = false;
-  async function listen(): Promise<boolean> {
-    end = await listenOn(sources, hear, () => {
+  /** From a start to the next close: a store is used again after it was closed. */
+  let life: Life = { isOver: true };
+  async function listen(mine: Life): Promise<boolean> {
+    const ended = await listenOn(sources, hear, () => {
+      if (mine.isOver) return;
       end = undefined;
-      if (!closed) lose(firstRetryMs);
+      lose(mine, firstRetryMs);
     });
-    if (closed) end?.();
-    return end !== undefined;
+    if (mine.isOver) ended?.();
+    else end = ended;
+    return ended !== undefined;
   }
-  function lose(retryMs: number): void {
+  function lose(mine: Life, retryMs: number): void {
     onLost();
-    retry(retryMs);
+    retry(mine, retryMs);
   }
-  const retry = (ms: number) => void clock.after(ms, () => void comeBack(ms), { unref: true });
-  async function comeBack(ms: number): Promise<void> {
-    const isHeard = closed || (await listen().catch(() => undefined));
-    if (closed) return;
+  const retry = (mine: Life, ms: number) => void clock.after(ms, () => void comeBack(mine, ms), { unref: true });
+  async function comeBack(mine: Life, ms: number): Promise<void> {
+    const isHeard = mine.isOver || (await listen(mine).catch(() => undefined));
+    if (mine.isOver) return;
     if (isHeard) onBack();
-    else retry(isHeard === false ? lookAgainMs : Math.min(ms * 2, mostRetryMs));
+    else retry(mine, isHeard === false ? lookAgainMs : Math.min(ms * 2, mostRetryMs));
   }
   async function begin(): Promise<void> {
-    if (!(await listen())) lose(lookAgainMs);
+    const mine = { isOver: false };
+    life = mine;
+    if (!(await listen(mine)) && !mine.isOver) lose(mine, lookAgainMs);
   }
-  return {
-    start: () =>
-      (starting ??= begin().catch((error: unknown) => {
-        starting = undefined;
-        throw error;
-      })),
-    heard: () => end !== undefined,
-    close() {
-      closed = true;
-      end?.();
-    },
+  const { start, forget } = untilItHolds(begin);
+  const close = () => {
+    life.isOver = true;
+    forget();
+    end?.();
+    end = undefined;
   };
+  return { start, heard: () => end !== undefined, close };
+}
+
+/** Begun once; again where it has failed, or was forgotten. */
+function untilItHolds(begin: () => Promise<void>) {
+  let beginning: Promise<void> | undefined;
+  const forget = () => void (beginning = undefined);
+  const start = () =>
+    (beginning ??= begin().catch((error: unknown) => {
+      forget();
+      throw error;
+    }));
+  return { start, forget };
 }
 
 /** Answers what ends it; undefined where a notice of our own does not come back. */

@@ -3,9 +3,16 @@ import { setImmediate } from "../../src/base/clock.ts";
 
 const longFrom = 100;
 
+interface Page {
+  readonly items: readonly unknown[];
+  readonly length: number;
+  /** There are more: somebody reads them next. */
+  readonly after: string;
+}
+
 /** `read`: a page, or a list. */
 export async function yielding<T>(read: T): Promise<T> {
-  const { items, length = items?.length ?? 0 } = read as { items?: readonly unknown[]; length?: number };
-  if (length >= longFrom) await new Promise<void>((resolve) => void setImmediate(resolve));
+  const { items, length = items?.length ?? 0, after } = read as Partial<Page>;
+  if (length >= longFrom || after !== undefined) await new Promise<void>((resolve) => void setImmediate(resolve));
   return read;
 }

@@ -103,9 +103,7 @@ async function join(Driver: SqliteDriver, path: string, synchronous: Synchronous
 export function jsonText(value: unknown): string {
   const text = JSON.stringify(value);
   if (!text.includes("\\ud")) return text;
-  return JSON.stringify(value, (_key, part) =>
-    typeof part === "string" ? (part as string & { toWellFormed(): string }).toWellFormed() : part,
-  );
+  return JSON.stringify(value, (_key, part) => (typeof part === "string" ? wellFormed(part) : part));
 }
 
 /** Column `j` for `json`: a list with an entry for each row. */
@@ -246,3 +244,6 @@ function closeConnection(db: Connection): void {
   }
   db.close();
 }
+
+/** Half a surrogate pair is no UTF-8: it becomes U+FFFD. */
+export const wellFormed = (text: string): string => (text as string & { toWellFormed(): string }).toWellFormed();

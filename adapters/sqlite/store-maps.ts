@@ -1,7 +1,7 @@
 /** Lists, maps and indexes of the SQLite store. */
 import type { Field, Index, MapEntry, Maps, MapWritten, Store } from "../../src/contract/index.ts";
 import { listFrom } from "../shared/list-from.ts";
-import { jsonText, listOf, type SqliteFile, texts } from "./file.ts";
+import { jsonText, listOf, type SqliteFile, texts, wellFormed } from "./file.ts";
 import type { Call } from "./store-calls.ts";
 import { listed, live, nowMs } from "./store-sql.ts";
 
@@ -40,7 +40,7 @@ const sql = {
       excluded.expires is null and expires > ${nowMs}, expires, excluded.expires)`,
   dropMembers: `delete from funboost_index where name = ? and id in ${listed}`,
   members: `select ${listOf(`json_array(${texts("id", "value")})`)} from (
-    select id, value from funboost_index where name = ? and id >= ? and id <> ? and ${live} order by id limit ?)`,
+    select id, value from funboost_index where name = ? and id >= ? and (? is null or id > ?) and ${live} order by id limit ?)`,
   countMembers: `select count(*) as n from funboost_index where name = ? and ${live}`,
 };
 
@@ -79,7 +79,7 @@ export function createMaps(read: Call, page: Call, write: Call): Maps {
       read((file) => {
         if (sizeOf(file, key) === undefined) return fields.map(() => undefined);
         const found = new Map(file.json<Field[]>(sql.fields, [key, jsonText(fields)]));
-        return fields.map((field) => found.get(field));
+        return fields.map((field) => found.get(wellFormed(field)));
       }),
     read: (key, { after, limit }) =>
       page((file) => {
@@ -119,7 +119,8 @@ function putMap(
   // It may have expired.
   if (known === undefined) for (const statement of [sql.dropFields, sql.dropMap]) file.run(statement, [key]);
   let size = known ?? 0;
-  const written = fields.map(([field, value]) => {
+  const written = fields.map((each) => {
+    const [field, value] = each.map(wellFormed) as [string, string];
     if (!file.get(sql.hasField, [key, field])) {
       size += 1;
       return file.run(sql.putField, [key, field, value]) === 1;
@@ -140,8 +141,7 @@ export function createIndex(read: Call, page: Call, write: Call): Index {
     remove: async (name, ids) => void (await write((file) => file.run(sql.dropMembers, [name, jsonText(ids)]))),
     read: (name, { after, limit, prefix = "" }) =>
       page((file) => {
-        // An empty id is a text too, so "none" is what no id can be: a number.
-        const values = [name, after ?? prefix, after ?? 0, limit + 1];
+        const values = [name, after ?? prefix, after ?? null, after ?? null, limit + 1];
         const rows = file.json<[string, string][]>(sql.members, values);
         const found = pageOf(rows, limit, ([id]) => id);
         const items = found.items.filter(([id]) => id.startsWith(prefix)).map(([id, value]) => ({ id, value }));

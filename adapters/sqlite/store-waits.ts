@@ -63,7 +63,10 @@ export function waitWhenOpen(open: () => Promise<Waits>): Results["wait"] {
     hear(queue: string, id: string, heard: Settle) {
       let forget: (() => void) | undefined;
       let isOver = false;
-      void open().then((waits) => isOver || (forget = waits.hear(queue, id, heard)), heard);
+      const begin = (waits: Waits) => {
+        if (!isOver) forget = waits.hear(queue, id, heard);
+      };
+      void open().then(begin).catch(heard); // a file that cannot be read now
       return () => {
         isOver = true;
         forget?.();

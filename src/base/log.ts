@@ -101,6 +101,7 @@ export function childLogger(logger: Logger, base: object): Logger {
 export function taskLogger(logger: Logger): TaskLogger {
   const method = (name: keyof Logger) => (given: object | string, text?: string) => {
     if (typeof given === "string") logger[name]({}, given);
+    else if (typeof given !== "object" || given === null) logger[name]({}, text ?? String(given));
     else logger[name](given, text ?? (isError(given) ? toError(given).message : ""));
   };
   return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };

@@ -160,7 +160,7 @@ export interface MapWritten {
 export interface Maps {
   put(entries: readonly MapEntry[]): Promise<readonly MapWritten[]>;
   get(key: string, fields: readonly string[]): Promise<readonly (string | undefined)[]>;
-  /** In no order. A field that is there all the time is read once at least. */
+  /** In no order. A field that is there all the time is read once at least; a page may be longer than `limit`. */
   read(key: string, from: From): Promise<Page<Field>>;
   /** Answers how many were there. */
   remove(key: string, fields: readonly string[]): Promise<number>;

@@ -7,11 +7,11 @@ const advised = new WeakSet<OpenQueue>();
 
 /** For a function, which no other worker could ask, the default. */
 export function retriesOf(task: OpenQueue, max: number): Retries {
-  const { backoff, job } = task.options;
+  const { backoff, job, adopt } = task.options;
   const isFunction = typeof backoff === "function";
   const plan = isFunction ? planOf(undefined) : backoff;
   const untold = isFunction ? "is a function" : untoldOf(plan, max);
-  if (untold && job !== undefined && max > 0) advise(task, untold);
+  if (untold && (job !== undefined || adopt) && max > 0) advise(task, untold);
   const { baseMs, jitter } = plan;
   return { max, type: isFlat(plan) ? "fixed" : "exponential", baseMs, jitter };
 }

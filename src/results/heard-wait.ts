@@ -1,6 +1,6 @@
 /** A wait for a result of which the store tells by a call: one record and one promise, as ten thousand may wait. */
 import { clock } from "../base/clock.ts";
-import { FunboostError, isFunboostError, WaitTimeoutError } from "../base/errors.ts";
+import { FunboostError, isFunboostError, toError, WaitTimeoutError } from "../base/errors.ts";
 import { readStored } from "../base/json.ts";
 import type { WaitForResult } from "../contract/results.ts";
 import type { Store } from "../contract/store.ts";
@@ -81,19 +81,25 @@ class HeardWait implements Waiter, Abortable {
   #listen(store: Store, hear: Hear): void {
     if (!this.#answer) return;
     let isHeard = false;
-    const forget = hear(this.#task.scope, this.#known.id, (outcome) => {
+    const onOutcome = (outcome: string | Error) => {
       isHeard = true;
       this.#forget?.();
       this.#forget = undefined;
       this.#heard(store, hear, outcome);
-    });
-    if (isHeard) forget();
-    else this.#forget = forget;
+    };
+    try {
+      const forget = hear(this.#task.scope, this.#known.id, onOutcome);
+      if (isHeard) forget();
+      else this.#forget = forget;
+    } catch (error) {
+      onOutcome(toError(error));
+    }
   }
 
   /** A wait ends with its outcome or its time, not with an outage. */
   #heard(store: Store, hear: Hear, outcome: string | Error): void {
-    if (typeof outcome === "string") void this.#read(store, hear, outcome).catch((error) => this.#end()?.reject(error));
+    if (typeof outcome === "string")
+      void this.#read(store, hear, outcome).catch((error) => this.#heard(store, hear, toError(error)));
     else if (isFunboostError(outcome) && outcome.code !== "BROKER_DOWN") this.#end()?.reject(outcome);
     else clock.after(waitAgainMs, () => this.#listen(store, hear), { unref: true });
   }

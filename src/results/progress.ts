@@ -29,11 +29,17 @@ interface Progress {
  * Trouble with the store is logged and not thrown: the task's work goes on.
  * What a run tells that another one has followed, as its lease was lost, is dropped.
  */
-export async function keepProgress(task: OpenQueue, delivery: Delivery, value: unknown): Promise<void> {
+export async function keepProgress(
+  task: OpenQueue,
+  delivery: Delivery,
+  value: unknown,
+  tell?: (copy: unknown) => void,
+): Promise<void> {
   const { options, log } = task;
   const store = requireStore(task, "fct.progress()");
   const { id: taskId, publishedAt, attempt, crashes = 0 } = delivery;
   const progress = { value: copyJson(value, "progress", options.queue) ?? null, publishedAt, attempt, crashes };
+  tell?.(structuredClone(progress.value));
   const keep = keepUnlessStale(task, store, taskId, progress, JSON.stringify(progress)).then((kept) =>
     kept
       ? undefined

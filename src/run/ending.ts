@@ -87,7 +87,8 @@ export async function retryOrEnd(
   const body = options.log?.bodies ? { body: delivery.body } : {};
   if (next !== "final") {
     logger.info({ attempt: delivery.attempt, delayMs: next, ...body, error }, "task failed, will retry");
-    task.listeners.tell("retry", { id: delivery.id, attempt: delivery.attempt, error, delayMs: next }, task.log);
+    if (task.listeners.has("retry"))
+      task.listeners.tell("retry", { id: delivery.id, attempt: delivery.attempt, error, delayMs: next }, task.log);
     return { outcome: "retry", error, delayMs: next };
   }
   const dead = code === "DEAD_LETTER" || options.deadLetter !== undefined;

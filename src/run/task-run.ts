@@ -107,8 +107,9 @@ export class TaskRun implements Run {
   }
   progress(value: unknown): Promise<void> {
     showProgress(this.#task, this.#attempt.delivery, value);
-    this.#task.listeners.tell("progress", { id: this.taskId, value }, this.#task.log);
-    return keepProgress(this.#task, this.#attempt.delivery, value);
+    const { listeners, log } = this.#task;
+    const tell = (copy: unknown) => listeners.tell("progress", { id: this.taskId, value: copy }, log);
+    return keepProgress(this.#task, this.#attempt.delivery, value, listeners.has("progress") ? tell : undefined);
   }
   suspend(): () => Promise<void> {
     return this.#slot.suspend();
