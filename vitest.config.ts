@@ -116,7 +116,7 @@ export default defineConfig({
         test: {
           name: "waiting",
           include: [...waiting, kits],
-          exclude: ["test/adapters/{memory,redis}/*"], // no processes of their own to kill
+          exclude: ["test/adapters/{memory,redis,postgres}/*"], // no processes of their own to kill
           maxWorkers: unitWorkers,
           sequence: { groupOrder: 5 },
           provide: { kitPart: "waits" },

@@ -40,7 +40,8 @@ const sql = {
       excluded.expires is null and expires > ${nowMs}, expires, excluded.expires)`,
   dropMembers: `delete from funboost_index where name = ? and id in ${listed}`,
   members: `select ${listOf(`json_array(${texts("id", "value")})`)} from (
-    select id, value from funboost_index where name = ? and id >= ? and (? is null or id > ?) and ${live} order by id limit ?)`,
+    select id, value from funboost_index where name = ? and id >= ? and (? is null or id > ?) and ${live}
+    order by id limit ?)`,
   countMembers: `select count(*) as n from funboost_index where name = ? and ${live}`,
 };
 

@@ -44,7 +44,7 @@ main();
 `;
 
 const absent = [
-  "agenda",
+  ...["agenda", "pg"],
   ...["mongo", "postgres", "redis"].map((name) => `@agendajs/${name}-backend`),
   ...["client", "worker", "workflow"].map((name) => `@temporalio/${name}`),
 ];
