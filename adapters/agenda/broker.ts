@@ -9,6 +9,7 @@ import { postgresStore } from "../postgres/store.ts";
 import { redisStore } from "../redis/store.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
+import { withoutSecrets } from "../shared/urls.ts";
 import type { AgendaLink } from "./link.ts";
 import { adoptMongo, connectMongo, mongoAddress } from "./mongo.ts";
 import { type AgendaNotices, createNotices } from "./notices.ts";
@@ -18,7 +19,6 @@ import { type AgendaQueue, features, openQueue, type QueueContext } from "./queu
 import { adoptRedis, connectRedis } from "./redis.ts";
 import { createServerClock } from "./server-clock.ts";
 import { ownerPrefix } from "./table.ts";
-import { withoutSecrets } from "./urls.ts";
 
 export type { AgendaOptions, AgendaQueueOptions };
 

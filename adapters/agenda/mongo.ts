@@ -7,10 +7,10 @@ import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
 import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
+import { withoutSecrets } from "../shared/urls.ts";
 import { answerInTime, answerTimeoutMs } from "./answer-in-time.ts";
 import type { AgendaLink } from "./link.ts";
 import { createMongoTable, type Repository } from "./mongo-table.ts";
-import { withoutSecrets } from "./urls.ts";
 
 const defaultUrl = "mongodb://127.0.0.1:27017/agenda";
 const selectionTimeoutMs = 4_000;

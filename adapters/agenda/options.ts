@@ -4,11 +4,11 @@ import { type Duration, durationMs } from "../../src/base/duration.ts";
 import { describe, FunboostError } from "../../src/base/errors.ts";
 import type { QueueSpec } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
+import { withoutSecrets } from "../shared/urls.ts";
 import { isMongo } from "./mongo.ts";
 import { isPlain } from "./plain-text.ts";
 import { poolOf } from "./postgres.ts";
 import { clientOf } from "./redis.ts";
-import { withoutSecrets } from "./urls.ts";
 
 export interface AgendaOptions {
   /**

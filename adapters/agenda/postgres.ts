@@ -3,23 +3,18 @@
 import type { PostgresBackend } from "@agendajs/postgres-backend";
 import type { AgendaBackend } from "agenda";
 import { clock, within } from "../../src/base/clock.ts";
-import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
-import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
-import { giveUpWhenSilent } from "../shared/silence.ts";
+import { answerTimeoutMs, connectTimeoutMs, explainPgError, watchPgClient } from "../shared/postgres-client.ts";
+import { withoutSecrets } from "../shared/urls.ts";
 import { inTurn } from "./in-turn.ts";
 import type { AgendaLink } from "./link.ts";
 import { createPostgresTable, type Pool, type PoolClient } from "./postgres-table.ts";
-import { unreadableUrl, withoutSecrets } from "./urls.ts";
+import { unreadableUrl } from "./urls.ts";
 
 const defaultUrl = "postgres://127.0.0.1:5432/postgres";
-const connectTimeoutMs = 4_000;
-const answerTimeoutMs = 10_000;
 /** After its connection has ended; its user is told at once. */
 const giveBackMs = 1_000;
-/** With a query that does not answer yet. */
-const patienceSeconds = 6;
 /** The pool waits for its queries to end, of which one may hang. */
 const closeMs = 2_000;
 /** One of them listens. A server allows 100 by default, for all processes. */
@@ -63,13 +58,8 @@ export async function connectPostgres(url: string | undefined, tableName: string
   );
 }
 
-/** One that listens does not notice by itself that its server is gone; a query fails sooner than by its timeout. */
 function watch(client: PoolClient): void {
-  client.on("error", () => {}); // each call reports its own
-  giveUpWhenSilent(client.connection.stream, {
-    ping: () => void (client.readyForQuery && client.query("SELECT 1").catch(() => {})),
-    patience: () => patienceSeconds,
-  });
+  watchPgClient(client);
   client.on("end", () => void clock.after(giveBackMs, () => giveBack(client), { unref: true }));
 }
 
@@ -165,24 +155,7 @@ const unreachable = new RegExp(
 );
 
 function createExplain(address: string) {
-  return (error: unknown): Error => {
-    if (isFunboostError(error)) return error;
-    const unreadable = unreadableUrl(error);
-    if (unreadable) return unreadable;
-    const { code = "", message = String(error) } = error as { code?: string; message?: string };
-    const text = maskSecrets(message || String(code));
-    const cause = Object.assign(new Error(text), { code });
-    if (refusals.test(code) || /certificate|self-signed|SSL|password must be a string/i.test(text)) {
-      const advice = "Check user, password, database and permissions in the url";
-      return new FunboostError("BROKER_REFUSED", `PostgreSQL at ${address} refuses: ${text}. ${advice}.`, {
-        where: "agenda",
-        cause,
-      });
-    }
-    if (outages.test(code) || unreachable.test(`${code} ${text}`)) {
-      const why = `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`;
-      return new FunboostError("BROKER_DOWN", why, { where: "agenda", cause });
-    }
-    return error instanceof Error ? error : cause;
-  };
+  const advice = "Check user, password, database and permissions in the url";
+  const known = { where: "agenda", address, refusals, outages, unreachable, advice };
+  return (error: unknown): Error => unreadableUrl(error) ?? explainPgError(error, known);
 }

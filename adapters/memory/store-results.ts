@@ -2,7 +2,7 @@
 import { clock } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { LateResult, Results } from "../../src/contract/index.ts";
-import { answer, hear, type Settle, type WaitMap, waitFor } from "../shared/wait-for.ts";
+import { answer, hear, type Settle, type WaitMap, waitFor, waitKey } from "../shared/wait-for.ts";
 import { createExpiringMap, type ExpiringMap } from "./expiring-map.ts";
 
 interface Kept {
@@ -16,8 +16,6 @@ function textOf(kept: Kept | undefined): string | undefined {
   return kept?.outcome as string | undefined;
 }
 
-const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
-
 /** Of two lives of an id. */
 const isLater = ({ publishedAt }: LateResult, { publishedAt: other = Number.NEGATIVE_INFINITY }: Kept): boolean =>
   publishedAt !== undefined && publishedAt > other;
@@ -25,12 +23,12 @@ const isLater = ({ publishedAt }: LateResult, { publishedAt: other = Number.NEGA
 function createWait(waits: WaitMap, read: (queue: string, id: string) => string | undefined): Results["wait"] {
   const wait = async (queue: string, id: string, signal: AbortSignal) => {
     signal.throwIfAborted();
-    return read(queue, id) ?? waitFor(waits, keyOf(queue, id), signal);
+    return read(queue, id) ?? waitFor(waits, waitKey(queue, id), signal);
   };
   return Object.assign(wait, {
     hear(queue: string, id: string, heard: Settle) {
       const outcome = read(queue, id);
-      if (outcome === undefined) return hear(waits, keyOf(queue, id), heard);
+      if (outcome === undefined) return hear(waits, waitKey(queue, id), heard);
       heard(outcome);
       return () => {};
     },
@@ -53,7 +51,7 @@ export function createResults(): Results & { clear(): void } {
     if (before && !isLater(result, before)) return;
     const kept = { outcome, publishedAt };
     known.put(id, kept, clock.monotonic() + ttlMs);
-    if (waits.size > 0 && waits.has(keyOf(queue, id))) answer(waits, keyOf(queue, id), textOf(kept) as string);
+    if (waits.size > 0 && waits.has(waitKey(queue, id))) answer(waits, waitKey(queue, id), textOf(kept) as string);
   };
   const put = async (queue: string, results: readonly LateResult[]) => {
     for (const result of results) atOnce(queue, result);

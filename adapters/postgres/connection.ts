@@ -1,10 +1,8 @@
 /** How the PostgreSQL store is connected, and the errors of its server in our words. */
 import type { Socket } from "node:net";
-import { FunboostError, isFunboostError } from "../../src/base/errors.ts";
-import { maskSecrets } from "../../src/base/mask-secrets.ts";
 import { missingPeer } from "../shared/missing-peer.ts";
 import { usePeer } from "../shared/peer.ts";
-import { giveUpWhenSilent } from "../shared/silence.ts";
+import { answerTimeoutMs, connectTimeoutMs, explainPgError, watchPgClient } from "../shared/postgres-client.ts";
 
 /** What a pool of `pg` must be able to do. */
 export interface PgPool {
@@ -38,9 +36,6 @@ export interface PgNotice {
 export const defaultUrl = "postgres://127.0.0.1:5432/postgres";
 /** One for calls, one that listens; the schema is made over the first. */
 const connections = 2;
-const connectTimeoutMs = 4_000;
-const answerTimeoutMs = 10_000;
-const patienceSeconds = 6;
 
 export async function openPool(url: string): Promise<PgPool> {
   const { Pool } = await load();
@@ -54,7 +49,7 @@ export async function openPool(url: string): Promise<PgPool> {
   });
   pool.on("error", () => {}); // each call reports its own
   pool.on("acquire", (client) => client.unref());
-  pool.on("connect", watch);
+  pool.on("connect", watchPgClient);
   return pool;
 }
 
@@ -65,18 +60,6 @@ async function load() {
     throw missingPeer("postgres", "pg", cause);
   }
 }
-
-/** One that listens does not notice by itself that its server is gone. */
-function watch(client: PgClient): void {
-  client.on("error", () => {}); // each call reports its own
-  giveUpWhenSilent(client.connection.stream, {
-    ping: () => void (client.readyForQuery && client.query("select 1").catch(() => {})),
-    patience: () => patienceSeconds,
-  });
-}
-
-/** For messages. A password may stand in the query too, or hold characters that no URL may have. */
-export const withoutSecrets = (url: string): string => url.replace(/\/\/.*@/s, "//***@").replace(/\?.*/s, "");
 
 /** Wrong password, role, database, permission, function, schema. */
 const refusals = /^(28|3D|42501|42883|0A|3F)/;
@@ -89,19 +72,7 @@ const unreachable = new RegExp(
   "i",
 );
 
-/** Others stay as they are. */
-export function explainPostgres(error: unknown, address: string): Error {
-  if (isFunboostError(error)) return error;
-  const { code = "", message = String(error) } = error as { code?: string; message?: string };
-  const text = maskSecrets(message || String(code));
-  const cause = Object.assign(new Error(text), { code });
-  if (refusals.test(code) || /certificate|self-signed|SSL|password must be a string/i.test(text)) {
-    const why = `PostgreSQL at ${address} refuses: ${text}. Check user, password, database and permissions.`;
-    return new FunboostError("BROKER_REFUSED", why, { where: "postgres", cause });
-  }
-  if (outages.test(code) || unreachable.test(`${code} ${text}`)) {
-    const why = `PostgreSQL at ${address} cannot be used now: ${text}. Is it up, and is the address right?`;
-    return new FunboostError("BROKER_DOWN", why, { where: "postgres", cause });
-  }
-  return error instanceof Error ? error : cause;
-}
+const advice = "Check user, password, database and permissions";
+
+export const explainPostgres = (error: unknown, address: string): Error =>
+  explainPgError(error, { where: "postgres", address, refusals, outages, unreachable, advice });

@@ -5,8 +5,9 @@ import { readStored } from "../../src/base/json.ts";
 import type { Results, Store } from "../../src/contract/index.ts";
 import { checkNames } from "../shared/check-names.ts";
 import { type RowState, reserveInRow } from "../shared/start-row.ts";
+import { unreadable, withoutSecrets } from "../shared/urls.ts";
 import { type Batches, createBatches } from "./batches.ts";
-import { defaultUrl, explainPostgres, openPool, type PgPool, withoutSecrets } from "./connection.ts";
+import { defaultUrl, explainPostgres, openPool, type PgPool } from "./connection.ts";
 import { createNotices } from "./notices.ts";
 import { createIndex, createLists, createMaps, createTimers, keyLocks, leaseLock } from "./parts.ts";
 import { createSchema, describeSchema, type Schema } from "./schema.ts";
@@ -86,8 +87,7 @@ function checkOptions(options: PostgresStoreOptions): void {
   if (url !== undefined && pool !== undefined) throw refuse('takes "url" or "pool", not both.');
   if (url !== undefined && !(typeof url === "string" && /^postgres(ql)?:\/\/./.test(url)))
     throw refuse(`url must begin with postgres:// or postgresql://, got ${describe(url)}.`);
-  if (url !== undefined && !URL.canParse(url))
-    throw refuse("url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.");
+  if (url !== undefined && !URL.canParse(url)) throw refuse(unreadable);
   if (pool !== undefined && typeof (pool as Partial<PgPool> | null)?.connect !== "function")
     throw refuse(`pool must be a Pool of "pg", got ${describe(pool)}.`);
   if (

@@ -1,7 +1,7 @@
 /** Who waits in this process for a result: told by notices, with a poll behind them; one read for all of a tick. */
 import { queueMicrotask, repeat } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
-import { answer, hear, type Settle, type WaitMap, waitOnce } from "../shared/wait-for.ts";
+import { answer, hear, type Settle, type WaitMap, waitKey, waitOnce } from "../shared/wait-for.ts";
 import type { Batches } from "./batches.ts";
 
 const pollMs = 500;
@@ -16,7 +16,6 @@ export interface Waits {
   close(): void;
 }
 
-const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
 function partsOf(key: string): readonly [queue: string, id: string] {
   const colon = key.indexOf(":");
   const end = colon + 1 + Number(key.slice(0, colon));
@@ -32,7 +31,7 @@ export function createWaits(batches: Batches, heard: () => boolean, listen: () =
   const polling = createPolling(() => waits.size > 0, heard, checkAll);
   const hearOne: Waits["hear"] = (queue, id, settle) => {
     polling.start();
-    const forget = hear(waits, keyOf(queue, id), settle);
+    const forget = hear(waits, waitKey(queue, id), settle);
     // Without a connection the poll goes on: a wait ends with its outcome or its signal, not with an outage.
     void listen().then(
       () => check(queue, id),
@@ -45,7 +44,7 @@ export function createWaits(batches: Batches, heard: () => boolean, listen: () =
     hear: hearOne,
     onResults(queue, ids) {
       if (queue === undefined || ids === undefined) return checkAll();
-      for (const id of ids) if (waits.has(keyOf(queue, id))) check(queue, id);
+      for (const id of ids) if (waits.has(waitKey(queue, id))) check(queue, id);
     },
     close() {
       polling.stop();
@@ -76,7 +75,7 @@ function createCheck({ call }: Batches, waits: WaitMap): (queue: string, id: str
   const asked = new Map<string, Set<string>>();
   async function askOf(queue: string, ids: readonly string[]): Promise<void> {
     const found = await call<(string | null)[]>("get_results", [queue, ids]);
-    ids.forEach((id, i) => void (found[i] != null && answer(waits, keyOf(queue, id), found[i])));
+    ids.forEach((id, i) => void (found[i] != null && answer(waits, waitKey(queue, id), found[i])));
   }
   async function ask(): Promise<void> {
     const all = [...asked];

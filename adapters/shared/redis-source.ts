@@ -1,6 +1,7 @@
 /** Which Redis is meant: what the options of an adapter say of it, and what is wrong in them. */
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import { describe, FunboostError } from "../../src/base/errors.ts";
+import { unreadable } from "./urls.ts";
 
 export interface RedisSource {
   /** `redis://user:password@host:port/db`, or `rediss://` for TLS. @default "redis://127.0.0.1:6379" */
@@ -10,7 +11,6 @@ export interface RedisSource {
 }
 
 export const defaultUrl = "redis://127.0.0.1:6379";
-const unreadable = "url cannot be read: characters such as / @ # % in a password are written %2F %40 %23 %25.";
 
 /** Answers the address, for messages. */
 export function checkRedisSource(where: string, { url, connection }: RedisSource): string {

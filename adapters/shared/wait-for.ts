@@ -19,6 +19,8 @@ export function waitOnce(signal: AbortSignal, begin: (settle: Settle) => () => v
   });
 }
 
+export const waitKey = (queue: string, id: string): string => `${queue.length}:${queue}${id}`;
+
 /** By key. Most keys have one that waits: a set for each would be a tenth of what a wait takes. */
 export type WaitMap = Map<string, Settle | Set<Settle>>;
 

@@ -2,7 +2,7 @@
 import { queueMicrotask } from "../../src/base/clock.ts";
 import { FunboostError } from "../../src/base/errors.ts";
 import type { Results } from "../../src/contract/index.ts";
-import { answer, hear, type Settle, type WaitMap, waitOnce } from "../shared/wait-for.ts";
+import { answer, hear, type Settle, type WaitMap, waitKey, waitOnce } from "../shared/wait-for.ts";
 import { jsonText, type SqliteFile } from "./file.ts";
 import { createRowReader } from "./row-reader.ts";
 
@@ -12,8 +12,6 @@ export interface Waits {
   hear(queue: string, id: string, heard: Settle): () => void;
   close(): void;
 }
-
-const keyOf = (queue: string, id: string) => `${queue.length}:${queue}${id}`;
 
 export interface WaitsSql {
   readonly lastResult: string;
@@ -38,7 +36,7 @@ export function createWaits(file: SqliteFile, sql: WaitsSql): Waits {
   const check = createCheck(file, sql.results, waits);
   const hearOne: Waits["hear"] = (queue, id, heard) => {
     reader.start();
-    const forget = hear(waits, keyOf(queue, id), heard);
+    const forget = hear(waits, waitKey(queue, id), heard);
     check(queue, id);
     return forget;
   };
@@ -78,10 +76,10 @@ export function waitWhenOpen(open: () => Promise<Waits>): Results["wait"] {
 /** Only the outcomes that somebody waits for are read. Answers the numbers of all new rows. */
 function answerNew(file: SqliteFile, sql: WaitsSql, waits: WaitMap, last: number): readonly number[] {
   const rows = file.json<[number, string, string][]>(sql.newResults, [last]);
-  const wanted = rows.filter(([, queue, id]) => waits.has(keyOf(queue, id))).map(([seq]) => seq);
+  const wanted = rows.filter(([, queue, id]) => waits.has(waitKey(queue, id))).map(([seq]) => seq);
   if (wanted.length > 0)
     for (const [queue, id, outcome] of file.json<[string, string, string][]>(sql.outcomes, [jsonText(wanted)]))
-      answer(waits, keyOf(queue, id), outcome);
+      answer(waits, waitKey(queue, id), outcome);
   return rows.map(([seq]) => seq);
 }
 
@@ -93,7 +91,7 @@ function createCheck(file: SqliteFile, sql: string, waits: WaitMap) {
     asked.clear();
     for (const [queue, ids] of queues) {
       const found = await file.read(() => file.json<[string, string][]>(sql, [queue, jsonText(ids)]));
-      for (const [id, outcome] of found) answer(waits, keyOf(queue, id), outcome);
+      for (const [id, outcome] of found) answer(waits, waitKey(queue, id), outcome);
     }
   };
   return (queue: string, id: string) => {

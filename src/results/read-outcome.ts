@@ -22,6 +22,11 @@ export async function readOutcome(
     return ended && toOutcome(id, options.queue, ended);
   }
   const [text] = store ? await store.results.get(scope, [id]) : [];
+  return ownOf(task, text, since);
+}
+
+/** Of what the store has under an id. */
+async function ownOf(task: OpenQueue, text: string | undefined, since?: number): Promise<Outcome | undefined> {
   const outcome = readStored<Outcome>(text);
   return outcome && (await isOfEarlierLife(task, outcome, since)) ? undefined : outcome;
 }
@@ -43,13 +48,7 @@ export async function statesOf(
   const { queue, store, scope } = task;
   if (queue.result || !store || ids.length === 1) return Promise.all(ids.map((id) => stateOf(task, id)));
   const texts = await store.results.get(scope, ids);
-  return Promise.all(
-    ids.map(async (id, i) => {
-      const outcome = readStored<Outcome>(texts[i]);
-      if (outcome && !(await isOfEarlierLife(task, outcome))) return outcome.status;
-      return queue.state?.(id);
-    }),
-  );
+  return Promise.all(ids.map(async (id, i) => (await ownOf(task, texts[i]))?.status ?? (await queue.state?.(id))));
 }
 
 /**

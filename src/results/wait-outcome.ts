@@ -10,18 +10,18 @@ import { requireStore } from "../store/require-store.ts";
 import type { WaitOptions } from "../task/handle.ts";
 import { type Outcome, toOutcome } from "../task/outcome.ts";
 import { deadlines } from "./deadlines.ts";
+import { hearOutcome } from "./heard-wait.ts";
+import { type KnownTask, type Loss, watchWait } from "./lost-waits.ts";
+import { clearedOutcome } from "./new-outcome.ts";
 import {
   earlierAgainMs,
   type HowToWait,
-  hearOutcome,
   lostError,
   ownOutcome,
   unreadable,
   waitAgainMs,
   waitedTooLong,
-} from "./heard-wait.ts";
-import { type KnownTask, type Loss, watchWait } from "./lost-waits.ts";
-import { clearedOutcome } from "./new-outcome.ts";
+} from "./wait-ends.ts";
 
 const waitChecks: Checks = {
   timeout: duration,

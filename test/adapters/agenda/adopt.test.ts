@@ -21,6 +21,18 @@ const skipped = service.unavailable ? ` (skipped: ${service.unavailable})` : "";
 const backoff = backoffStrategies.constant({ delay: 40, maxRetries: 2 });
 const collection = `adopt_${process.pid}_${Date.now().toString(36)}`;
 
+/** Agenda alone, on the same table. */
+async function bareAgenda(): Promise<Agenda> {
+  const backend = await backendFor(url, collection);
+  const theirs = new Agenda({ backend, processEvery: 50 });
+  await theirs.ready;
+  open.push(
+    () => theirs.stop(),
+    () => backend.disconnect(),
+  );
+  return theirs;
+}
+
 describe.skipIf(!url)(`jobs of Agenda, adopted${skipped}`, () => {
   it.each([undefined, backoff])(
     "run as often as by its own worker, and are left as by it",
@@ -40,13 +52,7 @@ describe.skipIf(!url)(`jobs of Agenda, adopted${skipped}`, () => {
         if (data.fail) throw new Error("no");
       });
       await task.count(); // makes the table
-      const backend = await backendFor(url, collection);
-      const theirs = new Agenda({ backend, processEvery: 50 });
-      await theirs.ready;
-      open.push(
-        () => theirs.stop(),
-        () => backend.disconnect(),
-      );
+      const theirs = await bareAgenda();
       theirs.define(
         `${name} theirs`,
         async (job) => {
@@ -90,13 +96,7 @@ describe.skipIf(!url)(`jobs of Agenda, adopted${skipped}`, () => {
       },
     );
     const consumer = await task.consume();
-    const backend = await backendFor(url, collection);
-    const theirs = new Agenda({ backend, processEvery: 50 });
-    await theirs.ready;
-    open.push(
-      () => theirs.stop(),
-      () => backend.disconnect(),
-    );
+    const theirs = await bareAgenda();
     const data = { a: 1, extra: { plan: "pro" } };
     await theirs.now("back", data);
     await until(async () => (await task.deadLetters.count()) === 1, 20_000);
